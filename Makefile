@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0
+# Builds, tests and installs qedblk. `make help` lists the targets.
+#
+# Variables: V=1 shows commands, BUILD=DIR builds elsewhere, SANITIZE=address,undefined or
+# SANITIZE=thread builds below $(BUILD)/sanitize-*, CC, CFLAGS, LDFLAGS as usual.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+CFLAGS ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+BUILD ?= build
+PREFIX ?= /usr/local
+SANITIZE ?=
+
+comma := ,
+OUT := $(BUILD)$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
+OBJ := $(OUT)/obj
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+# ---- What is built: everything by wildcard, so that a new file needs no line here ----
+
+LIB_SRC := $(foreach d,util aio block format format/* job ublk,$(wildcard userspace/$(d)/*.c))
+TOOLLIB_SRC := $(wildcard tools/common/*.c)
+UNIT_COMMON_SRC := $(wildcard tests/unit/common/*.c)
+
+# A program exists as soon as its folder has a source file.
+program_dirs := userspace/server tools/qedctl tools/qed-img tools/qed-io
+program_name = $(if $(filter userspace/server,$(1)),qedd,$(notdir $(1)))
+live_dirs := $(foreach d,$(program_dirs),$(if $(wildcard $(d)/*.c),$(d)))
+PROGRAMS := $(foreach d,$(live_dirs),$(OUT)/$(call program_name,$(d)))
+
+# Each of these files is a program of its own.
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+HELPER_SRC := $(wildcard tests/interop/*.c tests/vm/*.c)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+UNIT_TESTS := $(UNIT_SRC:%.c=$(OUT)/%)
+TEST_HELPERS := $(HELPER_SRC:%.c=$(OUT)/%)
+BENCHES := $(BENCH_SRC:%.c=$(OUT)/%)
+
+MAN_SRC := $(wildcard Documentation/man/*.rst)
+MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
+
+LIB := $(OUT)/libqedblk.a
+TOOLLIB := $(OUT)/libqedtools.a
+
+obj_of = $(patsubst %.c,$(OBJ)/%.o,$(1))
+
+# ---- How ----
+
+# pkg-config runs once, and only when something is compiled: a fresh machine has none.
+PKGS := liburing devmapper liburcu-qsbr jansson zlib libzstd
+pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(call pkg,--libs $(PKGS)))$(PKG_LIBS)
+CMOCKA_CFLAGS = $(eval CMOCKA_CFLAGS := $(call pkg,--cflags cmocka))$(CMOCKA_CFLAGS)
+CMOCKA_LIBS = $(eval CMOCKA_LIBS := $(call pkg,--libs cmocka))$(CMOCKA_LIBS)
+
+WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
+CPPFLAGS_ALL = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iuserspace -Itools $(CPPFLAGS)
+SAN_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+	$(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined))
+CFLAGS_ALL = -std=gnu11 $(WARNINGS) -pthread $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS) $(SAN_FLAGS)
+LDFLAGS_ALL = -pthread -Wl,--as-needed $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS)
+
+# Everything is written under another name and renamed: two runs of make at once in one tree,
+# or an interrupted one, never leave a half-written file that looks finished.
+tmp = $@.$$$$.tmp
+finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
+
+.PHONY: all
+all: $(PROGRAMS) $(if $(LIB_SRC),$(LIB))
+
+.PHONY: tests
+tests: $(UNIT_TESTS) $(TEST_HELPERS)
+
+# A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
+.PHONY: FORCE
+FORCE:
+
+define stamp
+@mkdir -p $(@D)
+@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
+endef
+
+$(OBJ)/.flags: FORCE | have-packages
+	$(call stamp,$(shell $(CC) --version 2>/dev/null | head -n 1) $(CFLAGS_ALL) $(LDFLAGS_ALL))
+
+$(OBJ)/.sources: FORCE
+	$(call stamp,$(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(foreach d,$(live_dirs),$(wildcard $(d)/*.c)))
+
+.PHONY: have-packages
+have-packages:
+	@command -v $(CC) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) cmocka || { \
+	echo "make: compiler or libraries are missing; run: scripts/install-deps" >&2; exit 1; }
+
+$(OBJ)/tests/%.o: private CPPFLAGS += -Itests/unit $(CMOCKA_CFLAGS)
+$(OBJ)/%.o: %.c $(OBJ)/.flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $(tmp) $< $(finish)
+
+define archive
+	$(say) AR $@
+	$(Q)rm -f $(tmp); $(AR) rcs $(tmp) $(filter %.o,$^) $(finish)
+endef
+
+$(LIB): $(call obj_of,$(LIB_SRC)) $(OBJ)/.sources
+	$(archive)
+$(TOOLLIB): $(call obj_of,$(TOOLLIB_SRC)) $(OBJ)/.sources
+	$(archive)
+
+define link
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $(tmp) $(filter %.o,$^) $(filter %.a,$^) $(1) $(PKG_LIBS) $(finish)
+endef
+
+LIBS_ALL := $(if $(TOOLLIB_SRC),$(TOOLLIB)) $(if $(LIB_SRC),$(LIB))
+
+define program_rule
+$(OUT)/$(call program_name,$(1)): $(call obj_of,$(wildcard $(1)/*.c)) $(LIBS_ALL) $(OBJ)/.sources
+	$$(call link)
+endef
+$(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
+
+$(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(UNIT_COMMON_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+	$(call link,$(CMOCKA_LIBS))
+$(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
+	$(call link)
+
+ALL_SRC := $(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
+	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
+-include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
+
+# Objects are kept although they are intermediate files of the pattern rule.
+.SECONDARY: $(call obj_of,$(ALL_SRC))
+
+.PHONY: man
+man: $(MAN_PAGES)
+$(BUILD)/man/%: Documentation/man/%.rst
+	@mkdir -p $(@D)
+	$(say) MAN $@
+	$(Q)rst2man --strict $< $(tmp) $(finish)
+
+# ---- Installing ----
+
+SBIN := $(filter %/qedd %/qedctl,$(PROGRAMS))
+BIN := $(filter-out $(SBIN),$(PROGRAMS))
+UNITS := $(wildcard tools/*.service tools/*/*.service userspace/server/*.service)
+UDEV_RULES := $(wildcard tools/*.rules tools/*/*.rules userspace/server/*.rules)
+PREFIXED = sed 's|@PREFIX@|$(PREFIX)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)/$(notdir $(1))
+
+.PHONY: install
+install: all man
+	$(foreach p,$(SBIN),install -D -m 755 $(p) $(DESTDIR)$(PREFIX)/sbin/$(notdir $(p)) &&) \
+	$(foreach p,$(BIN),install -D -m 755 $(p) $(DESTDIR)$(PREFIX)/bin/$(notdir $(p)) &&) \
+	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) \
+		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) \
+	$(foreach u,$(UNITS),$(call PREFIXED,$(u),$(PREFIX)/lib/systemd/system) &&) \
+	$(foreach r,$(UDEV_RULES),$(call PREFIXED,$(r),$(PREFIX)/lib/udev/rules.d) &&) true
+
+# ---- Testing ----
+
+SANITIZERS := address,undefined thread
+sanitize_dir = $(BUILD)/sanitize-$(subst $(comma),-,$(1))
+RUN_TESTS = tests/run --build $(BUILD)
+
+# `make deps` is its own step because a fresh machine has no compiler when make starts.
+.PHONY: deps
+deps:
+	@scripts/install-deps
+
+.PHONY: check
+check: deps
+	$(Q)$(MAKE) --no-print-directory all tests man
+	$(Q)$(MAKE) --no-print-directory build-sanitized
+	$(Q)$(RUN_TESTS) self format unit interop sanitized vm
+
+.PHONY: build-sanitized
+build-sanitized:
+	$(Q)$(foreach s,$(SANITIZERS),$(MAKE) --no-print-directory SANITIZE=$(s) all tests &&) true
+
+.PHONY: check-unit check-interop check-vm check-sanitize format-check
+check-unit: all tests
+	$(Q)$(RUN_TESTS) unit
+check-interop: all tests
+	$(Q)$(RUN_TESTS) interop
+check-vm: all tests
+	$(Q)$(RUN_TESTS) vm
+check-sanitize: build-sanitized
+	$(Q)$(RUN_TESTS) sanitized
+format-check:
+	$(Q)$(RUN_TESTS) format
+
+ifneq ($(BENCHES),)
+.PHONY: bench
+bench: all $(BENCHES)
+	$(Q)set -e; for b in $(BENCHES); do $$b; done
+endif
+
+# The main job on real input: directly where the kernel can, else in a virtual machine.
+ifneq ($(wildcard scripts/demo),)
+.PHONY: demo
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)export QEDBLK_BUILD=$(abspath $(BUILD)); \
+	if scripts/have-ublk-dm; then scripts/demo; else tests/vm/run-vm -- scripts/demo; fi
+endif
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+define HELP
+all             programs, into $(BUILD)/ (the default)
+deps            install missing Debian packages (as root or with sudo)
+check           deps, build, all tests; ends with: N passed, N failed, N skipped
+check-unit check-interop check-vm check-sanitize format-check   one layer of them
+demo            deps, build, the main job on real input
+bench           micro-benchmarks
+man             manual pages, into $(BUILD)/man/
+install         [DESTDIR=] [PREFIX=/usr/local]
+clean           remove $(BUILD)/
+
+Variables: V=1, BUILD=DIR, SANITIZE=address,undefined or thread, CC, CFLAGS, LDFLAGS
+endef
+
+.PHONY: help
+help:
+	@printf '%s\n' "$$HELP_TEXT"
+help: export HELP_TEXT := $(HELP)

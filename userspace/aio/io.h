@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * System calls as coroutines: each parks its caller until the kernel is done,
+ * through the loop's ring, or through a small pool of worker threads for calls
+ * that io_uring of the kernels we support does not have.
+ *
+ * All return what the system call returns, or a negative errno; short
+ * transfers are the caller's to continue.
+ */
+#ifndef QEDBLK_AIO_IO_H
+#define QEDBLK_AIO_IO_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* Offsets and lengths in bytes.  Lengths above 1 GiB may be transferred in part. */
+ssize_t aio_co_pread(int fd, void *buf, size_t len, uint64_t offset);
+ssize_t aio_co_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+ssize_t aio_co_preadv(int fd, const struct iovec *iov, int iovcnt, uint64_t offset);
+/* @rwf_flags: RWF_DSYNC or 0. */
+ssize_t aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint64_t offset, int rwf_flags);
+int aio_co_fdatasync(int fd);
+int aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
+
+/* For sockets and pipes (no offset).  Return 0 at the end of the stream. */
+ssize_t aio_co_read(int fd, void *buf, size_t len);
+ssize_t aio_co_write(int fd, const void *buf, size_t len);
+/* Wait for poll(2) @events on @fd; returns the events that came. */
+int aio_co_poll(int fd, uint32_t events);
+/* Accept a connection (CLOEXEC); returns the new descriptor. */
+int aio_co_accept(int fd);
+
+/* Park for @ns nanoseconds. */
+void aio_co_sleep(uint64_t ns);
+
+/*
+ * Run @fn(@arg) on a worker thread and park until it returned; the result is
+ * @fn's.  @fn may block, and must not touch the loop.  At most
+ * AIO_MAX_WORKERS run at once in the process; further calls queue.
+ */
+#define AIO_MAX_WORKERS 8
+int aio_co_call(int (*fn)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Locks and wait queues for coroutines, across threads.
+ *
+ * A pthread mutex is right where it is held for a few instructions and never
+ * across a park; these are for waits that last as long as I/O does.
+ */
+#ifndef QEDBLK_AIO_LOCK_H
+#define QEDBLK_AIO_LOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "aio/co.h"
+
+/* A first-in first-out list of parked coroutines, protected by the caller's mutex. */
+struct co_waiter {
+	struct co *co;
+	struct co_waiter *next;
+};
+
+struct co_queue {
+	struct co_waiter *head;
+	struct co_waiter **tail;
+};
+
+void co_queue_init(struct co_queue *queue);
+
+/*
+ * Queue up, drop @mutex (which the caller holds and which protects the queue),
+ * park until woken, take @mutex again.  As with condition variables the state
+ * that was waited for must be looked at again.
+ */
+void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex);
+
+/* Wake the first, or all, of the waiters.  The caller holds the mutex. */
+bool co_queue_wake_one(struct co_queue *queue);
+void co_queue_wake_all(struct co_queue *queue);
+bool co_queue_empty(const struct co_queue *queue);
+
+/*
+ * A mutual exclusion that may be held across parks.  Fair: handed to the
+ * waiter that came first.  Lock and unlock from coroutines of any loop.
+ */
+struct co_mutex {
+	pthread_mutex_t guard;
+	struct co_queue waiters;
+	bool locked;
+};
+
+void co_mutex_init(struct co_mutex *mutex);
+void co_mutex_destroy(struct co_mutex *mutex);
+void co_mutex_lock(struct co_mutex *mutex);
+void co_mutex_unlock(struct co_mutex *mutex);
+
+#endif

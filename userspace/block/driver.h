@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The driver table: what a format (raw, qed, ...) provides to the block layer.
+ */
+#ifndef QEDBLK_BLOCK_DRIVER_H
+#define QEDBLK_BLOCK_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "block/map.h"
+#include "util/error.h"
+
+struct blk_node;
+struct blk_open_opts;
+struct blk_create_opts;
+
+/* Request flags. */
+enum blk_req_flags {
+	BLK_REQ_FUA = 1 << 0,	    /* durable, with its metadata, when it completes */
+	BLK_REQ_MAY_UNMAP = 1 << 1, /* write-zeroes may free space */
+	/*
+	 * The bytes are those that a read returns now (from the backing file):
+	 * keep them in this node.  Only what is still unallocated is written, so
+	 * that newer data of a guest is never overwritten.
+	 */
+	BLK_REQ_POPULATE = 1 << 2,
+	BLK_REQ_COPY_ON_READ = 1 << 3, /* keep what had to be read from the backing file */
+};
+
+/* What blk_co_info() tells of an image. */
+struct blk_info {
+	uint64_t virtual_size;	/* bytes */
+	uint64_t actual_size;	/* bytes of disk that the image file takes */
+	uint32_t cluster_size;	/* bytes, 0 if the format has none */
+	uint32_t table_size;	/* clusters, 0 if the format has none */
+	bool dirty;		/* was not closed in order (NEED_CHECK) */
+	uint64_t features, compat_features, autoclear_features;
+};
+
+/* What a check found.  Numbers of clusters, unless said otherwise. */
+struct blk_check_result {
+	uint64_t corruptions, leaks, check_errors;
+	uint64_t corruptions_fixed, leaks_fixed;
+	uint64_t image_end_offset; /* bytes */
+	uint64_t total_clusters, allocated_clusters, fragmented_clusters;
+};
+
+enum blk_check_fix {
+	BLK_FIX_LEAKS = 1 << 0,
+	BLK_FIX_ERRORS = 1 << 1,
+};
+
+/* Called with one line for each thing that a check finds; may be NULL. */
+typedef void blk_check_report_fn(void *arg, const char *line);
+
+/*
+ * A format.  Functions with co_ in their name run in a coroutine and may park.
+ * Offsets and lengths are in bytes, inside the node's size, and of any
+ * alignment.  Optional functions may be NULL.
+ */
+struct blk_driver {
+	const char *name;
+	/*
+	 * How sure (0: not, 100: quite) that an image whose first @len bytes are
+	 * @buf is of this format.
+	 */
+	int (*probe)(const uint8_t *buf, size_t len);
+
+	/* @node->file is open; sets @node->size, cluster_size, backing names, opaque. */
+	int (*co_open)(struct blk_node *node, const struct blk_open_opts *opts, struct error *err);
+	/*
+	 * Optional: called after the backing chain is open, or was left out on
+	 * request, and before the first request.
+	 */
+	int (*co_start)(struct blk_node *node, struct error *err);
+	/* Everything that was answered is durable when it returns 0; frees always. */
+	int (*co_close)(struct blk_node *node);
+	int (*co_create)(const struct blk_create_opts *opts, struct error *err);
+
+	/*
+	 * Where [offset, offset + bytes) is, at this node's level.  map() never
+	 * parks, never blocks and takes no lock; co_map() may park and never
+	 * answers ASK.  Returns 0 or a negative errno (a damaged table).
+	 */
+	int (*map)(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
+	int (*co_map)(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
+
+	int (*co_pread)(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
+	int (*co_pwrite)(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+			 unsigned int flags);
+	/* Optional: without it, zeroes are written. -ENOTSUP asks for the same. */
+	int (*co_pwrite_zeroes)(struct blk_node *node, uint64_t offset, uint64_t bytes,
+				unsigned int flags);
+	/* Optional: without it, a discard does nothing. */
+	int (*co_pdiscard)(struct blk_node *node, uint64_t offset, uint64_t bytes);
+	int (*co_flush)(struct blk_node *node);
+
+	/* Optional. */
+	int (*co_truncate)(struct blk_node *node, uint64_t size, struct error *err);
+	int (*co_info)(struct blk_node *node, struct blk_info *info);
+	int (*co_check)(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
+			void *report_arg, struct blk_check_result *result, struct error *err);
+};
+
+/* All formats, ended by NULL.  Defined by format/. */
+extern const struct blk_driver *const blk_drivers[];
+
+/* The driver of that name, or NULL. */
+const struct blk_driver *blk_driver_find(const char *name);
+
+#endif

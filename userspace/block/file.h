@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * An image file (or block device) that a format driver keeps its bytes in.
+ *
+ * Any offset, length and buffer address may be used: where O_DIRECT needs more
+ * (512 or 4096, found when the file is opened) requests go through bounce
+ * buffers, and unaligned writes read, modify and write under a serialising
+ * range lock.  The alignment bounce pool has the lowest rank: who holds one of
+ * its buffers waits for I/O only.
+ *
+ * All I/O runs through a table of operations, so that tests can record it or
+ * make it fail.
+ */
+#ifndef QEDBLK_BLOCK_FILE_H
+#define QEDBLK_BLOCK_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "aio/bufpool.h"
+#include "block/range_lock.h"
+#include "util/error.h"
+
+enum blk_file_flags {
+	BLK_FILE_RDWR = 1 << 0,
+	BLK_FILE_DIRECT = 1 << 1,  /* O_DIRECT where the file system has it, else buffered */
+	BLK_FILE_NO_LOCK = 1 << 2, /* ignore image locks and take none */
+	BLK_FILE_CREATE = 1 << 3,  /* create it if missing; an existing file is opened as it is */
+	BLK_FILE_EXCL = 1 << 4,	   /* with CREATE: fail with -EEXIST if it exists */
+};
+
+struct blk_file;
+
+/*
+ * What reaches the kernel.  @offset, @len and buffers are aligned for the file.
+ * Every function parks; a short transfer is an error (-EIO), except that
+ * preadv past the end of the file returns the bytes that there are.
+ */
+struct blk_file_ops {
+	ssize_t (*co_preadv)(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			     uint64_t offset);
+	ssize_t (*co_pwritev)(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			      uint64_t offset);
+	int (*co_flush)(struct blk_file *file);
+	int (*co_fallocate)(struct blk_file *file, int mode, uint64_t offset, uint64_t len);
+	int (*co_truncate)(struct blk_file *file, uint64_t size);
+};
+
+struct blk_file {
+	int fd;
+	char *name;	     /* as given when opened */
+	bool writable;	     /* opened for writing */
+	bool direct;	     /* O_DIRECT is on */
+	bool is_device;	     /* a block device: its size is fixed */
+	uint32_t align;	     /* of offsets and lengths, bytes; 1 when buffered */
+	uint32_t mem_align;  /* of buffer addresses, bytes; 1 when buffered */
+	uint64_t dev, ino;   /* identity, for finding loops */
+	_Atomic uint64_t size; /* bytes; follows writes and truncations made through this object */
+
+	/* Learnt from the first refusal, so that it is not asked for again. */
+	_Atomic bool no_zero_range;
+	_Atomic bool no_punch_hole;
+
+	const struct blk_file_ops *ops;
+	void *ops_data; /* of whoever replaced @ops */
+
+	struct range_lock ranges;  /* bytes; used only where align > 1 */
+	struct bufpool *bounce;	   /* alignment bounce buffers */
+};
+
+/*
+ * Open @name.  The error line names the file and the reason.  @perm and
+ * @shared are image locks (block/image_lock.h); 0 perm takes none.
+ */
+int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
+		     unsigned int perm, unsigned int shared, struct error *err);
+void blk_file_co_close(struct blk_file *file);
+
+/* Read @len bytes at @offset; what lies past the end of the file reads as zeroes. */
+int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t offset);
+/* Write all of it or fail. */
+int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint64_t offset);
+/* Make durable all that was written (fdatasync). */
+int blk_file_co_flush(struct blk_file *file);
+/*
+ * Make the range read as zeroes, keeping its space (FALLOC_FL_ZERO_RANGE), or
+ * with @punch giving it back where the file system can; falls back to writing
+ * zeroes.  Extends the file if the range goes past its end.
+ */
+int blk_file_co_write_zeroes(struct blk_file *file, uint64_t offset, uint64_t len, bool punch);
+/* Give back the space of a range; it reads as zeroes afterwards.  -ENOTSUP where it can't be. */
+int blk_file_co_punch_hole(struct blk_file *file, uint64_t offset, uint64_t len);
+int blk_file_co_truncate(struct blk_file *file, uint64_t size);
+
+/*
+ * Is [offset, offset + len) data or a hole?  *@run is the length, from @offset
+ * on and at most @len, that is alike.  Returns 1 for data, 0 for a hole
+ * (reads as zeroes), or a negative errno.  Past the end of the file is a hole.
+ */
+int blk_file_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, uint64_t *run);
+
+/* Can [offset, offset + len) at @buf go to the file descriptor as it is? */
+static inline bool blk_file_is_aligned(const struct blk_file *file, const void *buf, size_t len,
+				       uint64_t offset)
+{
+	return !((offset | len) & (file->align - 1)) &&
+	       !((uintptr_t)buf & (file->mem_align - 1));
+}
+
+#endif

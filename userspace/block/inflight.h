@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Requests in flight, counted so that one can ask "is every request that began
+ * before now over?" without a lock on the way of any request.
+ *
+ * Epochs: a request counts itself in its loop's slot under the current epoch's
+ * parity.  The epoch moves on only when nobody is left in the one before it;
+ * so when it has moved twice, all that began before are over.  (The scheme of
+ * SRCU and of epoch-based reclamation.)
+ */
+#ifndef QEDBLK_BLOCK_INFLIGHT_H
+#define QEDBLK_BLOCK_INFLIGHT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aio/loop.h"
+
+struct inflight_slot {
+	_Atomic uint32_t count[2]; /* by parity of the epoch; changed by the slot's loop only */
+} __attribute__((aligned(64)));
+
+struct inflight {
+	_Atomic uint64_t epoch;
+	struct inflight_slot slots[AIO_MAX_LOOPS];
+};
+
+void inflight_init(struct inflight *inf);
+
+/* Enter, on a loop's thread; the result goes to inflight_end() on the same loop. */
+unsigned int inflight_begin(struct inflight *inf);
+void inflight_end(struct inflight *inf, unsigned int token);
+
+/* A ticket for "all requests that are in flight now". */
+uint64_t inflight_ticket(struct inflight *inf);
+/* Are they over?  Moves the epoch on as far as it can.  Any thread, never blocks. */
+bool inflight_passed(struct inflight *inf, uint64_t ticket);
+/* Is nothing at all in flight?  Only meaningful while nothing new can begin. */
+bool inflight_idle(struct inflight *inf);
+
+#endif

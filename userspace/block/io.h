@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Requests to a node.
+ *
+ * blk_co_*() run in a coroutine of any loop and park; any number may run at
+ * once.  Offsets and lengths are in bytes and of any alignment, and must lie
+ * inside the node's size (-EIO otherwise).  They return 0 or a negative errno.
+ *
+ * The fast way, without a coroutine: between inflight_begin() and
+ * inflight_end() on node->inflight, ask blk_map_read() or blk_map_write(); a
+ * DATA answer may be used with the file's descriptor until inflight_end().
+ */
+#ifndef QEDBLK_BLOCK_IO_H
+#define QEDBLK_BLOCK_IO_H
+
+#include "block/node.h"
+
+/* @flags: BLK_REQ_COPY_ON_READ.  A node opened with BLK_O_COPY_ON_READ does so always. */
+int blk_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf,
+		 unsigned int flags);
+/* @flags: BLK_REQ_FUA, BLK_REQ_POPULATE. */
+int blk_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+		  unsigned int flags);
+/* @flags: BLK_REQ_FUA, BLK_REQ_MAY_UNMAP, BLK_REQ_POPULATE. */
+int blk_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
+			 unsigned int flags);
+int blk_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes);
+int blk_co_flush(struct blk_node *node);
+/* Change the node's size. */
+int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
+
+/*
+ * For format drivers: read [offset, offset + bytes) of @node's backing file;
+ * zeroes past its end, or where there is none.
+ */
+int blk_co_pread_backing(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
+
+/*
+ * Where a reader, or a writer in place, finds the bytes without asking
+ * further.  Never parks, takes no lock.  The answer is DATA with a file, ZERO
+ * (reader only), or ASK.  Reads look through the chain unless the node copies
+ * on read.
+ */
+void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
+void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
+
+/* What a reader sees, through the whole chain; holes of raw files are looked up. */
+int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes,
+		  struct blk_status *status);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Nodes: an open image with its format driver and its backing chain.
+ */
+#ifndef QEDBLK_BLOCK_NODE_H
+#define QEDBLK_BLOCK_NODE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/driver.h"
+#include "block/file.h"
+#include "block/inflight.h"
+#include "block/stats.h"
+
+/* A chain longer than this is refused: it is a loop or an attack. */
+#define BLK_MAX_CHAIN 200
+
+enum blk_open_flags {
+	BLK_O_RDWR = 1 << 0,
+	BLK_O_DIRECT = 1 << 1,	       /* --cache none: O_DIRECT where it can be had */
+	BLK_O_NO_LOCK = 1 << 2,	       /* -U: look at an image that somebody uses */
+	BLK_O_NO_BACKING = 1 << 3,     /* do not open the backing chain */
+	BLK_O_CHECK = 1 << 4,	       /* for check: an image that needs one is opened as it is */
+	BLK_O_COPY_ON_READ = 1 << 5,   /* every read of this node keeps what it read */
+	BLK_O_DISCARD_IGNORE = 1 << 6, /* discards do nothing */
+};
+
+struct blk_open_opts {
+	const char *format;	    /* driver name, or NULL to probe */
+	unsigned int flags;	    /* BLK_O_* */
+	const char *backing_format; /* overrides what the image says; NULL: by the image */
+	uint64_t l2_cache_size;	    /* bytes, 0: the default */
+};
+
+struct blk_create_opts {
+	const char *filename;
+	const char *format;
+	uint64_t size;		    /* bytes, a multiple of 512 */
+	uint32_t cluster_size;	    /* bytes, 0: the default */
+	uint32_t table_size;	    /* clusters, 0: the default */
+	const char *backing_file;   /* as stored in the image, or NULL */
+	const char *backing_format; /* or NULL: to be probed */
+	bool exclusive;		    /* fail if the file exists */
+};
+
+struct blk_node {
+	const struct blk_driver *driver;
+	void *opaque; /* the driver's */
+	struct blk_file *file;
+	char *filename;
+	unsigned int flags; /* BLK_O_* */
+	bool probed;	    /* the format was guessed */
+	_Atomic uint64_t size; /* bytes */
+	uint32_t cluster_size; /* bytes: the unit of allocation and populating; 0: none */
+
+	char *backing_name;   /* as stored in the image; NULL: none */
+	char *backing_format; /* as stored; NULL: probe */
+	struct blk_node *backing; /* open for reading; NULL: none, or left out */
+
+	/*
+	 * Buffers for copying between backing file and image (whole clusters, or
+	 * pieces of large ones).  Ranks above the files' bounce pools.  Exists
+	 * where there is a backing node.  Whoever holds one asks for no second.
+	 */
+	struct bufpool *copy_pool;
+
+	struct inflight inflight;
+	struct blk_stats stats;
+};
+
+/*
+ * Open an image, with its backing chain.  Coroutine.  The error line names the
+ * file (of the chain) and the reason.
+ */
+int blk_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
+		struct error *err);
+
+/*
+ * Close it and its chain.  No request may be in flight.  Everything that was
+ * answered is durable when 0 is returned; memory and descriptors are released
+ * in any case.
+ */
+int blk_co_close(struct blk_node *node);
+
+/* Make a new image.  An existing file is overwritten, unless it is in use or @exclusive. */
+int blk_co_create(const struct blk_create_opts *opts, struct error *err);
+
+/* The name that opens @node's backing file, seen from here (heap), or NULL: none. */
+char *blk_backing_path(const struct blk_node *node);
+
+/* @backing as named in image @filename, seen from here (heap). */
+char *blk_resolve_backing(const char *filename, const char *backing);
+
+int blk_co_info(struct blk_node *node, struct blk_info *info);
+int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
+		 void *report_arg, struct blk_check_result *result, struct error *err);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Counters of a node.  Each loop counts in a slot of its own with relaxed
+ * atomics; whoever wants the figures adds the slots up.
+ */
+#ifndef QEDBLK_BLOCK_STATS_H
+#define QEDBLK_BLOCK_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "aio/loop.h"
+
+/* NAME, and what it counts. */
+#define BLK_STATS(X)                                                                               \
+	X(read_ops, "read requests")                                                               \
+	X(read_bytes, "bytes read")                                                                \
+	X(write_ops, "write requests")                                                             \
+	X(write_bytes, "bytes written")                                                            \
+	X(zero_ops, "write-zeroes requests")                                                       \
+	X(zero_bytes, "bytes of write-zeroes")                                                     \
+	X(discard_ops, "discard requests")                                                         \
+	X(discard_bytes, "bytes discarded")                                                        \
+	X(flush_ops, "flush requests")                                                             \
+	X(errors, "requests that failed")                                                          \
+	X(direct_ops, "requests served without a coroutine")                                       \
+	X(backing_read_bytes, "bytes read from the backing file")                                  \
+	X(populated_clusters, "clusters populated from the backing file with data")                \
+	X(populated_zero_clusters, "clusters populated as zero clusters")                          \
+	X(populate_errors, "populate runs that failed")                                            \
+	X(allocated_clusters, "clusters allocated")                                                \
+	X(zero_clusters, "clusters that became zero clusters")                                     \
+	X(freed_clusters, "clusters freed")                                                        \
+	X(reused_clusters, "allocations served from freed clusters")                               \
+	X(commits, "metadata commits")                                                             \
+	X(commit_waiters, "flushes that shared a commit")                                          \
+	X(l2_hits, "L2 cache hits")                                                                \
+	X(l2_misses, "L2 cache misses")                                                            \
+	X(l2_evictions, "L2 cache evictions")
+
+enum blk_stat {
+#define X(name, text) BLK_STAT_##name,
+	BLK_STATS(X)
+#undef X
+	BLK_STAT_COUNT
+};
+
+struct blk_stats_slot {
+	_Atomic uint64_t value[BLK_STAT_COUNT];
+} __attribute__((aligned(64)));
+
+struct blk_stats {
+	struct blk_stats_slot *slots; /* AIO_MAX_LOOPS of them, touched as loops come */
+};
+
+int blk_stats_init(struct blk_stats *stats);
+void blk_stats_destroy(struct blk_stats *stats);
+/* Add @n on the current loop's slot. */
+void blk_stats_add(struct blk_stats *stats, enum blk_stat stat, uint64_t n);
+/* The sum over all loops.  Any thread. */
+uint64_t blk_stats_get(const struct blk_stats *stats, enum blk_stat stat);
+/* "read_ops" and "read requests". */
+const char *blk_stat_name(enum blk_stat stat);
+const char *blk_stat_text(enum blk_stat stat);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One line of context for the person, carried upward beside a negative errno.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/error.h"
+
+int error_set(struct error *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return code;
+	if (err->code)
+		return err->code;
+	err->code = code;
+	va_start(ap, fmt);
+	/* Without memory for the line, error_text() falls back to the code. */
+	if (vasprintf(&err->text, fmt, ap) < 0)
+		err->text = NULL;
+	va_end(ap);
+	return code;
+}
+
+int error_set_errno(struct error *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+	char *line;
+
+	if (!err)
+		return code;
+	if (err->code)
+		return err->code;
+	err->code = code;
+	va_start(ap, fmt);
+	if (vasprintf(&line, fmt, ap) < 0)
+		line = NULL;
+	va_end(ap);
+	if (!line || asprintf(&err->text, "%s: %s", line, strerror(-code)) < 0)
+		err->text = NULL;
+	free(line);
+	return code;
+}
+
+void error_prefix(struct error *err, const char *fmt, ...)
+{
+	char *prefix, *text;
+	va_list ap;
+
+	if (!err || !err->code)
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&prefix, fmt, ap) < 0)
+		prefix = NULL;
+	va_end(ap);
+	if (prefix && asprintf(&text, "%s: %s", prefix, error_text(err)) >= 0) {
+		free(err->text);
+		err->text = text;
+	}
+	free(prefix);
+}
+
+const char *error_text(const struct error *err)
+{
+	return err->text ? err->text : strerror(-err->code);
+}
+
+void error_free(struct error *err)
+{
+	free(err->text);
+	*err = ERROR_INIT;
+}

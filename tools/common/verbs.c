@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A program of verbs: dispatch, help and options.
+ */
+#include <string.h>
+
+#include "common/report.h"
+#include "common/verbs.h"
+#include "common/version.h"
+
+const struct verb *verb_find(const struct verb_table *table, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < table->count; i++)
+		if (!strcmp(table->verbs[i].name, name))
+			return &table->verbs[i];
+	return NULL;
+}
+
+void verb_print_help(FILE *out, const struct verb_table *table, const struct verb *verb)
+{
+	fprintf(out, "usage: %s %s%s%s\n%s\n", table->program, verb->name,
+		verb->synopsis[0] ? " " : "", verb->synopsis, verb->summary);
+	if (verb->options)
+		fprintf(out, "\n%s", verb->options);
+}
+
+void verbs_print_help(FILE *out, const struct verb_table *table)
+{
+	size_t i;
+
+	fprintf(out, "usage: %s VERB [ARGUMENT...]\n%s\n\n", table->program, table->about);
+	for (i = 0; i < table->count; i++)
+		fprintf(out, "  %-10s  %s\n", table->verbs[i].name, table->verbs[i].summary);
+	fprintf(out, "\n`%s VERB --help` describes one verb.\n", table->program);
+}
+
+static int run_help(const struct verb_table *table, int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc > 2)
+		return report_error("help: too many arguments");
+	if (argc < 2) {
+		verbs_print_help(stdout, table);
+		return 0;
+	}
+	verb = verb_find(table, argv[1]);
+	if (!verb)
+		return report_error("help: no verb '%s'", argv[1]);
+	verb_print_help(stdout, table, verb);
+	return 0;
+}
+
+/* Help wins over every other argument, but not over operands after "--". */
+static int wants_help(int argc, char **argv)
+{
+	int i;
+
+	if (argc > 1 && !strcmp(argv[1], "-h"))
+		return 1;
+	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help"))
+			return 1;
+	return 0;
+}
+
+static int run_verb(const struct verb_table *table, int argc, char **argv)
+{
+	const struct verb *verb = verb_find(table, argv[0]);
+
+	if (verb) {
+		if (wants_help(argc, argv)) {
+			verb_print_help(stdout, table, verb);
+			return 0;
+		}
+		report_context("%s", verb->name);
+		optind = 0;
+		return verb->run(argc, argv);
+	}
+	if (!strcmp(argv[0], "help") || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))
+		return run_help(table, argc, argv);
+	if (!strcmp(argv[0], "version") || !strcmp(argv[0], "--version") ||
+	    !strcmp(argv[0], "-V")) {
+		printf("%s %s\n", table->program, QEDBLK_VERSION);
+		return 0;
+	}
+	return report_error("no verb '%s'; `%s help` lists them", argv[0], table->program);
+}
+
+int verbs_main(const struct verb_table *table, int argc, char **argv)
+{
+	int status;
+
+	report_program(table->program);
+	if (argc < 2)
+		return report_error("a verb is needed; `%s help` lists them", table->program);
+	status = run_verb(table, argc - 1, argv + 1);
+	return report_flush() ? 1 : status;
+}
+
+int verb_getopt(int argc, char **argv, const char *short_options, const struct option *options)
+{
+	/* The leading colon makes getopt tell a missing argument from an unknown option. */
+	char with_colon[128];
+	int opt;
+
+	/* "+" (operands end the options) must stay in front of it. */
+	snprintf(with_colon, sizeof(with_colon), "%s:%s", short_options[0] == '+' ? "+" : "",
+		 short_options + (short_options[0] == '+'));
+	opterr = 0;
+	opt = getopt_long(argc, argv, with_colon, options, NULL);
+	if (opt == ':') {
+		report_error("option '%s' needs an argument", argv[optind - 1]);
+		return '?';
+	}
+	if (opt != '?')
+		return opt;
+	/* A long option leaves optopt 0 when it is unknown, its value when it wants no argument. */
+	if (optopt && !strncmp(argv[optind - 1], "--", 2) && strchr(argv[optind - 1], '='))
+		report_error("option '%s' takes no argument", argv[optind - 1]);
+	else if (optopt)
+		report_error("unknown option '-%c'", optopt);
+	else
+		report_error("unknown option '%s'", argv[optind - 1]);
+	return '?';
+}

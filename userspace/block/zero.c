@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Zero detection: the portable version, and the choice among all at run time. */
+#include "block/zero.h"
+
+#include <stdatomic.h>
+
+/* Below this the inline scan is done before an indirect call would be. */
+#define SHORT_LIMIT 64
+
+static bool always(void)
+{
+	return true;
+}
+
+static bool is_zero_portable(const void *buf, size_t len)
+{
+	const unsigned char *p = buf;
+
+	for (; len >= 64; p += 64, len -= 64) {
+		uint64_t a = zero_load64(p) | zero_load64(p + 8);
+		uint64_t b = zero_load64(p + 16) | zero_load64(p + 24);
+		uint64_t c = zero_load64(p + 32) | zero_load64(p + 40);
+		uint64_t d = zero_load64(p + 48) | zero_load64(p + 56);
+
+		if ((a | b) | (c | d))
+			return false;
+	}
+	return zero_is_zero_short(p, len);
+}
+
+static const struct zero_impl portable_impl = {
+	.name = "portable",
+	.is_zero = is_zero_portable,
+	.supported = always,
+	.preferred = always,
+};
+
+#ifdef ZERO_HAVE_ARCH_IMPLS
+static const struct zero_impl *const arch_impls = zero_arch_impls;
+#else
+static const struct zero_impl no_impls[] = { { .name = NULL } };
+static const struct zero_impl *const arch_impls = no_impls;
+#endif
+
+size_t zero_impl_count(void)
+{
+	size_t count = 1;
+
+	for (const struct zero_impl *impl = arch_impls; impl->name; impl++)
+		count += impl->supported();
+	return count;
+}
+
+const struct zero_impl *zero_impl_get(size_t index)
+{
+	for (const struct zero_impl *impl = arch_impls; impl->name; impl++)
+		if (impl->supported() && index-- == 0)
+			return impl;
+	return index == 0 ? &portable_impl : NULL;
+}
+
+const struct zero_impl *zero_impl_chosen(void)
+{
+	for (const struct zero_impl *impl = arch_impls; impl->name; impl++)
+		if (impl->supported() && impl->preferred())
+			return impl;
+	return &portable_impl;
+}
+
+static bool choose_and_scan(const void *buf, size_t len);
+
+/*
+ * Holds choose_and_scan() until the first long buffer, then the best version.
+ * Threads that race here all store the same value, and the pointer publishes
+ * nothing but itself: relaxed order is enough.
+ */
+static _Atomic(bool (*)(const void *, size_t)) scan = choose_and_scan;
+
+static bool choose_and_scan(const void *buf, size_t len)
+{
+	bool (*best)(const void *, size_t) = zero_impl_chosen()->is_zero;
+
+	atomic_store_explicit(&scan, best, memory_order_relaxed);
+	return best(buf, len);
+}
+
+bool buffer_is_zero(const void *buf, size_t len)
+{
+	const unsigned char *p = buf;
+
+	if (len < SHORT_LIMIT)
+		return zero_is_zero_short(p, len);
+
+	/* Data is seldom zero in all of these: most calls end here. */
+	if (zero_load64(p) | zero_load64(p + len / 2) | zero_load64(p + len - 8))
+		return false;
+
+	return atomic_load_explicit(&scan, memory_order_relaxed)(buf, len);
+}

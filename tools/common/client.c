@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A server's control socket, seen from a tool: one JSON object a line each way.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/client.h"
+#include "common/json.h"
+
+/* No answer is longer: more is a broken server, not a reason to take memory without end. */
+#define ANSWER_MAX (16u << 20)
+
+const char *client_run_dir(void)
+{
+	const char *dir = getenv("QEDBLK_RUN_DIR");
+
+	return dir && dir[0] ? dir : "/run/qedblk";
+}
+
+int client_connect(const char *name, struct error *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char path[512];
+	int path_fd, fd, ret = 0;
+
+	if (snprintf(path, sizeof(path), "%s/%s.sock", client_run_dir(), name) >= (int)sizeof(path))
+		return error_set_errno(err, -ENAMETOOLONG, "%s", client_run_dir());
+	/* A device's name may be longer than a socket address: go by way of a descriptor. */
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0)
+		return error_set_errno(err, -errno, "%s", path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", path_fd);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		ret = error_set_errno(err, -errno, "%s", path);
+	close(path_fd);
+	if (ret && fd >= 0)
+		close(fd);
+	return ret ? ret : fd;
+}
+
+static int send_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = send(fd, text, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Wait until @fd can be read, or until the clock shows @deadline (ms; negative: no limit). */
+static int wait_readable(int fd, int64_t deadline)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int64_t left = -1;
+	int n;
+
+	do {
+		if (deadline >= 0) {
+			left = deadline - now_ms();
+			if (left <= 0)
+				return -ETIMEDOUT;
+		}
+		n = poll(&pfd, 1, left > 60000 ? 60000 : (int)left);
+	} while (n == 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? -errno : 0;
+}
+
+/* Read one line, newline and all, into a heap string. */
+static int read_line(int fd, int timeout_ms, char **line, size_t *len)
+{
+	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	size_t size = 0, used = 0;
+	char *text = NULL, *more;
+	ssize_t n;
+	int ret;
+
+	do {
+		if (used == size) {
+			size = size ? size * 2 : 4096;
+			more = size > ANSWER_MAX ? NULL : realloc(text, size);
+			if (!more) {
+				ret = size > ANSWER_MAX ? -EMSGSIZE : -ENOMEM;
+				break;
+			}
+			text = more;
+		}
+		ret = wait_readable(fd, deadline);
+		if (ret)
+			break;
+		n = recv(fd, text + used, size - used, 0);
+		if (n <= 0) {
+			ret = n ? -errno : -ECONNRESET;
+			break;
+		}
+		used += n;
+	} while (text[used - 1] != '\n');
+	if (ret) {
+		free(text);
+		return ret;
+	}
+	*line = text;
+	*len = used;
+	return 0;
+}
+
+/* Turn the server's refusal into an error. */
+static int refusal(const json_t *error, struct error *err)
+{
+	const char *class = json_get_string(error, "class", "");
+	int code = -EIO;
+
+	if (!strcmp(class, "DeviceBusy"))
+		code = -EBUSY;
+	else if (!strcmp(class, "CommandNotFound"))
+		code = -ENOTSUP;
+	return error_set(err, code, "%s", json_get_string(error, "desc", "refused by the server"));
+}
+
+int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
+		   struct error *err)
+{
+	json_t *request, *reply, *value;
+	char *text = NULL, *line;
+	int ret = -ENOMEM;
+	size_t len;
+
+	request = json_pack("{s:s}", "execute", execute);
+	if (arguments && request)
+		json_object_set(request, "arguments", arguments);
+	json_decref(arguments);
+	if (request)
+		text = json_dumps(request, JSON_COMPACT);
+	json_decref(request);
+	if (text)
+		ret = send_all(fd, text, strlen(text));
+	if (text && !ret)
+		ret = send_all(fd, "\n", 1);
+	free(text);
+	if (!ret)
+		ret = read_line(fd, timeout_ms, &line, &len);
+	if (ret)
+		return error_set_errno(err, ret, "the server did not answer '%s'", execute);
+
+	reply = json_loadb(line, len, 0, NULL);
+	free(line);
+	value = json_object_get(reply, "return");
+	if (value) {
+		if (answer)
+			*answer = json_incref(value);
+		ret = 0;
+	} else if (json_object_get(reply, "error")) {
+		ret = refusal(json_object_get(reply, "error"), err);
+	} else {
+		ret = error_set(err, -EPROTO, "the server's answer to '%s' makes no sense",
+				execute);
+	}
+	json_decref(reply);
+	return ret;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * JSON on standard output, and safe reading of JSON that another program wrote.
+ */
+#include <stdio.h>
+
+#include "common/json.h"
+
+void json_print(const json_t *value)
+{
+	/* A failed write shows in ferror(stdout), which the program looks at when it ends. */
+	json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+const char *json_get_string(const json_t *object, const char *key, const char *none)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_string(value) ? json_string_value(value) : none;
+}
+
+int64_t json_get_int(const json_t *object, const char *key, int64_t none)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_integer(value) ? json_integer_value(value) : none;
+}
+
+bool json_get_bool(const json_t *object, const char *key, bool none)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_boolean(value) ? json_is_true(value) : none;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Text in columns, as wide as their widest cell.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/table.h"
+
+int table_add(struct table *table, const char *fmt, ...)
+{
+	char **cells, *text;
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return -ENOMEM;
+	cells = reallocarray(table->cells, table->count + 1, sizeof(*cells));
+	if (!cells) {
+		free(text);
+		return -ENOMEM;
+	}
+	cells[table->count] = text;
+	table->cells = cells;
+	table->count++;
+	return 0;
+}
+
+void table_print(struct table *table)
+{
+	size_t width[TABLE_MAX_COLUMNS] = { 0 };
+	size_t i, len;
+	int column;
+
+	for (i = 0; i < table->count; i++) {
+		len = strlen(table->cells[i]);
+		column = i % table->columns;
+		if (len > width[column])
+			width[column] = len;
+	}
+	for (i = 0; i < table->count; i++) {
+		column = i % table->columns;
+		/* Nothing is put behind a row's last cell: no trailing blanks. */
+		if (column == table->columns - 1 || i == table->count - 1)
+			printf("%s\n", table->cells[i]);
+		else
+			printf("%-*s  ", (int)width[column], table->cells[i]);
+		free(table->cells[i]);
+	}
+	free(table->cells);
+	table->cells = NULL;
+	table->count = 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Text in columns, as wide as their widest cell.
+ */
+#ifndef QEDBLK_TOOLS_TABLE_H
+#define QEDBLK_TOOLS_TABLE_H
+
+#include <stddef.h>
+
+#define TABLE_MAX_COLUMNS 8
+
+struct table {
+	int columns;
+	char **cells; /* row after row */
+	size_t count; /* cells */
+};
+
+/* A table of @columns columns, at most TABLE_MAX_COLUMNS. */
+#define TABLE_INIT(columns) ((struct table){ (columns), NULL, 0 })
+
+/* Add the next cell (printf style), left to right, row after row.  Returns 0 or -ENOMEM. */
+int table_add(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Print all rows to standard output, two spaces between columns, and give the memory back. */
+void table_print(struct table *table);
+
+#endif

@@ -23,6 +23,7 @@ struct inflight_slot {
 
 struct inflight {
 	_Atomic uint64_t epoch;
+	_Atomic unsigned int limit; /* slots below this one have ever been used */
 	struct inflight_slot slots[AIO_MAX_LOOPS];
 };
 
@@ -32,7 +33,10 @@ void inflight_init(struct inflight *inf);
 unsigned int inflight_begin(struct inflight *inf);
 void inflight_end(struct inflight *inf, unsigned int token);
 
-/* A ticket for "all requests that are in flight now". */
+/*
+ * A ticket for "all requests that are in flight now".  A request that begins
+ * later sees all that the caller stored before.
+ */
 uint64_t inflight_ticket(struct inflight *inf);
 /* Are they over?  Moves the epoch on as far as it can.  Any thread, never blocks. */
 bool inflight_passed(struct inflight *inf, uint64_t ticket);

@@ -26,6 +26,7 @@ struct range_hold {
 struct range_lock {
 	pthread_mutex_t mutex; /* protects the list and every hold on it */
 	struct range_hold *head, *tail;
+	unsigned int exclusive; /* how many of the list are: none, and sharers need not look */
 };
 
 void range_lock_init(struct range_lock *lock);

@@ -50,12 +50,13 @@ struct blk_stats_slot {
 } __attribute__((aligned(64)));
 
 struct blk_stats {
-	struct blk_stats_slot *slots; /* AIO_MAX_LOOPS of them, touched as loops come */
+	/* One a loop, and one for threads without a loop; touched as they come. */
+	struct blk_stats_slot *slots;
 };
 
 int blk_stats_init(struct blk_stats *stats);
 void blk_stats_destroy(struct blk_stats *stats);
-/* Add @n on the current loop's slot. */
+/* Add @n on the current loop's slot.  Any thread. */
 void blk_stats_add(struct blk_stats *stats, enum blk_stat stat, uint64_t n);
 /* The sum over all loops.  Any thread. */
 uint64_t blk_stats_get(const struct blk_stats *stats, enum blk_stat stat);

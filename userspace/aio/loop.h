@@ -6,8 +6,10 @@
  * A loop is created, run and destroyed by one thread, which also is the only
  * one to submit to its ring (IORING_SETUP_SINGLE_ISSUER, DEFER_TASKRUN where
  * the kernel has them).  Other threads reach it through aio_loop_post(),
- * co_wake() and aio_loop_stop() alone.  A turn: run what is runnable, expire
- * timers, pass a quiescent state (aio/rcu.h), submit and wait, reap.
+ * co_wake() and aio_loop_stop() alone.  A turn: what others posted, timers that
+ * expired, coroutines that are runnable, a quiescent state (aio/rcu.h), submit
+ * and wait, completions.  Each of these takes what is there when it begins, so
+ * that none can starve the others.
  */
 #ifndef QEDBLK_AIO_LOOP_H
 #define QEDBLK_AIO_LOOP_H
@@ -75,10 +77,13 @@ int aio_loop_run_co(struct aio_loop *loop, co_fn *fn, void *arg);
 void aio_loop_post(struct aio_loop *loop, struct aio_post *post);
 
 /*
- * An SQE of the current thread's ring, zeroed but for its user data, whose
- * completion goes to @op.  When the submission queue is full it is submitted
- * first, so the result is never NULL.  It goes to the kernel at the end of the
- * turn.  Set fields by hand or with io_uring_prep_*() *before* calling
+ * An SQE of the current thread's ring, zeroed.  When the submission queue is
+ * full it is submitted first, and for as long as the kernel refuses it for want
+ * of memory this waits for operations in flight to complete (their @done is
+ * called later, in the usual place); so the result is never NULL.  It goes to
+ * the kernel at the end of the turn, or with the next call when the queue is
+ * full: fill it before getting another one, and before parking.  One that no
+ * aio_op is set for completes unheard.  Set fields by hand or with io_uring_prep_*() *before* calling
  * aio_sqe_set_op() - liburing's prep functions clear the user data in some
  * versions - hence the two steps:
  *
@@ -98,7 +103,8 @@ struct io_uring *aio_loop_ring(struct aio_loop *loop);
 
 /*
  * Prepare nothing, submit the caller's SQE and park until it completed:
- * the coroutine form of the above.  Returns the CQE's result.
+ * the coroutine form of the above, for operations that complete once (neither
+ * multishot nor zero-copy send).  Returns the CQE's result.
  */
 int aio_co_submit(struct io_uring_sqe *sqe);
 

@@ -14,7 +14,8 @@ struct aio_loop;
 struct aio_timer {
 	uint64_t deadline; /* ns, CLOCK_MONOTONIC; valid while armed */
 	void (*fn)(struct aio_timer *timer);
-	struct aio_timer *prev, *next; /* the loop's list, by deadline */
+	uint64_t order;	   /* among equal deadlines; this and below is the loop's heap */
+	struct aio_timer *child, *prev, *next;
 	bool armed;
 };
 

@@ -22,7 +22,7 @@ void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /*
- * True at most @burst times in any 5 seconds for one @state, which is static
+ * True at most 10 times in a window of 5 seconds for one @state, which is static
  * at the caller: `static struct log_ratelimit rl; if (log_allowed(&rl)) ...`.
  */
 struct log_ratelimit {

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A bounded pool of equal, page-aligned buffers, shared by all loops.
+ */
+#include "aio/bufpool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "aio/co.h"
+
+struct buf_waiter {
+	struct co *co;
+	void *buf;
+	struct buf_waiter *next;
+};
+
+struct bufpool {
+	pthread_mutex_t mutex;
+	struct buf_waiter *waiters, **waiters_tail; /* none while a buffer is free */
+	unsigned int nr_free;  /* in free[], last in first out */
+	unsigned int nr_fresh; /* at the region's end, never handed out yet */
+	unsigned int count;
+	size_t buf_size;
+	char *region;
+	void *free[];
+};
+
+int bufpool_create(struct bufpool **out, size_t buf_size, unsigned int count)
+{
+	struct bufpool *pool;
+	size_t size;
+
+	if (!count || !buf_size || buf_size % (size_t)sysconf(_SC_PAGESIZE) ||
+	    __builtin_mul_overflow(buf_size, count, &size))
+		return -EINVAL;
+	pool = malloc(sizeof(*pool) + count * sizeof(pool->free[0]));
+	if (!pool)
+		return -ENOMEM;
+	pool->region = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (pool->region == MAP_FAILED) {
+		free(pool);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&pool->mutex, NULL);
+	pool->waiters = NULL;
+	pool->waiters_tail = &pool->waiters;
+	pool->nr_free = 0;
+	pool->nr_fresh = pool->count = count;
+	pool->buf_size = buf_size;
+	*out = pool;
+	return 0;
+}
+
+void bufpool_destroy(struct bufpool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_destroy(&pool->mutex);
+	munmap(pool->region, pool->buf_size * pool->count);
+	free(pool);
+}
+
+size_t bufpool_buf_size(const struct bufpool *pool)
+{
+	return pool->buf_size;
+}
+
+static void *take(struct bufpool *pool)
+{
+	if (pool->nr_free)
+		return pool->free[--pool->nr_free];
+	if (pool->nr_fresh)
+		return pool->region + pool->buf_size * (pool->count - pool->nr_fresh--);
+	return NULL;
+}
+
+void *bufpool_try_get(struct bufpool *pool)
+{
+	void *buf;
+
+	pthread_mutex_lock(&pool->mutex);
+	buf = take(pool);
+	pthread_mutex_unlock(&pool->mutex);
+	return buf;
+}
+
+void *bufpool_co_get(struct bufpool *pool)
+{
+	struct buf_waiter waiter = { .co = co_self() };
+
+	pthread_mutex_lock(&pool->mutex);
+	waiter.buf = take(pool);
+	if (waiter.buf) {
+		pthread_mutex_unlock(&pool->mutex);
+		return waiter.buf;
+	}
+	*pool->waiters_tail = &waiter;
+	pool->waiters_tail = &waiter.next;
+	pthread_mutex_unlock(&pool->mutex);
+	co_park();
+	return waiter.buf;
+}
+
+void bufpool_put(struct bufpool *pool, void *buf)
+{
+	struct buf_waiter *waiter;
+
+	pthread_mutex_lock(&pool->mutex);
+	waiter = pool->waiters;
+	if (waiter) {
+		/* Handed over, not freed: nobody who comes later gets before it. */
+		pool->waiters = waiter->next;
+		if (!pool->waiters)
+			pool->waiters_tail = &pool->waiters;
+		waiter->buf = buf;
+		co_wake(waiter->co);
+	} else {
+		pool->free[pool->nr_free++] = buf;
+	}
+	pthread_mutex_unlock(&pool->mutex);
+}

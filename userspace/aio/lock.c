@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Locks and wait queues for coroutines, across threads.
+ */
+#include "aio/lock.h"
+
+#include <stddef.h>
+
+void co_queue_init(struct co_queue *queue)
+{
+	queue->head = NULL;
+	queue->tail = &queue->head;
+}
+
+static void enqueue(struct co_queue *queue, struct co_waiter *waiter)
+{
+	waiter->co = co_self();
+	waiter->next = NULL;
+	*queue->tail = waiter;
+	queue->tail = &waiter->next;
+}
+
+void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex)
+{
+	struct co_waiter waiter;
+
+	enqueue(queue, &waiter);
+	pthread_mutex_unlock(mutex);
+	co_park();
+	pthread_mutex_lock(mutex);
+}
+
+bool co_queue_wake_one(struct co_queue *queue)
+{
+	struct co_waiter *waiter = queue->head;
+
+	if (!waiter)
+		return false;
+	queue->head = waiter->next;
+	if (!queue->head)
+		queue->tail = &queue->head;
+	/* The last look at the waiter: it is on the stack of who may run now. */
+	co_wake(waiter->co);
+	return true;
+}
+
+void co_queue_wake_all(struct co_queue *queue)
+{
+	while (co_queue_wake_one(queue))
+		;
+}
+
+bool co_queue_empty(const struct co_queue *queue)
+{
+	return !queue->head;
+}
+
+void co_mutex_init(struct co_mutex *mutex)
+{
+	pthread_mutex_init(&mutex->guard, NULL);
+	co_queue_init(&mutex->waiters);
+	mutex->locked = false;
+}
+
+void co_mutex_destroy(struct co_mutex *mutex)
+{
+	/* Who handed the mutex to the caller may still be inside of the guard. */
+	pthread_mutex_lock(&mutex->guard);
+	pthread_mutex_unlock(&mutex->guard);
+	pthread_mutex_destroy(&mutex->guard);
+}
+
+void co_mutex_lock(struct co_mutex *mutex)
+{
+	struct co_waiter waiter;
+
+	pthread_mutex_lock(&mutex->guard);
+	if (!mutex->locked) {
+		mutex->locked = true;
+		pthread_mutex_unlock(&mutex->guard);
+		return;
+	}
+	enqueue(&mutex->waiters, &waiter);
+	pthread_mutex_unlock(&mutex->guard);
+	/* Once awake the mutex is ours: it was not unlocked in between. */
+	co_park();
+}
+
+void co_mutex_unlock(struct co_mutex *mutex)
+{
+	pthread_mutex_lock(&mutex->guard);
+	if (!co_queue_wake_one(&mutex->waiters))
+		mutex->locked = false;
+	pthread_mutex_unlock(&mutex->guard);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The event loop's life and turns.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/loop_internal.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define INDEX_BITS 64
+
+__thread struct aio_loop *aio_this_loop;
+
+static _Atomic uint64_t used_indices[AIO_MAX_LOOPS / INDEX_BITS];
+
+noreturn void aio_bug(const char *what)
+{
+	log_error("internal error: %s", what);
+	abort();
+}
+
+/* The lowest free index, or -ENFILE. */
+static int index_take(void)
+{
+	unsigned int word, bit;
+	uint64_t used;
+
+	for (word = 0; word < ARRAY_SIZE(used_indices); word++) {
+		used = atomic_load(&used_indices[word]);
+		while (~used) {
+			bit = (unsigned int)__builtin_ctzll(~used);
+			if (atomic_compare_exchange_weak(&used_indices[word], &used,
+							 used | 1ULL << bit))
+				return (int)(word * INDEX_BITS + bit);
+		}
+	}
+	return -ENFILE;
+}
+
+static void index_give_back(unsigned int index)
+{
+	atomic_fetch_and(&used_indices[index / INDEX_BITS], ~(1ULL << index % INDEX_BITS));
+}
+
+static int explain_ring_error(int ret, struct error *err)
+{
+	switch (ret) {
+	case -ENOSYS:
+	case -EPERM:
+		return error_set_errno(err, ret, "io_uring is not available here");
+	case -EOPNOTSUPP:
+		return error_set(err, ret, "this kernel's io_uring is too old (5.11 is needed)");
+	default:
+		return error_set_errno(err, ret, "cannot set up io_uring");
+	}
+}
+
+/* All that is on @loop but its index; undoes what it did when it fails. */
+static int loop_init(struct aio_loop *loop, unsigned int entries, unsigned int first_tier,
+		     struct error *err)
+{
+	int ret = ring_create(loop, entries, first_tier);
+
+	if (ret < 0)
+		return explain_ring_error(ret, err);
+	ret = inbox_create(loop);
+	if (ret < 0) {
+		ring_destroy(loop);
+		return error_set_errno(err, ret, "cannot make an event descriptor");
+	}
+	co_loop_init(loop);
+	rcu_loop_init();
+	return 0;
+}
+
+int loop_create(struct aio_loop **loop_out, unsigned int entries, unsigned int first_tier,
+		struct error *err)
+{
+	struct aio_loop *loop;
+	int index, ret;
+
+	if (aio_this_loop)
+		return error_set(err, -EBUSY, "this thread has an event loop already");
+	index = index_take();
+	if (index < 0)
+		return error_set(err, index, "more than %d event loops", AIO_MAX_LOOPS);
+	loop = aligned_alloc(CACHE_LINE, sizeof(*loop));
+	if (!loop) {
+		index_give_back((unsigned int)index);
+		return error_set_errno(err, -ENOMEM, "cannot make an event loop");
+	}
+	memset(loop, 0, sizeof(*loop));
+	loop->index = (unsigned int)index;
+	ret = loop_init(loop, entries, first_tier, err);
+	if (ret < 0) {
+		free(loop);
+		index_give_back((unsigned int)index);
+		return ret;
+	}
+	aio_this_loop = loop;
+	*loop_out = loop;
+	return 0;
+}
+
+int aio_loop_create(struct aio_loop **loop, unsigned int entries, struct error *err)
+{
+	return loop_create(loop, entries, 0, err);
+}
+
+void aio_loop_destroy(struct aio_loop *loop)
+{
+	unsigned int index = loop->index;
+
+	if (loop != aio_this_loop)
+		aio_bug("event loop destroyed by another thread");
+	inbox_destroy(loop);
+	if (loop->nr_busy)
+		log_warning("event loop destroyed with %u coroutines parked", loop->nr_busy);
+	co_loop_exit(loop);
+	ring_destroy(loop);
+	rcu_loop_exit();
+	aio_this_loop = NULL;
+	free(loop);
+	index_give_back(index);
+}
+
+struct aio_loop *aio_loop_current(void)
+{
+	return aio_this_loop;
+}
+
+unsigned int aio_loop_index(const struct aio_loop *loop)
+{
+	return loop->index;
+}
+
+/* One turn; it does not wait once *@done. */
+static int loop_turn(struct aio_loop *loop, const bool *done)
+{
+	inbox_drain(loop);
+	timers_expire(loop);
+	co_run_ready(loop);
+	return ring_turn(loop, !*done && !loop->ready.head,
+			 loop->timers ? loop->timers->deadline : 0);
+}
+
+static void check_caller(struct aio_loop *loop)
+{
+	if (loop != aio_this_loop || loop->current)
+		aio_bug("event loop run from within, or by another thread");
+}
+
+int aio_loop_run(struct aio_loop *loop)
+{
+	int ret = 0;
+
+	check_caller(loop);
+	while (!loop->stopping && ret >= 0)
+		ret = loop_turn(loop, &loop->stopping);
+	loop->stopping = false;
+	atomic_store(&loop->stop_asked, false);
+	return ret;
+}
+
+struct main_co {
+	co_fn *fn;
+	void *arg;
+	bool done;
+};
+
+static void main_co_entry(void *opaque)
+{
+	struct main_co *main_co = opaque;
+
+	main_co->fn(main_co->arg);
+	main_co->done = true;
+}
+
+int aio_loop_run_co(struct aio_loop *loop, co_fn *fn, void *arg)
+{
+	struct main_co main_co = { .fn = fn, .arg = arg };
+	int ret;
+
+	check_caller(loop);
+	ret = co_start(main_co_entry, &main_co);
+	while (!main_co.done && ret >= 0)
+		ret = loop_turn(loop, &main_co.done);
+	return ret;
+}

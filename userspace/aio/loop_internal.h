@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of aio/ know of a loop.  Not for anybody else.
+ */
+#ifndef QEDBLK_AIO_LOOP_INTERNAL_H
+#define QEDBLK_AIO_LOOP_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdnoreturn.h>
+
+#include "aio/co_switch.h"
+#include "aio/loop.h"
+#include "aio/timer.h"
+
+#define CACHE_LINE 64
+
+/* A completion taken off the ring. */
+struct ring_done {
+	struct aio_op *op;
+	int32_t res;
+	uint32_t flags;
+};
+
+/* Completions that had to make room while the kernel refused submissions. */
+struct ring_backlog {
+	struct ring_done *entries;
+	unsigned int head, tail, size;
+};
+
+struct co {
+	struct co_context ctx;
+	struct co_context *resumer; /* where parking goes back to */
+	struct aio_loop *loop;
+	co_fn *fn;
+	void *arg;
+	struct co *next; /* in the loop's ready or idle list */
+	struct aio_post wake;
+	atomic_bool woken; /* a wake is under way: there may be one only */
+	void *mapping;
+};
+
+struct co_list {
+	struct co *head, **tail;
+};
+
+struct aio_loop {
+	struct io_uring ring;
+	unsigned int sq_entries;
+	bool ring_reports_work; /* IORING_SETUP_TASKRUN_FLAG took effect */
+	struct ring_backlog backlog;
+
+	struct co_context thread; /* the plain loop code */
+	struct co *current;
+	struct co_list ready;
+	struct co *idle;
+	unsigned int nr_idle, max_idle, nr_busy, colour;
+
+	struct aio_timer *timers; /* root of the heap */
+	uint64_t timer_order;
+
+	bool stopping;
+	int failed; /* negative errno once the ring cannot be used */
+	unsigned int index;
+
+	/* Reading the event descriptor: how other threads end the wait for completions. */
+	int event_fd;
+	bool event_armed, closing;
+	uint64_t event_value;
+	uint64_t kicks_seen, kicks_due;
+	struct aio_op event_op;
+	struct aio_post stop_post;
+
+	/* What other threads write to, on a line of its own. */
+	_Alignas(CACHE_LINE) _Atomic(struct aio_post *) inbox;
+	atomic_bool stop_asked;
+	char pad[CACHE_LINE - sizeof(struct aio_post *) - sizeof(atomic_bool)];
+};
+
+/* The current thread's loop, or NULL. */
+extern __thread struct aio_loop *aio_this_loop;
+
+/* A mistake of the program's own: say which, and end. */
+noreturn void aio_bug(const char *what);
+
+/* ring.c */
+/* @tier: 0 the best set of setup flags, higher ones ask less of the kernel. */
+#define RING_TIERS 3
+int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_tier);
+void ring_destroy(struct aio_loop *loop);
+/* Submit; wait for a completion, a kick or @deadline (0: none) if @block; deliver what there is. */
+int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline);
+
+/* loop.c */
+int loop_create(struct aio_loop **loop, unsigned int entries, unsigned int first_tier,
+		struct error *err);
+
+/* inbox.c */
+int inbox_create(struct aio_loop *loop);
+void inbox_destroy(struct aio_loop *loop);
+/* Call what others posted. */
+void inbox_drain(struct aio_loop *loop);
+/* From here on posters kick the loop.  False, and nothing done, if something was posted. */
+bool inbox_sleep(struct aio_loop *loop);
+void inbox_awake(struct aio_loop *loop);
+
+/* co.c */
+void co_loop_init(struct aio_loop *loop);
+void co_loop_exit(struct aio_loop *loop);
+/* Run every coroutine that was ready at the time of the call. */
+void co_run_ready(struct aio_loop *loop);
+
+/* timer.c */
+void timers_expire(struct aio_loop *loop);
+
+/* rcu.c */
+void rcu_loop_init(void);
+void rcu_loop_exit(void);
+void rcu_loop_quiescent(void);
+void rcu_loop_offline(void);
+void rcu_loop_online(void);
+
+#endif

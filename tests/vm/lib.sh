@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# What test scripts in the guest share. A script sources it first:
+#
+#	. "$(dirname "$0")/lib.sh"
+#	check "linear works" dmsetup create t --table "0 8 zero"
+#	expect_fail "busy device is not removed" qedctl remove vm1
+#	finish
+#
+# Each check prints `ok NAME` or `not ok NAME: why`; what its command printed is shown only when
+# it fails. The exit status of `finish` says whether any failed. Further options of a script:
+# a line `# vm: --udev --mem 4096` asks for a guest of that kind, `# timeout: 900` for seconds.
+set -u
+
+vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+REPO=${vm_dir%/tests/vm}
+QEDBLK_BUILD=${QEDBLK_BUILD:-$REPO/build}
+PATH=$QEDBLK_BUILD:$PATH
+# On a disk-backed file system, where O_DIRECT means something.
+SCRATCH=/scratch/$(basename "$0" .sh)
+mkdir -p "$SCRATCH"
+test_failures=0
+test_cleanups=()
+
+ok() {
+	echo "ok $1"
+}
+
+not_ok() {
+	echo "not ok $1: ${2:-failed}"
+	test_failures=$((test_failures + 1))
+}
+
+skip() {
+	echo "skip $1: $2"
+}
+
+# check NAME COMMAND...: the command must succeed. Its status is returned.
+check() {
+	local name=$1 rc
+	shift
+	"$@" >"$SCRATCH/.out" 2>&1
+	rc=$?
+	if [ $rc -eq 0 ]; then
+		ok "$name"
+	else
+		not_ok "$name" "exit status $rc of: $*"
+		tail -n 30 "$SCRATCH/.out" | sed 's/^/    /'
+	fi
+	return $rc
+}
+
+# expect_fail NAME COMMAND...: the command must fail with a status of its own, not by a signal.
+expect_fail() {
+	local name=$1 rc
+	shift
+	"$@" >"$SCRATCH/.out" 2>&1
+	rc=$?
+	if [ $rc -gt 0 ] && [ $rc -lt 124 ]; then
+		ok "$name"
+		return 0
+	fi
+	not_ok "$name" "exit status $rc of: $*"
+	tail -n 30 "$SCRATCH/.out" | sed 's/^/    /'
+	return 1
+}
+
+# same NAME GOT WANTED: two strings must be equal.
+same() {
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1" "got '$2', wanted '$3'"
+		return 1
+	fi
+}
+
+# wait_until SECONDS COMMAND...: tries the command until it succeeds.
+wait_until() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.2
+	done
+}
+
+# require NAME COMMAND...: as check, but nothing after it makes sense if it fails.
+require() {
+	check "$@" || finish
+}
+
+# at_exit COMMAND...: runs when the script ends, the last one first.
+at_exit() {
+	test_cleanups+=("$(printf '%q ' "$@")")
+}
+
+run_cleanups() {
+	local i
+	trap - EXIT
+	cd /
+	for ((i = ${#test_cleanups[@]} - 1; i >= 0; i--)); do
+		eval "${test_cleanups[i]}" >/dev/null 2>&1
+	done
+	rm -rf "$SCRATCH"
+}
+trap run_cleanups EXIT
+trap 'exit 143' INT TERM HUP
+
+finish() {
+	exit $((test_failures > 0))
+}

@@ -36,10 +36,11 @@ LIB_SRC := $(foreach d,util aio block format format/* job ublk,$(wildcard usersp
 TOOLLIB_SRC := $(wildcard tools/common/*.c)
 UNIT_COMMON_SRC := $(wildcard tests/unit/common/*.c)
 
-# A program exists as soon as its folder has a source file.
+# A program exists as soon as its folder has a main().
 program_dirs := userspace/server tools/qedctl tools/qed-img tools/qed-io
 program_name = $(if $(filter userspace/server,$(1)),qedd,$(notdir $(1)))
-live_dirs := $(foreach d,$(program_dirs),$(if $(wildcard $(d)/*.c),$(d)))
+live_dirs := $(patsubst %/,%,$(sort $(dir $(shell grep -lsE '^int main\(' \
+	$(wildcard $(program_dirs:%=%/*.c)) /dev/null))))
 PROGRAMS := $(foreach d,$(live_dirs),$(OUT)/$(call program_name,$(d)))
 
 # Each of these files is a program of its own.

@@ -39,8 +39,8 @@ UNIT_COMMON_SRC := $(wildcard tests/unit/common/*.c)
 # A program exists as soon as its folder has a main().
 program_dirs := userspace/server tools/qedctl tools/qed-img tools/qed-io
 program_name = $(if $(filter userspace/server,$(1)),qedd,$(notdir $(1)))
-live_dirs := $(patsubst %/,%,$(sort $(dir $(shell grep -lsE '^int main\(' \
-	$(wildcard $(program_dirs:%=%/*.c)) /dev/null))))
+with_main := $(shell grep -ls '^int main' $(wildcard $(program_dirs:%=%/*.c)) /dev/null)
+live_dirs := $(patsubst %/,%,$(sort $(dir $(with_main))))
 PROGRAMS := $(foreach d,$(live_dirs),$(OUT)/$(call program_name,$(d)))
 
 # Each of these files is a program of its own.

@@ -19,12 +19,13 @@ static inline bool neon_any(uint8x16_t v)
  */
 static bool is_zero_neon(const void *buf, size_t len)
 {
-	const unsigned char *p = buf, *end = p + len;
+	const unsigned char *p = buf, *end;
 	uint8x16_t acc;
 
 	if (len < 16)
 		return zero_is_zero_short(p, len);
 
+	end = p + len;
 	acc = vorrq_u8(vld1q_u8(p), vld1q_u8(end - 16));
 	if (neon_any(acc))
 		return false;

@@ -18,7 +18,7 @@ struct blk_create_opts;
 
 /* Request flags. */
 enum blk_req_flags {
-	BLK_REQ_FUA = 1 << 0,	    /* durable, with its metadata, when it completes */
+	BLK_REQ_FUA = 1 << 0, /* durable, with its metadata, when it completes */
 	BLK_REQ_MAY_UNMAP = 1 << 1, /* write-zeroes may free space */
 	/*
 	 * The bytes are those that a read returns now (from the backing file):
@@ -31,11 +31,11 @@ enum blk_req_flags {
 
 /* What blk_co_info() tells of an image. */
 struct blk_info {
-	uint64_t virtual_size;	/* bytes */
-	uint64_t actual_size;	/* bytes of disk that the image file takes */
-	uint32_t cluster_size;	/* bytes, 0 if the format has none */
-	uint32_t table_size;	/* clusters, 0 if the format has none */
-	bool dirty;		/* was not closed in order (NEED_CHECK) */
+	uint64_t virtual_size; /* bytes */
+	uint64_t actual_size; /* bytes of disk that the image file takes */
+	uint32_t cluster_size; /* bytes, 0 if the format has none */
+	uint32_t table_size; /* clusters, 0 if the format has none */
+	bool dirty; /* was not closed in order (NEED_CHECK) */
 	uint64_t features, compat_features, autoclear_features;
 };
 

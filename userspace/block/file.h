@@ -26,10 +26,10 @@
 
 enum blk_file_flags {
 	BLK_FILE_RDWR = 1 << 0,
-	BLK_FILE_DIRECT = 1 << 1,  /* O_DIRECT where the file system has it, else buffered */
+	BLK_FILE_DIRECT = 1 << 1, /* O_DIRECT where the file system has it, else buffered */
 	BLK_FILE_NO_LOCK = 1 << 2, /* ignore image locks and take none */
-	BLK_FILE_CREATE = 1 << 3,  /* create it if missing; an existing file is opened as it is */
-	BLK_FILE_EXCL = 1 << 4,	   /* with CREATE: fail with -EEXIST if it exists */
+	BLK_FILE_CREATE = 1 << 3, /* create it if missing; an existing file is opened as it is */
+	BLK_FILE_EXCL = 1 << 4, /* with CREATE: fail with -EEXIST if it exists */
 };
 
 struct blk_file;
@@ -47,17 +47,25 @@ struct blk_file_ops {
 	int (*co_flush)(struct blk_file *file);
 	int (*co_fallocate)(struct blk_file *file, int mode, uint64_t offset, uint64_t len);
 	int (*co_truncate)(struct blk_file *file, uint64_t size);
+	/* Only for files with an exact end: unaligned bytes there, not padded, durable. */
+	ssize_t (*co_pwrite_tail)(struct blk_file *file, const void *buf, size_t len,
+				  uint64_t offset);
 };
+
+/* The kernel's, for those who wrap them. */
+extern const struct blk_file_ops blk_file_kernel_ops;
 
 struct blk_file {
 	int fd;
-	char *name;	     /* as given when opened */
-	bool writable;	     /* opened for writing */
-	bool direct;	     /* O_DIRECT is on */
-	bool is_device;	     /* a block device: its size is fixed */
-	uint32_t align;	     /* of offsets and lengths, bytes; 1 when buffered */
-	uint32_t mem_align;  /* of buffer addresses, bytes; 1 when buffered */
-	uint64_t dev, ino;   /* identity, for finding loops */
+	char *name; /* as given when opened */
+	bool writable; /* opened for writing */
+	bool direct; /* O_DIRECT is on */
+	bool is_device; /* a block device: its size is fixed */
+	bool exact_end; /* see blk_file_co_keep_exact_end() */
+	int tail_fd; /* buffered, for an exact end that is not aligned; -1: none */
+	uint32_t align; /* of offsets and lengths, bytes; 1 when buffered */
+	uint32_t mem_align; /* of buffer addresses, bytes; 1 when buffered */
+	uint64_t dev, ino; /* identity, for finding loops */
 	_Atomic uint64_t size; /* bytes; follows writes and truncations made through this object */
 
 	/* Learnt from the first refusal, so that it is not asked for again. */
@@ -67,8 +75,8 @@ struct blk_file {
 	const struct blk_file_ops *ops;
 	void *ops_data; /* of whoever replaced @ops */
 
-	struct range_lock ranges;  /* bytes; used only where align > 1 */
-	struct bufpool *bounce;	   /* alignment bounce buffers */
+	struct range_lock ranges; /* bytes; used only where align > 1 */
+	struct bufpool *bounce; /* alignment bounce buffers */
 };
 
 /*
@@ -78,6 +86,24 @@ struct blk_file {
 int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
 		     unsigned int perm, unsigned int shared, struct error *err);
 void blk_file_co_close(struct blk_file *file);
+
+/* Take image locks later than at open; the error line names the file. */
+int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
+		     struct error *err);
+
+/*
+ * Set the alignment of offsets and lengths (a power of two, 1 to 64 KiB); used
+ * at open, and by tests that play a disk with larger blocks.  No I/O may be in
+ * flight.  Returns 0 or a negative errno.
+ */
+int blk_file_set_align(struct blk_file *file, uint32_t align, uint32_t mem_align);
+
+/*
+ * Promise that padding to more than 512 bytes never makes the file longer than
+ * what was written to it: for formats whose size is the file's.  Without it a
+ * write at the end may leave the file longer, by zeroes up to the alignment.
+ */
+int blk_file_co_keep_exact_end(struct blk_file *file, struct error *err);
 
 /* Read @len bytes at @offset; what lies past the end of the file reads as zeroes. */
 int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t offset);
@@ -94,6 +120,8 @@ int blk_file_co_write_zeroes(struct blk_file *file, uint64_t offset, uint64_t le
 /* Give back the space of a range; it reads as zeroes afterwards.  -ENOTSUP where it can't be. */
 int blk_file_co_punch_hole(struct blk_file *file, uint64_t offset, uint64_t len);
 int blk_file_co_truncate(struct blk_file *file, uint64_t size);
+/* How many bytes of disk the file takes. */
+int blk_file_co_allocated(struct blk_file *file, uint64_t *bytes);
 
 /*
  * Is [offset, offset + len) data or a hole?  *@run is the length, from @offset
@@ -106,8 +134,7 @@ int blk_file_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, ui
 static inline bool blk_file_is_aligned(const struct blk_file *file, const void *buf, size_t len,
 				       uint64_t offset)
 {
-	return !((offset | len) & (file->align - 1)) &&
-	       !((uintptr_t)buf & (file->mem_align - 1));
+	return !((offset | len) & (file->align - 1)) && !((uintptr_t)buf & (file->mem_align - 1));
 }
 
 #endif

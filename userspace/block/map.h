@@ -12,25 +12,25 @@ struct blk_file;
 struct blk_node;
 
 enum blk_map_kind {
-	BLK_MAP_ASK,	 /* not known without parking, or not directly accessible */
-	BLK_MAP_DATA,	 /* at @file + @file_offset */
-	BLK_MAP_ZERO,	 /* reads as zeroes, by this node's word */
+	BLK_MAP_ASK, /* not known without parking, or not directly accessible */
+	BLK_MAP_DATA, /* at @file + @file_offset */
+	BLK_MAP_ZERO, /* reads as zeroes, by this node's word */
 	BLK_MAP_BACKING, /* not here: the backing file's bytes, zeroes past its end or without one */
 };
 
 struct blk_map {
 	enum blk_map_kind kind;
-	uint64_t bytes;	       /* length of the run that is alike, from the offset asked for */
+	uint64_t bytes; /* length of the run that is alike, from the offset asked for */
 	struct blk_file *file; /* DATA: where, or NULL if not in a local file as it is */
-	uint64_t file_offset;  /* DATA, bytes */
+	uint64_t file_offset; /* DATA, bytes */
 };
 
 /* The same through the whole chain: what a reader sees, and who says so. */
 struct blk_status {
-	enum blk_map_kind kind;	    /* DATA, ZERO, or BACKING where no node of the chain has it */
+	enum blk_map_kind kind; /* DATA, ZERO, or BACKING where no node of the chain has it */
 	uint64_t bytes;
-	unsigned int depth;	    /* 0 is the top node */
-	struct blk_node *node;	    /* the node that answered */
+	unsigned int depth; /* 0 is the top node */
+	struct blk_node *node; /* the node that answered */
 	struct blk_file *file;
 	uint64_t file_offset;
 };

@@ -19,30 +19,30 @@
 
 enum blk_open_flags {
 	BLK_O_RDWR = 1 << 0,
-	BLK_O_DIRECT = 1 << 1,	       /* --cache none: O_DIRECT where it can be had */
-	BLK_O_NO_LOCK = 1 << 2,	       /* -U: look at an image that somebody uses */
-	BLK_O_NO_BACKING = 1 << 3,     /* do not open the backing chain */
-	BLK_O_CHECK = 1 << 4,	       /* for check: an image that needs one is opened as it is */
-	BLK_O_COPY_ON_READ = 1 << 5,   /* every read of this node keeps what it read */
+	BLK_O_DIRECT = 1 << 1, /* --cache none: O_DIRECT where it can be had */
+	BLK_O_NO_LOCK = 1 << 2, /* -U: look at an image that somebody uses */
+	BLK_O_NO_BACKING = 1 << 3, /* do not open the backing chain */
+	BLK_O_CHECK = 1 << 4, /* for check: an image that needs one is opened as it is */
+	BLK_O_COPY_ON_READ = 1 << 5, /* every read of this node keeps what it read */
 	BLK_O_DISCARD_IGNORE = 1 << 6, /* discards do nothing */
 };
 
 struct blk_open_opts {
-	const char *format;	    /* driver name, or NULL to probe */
-	unsigned int flags;	    /* BLK_O_* */
+	const char *format; /* driver name, or NULL to probe */
+	unsigned int flags; /* BLK_O_* */
 	const char *backing_format; /* overrides what the image says; NULL: by the image */
-	uint64_t l2_cache_size;	    /* bytes, 0: the default */
+	uint64_t l2_cache_size; /* bytes, 0: the default */
 };
 
 struct blk_create_opts {
 	const char *filename;
 	const char *format;
-	uint64_t size;		    /* bytes, a multiple of 512 */
-	uint32_t cluster_size;	    /* bytes, 0: the default */
-	uint32_t table_size;	    /* clusters, 0: the default */
-	const char *backing_file;   /* as stored in the image, or NULL */
+	uint64_t size; /* bytes, a multiple of 512 */
+	uint32_t cluster_size; /* bytes, 0: the default */
+	uint32_t table_size; /* clusters, 0: the default */
+	const char *backing_file; /* as stored in the image, or NULL */
 	const char *backing_format; /* or NULL: to be probed */
-	bool exclusive;		    /* fail if the file exists */
+	bool exclusive; /* fail if the file exists */
 };
 
 struct blk_node {
@@ -51,11 +51,11 @@ struct blk_node {
 	struct blk_file *file;
 	char *filename;
 	unsigned int flags; /* BLK_O_* */
-	bool probed;	    /* the format was guessed */
+	bool probed; /* the format was guessed */
 	_Atomic uint64_t size; /* bytes */
 	uint32_t cluster_size; /* bytes: the unit of allocation and populating; 0: none */
 
-	char *backing_name;   /* as stored in the image; NULL: none */
+	char *backing_name; /* as stored in the image; NULL: none */
 	char *backing_format; /* as stored; NULL: probe */
 	struct blk_node *backing; /* open for reading; NULL: none, or left out */
 

@@ -12,37 +12,37 @@
 #include "aio/loop.h"
 
 /* NAME, and what it counts. */
-#define BLK_STATS(X)                                                                               \
-	X(read_ops, "read requests")                                                               \
-	X(read_bytes, "bytes read")                                                                \
-	X(write_ops, "write requests")                                                             \
-	X(write_bytes, "bytes written")                                                            \
-	X(zero_ops, "write-zeroes requests")                                                       \
-	X(zero_bytes, "bytes of write-zeroes")                                                     \
-	X(discard_ops, "discard requests")                                                         \
-	X(discard_bytes, "bytes discarded")                                                        \
-	X(flush_ops, "flush requests")                                                             \
-	X(errors, "requests that failed")                                                          \
-	X(direct_ops, "requests served without a coroutine")                                       \
-	X(backing_read_bytes, "bytes read from the backing file")                                  \
-	X(populated_clusters, "clusters populated from the backing file with data")                \
-	X(populated_zero_clusters, "clusters populated as zero clusters")                          \
-	X(populate_errors, "populate runs that failed")                                            \
-	X(allocated_clusters, "clusters allocated")                                                \
-	X(zero_clusters, "clusters that became zero clusters")                                     \
-	X(freed_clusters, "clusters freed")                                                        \
-	X(reused_clusters, "allocations served from freed clusters")                               \
-	X(commits, "metadata commits")                                                             \
-	X(commit_waiters, "flushes that shared a commit")                                          \
-	X(l2_hits, "L2 cache hits")                                                                \
-	X(l2_misses, "L2 cache misses")                                                            \
+#define BLK_STATS(X)                                                                \
+	X(read_ops, "read requests")                                                \
+	X(read_bytes, "bytes read")                                                 \
+	X(write_ops, "write requests")                                              \
+	X(write_bytes, "bytes written")                                             \
+	X(zero_ops, "write-zeroes requests")                                        \
+	X(zero_bytes, "bytes of write-zeroes")                                      \
+	X(discard_ops, "discard requests")                                          \
+	X(discard_bytes, "bytes discarded")                                         \
+	X(flush_ops, "flush requests")                                              \
+	X(errors, "requests that failed")                                           \
+	X(direct_ops, "requests served without a coroutine")                        \
+	X(backing_read_bytes, "bytes read from the backing file")                   \
+	X(populated_clusters, "clusters populated from the backing file with data") \
+	X(populated_zero_clusters, "clusters populated as zero clusters")           \
+	X(populate_errors, "populate runs that failed")                             \
+	X(allocated_clusters, "clusters allocated")                                 \
+	X(zero_clusters, "clusters that became zero clusters")                      \
+	X(freed_clusters, "clusters freed")                                         \
+	X(reused_clusters, "allocations served from freed clusters")                \
+	X(commits, "metadata commits")                                              \
+	X(commit_waiters, "flushes that shared a commit")                           \
+	X(l2_hits, "L2 cache hits")                                                 \
+	X(l2_misses, "L2 cache misses")                                             \
 	X(l2_evictions, "L2 cache evictions")
 
 enum blk_stat {
 #define X(name, text) BLK_STAT_##name,
 	BLK_STATS(X)
 #undef X
-	BLK_STAT_COUNT
+		BLK_STAT_COUNT
 };
 
 struct blk_stats_slot {

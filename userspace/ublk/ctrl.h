@@ -47,11 +47,11 @@ void ublk_for_each_feature(uint64_t features, void (*fn)(void *arg, const char *
 struct ublk_dev_info {
 	uint32_t dev_id;
 	unsigned int queues;
-	unsigned int depth;	/* requests in flight, a queue */
-	unsigned int state;	/* UBLK_S_DEV_* */
-	uint32_t max_io_bytes;	/* of one request */
-	int server_pid;		/* -1: none has started it, or it is stopped */
-	uint64_t flags;		/* UBLK_F_* in force */
+	unsigned int depth; /* requests in flight, a queue */
+	unsigned int state; /* UBLK_S_DEV_* */
+	uint32_t max_io_bytes; /* of one request */
+	int server_pid; /* -1: none has started it, or it is stopped */
+	uint64_t flags; /* UBLK_F_* in force */
 };
 
 /*

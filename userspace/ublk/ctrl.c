@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The control device's commands, one function each. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ublk/ctrl.h"
+#include "ublk/ctrl_cmd.h"
+
+/*
+ * Seconds.  Questions are answered at once; starting reads partitions through
+ * the image; stopping writes out everything that a page cache may hold.
+ */
+#define TIMEOUT_ASK   20
+#define TIMEOUT_START 60
+#define TIMEOUT_STOP  600
+#define TIMEOUT_DEL   20
+
+char *ublk_block_path(char buf[UBLK_PATH_LEN], uint32_t dev_id)
+{
+	snprintf(buf, UBLK_PATH_LEN, "/dev/ublkb%u", dev_id);
+	return buf;
+}
+
+char *ublk_char_path(char buf[UBLK_PATH_LEN], uint32_t dev_id)
+{
+	snprintf(buf, UBLK_PATH_LEN, "/dev/ublkc%u", dev_id);
+	return buf;
+}
+
+/* Give @ret back, with a line about what was done to device @dev_id. */
+static int command_result(int ret, const char *what, uint32_t dev_id, struct error *err)
+{
+	if (ret >= 0)
+		return 0;
+	if (dev_id == UBLK_ANY_DEV_ID)
+		return error_set_errno(err, ret, "ublk: %s", what);
+	return error_set_errno(err, ret, "ublk device %u: %s", dev_id, what);
+}
+
+int ublk_ctrl_get_features(struct ublk_ctrl *ctrl, uint64_t *features, struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_GET_FEATURES,
+		.dev_id = UBLK_ANY_DEV_ID,
+		.buf = features,
+		.len = UBLK_FEATURES_LEN,
+		.timeout = TIMEOUT_ASK,
+	};
+	int ret;
+
+	*features = 0;
+	ret = ublk_ctrl_call(ctrl, &call);
+	if (ret == -EOPNOTSUPP || ret == -ENODEV || ret == -EINVAL) {
+		*features = 0;
+		return 0;
+	}
+	return command_result(ret, "asking for features", UBLK_ANY_DEV_ID, err);
+}
+
+static void info_from_kernel(struct ublk_dev_info *info, const struct ublksrv_ctrl_dev_info *raw)
+{
+	*info = (struct ublk_dev_info){
+		.dev_id = raw->dev_id,
+		.queues = raw->nr_hw_queues,
+		.depth = raw->queue_depth,
+		.state = raw->state,
+		.max_io_bytes = raw->max_io_buf_bytes,
+		.server_pid = raw->ublksrv_pid,
+		.flags = raw->flags,
+	};
+}
+
+int ublk_ctrl_get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_info *info,
+		       struct error *err)
+{
+	struct ublksrv_ctrl_dev_info raw = { 0 };
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_GET_DEV_INFO,
+		.dev_id = dev_id,
+		.buf = &raw,
+		.len = sizeof(raw),
+		.timeout = TIMEOUT_ASK,
+	};
+	int ret = ublk_ctrl_call(ctrl, &call);
+
+	if (ret >= 0)
+		info_from_kernel(info, &raw);
+	return command_result(ret, "asking for its state", dev_id, err);
+}
+
+int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_params_v2 *params,
+			 struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_GET_PARAMS,
+		.dev_id = dev_id,
+		.buf = params,
+		.len = sizeof(*params),
+		.timeout = TIMEOUT_ASK,
+	};
+
+	memset(params, 0, sizeof(*params));
+	params->len = sizeof(*params);
+	return command_result(ublk_ctrl_call(ctrl, &call), "asking for its limits", dev_id, err);
+}
+
+bool ublk_server_is_gone(const struct ublk_dev_info *info)
+{
+	/* Nobody's process: between ADD_DEV and START_DEV, or after it was stopped. */
+	if (info->server_pid <= 0)
+		return info->state == UBLK_S_DEV_DEAD;
+	return kill(info->server_pid, 0) < 0 && errno == ESRCH;
+}
+
+int ublk_ctrl_add(struct ublk_ctrl *ctrl, struct ublk_dev_info *info, struct error *err)
+{
+	struct ublksrv_ctrl_dev_info raw = {
+		.nr_hw_queues = info->queues,
+		.queue_depth = info->depth,
+		.max_io_buf_bytes = info->max_io_bytes,
+		.dev_id = info->dev_id,
+		.ublksrv_pid = getpid(),
+		.flags = info->flags | UBLK_F_CMD_IOCTL_ENCODE,
+	};
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_ADD_DEV,
+		.dev_id = info->dev_id,
+		.buf = &raw,
+		.len = sizeof(raw),
+		.timeout = TIMEOUT_ASK,
+	};
+	int ret = ublk_ctrl_call(ctrl, &call);
+
+	if (ret == -EOPNOTSUPP)
+		return error_set(err, ret,
+				 "ublk: this kernel's driver is too old "
+				 "(Linux 6.4 or later is needed)");
+	if (ret >= 0)
+		info_from_kernel(info, &raw);
+	return command_result(ret, "adding a device", info->dev_id, err);
+}
+
+int ublk_ctrl_set_params(struct ublk_ctrl *ctrl, uint32_t dev_id,
+			 const struct ublk_params_v2 *params, struct error *err)
+{
+	struct ublk_params_v2 copy = *params;
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_SET_PARAMS,
+		.dev_id = dev_id,
+		.buf = &copy,
+		.len = sizeof(copy),
+		.timeout = TIMEOUT_ASK,
+	};
+
+	copy.len = sizeof(copy);
+	return command_result(ublk_ctrl_call(ctrl, &call), "setting its limits", dev_id, err);
+}
+
+int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_START_DEV,
+		.dev_id = dev_id,
+		.data = getpid(),
+		.timeout = TIMEOUT_START,
+	};
+
+	return command_result(ublk_ctrl_call(ctrl, &call), "starting it", dev_id, err);
+}
+
+int ublk_ctrl_stop(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_STOP_DEV,
+		.dev_id = dev_id,
+		.timeout = TIMEOUT_STOP,
+	};
+
+	return command_result(ublk_ctrl_call(ctrl, &call), "stopping it", dev_id, err);
+}
+
+int ublk_ctrl_del(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_DEL_DEV,
+		.dev_id = dev_id,
+		.timeout = TIMEOUT_DEL,
+	};
+
+	return command_result(ublk_ctrl_call(ctrl, &call), "deleting it", dev_id, err);
+}

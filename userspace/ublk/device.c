@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A served device: its control commands, its queues, in the right order. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ublk/device.h"
+
+/* Seconds that queues may take to see that their device was stopped. */
+#define DRAIN_SECONDS 30
+/* How long we wait for device nodes, or for udev to let go of them. */
+#define NODE_TRIES  250
+#define NODE_NAP_NS 20000000L
+
+struct ublk_device {
+	struct ublk_ctrl *ctrl;
+	struct ublk_dev_info info;
+	struct ublk_params_v2 params;
+	int char_fd;
+	struct ublk_queue **queues;
+	unsigned int nr_queues; /* started */
+};
+
+static void nap(void)
+{
+	struct timespec ts = { .tv_nsec = NODE_NAP_NS };
+
+	nanosleep(&ts, NULL);
+}
+
+/* udev makes the node, or looks at it, in its own time; it can be open only once. */
+static int open_char(struct ublk_device *dev, struct error *err)
+{
+	char path[UBLK_PATH_LEN];
+	int ret = -ENOENT;
+
+	ublk_char_path(path, dev->info.dev_id);
+	for (unsigned int i = 0; i < NODE_TRIES; i++) {
+		dev->char_fd = open(path, O_RDWR | O_CLOEXEC);
+		if (dev->char_fd >= 0)
+			return 0;
+		ret = -errno;
+		if (ret != -ENOENT && ret != -EBUSY && ret != -EACCES)
+			break;
+		nap();
+	}
+	return error_set_errno(err, ret, "%s", path);
+}
+
+static int start_queues(struct ublk_device *dev, const struct ublk_device_opts *opts,
+			struct error *err)
+{
+	dev->queues = calloc(dev->info.queues, sizeof(*dev->queues));
+	if (!dev->queues)
+		return error_set_errno(err, -ENOMEM, "ublk device %u", dev->info.dev_id);
+	for (unsigned int i = 0; i < dev->info.queues; i++) {
+		struct ublk_queue_opts queue_opts = {
+			.char_fd = dev->char_fd,
+			.id = i,
+			.depth = dev->info.depth,
+			.max_io_bytes = dev->info.max_io_bytes,
+			.target = opts->target,
+			.ended = opts->queue_ended,
+			.ended_arg = opts->arg,
+		};
+		int ret = ublk_queue_start(&dev->queues[i], &queue_opts, err);
+
+		if (dev->queues[i])
+			dev->nr_queues++;
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int add_device(struct ublk_device *dev, const struct ublk_device_opts *opts,
+		      struct error *err)
+{
+	struct ublk_limits limits = opts->limits;
+	int ret;
+
+	dev->info = (struct ublk_dev_info){
+		.dev_id = opts->dev_id,
+		.queues = opts->queues,
+		.depth = opts->depth,
+		.max_io_bytes = limits.max_io_bytes,
+		.flags = opts->flags,
+	};
+	ret = ublk_ctrl_add(dev->ctrl, &dev->info, err);
+	if (ret < 0)
+		return ret;
+	limits.max_io_bytes = dev->info.max_io_bytes;
+	ublk_params_fill(&dev->params, &limits);
+	return 0;
+}
+
+static int prepare(struct ublk_device *dev, const struct ublk_device_opts *opts, struct error *err)
+{
+	int ret = ublk_ctrl_set_params(dev->ctrl, dev->info.dev_id, &dev->params, err);
+
+	if (ret < 0)
+		return ret;
+	ret = open_char(dev, err);
+	if (ret < 0)
+		return ret;
+	return start_queues(dev, opts, err);
+}
+
+static void device_free(struct ublk_device *dev)
+{
+	if (dev->char_fd >= 0)
+		close(dev->char_fd);
+	ublk_ctrl_close(dev->ctrl);
+	free(dev->queues);
+	free(dev);
+}
+
+int ublk_device_create(struct ublk_device **dev, const struct ublk_device_opts *opts,
+		       struct error *err)
+{
+	struct ublk_device *d = calloc(1, sizeof(*d));
+	int ret;
+
+	if (!d)
+		return error_set_errno(err, -ENOMEM, "ublk device");
+	d->char_fd = -1;
+	ret = ublk_ctrl_open(&d->ctrl, err);
+	if (ret < 0) {
+		free(d);
+		return ret;
+	}
+	ret = add_device(d, opts, err);
+	if (ret < 0) {
+		device_free(d);
+		return ret;
+	}
+	ret = prepare(d, opts, err);
+	if (ret < 0) {
+		/* @err has the first reason; should these fail, there is nothing better to do. */
+		if (!ublk_device_stop(d, NULL))
+			ublk_device_destroy(d, NULL);
+		return ret;
+	}
+	*dev = d;
+	return 0;
+}
+
+int ublk_device_start(struct ublk_device *dev, struct error *err)
+{
+	return ublk_ctrl_start(dev->ctrl, dev->info.dev_id, err);
+}
+
+int ublk_device_stop(struct ublk_device *dev, struct error *err)
+{
+	int ret = ublk_ctrl_stop(dev->ctrl, dev->info.dev_id, err);
+
+	/* Deleted by somebody else: its queues have ended, or are about to. */
+	if (ret < 0 && ret != -ENODEV)
+		return ret;
+	while (dev->nr_queues) {
+		ret = ublk_queue_join(dev->queues[dev->nr_queues - 1], DRAIN_SECONDS);
+		if (ret < 0)
+			return error_set_errno(err, ret, "ublk device %u: waiting for queue %u",
+					       dev->info.dev_id, dev->nr_queues - 1);
+		dev->nr_queues--;
+	}
+	return 0;
+}
+
+int ublk_device_destroy(struct ublk_device *dev, struct error *err)
+{
+	int ret;
+
+	/* Deleting waits for the last user of the character device, so not for us. */
+	if (dev->char_fd >= 0)
+		close(dev->char_fd);
+	dev->char_fd = -1;
+	ret = ublk_ctrl_del(dev->ctrl, dev->info.dev_id, err);
+	device_free(dev);
+	return ret == -ENODEV ? 0 : ret;
+}
+
+const struct ublk_dev_info *ublk_device_info(const struct ublk_device *dev)
+{
+	return &dev->info;
+}
+
+const struct ublk_params_v2 *ublk_device_params(const struct ublk_device *dev)
+{
+	return &dev->params;
+}
+
+unsigned int ublk_device_in_flight(const struct ublk_device *dev)
+{
+	unsigned int sum = 0;
+
+	for (unsigned int i = 0; i < dev->nr_queues; i++)
+		sum += ublk_queue_in_flight(dev->queues[i]);
+	return sum;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The target that serves a node of the block layer. */
+#ifndef QEDBLK_UBLK_NODE_TARGET_H
+#define QEDBLK_UBLK_NODE_TARGET_H
+
+#include "block/node.h"
+#include "ublk/queue.h"
+
+struct ublk_node_target {
+	struct ublk_target target;
+	struct blk_node *node;
+};
+
+/* @node stays the caller's, and open while requests may come. */
+void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *node);
+
+/* The errno by which the kernel understands @error, a negative errno of ours. */
+int ublk_kernel_errno(int error);
+
+#endif

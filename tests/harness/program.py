@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Test programs that run on this machine: found, run with a time limit, judged."""
+
+import glob
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import tty
+
+import report
+
+SANITIZERS = ("address,undefined", "thread")
+# Seconds; sanitized programs get SLOWER times as much.
+TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600}
+SLOWER = 3
+TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
+
+
+class Test:
+    """One program to run. log and TMPDIR lie in the build folder, so clones do not meet."""
+
+    def __init__(self, layer, path, source, build, sanitizer, logs):
+        self.layer = layer
+        self.path = path
+        self.build = build
+        self.sanitizer = sanitizer
+        self.name = os.path.splitext(os.path.basename(source))[0]
+        mark = "[%s]" % sanitizer if sanitizer else ""
+        self.title = "%s%s %s" % (layer, mark, self.name)
+        folder = os.path.join(logs, (layer + mark).replace(",", "-"))
+        os.makedirs(folder, exist_ok=True)
+        self.log = os.path.join(folder, self.name + ".log")
+        self.limit = TIME_LIMITS[layer] * (SLOWER if sanitizer else 1)
+        if layer in ("unit", "interop"):
+            self.limit = time_limit(source, TIME_LIMITS[layer]) * (SLOWER if sanitizer else 1)
+
+
+def time_limit(source, default):
+    """The limit that a test's source asks for near its top, in seconds."""
+    with open(source, errors="replace") as file:
+        match = TIMEOUT_MARK.search(file.read(2000))
+    return int(match.group(1)) if match else default
+
+
+def discover(root, build, layers, only):
+    logs = os.path.join(build, "test-logs")
+    tests = []
+
+    def add(layer, path, source, where=build, sanitizer=""):
+        if only in source:
+            tests.append(Test(layer, path, source, where, sanitizer, logs))
+
+    def add_unit(where, sanitizer=""):
+        for source in sorted(glob.glob(os.path.join(root, "tests/unit/test_*.c"))):
+            name = os.path.splitext(os.path.basename(source))[0]
+            add("unit", os.path.join(where, "tests/unit", name), source, where, sanitizer)
+
+    def add_interop(where, sanitizer=""):
+        for suffix in ("sh", "py"):
+            for source in sorted(glob.glob(os.path.join(root, "tests/interop/test_*." + suffix))):
+                add("interop", source, source, where, sanitizer)
+
+    if "self" in layers:
+        script = os.path.join(root, "tests/run-selftest")
+        add("self", script, script)
+    if "format" in layers:
+        script = os.path.join(root, "scripts/check-format")
+        add("format", script, script)
+    if "unit" in layers:
+        add_unit(build)
+    if "interop" in layers:
+        add_interop(build)
+    if "sanitized" in layers:
+        for sanitizer in SANITIZERS:
+            where = os.path.join(build, "sanitize-" + sanitizer.replace(",", "-"))
+            add_unit(where, sanitizer)
+            add_interop(where, sanitizer)
+    return tests
+
+
+def environment(test, folder):
+    env = dict(os.environ)
+    reports = "log_path=" + test.log + ".sanitizer"
+    env.update(
+        QEDBLK_BUILD=test.build, QEDBLK_SANITIZE=test.sanitizer, TMPDIR=folder,
+        CMOCKA_MESSAGE_OUTPUT="TAP", LC_ALL="C.UTF-8",
+        # Reports go to files of their own: a script that expects a tool to fail would take
+        # the sanitizer's exit status for it.
+        ASAN_OPTIONS="exitcode=86:detect_stack_use_after_return=0:" + reports,
+        UBSAN_OPTIONS="print_stacktrace=1:" + reports,
+        LSAN_OPTIONS="exitcode=86:" + reports,
+        TSAN_OPTIONS="exitcode=86:second_deadlock_stack=1:" + reports)
+    return env
+
+
+def command_line(test):
+    # gcc 12's thread sanitizer does not know the address layouts of newer kernels.
+    if test.sanitizer and subprocess.call(["setarch", "-R", "true"],
+                                          stderr=subprocess.DEVNULL) == 0:
+        return ["setarch", "-R", test.path]
+    return [test.path]
+
+
+running = set()
+running_lock = threading.Lock()
+
+
+def kill_group(pid):
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def kill_all():
+    with running_lock:
+        for pid in running:
+            kill_group(pid)
+
+
+def collect(source, outcome, log):
+    """Reads what the test prints until nobody holds the other end."""
+    with open(source, "rb", closefd=True) as stream, open(log, "w") as file:
+        while True:
+            try:
+                line = stream.readline()
+            except OSError:
+                break  # A pseudo-terminal's way to say end of file.
+            if not line:
+                break
+            text = line.decode(errors="replace")
+            file.write(text)
+            file.flush()
+            outcome.take_line(text.rstrip("\r\n"))
+
+
+def execute(test, outcome, folder):
+    """Runs the program; returns None when it exited with 0, else how it ended."""
+    # On a terminal stdio writes line by line, so the log of a crash or hang shows how far it got.
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    try:
+        process = subprocess.Popen(
+            command_line(test), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+            env=environment(test, folder), start_new_session=True)
+    except OSError as error:
+        os.close(master)
+        return "cannot run %s: %s" % (test.path, error.strerror)
+    finally:
+        os.close(slave)
+    with running_lock:
+        running.add(process.pid)
+    reader = threading.Thread(target=collect, args=(master, outcome, test.log), daemon=True)
+    reader.start()
+    try:
+        status = process.wait(test.limit)
+    except subprocess.TimeoutExpired:
+        status = None
+    kill_group(process.pid)
+    process.wait()
+    with running_lock:
+        running.discard(process.pid)
+    reader.join(5)
+    if status is None:
+        return "time limit of %d s reached" % test.limit
+    if status < 0:
+        return "killed by %s" % signal.Signals(-status).name
+    return "exit status %d" % status if status else None
+
+
+def take_sanitizer_reports(test, outcome):
+    for path in sorted(glob.glob(glob.escape(test.log) + ".sanitizer.*")):
+        with open(path, errors="replace") as file:
+            text = file.read()
+        os.unlink(path)
+        with open(test.log, "a") as log:
+            log.write(text)
+        outcome.failed.append("sanitizer report: " + next(
+            (line for line in text.splitlines() if "Sanitizer" in line or "runtime error" in line),
+            path))
+
+
+def run(test):
+    """Runs one test to its end. Returns its Outcome."""
+    outcome = report.Outcome(test.title, test.log)
+    for old in glob.glob(glob.escape(test.log) + "*"):
+        os.unlink(old)
+    parent = os.path.join(test.build, "test-tmp")
+    os.makedirs(parent, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=test.name + ".", dir=parent)
+    start = time.monotonic()
+    try:
+        ending = execute(test, outcome, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    outcome.seconds = time.monotonic() - start
+    outcome.finish(ending)
+    take_sanitizer_reports(test, outcome)
+    return outcome

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What tests print, understood, counted and shown."""
+
+import re
+import sys
+
+RESULT = re.compile(r"^(ok|not ok|skip)\b[ \t]*(\d+\b)?[ \t]*-?[ \t]*(.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)\s*$")
+SKIP_MARK = re.compile(r"#\s*skip\b", re.IGNORECASE)
+
+
+class Outcome:
+    """The results of one test program: lists of lines for the person."""
+
+    def __init__(self, title, log):
+        self.title = title
+        self.log = log
+        self.passed = []
+        self.failed = []
+        self.skipped = []
+        self.planned = 0
+        self.seconds = 0.0
+
+    def take_line(self, line):
+        plan = PLAN.match(line)
+        if plan:
+            self.planned += int(plan.group(1))
+            return
+        match = RESULT.match(line)
+        if not match:
+            return
+        verdict, _, text = match.groups()
+        text = text.strip()
+        # cmocka 1.1.5 says `not ok N # SKIP NAME` for a skipped case.
+        if verdict == "skip" or SKIP_MARK.search(text):
+            self.skipped.append(text)
+        elif verdict == "ok":
+            self.passed.append(text)
+        else:
+            self.failed.append(text)
+
+    def finish(self, ending):
+        """ending: None when the program exited with 0, else how it ended."""
+        seen = len(self.passed) + len(self.failed) + len(self.skipped)
+        if ending and not (self.failed and ending.startswith("exit status")):
+            self.failed.append(ending)
+        elif seen < self.planned:
+            self.failed.append("%d of %d planned cases gave a result" % (seen, self.planned))
+        elif seen == 0:
+            self.failed.append("printed no result")
+
+
+class Summary:
+    """Adds up outcomes and prints them as they come."""
+
+    def __init__(self, out=sys.stdout):
+        self.out = out
+        self.passed = 0
+        self.failed = 0
+        self.skipped = 0
+
+    def add(self, outcome):
+        self.passed += len(outcome.passed)
+        self.failed += len(outcome.failed)
+        self.skipped += len(outcome.skipped)
+        counts = ["%d passed" % len(outcome.passed)]
+        if outcome.failed:
+            counts.append("%d FAILED" % len(outcome.failed))
+        if outcome.skipped:
+            counts.append("%d skipped" % len(outcome.skipped))
+        self.say("%s: %s (%.1f s)" % (outcome.title, ", ".join(counts), outcome.seconds))
+        for text in outcome.skipped:
+            self.say("  skipped: " + text)
+        for text in outcome.failed:
+            self.say("  FAILED: " + text)
+        if outcome.failed:
+            self.show_tail(outcome.log)
+
+    def show_tail(self, log, lines=40):
+        self.say("  --- last lines of %s ---" % log)
+        try:
+            with open(log, errors="replace") as file:
+                for line in file.readlines()[-lines:]:
+                    self.say("  | " + line.rstrip("\n"))
+        except OSError as error:
+            self.say("  | " + str(error))
+
+    def say(self, text):
+        print(text, file=self.out, flush=True)
+
+    def close(self):
+        """Prints the closing line; returns the exit status."""
+        self.say("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
+        return 1 if self.failed or not self.passed else 0

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The virtual machine's layer: scripts that share boots, each judged on its own."""
+
+import glob
+import os
+import re
+import subprocess
+import time
+
+import program
+import report
+
+TIME_LIMIT = 600
+OPTIONS_MARK = re.compile(r"^# vm: *(.*)$", re.MULTILINE)
+BEGIN = re.compile(r"^== begin (\S+)$")
+END = re.compile(r"^== end (\S+) (\d+)$")
+CANNOT_RUN = 77
+EMULATOR_FAULT = 75
+EMULATOR_FAULTS_FORGIVEN = 3
+
+
+class Script:
+    def __init__(self, root, path, logs):
+        self.path = os.path.relpath(path, root)
+        name = os.path.splitext(os.path.basename(path))[0]
+        self.title = "vm " + name
+        self.log = os.path.join(logs, name + ".log")
+        self.limit = program.time_limit(path, TIME_LIMIT)
+        with open(path) as file:
+            match = OPTIONS_MARK.search(file.read(2000))
+        self.options = tuple(match.group(1).split()) if match else ()
+
+
+def scripts_by_options(root, build, only):
+    """{options of run-vm: scripts}: those that want the same machine share it."""
+    logs = os.path.join(build, "test-logs", "vm")
+    os.makedirs(logs, exist_ok=True)
+    groups = {}
+    for path in sorted(glob.glob(os.path.join(root, "tests/vm/test_*.sh"))):
+        if only in path:
+            script = Script(root, path, logs)
+            groups.setdefault(script.options, []).append(script)
+    return groups
+
+
+class Boot:
+    """One boot that runs some scripts. Afterwards: finished (outcomes), interrupted."""
+
+    def __init__(self, scripts, options, build):
+        self.scripts = {script.path: script for script in scripts}
+        self.console = os.path.join(build, "test-logs", "vm", "console.log")
+        self.build = build
+        self.options = options
+        self.finished = {}
+        self.current = None
+        self.messages = []
+        self.status = None
+
+    def command(self):
+        limit = sum(script.limit + 15 for script in self.scripts.values())
+        return (["tests/vm/run-vm", "--timeout", str(limit), "--log", self.console]
+                + list(self.options) + ["--", "tests/vm/run-scripts"]
+                + ["%s:%d" % (script.path, script.limit) for script in self.scripts.values()])
+
+    def run(self, summary):
+        env = dict(os.environ, QEDBLK_BUILD=self.build)
+        messages_path = os.path.join(self.build, "test-logs", "vm", "run-vm.log")
+        with open(messages_path, "w") as messages:
+            process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, env=env,
+                                       stdout=subprocess.PIPE, stderr=messages)
+            try:
+                for line in process.stdout:
+                    self.take_line(line.decode(errors="replace").rstrip("\r\n"), summary)
+                self.status = process.wait()
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        with open(messages_path, errors="replace") as messages:
+            self.messages = messages.read().splitlines()
+
+    def take_line(self, line, summary):
+        begin, end = BEGIN.match(line), END.match(line)
+        if begin and begin.group(1) in self.scripts:
+            script = self.scripts[begin.group(1)]
+            outcome = report.Outcome(script.title, script.log)
+            self.current = (script, outcome, time.monotonic(), open(script.log, "w"))
+        elif end and self.current and end.group(1) == self.current[0].path:
+            summary.add(self.end_current(ending(int(end.group(2)), self.current[0].limit)))
+        elif self.current:
+            self.current[1].take_line(line)
+            self.current[3].write(line + "\n")
+            self.current[3].flush()
+
+    def end_current(self, how):
+        script, outcome, start, log = self.current
+        outcome.seconds = time.monotonic() - start
+        outcome.finish(how)
+        log.close()
+        self.finished[script.path] = outcome
+        self.current = None
+        return outcome
+
+
+def ending(status, limit):
+    if status in (124, 137):
+        return "time limit of %d s reached" % limit
+    return "exit status %d" % status if status else None
+
+
+def machine_failure(boot, summary, title, why):
+    """Shows a failure that belongs to no script, with the console."""
+    outcome = report.Outcome(title, boot.console)
+    outcome.failed.append(why)
+    summary.add(outcome)
+
+
+def run_group(scripts, options, build, summary):
+    pending = list(scripts)
+    forgiven = 0
+    while pending:
+        boot = Boot(pending, options, build)
+        boot.run(summary)
+        reason = boot.messages[0] if boot.messages else "exit status %d of run-vm" % boot.status
+        if boot.status == CANNOT_RUN:
+            for script in pending:
+                outcome = report.Outcome(script.title, script.log)
+                outcome.skipped.append("%s: %s" % (script.title, reason))
+                summary.add(outcome)
+            return
+        if boot.status == EMULATOR_FAULT and forgiven < EMULATOR_FAULTS_FORGIVEN:
+            forgiven += 1
+            summary.say("vm: the emulator failed, once more")
+        elif boot.current:
+            # The script during which the guest died; the others get a new guest.
+            summary.add(boot.end_current("the guest died: " + reason))
+            summary.show_tail(boot.console)
+        elif len(boot.finished) < len(pending):
+            machine_failure(boot, summary, "vm machine", reason)
+            return
+        elif boot.status and not any(o.failed for o in boot.finished.values()):
+            machine_failure(boot, summary, "vm machine", reason)
+        pending = [script for script in pending if script.path not in boot.finished]
+
+
+def run(root, build, only, summary):
+    for options, scripts in scripts_by_options(root, build, only).items():
+        run_group(scripts, options, build, summary)

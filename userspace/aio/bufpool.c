@@ -22,7 +22,7 @@ struct buf_waiter {
 struct bufpool {
 	pthread_mutex_t mutex;
 	struct buf_waiter *waiters, **waiters_tail; /* none while a buffer is free */
-	unsigned int nr_free;  /* in free[], last in first out */
+	unsigned int nr_free; /* in free[], last in first out */
 	unsigned int nr_fresh; /* at the region's end, never handed out yet */
 	unsigned int count;
 	size_t buf_size;

@@ -20,7 +20,7 @@
  * Hot frames of all stacks would fall on the same few cache sets if all began
  * at the same place in their pages.
  */
-#define STACK_COLOURS 16
+#define STACK_COLOURS	  16
 #define STACK_COLOUR_STEP (3 * CACHE_LINE)
 
 static void co_list_append(struct co_list *list, struct co *co)

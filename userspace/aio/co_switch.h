@@ -23,7 +23,9 @@
  * A return address popped from another stack does not match a hardware shadow
  * stack (__CET__ bit 1), so that such builds take the C library's way.
  */
-#if defined(__x86_64__) && defined(__LP64__) && !(defined(__CET__) && (__CET__ & 2))
+#if defined(CO_SWITCH_PORTABLE)
+#include <ucontext.h> /* asked for, to try it out */
+#elif defined(__x86_64__) && defined(__LP64__) && !(defined(__CET__) && (__CET__ & 2))
 #define CO_SWITCH_ASM 1
 #elif defined(__aarch64__)
 #define CO_SWITCH_ASM 1
@@ -54,7 +56,7 @@ void co_context_init_thread(struct co_context *ctx);
 /* Make @ctx run @entry, which must never return, on @size bytes of stack at @bottom. */
 void co_context_init(struct co_context *ctx, void *bottom, size_t size, void (*entry)(void));
 
-/* Release what the sanitizers hold for a context made by co_context_init() that was left for good. */
+/* Release what the sanitizers hold for a context of co_context_init() that was left for good. */
 void co_context_destroy(struct co_context *ctx);
 
 /* To be the first call of an @entry function, on its own new stack. */

@@ -54,10 +54,11 @@ static void arm_event(struct aio_loop *loop)
 static void kick(struct aio_loop *loop)
 {
 	static const uint64_t one = 1;
+	int fd = loop->event_fd;
 
 	TSAN_RELEASE(&loop->event_value);
 	/* Fails only by a signal, or when nobody has read 2^64 - 2 kicks; never in part. */
-	while (syscall(SYS_write, loop->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (syscall(SYS_write, fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 
@@ -133,9 +134,8 @@ void aio_loop_post(struct aio_loop *loop, struct aio_post *post)
 
 	do {
 		post->next = head == INBOX_ASLEEP ? NULL : head;
-	} while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, post,
-							memory_order_release,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&loop->inbox, &head, post, memory_order_release, memory_order_relaxed));
 	/* The post may be gone by now; the loop is not, while it has this kick due. */
 	if (head == INBOX_ASLEEP)
 		kick(loop);

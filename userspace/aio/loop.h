@@ -83,9 +83,9 @@ void aio_loop_post(struct aio_loop *loop, struct aio_post *post);
  * called later, in the usual place); so the result is never NULL.  It goes to
  * the kernel at the end of the turn, or with the next call when the queue is
  * full: fill it before getting another one, and before parking.  One that no
- * aio_op is set for completes unheard.  Set fields by hand or with io_uring_prep_*() *before* calling
- * aio_sqe_set_op() - liburing's prep functions clear the user data in some
- * versions - hence the two steps:
+ * aio_op is set for completes unheard.  Set fields by hand or with
+ * io_uring_prep_*() *before* calling aio_sqe_set_op() - liburing's prep
+ * functions clear the user data in some versions - hence the two steps:
  *
  *	sqe = aio_get_sqe(loop);
  *	io_uring_prep_read(sqe, ...);

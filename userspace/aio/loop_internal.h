@@ -46,7 +46,6 @@ struct co_list {
 struct aio_loop {
 	struct io_uring ring;
 	unsigned int sq_entries;
-	bool ring_reports_work; /* IORING_SETUP_TASKRUN_FLAG took effect */
 	struct ring_backlog backlog;
 
 	struct co_context thread; /* the plain loop code */
@@ -111,6 +110,9 @@ void co_run_ready(struct aio_loop *loop);
 
 /* timer.c */
 void timers_expire(struct aio_loop *loop);
+
+/* worker.c: how long a worker waits for the next call; here for tests. */
+extern atomic_uint aio_worker_idle_ms;
 
 /* rcu.c */
 void rcu_loop_init(void);

@@ -4,6 +4,8 @@
  */
 #include "aio/rcu.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <urcu-qsbr.h>
 
 #include "aio/loop_internal.h"
@@ -67,8 +69,42 @@ void aio_rcu_defer(struct aio_rcu_head *head, void (*fn)(struct aio_rcu_head *he
 	call_rcu((struct rcu_head *)(void *)head->opaque, after_grace);
 }
 
+struct barrier {
+	struct aio_rcu_head head;
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+	bool passed;
+};
+
+static void on_barrier(struct aio_rcu_head *head)
+{
+	struct barrier *barrier = container_of(head, struct barrier, head);
+
+	pthread_mutex_lock(&barrier->mutex);
+	barrier->passed = true;
+	pthread_cond_signal(&barrier->cond);
+	pthread_mutex_unlock(&barrier->mutex);
+}
+
+/*
+ * liburcu's one helper thread calls in the order of deferral, so that a call of
+ * our own comes after all others.  (Its own barrier allocates memory in ways
+ * that ThreadSanitizer misreads.)
+ */
 void aio_rcu_barrier(void)
 {
-	rcu_barrier();
-	TSAN_ACQUIRE(&tsan_grace);
+	struct barrier barrier = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+				   .cond = PTHREAD_COND_INITIALIZER };
+
+	aio_rcu_defer(&barrier.head, on_barrier);
+	if (aio_this_loop)
+		rcu_loop_offline();
+	pthread_mutex_lock(&barrier.mutex);
+	while (!barrier.passed)
+		pthread_cond_wait(&barrier.cond, &barrier.mutex);
+	pthread_mutex_unlock(&barrier.mutex);
+	if (aio_this_loop)
+		rcu_loop_online();
+	pthread_cond_destroy(&barrier.cond);
+	pthread_mutex_destroy(&barrier.mutex);
 }

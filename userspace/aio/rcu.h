@@ -22,7 +22,10 @@ struct aio_rcu_head {
  */
 void aio_rcu_defer(struct aio_rcu_head *head, void (*fn)(struct aio_rcu_head *head));
 
-/* Wait until all that was deferred has been called.  Not on a loop's thread while it is online. */
+/*
+ * Wait until all that was deferred has been called.  Blocks the thread; on a
+ * loop's thread no pointer that was loaded before stays valid.
+ */
 void aio_rcu_barrier(void);
 
 #endif

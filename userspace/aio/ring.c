@@ -13,8 +13,10 @@
 
 /* Completions waiting per submission slot, so that overflow of the queue is rare. */
 #define CQ_FACTOR 4
+/* The kernel's own limit. */
+#define MAX_ENTRIES 32768
 /* Completions delivered between two looks at the ring. */
-#define BATCH 64
+#define BATCH	     64
 #define NSEC_PER_SEC 1000000000ULL
 /* The longest wait that is asked of the kernel; longer ones are waited for in pieces. */
 #define MAX_WAIT_NS (3600 * NSEC_PER_SEC)
@@ -37,6 +39,7 @@ int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_
 	unsigned int tier;
 	int ret = -EINVAL;
 
+	entries = (unsigned int)min_u64(entries, MAX_ENTRIES);
 	for (tier = first_tier; tier < RING_TIERS && ret == -EINVAL; tier++) {
 		memset(&params, 0, sizeof(params));
 		params.flags = setup_flags[tier];
@@ -50,8 +53,7 @@ int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_
 		return -EOPNOTSUPP;
 	}
 	loop->sq_entries = params.sq_entries;
-	loop->ring_reports_work = params.flags & IORING_SETUP_TASKRUN_FLAG;
-	/* Spares a look-up for each system call; a thread has few of these, so failure is no matter. */
+	/* Spares each system call a look-up; a thread has few places for it, so it may fail. */
 	(void)io_uring_register_ring_fd(&loop->ring);
 	return 0;
 }
@@ -104,7 +106,8 @@ static void backlog_fill(struct aio_loop *loop)
 
 	if (!ready || !backlog_grow(backlog, ready))
 		return;
-	io_uring_for_each_cqe(&loop->ring, head, cqe) {
+	io_uring_for_each_cqe(&loop->ring, head, cqe)
+	{
 		if (n++ == ready)
 			break;
 		backlog->entries[backlog->tail++] = (struct ring_done){
@@ -138,7 +141,8 @@ static void reap(struct aio_loop *loop)
 
 	while (left) {
 		n = 0;
-		io_uring_for_each_cqe(&loop->ring, head, cqe) {
+		io_uring_for_each_cqe(&loop->ring, head, cqe)
+		{
 			batch[n].op = io_uring_cqe_get_data(cqe);
 			batch[n].res = cqe->res;
 			batch[n].flags = cqe->flags;

@@ -14,7 +14,7 @@ struct aio_loop;
 struct aio_timer {
 	uint64_t deadline; /* ns, CLOCK_MONOTONIC; valid while armed */
 	void (*fn)(struct aio_timer *timer);
-	uint64_t order;	   /* among equal deadlines; this and below is the loop's heap */
+	uint64_t order; /* among equal deadlines; this and below is the loop's heap */
 	struct aio_timer *child, *prev, *next;
 	bool armed;
 };

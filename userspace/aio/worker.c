@@ -13,8 +13,8 @@
 
 #include "aio/co.h"
 #include "aio/io.h"
+#include "aio/loop_internal.h"
 
-#define IDLE_SECONDS 5
 /* Enough for name look-ups, and little enough to be locked in memory eight times. */
 #define WORKER_STACK_SIZE (1024 * 1024)
 
@@ -40,8 +40,18 @@ static bool initialised, exiting;
 static pid_t owner;
 static struct worker workers[AIO_MAX_WORKERS];
 static unsigned int nr_waiting; /* workers waiting for a call */
-static unsigned int nr_calls;	/* calls waiting for a worker */
+static unsigned int nr_calls; /* calls waiting for a worker */
 static struct call *calls, **calls_tail = &calls;
+
+atomic_uint aio_worker_idle_ms = 5000;
+
+static void wait_limit(struct timespec *until)
+{
+	uint64_t ns = aio_now() + aio_worker_idle_ms * 1000000ULL;
+
+	until->tv_sec = (time_t)(ns / 1000000000);
+	until->tv_nsec = (long)(ns % 1000000000);
+}
 
 /* Wait for a call; NULL when this worker shall end. */
 static struct call *next_call(struct worker *self)
@@ -50,8 +60,7 @@ static struct call *next_call(struct worker *self)
 	struct call *call;
 	int ret = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_SECONDS;
+	wait_limit(&until);
 	nr_waiting++;
 	while (!calls && !exiting && ret != ETIMEDOUT)
 		ret = pthread_cond_timedwait(&wanted, &mutex, &until);

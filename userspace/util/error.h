@@ -9,7 +9,7 @@
 #define QEDBLK_UTIL_ERROR_H
 
 struct error {
-	int code;   /* negative errno, 0 while nothing is set */
+	int code; /* negative errno, 0 while nothing is set */
 	char *text; /* heap string, NULL while nothing is set */
 };
 
@@ -29,8 +29,7 @@ int error_set_errno(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Put "PREFIX: " in front of the line, if one is set. */
-void error_prefix(struct error *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The line, or the text of the code where there is none.  Never NULL. */
 const char *error_text(const struct error *err);

@@ -14,9 +14,9 @@
 
 #include "util/units.h"
 
-#define MAX_LINE 1024
+#define MAX_LINE       1024
 #define WINDOW_SECONDS 5
-#define BURST 10
+#define BURST	       10
 
 static const char *program_name = "qedblk";
 static bool use_syslog;
@@ -78,7 +78,7 @@ bool log_allowed(struct log_ratelimit *state)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	start = atomic_load(&state->window_start);
-	/* A monotonic clock may stand near zero, as the state does at first: then count alone tells. */
+	/* Soon after boot the clock is near zero, as a new state is: then the count alone tells. */
 	if (now.tv_sec - start >= WINDOW_SECONDS &&
 	    atomic_compare_exchange_strong(&state->window_start, &start, now.tv_sec))
 		atomic_store(&state->count, 0);

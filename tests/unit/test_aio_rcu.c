@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Deferred freeing: not before the readers are past, and all of it in the end.
+ */
+#include "aio/rcu.h"
+#include "test_aio_common.h"
+
+#define READERS	     3
+#define REPLACEMENTS (SANITIZED ? 300 : 2000)
+#define ALIVE	     0x600d600d
+#define DEAD	     0xdeaddead
+
+struct object {
+	struct aio_rcu_head rcu;
+	unsigned int state;
+	unsigned int serial;
+};
+
+static _Atomic(struct object *) published;
+static atomic_uint freed;
+static atomic_bool over;
+
+static struct object *new_object(unsigned int serial)
+{
+	struct object *object = malloc(sizeof(*object));
+
+	CHECK(object);
+	object->state = ALIVE;
+	object->serial = serial;
+	return object;
+}
+
+static void free_object(struct aio_rcu_head *head)
+{
+	struct object *object = container_of(head, struct object, rcu);
+
+	object->state = DEAD;
+	free(object);
+	atomic_fetch_add(&freed, 1);
+}
+
+static void read_on(void)
+{
+	unsigned int serial = 0, i;
+	struct object *object;
+
+	while (!atomic_load(&over)) {
+		object = atomic_load_explicit(&published, memory_order_acquire);
+		CHECK(object->serial >= serial);
+		serial = object->serial;
+		for (i = 0; i < 50; i++)
+			CHECK(*(volatile unsigned int *)&object->state == ALIVE);
+		/* Sometimes a turn that does not wait, sometimes one that does. */
+		if (serial % 2)
+			co_yield_turn();
+		else
+			aio_co_sleep(20000);
+	}
+}
+
+static void write_on(void)
+{
+	unsigned int i;
+	struct object *old;
+
+	for (i = 1; i <= REPLACEMENTS; i++) {
+		old = atomic_exchange_explicit(&published, new_object(i), memory_order_acq_rel);
+		aio_rcu_defer(&old->rcu, free_object);
+		if (i % 16 == 0)
+			aio_co_sleep(50000);
+	}
+	atomic_store(&over, true);
+}
+
+static void reader_or_writer(void *arg)
+{
+	if (*(unsigned int *)arg < READERS)
+		read_on();
+	else
+		write_on();
+}
+
+static void test_readers_and_a_writer(void **state)
+{
+	unsigned int ids[READERS + 1], i;
+
+	(void)state;
+	for (i = 0; i <= READERS; i++)
+		ids[i] = i;
+	atomic_store(&published, new_object(0));
+	run_on_loops(READERS + 1, reader_or_writer, ids, sizeof(ids[0]));
+	aio_rcu_barrier();
+	assert_int_equal(freed, REPLACEMENTS);
+	free(atomic_load(&published));
+}
+
+/* ---- a reader that does not park holds everything up ---- */
+
+static atomic_bool reading, let_go, called;
+static struct aio_rcu_head marker;
+
+static void mark_called(struct aio_rcu_head *head)
+{
+	(void)head;
+	atomic_store(&called, true);
+}
+
+static void long_reader(void *arg)
+{
+	(void)arg;
+	atomic_store(&reading, true);
+	while (!atomic_load(&let_go))
+		usleep(1000);
+	CHECK(!atomic_load(&called));
+	/* Parked for as long as it takes: a loop that sleeps holds nothing up. */
+	while (!atomic_load(&called))
+		aio_co_sleep(MSEC);
+}
+
+static void *release_later(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&reading))
+		usleep(1000);
+	aio_rcu_defer(&marker, mark_called);
+	usleep(60000);
+	CHECK(!atomic_load(&called));
+	atomic_store(&let_go, true);
+	return NULL;
+}
+
+static void test_reader_holds_up(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, release_later, NULL), 0);
+	run_co(8, long_reader, NULL);
+	pthread_join(thread, NULL);
+	assert_true(called);
+}
+
+/* ---- a barrier on a loop's own thread ---- */
+
+static void barrier_inside(void *arg)
+{
+	(void)arg;
+	atomic_store(&called, false);
+	aio_rcu_defer(&marker, mark_called);
+	aio_rcu_barrier();
+	CHECK(atomic_load(&called));
+}
+
+static void test_barrier_on_loop(void **state)
+{
+	(void)state;
+	run_co(8, barrier_inside, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_readers_and_a_writer),
+		cmocka_unit_test(test_reader_holds_up),
+		cmocka_unit_test(test_barrier_on_loop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

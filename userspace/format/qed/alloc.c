@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking clusters of the file: from the free ones, else at the file's end.
+ *
+ * The file is grown ahead of use, in steps, and nothing is ever allocated (let
+ * alone written) behind its physical end.  So writes never change the file's
+ * size, a growing ftruncate() can never cut off what another writer just wrote
+ * behind the old end, and every cluster that an entry names is inside the file
+ * by the time the entry becomes durable.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "format/qed/qed.h"
+
+/* The file grows by this much, or by an eighth of its size up to the larger. */
+#define GROW_MIN_BYTES (16 * MiB)
+#define GROW_MAX_BYTES (1 * GiB)
+
+int qed_alloc_init(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+	uint64_t size = atomic_load_explicit(&img->file->size, memory_order_relaxed);
+
+	co_queue_init(&a->extend_waiters);
+	co_queue_init(&a->recycle_waiters);
+	cluster_set_init(&a->free);
+	a->frontier = div_round_up(size, qed_cluster_size(img));
+	a->physical = size;
+	/*
+	 * A last cluster that the file ends in the middle of is a whole one: what
+	 * is missing reads as zeroes.
+	 */
+	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_relaxed);
+	return 0;
+}
+
+void qed_alloc_destroy(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+
+	cluster_set_destroy(&a->free);
+	qed_run_list_destroy(&a->dropped);
+	qed_run_list_destroy(&a->committing);
+	qed_run_list_destroy(&a->durable);
+}
+
+/* Under meta_lock: a run at the frontier, at least @least and at most @want clusters; 0: grow first. */
+static uint64_t take_frontier(struct qed_image *img, uint64_t least, uint64_t want, uint64_t *start)
+{
+	struct qed_allocator *a = &img->alloc;
+	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
+	uint64_t room = a->physical > end ? (a->physical - end) >> img->cluster_bits : 0;
+	uint64_t n = min_u64(want, room);
+
+	if (n < least)
+		return 0;
+	*start = a->frontier;
+	a->frontier += n;
+	/* Before any entry is set that lies behind the old end; see map.c. */
+	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_release);
+	return n;
+}
+
+uint64_t qed_alloc_run(struct qed_image *img, uint64_t want, uint64_t *start)
+{
+	struct qed_allocator *a = &img->alloc;
+	uint64_t n = cluster_set_next_run(&a->free, 0, want, start);
+
+	if (n) {
+		cluster_set_remove(&a->free, *start, n);
+		blk_stats_add(&img->node->stats, BLK_STAT_reused_clusters, n);
+	} else {
+		n = take_frontier(img, 1, want, start);
+	}
+	blk_stats_add(&img->node->stats, BLK_STAT_allocated_clusters, n);
+	return n;
+}
+
+void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	/* Without memory to remember them they are leaked, which is harmless. */
+	(void)cluster_set_add(&img->alloc.free, start, count);
+}
+
+/* Under meta_lock: exactly @count clusters in one run; false: grow first. */
+static bool take_exact(struct qed_image *img, uint64_t count, uint64_t *start)
+{
+	struct cluster_set *free = &img->alloc.free;
+	uint64_t from = 0, n;
+
+	while ((n = cluster_set_next_run(free, from, count, start))) {
+		if (n == count) {
+			cluster_set_remove(free, *start, n);
+			return true;
+		}
+		from = *start + n;
+	}
+	return take_frontier(img, count, count, start) == count;
+}
+
+/* Under meta_lock: the size in bytes to grow to for @clusters more; 0: no offset is that large. */
+static uint64_t grow_target(const struct qed_image *img, uint64_t clusters)
+{
+	const struct qed_allocator *a = &img->alloc;
+	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
+	uint64_t step = min_u64(max_u64(end / 8, GROW_MIN_BYTES), GROW_MAX_BYTES);
+
+	step = max_u64(step, clusters << img->cluster_bits);
+	if (end > INT64_MAX - step - qed_cluster_size(img))
+		return 0;
+	return end + round_up(step, qed_cluster_size(img));
+}
+
+int qed_co_extend(struct qed_image *img, uint64_t clusters)
+{
+	struct qed_allocator *a = &img->alloc;
+	uint64_t target;
+	int ret = 0;
+
+	pthread_mutex_lock(&img->meta_lock);
+	if (a->extending) {
+		/* The growth under way may be enough: its result, or a later one's, is ours. */
+		co_queue_wait(&a->extend_waiters, &img->meta_lock);
+		ret = a->extend_error;
+		pthread_mutex_unlock(&img->meta_lock);
+		return ret;
+	}
+	a->extending = true;
+	target = grow_target(img, clusters);
+	pthread_mutex_unlock(&img->meta_lock);
+
+	if (img->file->is_device)
+		ret = -ENOSPC;
+	else if (!target)
+		ret = -EFBIG;
+	else
+		ret = blk_file_co_truncate(img->file, target);
+
+	pthread_mutex_lock(&img->meta_lock);
+	if (!ret)
+		a->physical = target;
+	a->extend_error = ret;
+	a->extending = false;
+	co_queue_wake_all(&a->extend_waiters);
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}
+
+int qed_co_new_table(struct qed_image *img, uint64_t i)
+{
+	uint64_t start;
+	int ret = 0;
+
+	pthread_mutex_lock(&img->meta_lock);
+	while (!atomic_load_explicit(&img->l1[i], memory_order_relaxed)) {
+		if (take_exact(img, img->header.table_size, &start)) {
+			ret = qed_run_list_add(&img->commit.new_tables, i, 1);
+			if (ret) {
+				qed_alloc_undo(img, start, img->header.table_size);
+				break;
+			}
+			atomic_store_explicit(&img->l1[i], start << img->cluster_bits,
+					      memory_order_release);
+			qed_keeper_kick(img, false);
+			break;
+		}
+		pthread_mutex_unlock(&img->meta_lock);
+		ret = qed_co_extend(img, img->header.table_size);
+		pthread_mutex_lock(&img->meta_lock);
+		if (ret)
+			break;
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Checking an image, and mending it: every table and cluster lies inside the
+ * file, is aligned, and is referenced once; what nobody references is leaked.
+ *
+ * Mending an entry that points nowhere makes it unallocated; a cluster that is
+ * referenced again gets a copy of its own; leaks are compacted away.  NEED_CHECK
+ * is cleared when nothing wrong is left.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/qed/qed.h"
+
+struct check {
+	struct qed_image *img;
+	unsigned int fix; /* BLK_FIX_* */
+	blk_check_report_fn *report;
+	void *report_arg;
+	struct blk_check_result *result;
+	struct cluster_set used; /* clusters of the file that were seen referenced */
+	uint64_t last_entry;	 /* of the table that is walked, for counting fragments */
+};
+
+__attribute__((format(printf, 2, 3))) static void report(struct check *check, const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	if (!check->report)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	check->report(check->report_arg, line);
+}
+
+/* Something is wrong; returns whether to mend it. */
+static bool found_corruption(struct check *check)
+{
+	if (check->fix & BLK_FIX_ERRORS) {
+		check->result->corruptions_fixed++;
+		return true;
+	}
+	check->result->corruptions++;
+	return false;
+}
+
+static bool any_used(const struct check *check, uint64_t cluster, uint64_t count)
+{
+	uint64_t start;
+	uint64_t n = cluster_set_next_run(&check->used, cluster, 1, &start);
+
+	return n && start < cluster + count;
+}
+
+/* Copy @bytes inside the file, by pieces. */
+static int copy_cluster(struct qed_image *img, uint64_t from, uint64_t to)
+{
+	uint64_t step = min_u64(qed_cluster_size(img), 1 * MiB);
+	void *buf = aligned_alloc(4096, step);
+	int ret = buf ? 0 : -ENOMEM;
+
+	for (uint64_t pos = 0; !ret && pos < qed_cluster_size(img); pos += step) {
+		ret = blk_file_co_pread(img->file, buf, step, from + pos);
+		if (!ret)
+			ret = blk_file_co_pwrite(img->file, buf, step, to + pos);
+	}
+	free(buf);
+	return ret;
+}
+
+/* Give a doubly referenced cluster's second user a copy; its offset goes to *@entry. */
+static int separate(struct check *check, uint64_t *entry)
+{
+	struct qed_image *img = check->img;
+	struct qed_allocator *a = &img->alloc;
+	uint64_t to = a->frontier;
+	uint64_t offset = to << img->cluster_bits;
+	int ret = copy_cluster(img, *entry, offset);
+
+	if (!ret)
+		ret = blk_file_co_flush(img->file);
+	if (!ret)
+		ret = cluster_set_add(&check->used, to, 1);
+	if (ret)
+		return ret;
+	a->frontier++;
+	a->physical = max_u64(a->physical, a->frontier << img->cluster_bits);
+	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_relaxed);
+	*entry = offset;
+	return 0;
+}
+
+static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
+{
+	struct qed_image *img = check->img;
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	uint64_t cluster = *entry >> img->cluster_bits;
+
+	if (*entry == QED_L2_UNALLOCATED || *entry == QED_L2_ZERO)
+		return 0;
+	if (!qed_entry_valid(img, *entry, end)) {
+		report(check, "ERROR guest cluster %" PRIu64 ": bad offset 0x%" PRIx64, guest,
+		       *entry);
+		if (found_corruption(check)) {
+			*entry = QED_L2_UNALLOCATED;
+			*changed = true;
+		}
+		return 0;
+	}
+	check->result->allocated_clusters++;
+	if (check->last_entry && check->last_entry + img->header.cluster_size != *entry)
+		check->result->fragmented_clusters++;
+	check->last_entry = *entry;
+	if (!cluster_set_has(&check->used, cluster))
+		return cluster_set_add(&check->used, cluster, 1);
+
+	report(check, "ERROR guest cluster %" PRIu64 ": offset 0x%" PRIx64 " is in use already",
+	       guest, *entry);
+	if (!found_corruption(check))
+		return 0;
+	*changed = true;
+	return separate(check, entry);
+}
+
+static int check_piece(void *arg, uint64_t first_cluster, uint64_t *entries, unsigned int n,
+		       bool *changed)
+{
+	struct check *check = arg;
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < n; i++)
+		ret = check_entry(check, first_cluster + i, &entries[i], changed);
+	return ret;
+}
+
+/* Take a bad table out of L1. */
+static int drop_table(struct check *check, uint64_t i)
+{
+	struct qed_image *img = check->img;
+	uint64_t block = round_down(i * 8, 4096);
+
+	atomic_store_explicit(&img->l1[i], 0, memory_order_relaxed);
+	img->l1_disk[i] = 0;
+	return blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + block, 4096,
+				  img->header.l1_table_offset + block);
+}
+
+/*
+ * All tables are judged before any entry, so that of a table and a data cluster
+ * that overlap the table stays.
+ */
+static int check_tables(struct check *check)
+{
+	struct qed_image *img = check->img;
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	uint64_t nr = qed_l1_entries_used(img);
+	int ret = 0;
+
+	for (uint64_t i = 0; !ret && i < nr; i++) {
+		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
+		uint64_t cluster = table >> img->cluster_bits;
+
+		if (!table)
+			continue;
+		if (qed_table_offset_valid(img, table, end) &&
+		    !any_used(check, cluster, img->header.table_size)) {
+			ret = cluster_set_add(&check->used, cluster, img->header.table_size);
+			continue;
+		}
+		report(check, "ERROR L2 table %" PRIu64 ": bad offset 0x%" PRIx64, i, table);
+		if (found_corruption(check))
+			ret = drop_table(check, i);
+	}
+	return ret;
+}
+
+static int check_entries(struct check *check)
+{
+	struct qed_image *img = check->img;
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	uint64_t nr = qed_l1_entries_used(img);
+	int ret = 0;
+
+	for (uint64_t i = 0; !ret && i < nr; i++) {
+		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
+
+		check->last_entry = 0;
+		if (!table || !qed_table_offset_valid(img, table, end))
+			continue;
+		ret = qed_co_walk_table(img, i, check_piece, check);
+	}
+	return ret;
+}
+
+/* Everything in the file that nobody references becomes free. */
+static int collect_leaks(struct check *check)
+{
+	struct qed_image *img = check->img;
+	uint64_t cluster = 0, end = img->alloc.frontier, start;
+	int ret = 0;
+
+	while (!ret && cluster < end) {
+		uint64_t n = cluster_set_next_run(&check->used, cluster, UINT64_MAX, &start);
+		uint64_t gap_end = n ? min_u64(start, end) : end;
+
+		if (gap_end > cluster)
+			ret = cluster_set_add(&img->alloc.free, cluster, gap_end - cluster);
+		cluster = n ? start + n : end;
+	}
+	return ret;
+}
+
+static int fix_leaks(struct check *check)
+{
+	struct qed_image *img = check->img;
+	struct cluster_set *free = &img->alloc.free;
+	uint64_t before, start, n;
+	int ret = collect_leaks(check);
+
+	before = free->members;
+	/* What leaked has any content; free clusters read as zeroes. */
+	for (uint64_t from = 0; !ret && (n = cluster_set_next_run(free, from, UINT64_MAX, &start));
+	     from = start + n)
+		ret = blk_file_co_write_zeroes(img->file, start << img->cluster_bits,
+					       n << img->cluster_bits, true);
+	if (!ret)
+		ret = qed_co_compact(img);
+	if (ret)
+		return ret;
+	check->result->leaks = free->members;
+	check->result->leaks_fixed = before - free->members;
+	return 0;
+}
+
+static int mark_clean(struct check *check)
+{
+	struct qed_image *img = check->img;
+
+	if (check->result->corruptions || !(check->fix & BLK_FIX_ERRORS) ||
+	    !(img->header.features & QED_F_NEED_CHECK))
+		return 0;
+	/* What was mended must be there before the mark goes. */
+	img->header.features &= ~(uint64_t)QED_F_NEED_CHECK;
+	return qed_co_write_header(img->file, &img->header);
+}
+
+static int run_check(struct check *check)
+{
+	struct qed_image *img = check->img;
+	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
+	int ret;
+
+	ret = cluster_set_add(&check->used, 0, img->header.header_size);
+	if (!ret)
+		ret = cluster_set_add(&check->used, l1, img->header.table_size);
+	if (!ret)
+		ret = check_tables(check);
+	if (!ret)
+		ret = check_entries(check);
+	if (ret)
+		return ret;
+	check->result->leaks = img->alloc.frontier - check->used.members;
+	if (check->fix) {
+		ret = blk_file_co_flush(img->file);
+		/* Moving clusters is safe only where each has one reference. */
+		if (!ret && (check->fix & BLK_FIX_LEAKS) && check->result->leaks &&
+		    !check->result->corruptions)
+			ret = fix_leaks(check);
+		if (!ret)
+			ret = mark_clean(check);
+	}
+	return ret;
+}
+
+int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report_fn,
+		 void *report_arg, struct blk_check_result *result, struct error *err)
+{
+	struct qed_image *img = node->opaque;
+	struct check check = {
+		.img = img,
+		.fix = fix,
+		.report = report_fn,
+		.report_arg = report_arg,
+		.result = result,
+	};
+	int ret;
+
+	memset(result, 0, sizeof(*result));
+	if (fix && !img->writable)
+		return error_set(err, -EROFS, "image is open for reading only");
+	cluster_set_init(&check.used);
+	result->total_clusters = div_round_up(img->header.image_size, img->header.cluster_size);
+	ret = run_check(&check);
+	cluster_set_destroy(&check.used);
+	if (ret) {
+		result->check_errors++;
+		return error_set_errno(err, ret, "check could not be completed");
+	}
+	return 0;
+}

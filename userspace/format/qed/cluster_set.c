@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A sparse set of cluster numbers, as bitmap pages made where they are needed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/qed/cluster_set.h"
+#include "util/units.h"
+
+#define PAGE_BITS CLUSTER_SET_PAGE_BITS
+
+void cluster_set_init(struct cluster_set *set)
+{
+	memset(set, 0, sizeof(*set));
+}
+
+void cluster_set_destroy(struct cluster_set *set)
+{
+	for (size_t i = 0; i < set->nr_pages; i++)
+		free(set->pages[i]);
+	free(set->pages);
+	cluster_set_init(set);
+}
+
+static struct cluster_set_page *page_of(const struct cluster_set *set, uint64_t cluster)
+{
+	uint64_t i = cluster / PAGE_BITS;
+
+	return i < set->nr_pages ? set->pages[i] : NULL;
+}
+
+bool cluster_set_has(const struct cluster_set *set, uint64_t cluster)
+{
+	const struct cluster_set_page *page = page_of(set, cluster);
+	unsigned int bit = cluster % PAGE_BITS;
+
+	return page && (page->bits[bit / 64] >> (bit % 64) & 1);
+}
+
+/* The bits [from, to) of one 64-bit word, @from < @to <= 64. */
+static uint64_t word_mask(unsigned int from, unsigned int to)
+{
+	uint64_t upto = to == 64 ? UINT64_MAX : (1ULL << to) - 1;
+
+	return upto & ~((1ULL << from) - 1);
+}
+
+static int grow(struct cluster_set *set, uint64_t nr_pages)
+{
+	struct cluster_set_page **pages;
+
+	if (nr_pages <= set->nr_pages)
+		return 0;
+	nr_pages = max_u64(nr_pages, set->nr_pages * 2);
+	pages = reallocarray(set->pages, nr_pages, sizeof(*pages));
+	if (!pages)
+		return -ENOMEM;
+	memset(pages + set->nr_pages, 0, (nr_pages - set->nr_pages) * sizeof(*pages));
+	set->pages = pages;
+	set->nr_pages = nr_pages;
+	return 0;
+}
+
+/* All memory first, so that adding can't fail half-way. */
+static int reserve(struct cluster_set *set, uint64_t start, uint64_t count)
+{
+	uint64_t last = (start + count - 1) / PAGE_BITS;
+	int ret = grow(set, last + 1);
+
+	for (uint64_t i = start / PAGE_BITS; !ret && i <= last; i++) {
+		if (!set->pages[i])
+			set->pages[i] = calloc(1, sizeof(*set->pages[i]));
+		if (!set->pages[i])
+			ret = -ENOMEM;
+	}
+	return ret;
+}
+
+/* Set or clear the bits [from, to) of one page; *@page goes when it is empty. */
+static void page_change(struct cluster_set *set, struct cluster_set_page **page, unsigned int from,
+			unsigned int to, bool add)
+{
+	while (from < to) {
+		unsigned int word = from / 64;
+		unsigned int end = min_u64(to, (word + 1) * 64);
+		uint64_t mask = word_mask(from % 64, end - word * 64);
+		uint64_t old = (*page)->bits[word];
+		uint64_t new = add ? old | mask : old & ~mask;
+		int delta = __builtin_popcountll(new) - __builtin_popcountll(old);
+
+		(*page)->bits[word] = new;
+		(*page)->members += delta;
+		set->members += delta;
+		from = end;
+	}
+	if (!(*page)->members) {
+		free(*page);
+		*page = NULL;
+	}
+}
+
+static void change(struct cluster_set *set, uint64_t start, uint64_t count, bool add)
+{
+	uint64_t end = start + count;
+
+	while (start < end) {
+		uint64_t i = start / PAGE_BITS;
+		uint64_t stop = min_u64(end, (i + 1) * PAGE_BITS);
+
+		if (i >= set->nr_pages)
+			return;
+		if (set->pages[i])
+			page_change(set, &set->pages[i], start % PAGE_BITS, stop - i * PAGE_BITS,
+				    add);
+		start = stop;
+	}
+}
+
+int cluster_set_add(struct cluster_set *set, uint64_t start, uint64_t count)
+{
+	int ret;
+
+	if (!count)
+		return 0;
+	ret = reserve(set, start, count);
+	if (ret)
+		return ret;
+	change(set, start, count, true);
+	set->lowest_hint = min_u64(set->lowest_hint, start);
+	return 0;
+}
+
+void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count)
+{
+	change(set, start, count, false);
+	/* Allocation takes from the lowest member: the next search starts behind it. */
+	if (start <= set->lowest_hint && start + count > set->lowest_hint)
+		set->lowest_hint = start + count;
+}
+
+/* The first cluster at or after @from whose membership is @want, below @end. */
+static uint64_t find(const struct cluster_set *set, uint64_t from, uint64_t end, bool want)
+{
+	while (from < end) {
+		const struct cluster_set_page *page = page_of(set, from);
+		unsigned int bit = from % PAGE_BITS;
+		uint64_t word;
+
+		if (!page) {
+			if (!want)
+				return from;
+			from += PAGE_BITS - bit;
+			continue;
+		}
+		word = page->bits[bit / 64];
+		word = (want ? word : ~word) & ~((1ULL << (bit % 64)) - 1);
+		from = round_down(from, 64);
+		if (word)
+			return min_u64(from + __builtin_ctzll(word), end);
+		from += 64;
+	}
+	return end;
+}
+
+uint64_t cluster_set_next_run(const struct cluster_set *set, uint64_t from, uint64_t max,
+			      uint64_t *start)
+{
+	uint64_t limit = set->nr_pages * (uint64_t)PAGE_BITS;
+
+	if (!set->members)
+		return 0;
+	*start = find(set, max_u64(from, set->lowest_hint), limit, true);
+	if (*start >= limit)
+		return 0;
+	return find(set, *start, *start + min_u64(max, limit - *start), false) - *start;
+}
+
+bool cluster_set_last(const struct cluster_set *set, uint64_t *cluster)
+{
+	for (size_t i = set->nr_pages; i-- > 0;) {
+		const struct cluster_set_page *page = set->pages[i];
+
+		for (unsigned int w = PAGE_BITS / 64; page && w-- > 0;) {
+			if (!page->bits[w])
+				continue;
+			*cluster = i * (uint64_t)PAGE_BITS + w * 64 + 63 -
+				   __builtin_clzll(page->bits[w]);
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Making metadata durable: group commit in two phases.
+ *
+ *	1. fdatasync: the data that the entries to be written point to, and the
+ *	   size of the file, are on disk
+ *	2. the changed L2 slices and L1 entries are written; fdatasync
+ *
+ * So whatever a crash leaves of phase 2, every entry on disk points to a
+ * cluster inside the file whose data was written.  A new L2 table is all zeroes
+ * on disk before its first slice is written (see alloc.c), so that an L1 entry
+ * that reaches the disk before its slices shows unallocated clusters.
+ *
+ * What is written in phase 2 is copied before phase 1: an entry that is set
+ * later waits for the next commit.  Slices are copied without a lock; a change
+ * during the copy either is in it, and then its data was complete before the
+ * fdatasync, or marks the slice dirty again, or both.
+ *
+ * Commits run one at a time.  A flush needs one that started after it came;
+ * whoever finds none running leads the next, for all that wait by then.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "format/qed/qed.h"
+#include "util/log.h"
+
+/* Dirty slices a commit copies at once, at most: 4 MiB. */
+#define MAX_BATCH 1024u
+
+int qed_commit_init(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+	void *copies;
+
+	co_queue_init(&c->dirty_waiters);
+	c->max_batch = min_u64(MAX_BATCH, img->cache.capacity);
+	c->max_dirty = c->max_batch / 2;
+	c->batch = calloc(c->max_batch, sizeof(*c->batch));
+	copies = mmap(NULL, (size_t)c->max_batch * QED_SLICE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	c->copies = copies == MAP_FAILED ? NULL : copies;
+	return c->batch && c->copies ? 0 : -ENOMEM;
+}
+
+void qed_commit_destroy(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+
+	if (c->copies)
+		munmap(c->copies, (size_t)c->max_batch * QED_SLICE_BYTES);
+	free(c->batch);
+	qed_run_list_destroy(&c->new_tables);
+	qed_run_list_destroy(&c->batch_tables);
+	memset(c, 0, sizeof(*c));
+}
+
+/* Where the slice is in the file. */
+static uint64_t slice_offset(const struct qed_image *img, const struct l2_slice *slice)
+{
+	uint64_t first = slice->index * QED_SLICE_ENTRIES;
+
+	return atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire) +
+	       first % img->table_entries * 8;
+}
+
+static int compare_slices(const void *a, const void *b)
+{
+	const struct l2_slice *x = *(struct l2_slice *const *)a;
+	const struct l2_slice *y = *(struct l2_slice *const *)b;
+	uint64_t ox = slice_offset(x->img, x), oy = slice_offset(y->img, y);
+
+	return ox < oy ? -1 : ox > oy;
+}
+
+/* Take what is to be committed.  True if dirty slices had to be left for another round. */
+static bool take_batch(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+	bool more;
+
+	pthread_mutex_lock(&img->meta_lock);
+	for (c->nr_batch = 0; c->dirty && c->nr_batch < c->max_batch; c->nr_batch++) {
+		struct l2_slice *slice = c->dirty;
+
+		c->dirty = slice->list_next;
+		c->nr_dirty--;
+		slice->dirty = false;
+		slice->committing = true;
+		c->batch[c->nr_batch] = slice;
+	}
+	more = c->dirty;
+	/*
+	 * Tables and dropped clusters go with the round that takes the last of
+	 * the slices: then every change of an entry that belongs to them is
+	 * either in this round or was in one before.
+	 */
+	if (!more) {
+		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);
+		(void)qed_run_list_move(&img->alloc.committing, &img->alloc.dropped);
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	return more;
+}
+
+static void copy_batch(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+
+	/* In the file's order, so that neighbours can be written together. */
+	qsort(c->batch, c->nr_batch, sizeof(*c->batch), compare_slices);
+	for (unsigned int b = 0; b < c->nr_batch; b++) {
+		uint64_t *to = (uint64_t *)(c->copies + (size_t)b * QED_SLICE_BYTES);
+
+		for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++)
+			to[i] = htole64(atomic_load_explicit(&c->batch[b]->entries[i],
+							     memory_order_acquire));
+	}
+	for (size_t t = 0; t < c->batch_tables.nr; t++) {
+		const struct qed_run *run = &c->batch_tables.runs[t];
+
+		for (uint64_t i = run->start; i < run->start + run->count; i++)
+			img->l1_disk[i] = htole64(
+				atomic_load_explicit(&img->l1[i], memory_order_acquire));
+	}
+}
+
+static int write_slices(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+	unsigned int first = 0;
+	int ret = 0;
+
+	while (!ret && first < c->nr_batch) {
+		uint64_t offset = slice_offset(img, c->batch[first]);
+		unsigned int n = 1;
+
+		while (first + n < c->nr_batch && slice_offset(img, c->batch[first + n]) ==
+							  offset + (uint64_t)n * QED_SLICE_BYTES)
+			n++;
+		ret = blk_file_co_pwrite(img->file, c->copies + (size_t)first * QED_SLICE_BYTES,
+					 (size_t)n * QED_SLICE_BYTES, offset);
+		first += n;
+	}
+	return ret;
+}
+
+/* L1 is written in blocks of this many bytes, which O_DIRECT takes anywhere. */
+#define L1_BLOCK_BYTES 4096u
+
+static int write_l1(struct qed_image *img)
+{
+	const struct qed_run_list *tables = &img->commit.batch_tables;
+	uint64_t next_block = 0;
+	int ret = 0;
+
+	for (size_t t = 0; !ret && t < tables->nr; t++) {
+		const struct qed_run *run = &tables->runs[t];
+		uint64_t first = round_down(run->start * 8, L1_BLOCK_BYTES);
+		uint64_t end = round_up((run->start + run->count) * 8, L1_BLOCK_BYTES);
+
+		/* Tables are mostly made in order: a block is rarely written twice. */
+		if (t && first < next_block && first + L1_BLOCK_BYTES >= next_block)
+			first = next_block;
+		if (first >= end)
+			continue;
+		ret = blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + first, end - first,
+					 img->header.l1_table_offset + first);
+		next_block = end;
+	}
+	return ret;
+}
+
+static int write_batch(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+	int ret;
+
+	copy_batch(img);
+	ret = blk_file_co_flush(img->file);
+	if (ret || !(c->nr_batch || c->batch_tables.nr))
+		return ret;
+	ret = write_slices(img);
+	if (!ret)
+		ret = write_l1(img);
+	if (!ret)
+		ret = blk_file_co_flush(img->file);
+	blk_stats_add(&img->node->stats, BLK_STAT_commits, 1);
+	return ret;
+}
+
+/* After a failure everything is dirty as before: what is on disk is not known. */
+static void put_back(struct qed_image *img, struct l2_slice *slice)
+{
+	struct qed_commit *c = &img->commit;
+
+	if (slice->dirty)
+		return;
+	slice->dirty = true;
+	slice->list_next = c->dirty;
+	c->dirty = slice;
+	c->nr_dirty++;
+}
+
+static void end_batch(struct qed_image *img, int ret)
+{
+	struct qed_commit *c = &img->commit;
+	struct qed_allocator *a = &img->alloc;
+
+	pthread_mutex_lock(&img->meta_lock);
+	for (unsigned int b = 0; b < c->nr_batch; b++) {
+		c->batch[b]->committing = false;
+		if (ret)
+			put_back(img, c->batch[b]);
+	}
+	c->nr_batch = 0;
+	c->last_error = ret;
+	if (ret) {
+		(void)qed_run_list_move(&c->new_tables, &c->batch_tables);
+		(void)qed_run_list_move(&a->dropped, &a->committing);
+	} else {
+		c->batch_tables.nr = 0;
+		if (a->committing.nr) {
+			(void)qed_run_list_move(&a->durable, &a->committing);
+			a->durable_ticket = inflight_ticket(&img->node->inflight);
+		}
+	}
+	/* Slices became clean: for writers that wait, and for evicting. */
+	co_queue_wake_all(&c->dirty_waiters);
+	co_queue_wake_all(&img->cache.waiters);
+	pthread_mutex_unlock(&img->meta_lock);
+}
+
+static int run_commit(struct qed_image *img)
+{
+	bool more;
+	int ret;
+
+	do {
+		more = take_batch(img);
+		ret = write_batch(img);
+		end_batch(img, ret);
+	} while (more && !ret);
+	if (ret) {
+		static struct log_ratelimit limit;
+
+		if (log_allowed(&limit))
+			log_error("%s: could not write metadata: %s", img->node->filename,
+				  strerror(-ret));
+	}
+	return ret;
+}
+
+/* Under meta_lock: tell all that waited for commit @number or an earlier one. */
+static void complete_waiters(struct qed_commit *c, uint64_t number, int ret)
+{
+	struct flush_waiter **link = &c->waiters;
+
+	while (*link) {
+		struct flush_waiter *waiter = *link;
+
+		if (waiter->want > number) {
+			link = &waiter->next;
+			continue;
+		}
+		*link = waiter->next;
+		waiter->ret = ret;
+		waiter->done = true;
+		/* The waiter's frame may be gone as soon as the lock is dropped. */
+		co_wake(waiter->co);
+	}
+}
+
+/* Lead commits until our own request is served.  Under meta_lock, dropped for the work. */
+static int lead(struct qed_image *img, uint64_t want)
+{
+	struct qed_commit *c = &img->commit;
+	int ret = 0;
+
+	c->running = true;
+	while (c->finished < want) {
+		uint64_t number = ++c->started;
+
+		pthread_mutex_unlock(&img->meta_lock);
+		ret = run_commit(img);
+		pthread_mutex_lock(&img->meta_lock);
+		c->finished = number;
+		complete_waiters(c, number, ret);
+	}
+	c->running = false;
+	return ret;
+}
+
+/* Under meta_lock: wait for a commit that starts after now, or to be made the leader of one. */
+static int follow(struct qed_image *img, uint64_t want)
+{
+	struct flush_waiter self = { .co = co_self(), .want = want, .next = img->commit.waiters };
+
+	blk_stats_add(&img->node->stats, BLK_STAT_commit_waiters, 1);
+	img->commit.waiters = &self;
+	pthread_mutex_unlock(&img->meta_lock);
+	co_park();
+	pthread_mutex_lock(&img->meta_lock);
+	return self.done ? self.ret : lead(img, want);
+}
+
+/* Under meta_lock: hand the lead to one of those that still wait. */
+static void pass_lead(struct qed_commit *c)
+{
+	struct flush_waiter *waiter = c->waiters;
+
+	if (!waiter)
+		return;
+	c->waiters = waiter->next;
+	c->running = true; /* so that nobody else begins before it does */
+	co_wake(waiter->co);
+}
+
+int qed_co_flush(struct blk_node *node)
+{
+	struct qed_image *img = node->opaque;
+	struct qed_commit *c = &img->commit;
+	uint64_t want;
+	int ret;
+
+	if (!img->writable)
+		return 0;
+	pthread_mutex_lock(&img->meta_lock);
+	want = c->started + 1;
+	ret = c->running ? follow(img, want) : lead(img, want);
+	if (!c->running)
+		pass_lead(c);
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}
+
+int qed_co_throttle(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+	int ret = 0;
+
+	pthread_mutex_lock(&img->meta_lock);
+	while (!ret && c->nr_dirty > c->max_dirty) {
+		qed_keeper_kick(img, true);
+		co_queue_wait(&c->dirty_waiters, &img->meta_lock);
+		/* As long as metadata can't be written, no more of it is made. */
+		if (c->nr_dirty > c->max_dirty)
+			ret = c->last_error;
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}

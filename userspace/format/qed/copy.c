@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Allocating writes over unallocated clusters that show the backing file:
+ * copy-on-write, and populating (copy-on-read), which is the same with bytes
+ * that change nothing.
+ *
+ * Here the entry can be set only when the whole cluster is written, since until
+ * then readers must see the backing file.  The clusters' range is locked from
+ * the look at their entries until the new ones are set, so nobody else gives
+ * them clusters, zeroes or discards them meanwhile; a writer that waited finds
+ * them allocated and writes in place.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "block/zero.h"
+#include "format/qed/qed.h"
+
+/* A write into one cluster: of the cluster's bytes [from, to), @buf (NULL: zeroes). */
+struct part {
+	uint64_t cluster; /* guest cluster */
+	uint64_t from, to;
+	const uint8_t *buf;
+};
+
+/* The number of bytes of @cluster that lie inside the image. */
+static uint64_t visible_bytes(const struct qed_image *img, uint64_t cluster)
+{
+	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_relaxed);
+
+	return min_u64(qed_cluster_size(img), size - (cluster << img->cluster_bits));
+}
+
+/*
+ * Write the piece [pos, pos + len) of a cluster to file offset @to, taking from
+ * the backing file what @part does not cover.  Zeroes are left out, since the
+ * fresh cluster has them.  *@wrote tells whether anything was written.
+ */
+static int fill_piece(struct qed_image *img, const struct part *part, uint64_t pos, uint64_t len,
+		      uint8_t *copy, uint64_t to, bool *wrote)
+{
+	uint64_t guest = (part->cluster << img->cluster_bits) + pos;
+	uint64_t from = max_u64(part->from, pos);
+	uint64_t end = min_u64(part->to, pos + len);
+	uint64_t padded = round_up(len, 4096);
+	int ret;
+
+	ret = blk_co_pread_backing(img->node, guest, len, copy);
+	if (ret)
+		return ret;
+	if (from < end && part->buf)
+		memcpy(copy + (from - pos), part->buf + (from - part->from), end - from);
+	else if (from < end)
+		memset(copy + (from - pos), 0, end - from);
+	if (buffer_is_zero(copy, len))
+		return 0;
+	/* Whole blocks, so that the end of an image of odd size is no special case on disk. */
+	memset(copy + len, 0, padded - len);
+	*wrote = true;
+	return blk_file_co_pwrite(img->file, copy, padded, to + pos);
+}
+
+/* Fill the fresh cluster at file offset @to: @part over the backing file's bytes. */
+static int fill_cluster(struct qed_image *img, const struct part *part, uint64_t to, bool *wrote)
+{
+	uint64_t visible = visible_bytes(img, part->cluster);
+	uint64_t step = min_u64(bufpool_buf_size(img->node->copy_pool), qed_cluster_size(img));
+	uint8_t *copy = bufpool_co_get(img->node->copy_pool);
+	int ret = 0;
+
+	for (uint64_t pos = 0; !ret && pos < visible; pos += step)
+		ret = fill_piece(img, part, pos, min_u64(step, visible - pos), copy, to, wrote);
+	bufpool_put(img->node->copy_pool, copy);
+	return ret;
+}
+
+/* How many clusters from @cluster on, at most @max, are unallocated; within one slice. */
+static uint64_t count_unallocated(struct l2_slice *slice, uint64_t cluster, uint64_t max)
+{
+	unsigned int i = cluster % QED_SLICE_ENTRIES;
+	uint64_t n = 0;
+
+	max = min_u64(max, QED_SLICE_ENTRIES - i);
+	while (n < max && atomic_load_explicit(&slice->entries[i + n], memory_order_relaxed) ==
+				  QED_L2_UNALLOCATED)
+		n++;
+	return n;
+}
+
+/* Clusters for up to @max unallocated ones from @cluster on; *@n 0: the first is not. */
+static int take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, uint64_t *start,
+			 uint64_t *n)
+{
+	struct l2_slice *slice;
+	uint64_t want;
+	int ret;
+
+	for (;;) {
+		ret = qed_co_slice_for_change(img, cluster, &slice);
+		if (ret)
+			return ret;
+		want = count_unallocated(slice, cluster, max);
+		*n = want ? qed_alloc_run(img, want, start) : 0;
+		pthread_mutex_unlock(&img->meta_lock);
+		if (!want || *n)
+			return 0;
+		ret = qed_co_extend(img, want);
+		if (ret)
+			return ret;
+	}
+}
+
+/* Set the entries of @n clusters, which one slice holds: @first, rising by @step. */
+static int set_entries(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
+		       uint64_t step)
+{
+	struct l2_slice *slice;
+	int ret = qed_co_slice_for_change(img, cluster, &slice);
+
+	if (ret)
+		return ret;
+	for (uint64_t i = 0; i < n; i++)
+		l2_slice_set(img, slice, (cluster + i) % QED_SLICE_ENTRIES, first + i * step);
+	pthread_mutex_unlock(&img->meta_lock);
+	return 0;
+}
+
+/* The clusters were written to, or may have been: they must be punched before they are used. */
+static void give_back_written(struct qed_image *img, uint64_t start, uint64_t n)
+{
+	pthread_mutex_lock(&img->meta_lock);
+	qed_drop_clusters(img, start, n);
+	pthread_mutex_unlock(&img->meta_lock);
+}
+
+/* A write that covers part of a cluster.  Its range is locked. */
+static int write_part(struct qed_image *img, const struct part *part, unsigned int flags,
+		      bool *stale)
+{
+	bool wrote = false;
+	uint64_t start, n;
+	int ret = take_clusters(img, part->cluster, 1, &start, &n);
+
+	*stale = !ret && !n;
+	if (ret || !n)
+		return ret;
+	ret = fill_cluster(img, part, start << img->cluster_bits, &wrote);
+	if (!ret && !wrote && (flags & BLK_REQ_POPULATE)) {
+		ret = set_entries(img, part->cluster, 1, QED_L2_ZERO, 0);
+		pthread_mutex_lock(&img->meta_lock);
+		qed_alloc_undo(img, start, 1);
+		pthread_mutex_unlock(&img->meta_lock);
+		return ret;
+	}
+	if (!ret)
+		ret = set_entries(img, part->cluster, 1, start << img->cluster_bits, 0);
+	if (ret)
+		give_back_written(img, start, 1);
+	return ret;
+}
+
+/* A write that covers whole clusters.  Their range is locked.  *@n of them were written. */
+static int write_whole(struct qed_image *img, uint64_t cluster, uint64_t max, uint64_t bytes,
+		       const void *buf, uint64_t *n)
+{
+	uint64_t start;
+	int ret = take_clusters(img, cluster, max, &start, n);
+
+	if (ret || !*n)
+		return ret;
+	bytes = min_u64(bytes, *n << img->cluster_bits);
+	ret = blk_file_co_pwrite(img->file, buf, bytes, start << img->cluster_bits);
+	if (!ret)
+		ret = set_entries(img, cluster, *n, start << img->cluster_bits,
+				  qed_cluster_size(img));
+	if (ret)
+		give_back_written(img, start, *n);
+	return ret;
+}
+
+/* The part of [offset, offset + bytes) that lies in its first cluster. */
+static struct part first_part(const struct qed_image *img, uint64_t offset, uint64_t bytes,
+			      const void *buf)
+{
+	uint64_t from = offset & (qed_cluster_size(img) - 1);
+
+	return (struct part){
+		.cluster = offset >> img->cluster_bits,
+		.from = from,
+		.to = min_u64(from + bytes, qed_cluster_size(img)),
+		.buf = buf,
+	};
+}
+
+/* How many whole clusters [offset, offset + bytes) starts with; the image's last may be short. */
+static uint64_t whole_clusters(const struct qed_image *img, uint64_t offset, uint64_t bytes)
+{
+	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_relaxed);
+
+	if (offset & (qed_cluster_size(img) - 1))
+		return 0;
+	if (offset + bytes == size)
+		bytes = round_up(bytes, qed_cluster_size(img));
+	return bytes >> img->cluster_bits;
+}
+
+int qed_co_write_copying(struct qed_image *img, uint64_t offset, uint64_t bytes, const void *buf,
+			 unsigned int flags, uint64_t *done)
+{
+	struct part part = first_part(img, offset, bytes, buf);
+	uint64_t whole = buf ? whole_clusters(img, offset, bytes) : 0;
+	uint64_t n = 0;
+	struct range_hold hold;
+	bool stale = false;
+	int ret;
+
+	range_lock_co_acquire(&img->clusters, &hold, part.cluster, max_u64(whole, 1), true);
+	if (whole) {
+		ret = write_whole(img, part.cluster, whole, bytes, buf, &n);
+		*done = min_u64(n << img->cluster_bits, bytes);
+	} else {
+		ret = write_part(img, &part, flags, &stale);
+		*done = stale ? 0 : part.to - part.from;
+	}
+	range_lock_release(&img->clusters, &hold);
+	return ret;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The QED format as it is on disk (QEMU's qed_spec), and the arithmetic of its
+ * geometry.  No I/O here.
+ */
+#ifndef QEDBLK_FORMAT_QED_FORMAT_H
+#define QEDBLK_FORMAT_QED_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+#define QED_MAGIC 0x00444551u /* "QED\0", little-endian */
+
+#define QED_MIN_CLUSTER_SIZE (4u << 10)
+#define QED_MAX_CLUSTER_SIZE (64u << 20)
+#define QED_DEFAULT_CLUSTER_SIZE (64u << 10)
+#define QED_MIN_TABLE_SIZE 1u /* clusters */
+#define QED_MAX_TABLE_SIZE 16u
+#define QED_DEFAULT_TABLE_SIZE 4u
+
+#define QED_HEADER_BYTES 64u	/* the fixed part; the backing file's name follows where it says */
+#define QED_MAX_BACKING_NAME 1023u /* bytes; what QEMU reads at most */
+
+/* features: an unknown bit means that the image cannot be opened. */
+#define QED_F_BACKING_FILE 0x01u
+#define QED_F_NEED_CHECK 0x02u
+#define QED_F_BACKING_FORMAT_NO_PROBE 0x04u
+#define QED_F_KNOWN (QED_F_BACKING_FILE | QED_F_NEED_CHECK | QED_F_BACKING_FORMAT_NO_PROBE)
+
+/* L2 entries below the first cluster. */
+#define QED_L2_UNALLOCATED 0u
+#define QED_L2_ZERO 1u
+
+/* The header in this machine's byte order. */
+struct qed_header {
+	uint32_t cluster_size;	  /* bytes */
+	uint32_t table_size;	  /* clusters a table */
+	uint32_t header_size;	  /* clusters */
+	uint64_t features;	  /* QED_F_* */
+	uint64_t compat_features;
+	uint64_t autoclear_features;
+	uint64_t l1_table_offset; /* bytes */
+	uint64_t image_size;	  /* bytes, what the guest sees */
+	uint32_t backing_filename_offset; /* bytes, from the file's start */
+	uint32_t backing_filename_size;	  /* bytes */
+};
+
+/* Is @buf (at least 4 bytes) the start of a QED image? */
+bool qed_is_magic(const uint8_t *buf, size_t len);
+
+/* Between the QED_HEADER_BYTES bytes on disk and struct qed_header.  Nothing is judged. */
+void qed_header_decode(struct qed_header *h, const uint8_t *disk);
+void qed_header_encode(const struct qed_header *h, uint8_t *disk);
+
+/*
+ * Judge every field against the specification and the file's size in bytes.
+ * Returns 0, -EINVAL (not a legal header) or -ENOTSUP (unknown features), with
+ * one line about the first field that is wrong.
+ */
+int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct error *err);
+
+/* The geometry alone; 0 or -EINVAL with a line. */
+int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
+			  struct error *err);
+
+/* The largest image_size (bytes, a multiple of 512) that a geometry can map. */
+uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size);
+
+#endif

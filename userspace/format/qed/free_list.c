@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way of a cluster from its last reference to its next use.
+ *
+ *	dropped     its entry was changed in memory
+ *	committing  the commit that is running carries the change
+ *	durable     the change is on disk; requests that began before may still
+ *	            read or write the old place
+ *	free        those are over, and the cluster has been punched, so that it
+ *	            reads as zeroes; the allocator may take it
+ *
+ * Reusing it before the change is durable would let a crash bring back an entry
+ * that points to somebody else's data; before the requests are over, a late
+ * write would land in it.  The lists are protected by meta_lock.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/qed/qed.h"
+#include "util/log.h"
+
+int qed_run_list_add(struct qed_run_list *list, uint64_t start, uint64_t count)
+{
+	struct qed_run *last = list->nr ? &list->runs[list->nr - 1] : NULL;
+
+	if (last && last->start + last->count == start) {
+		last->count += count;
+		return 0;
+	}
+	if (list->nr == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		struct qed_run *runs = reallocarray(list->runs, room, sizeof(*runs));
+
+		if (!runs)
+			return -ENOMEM;
+		list->runs = runs;
+		list->room = room;
+	}
+	list->runs[list->nr++] = (struct qed_run){ start, count };
+	return 0;
+}
+
+int qed_run_list_move(struct qed_run_list *to, struct qed_run_list *from)
+{
+	if (!to->nr) {
+		struct qed_run_list empty = *to;
+
+		*to = *from;
+		*from = empty;
+		return 0;
+	}
+	for (size_t i = 0; i < from->nr; i++) {
+		int ret = qed_run_list_add(to, from->runs[i].start, from->runs[i].count);
+
+		if (ret) {
+			from->nr -= i;
+			memmove(from->runs, from->runs + i, from->nr * sizeof(*from->runs));
+			return ret;
+		}
+	}
+	from->nr = 0;
+	return 0;
+}
+
+void qed_run_list_destroy(struct qed_run_list *list)
+{
+	free(list->runs);
+	memset(list, 0, sizeof(*list));
+}
+
+void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	/* Without memory to remember them they are leaked, which is harmless. */
+	if (qed_run_list_add(&img->alloc.dropped, start, count))
+		return;
+	blk_stats_add(&img->node->stats, BLK_STAT_freed_clusters, count);
+	qed_keeper_kick(img, false);
+}
+
+/* Make a run read as zeroes and hand it to the allocator. */
+static void punch_run(struct qed_image *img, const struct qed_run *run)
+{
+	uint64_t offset = run->start << img->cluster_bits;
+	uint64_t bytes = run->count << img->cluster_bits;
+	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);
+
+	pthread_mutex_lock(&img->meta_lock);
+	if (!ret)
+		ret = cluster_set_add(&img->alloc.free, run->start, run->count);
+	pthread_mutex_unlock(&img->meta_lock);
+	if (ret) {
+		static struct log_ratelimit limit;
+
+		if (log_allowed(&limit))
+			log_warning("%s: could not free clusters, they are leaked: %s",
+				    img->node->filename, strerror(-ret));
+	}
+}
+
+void qed_co_recycle(struct qed_image *img, bool *left)
+{
+	struct qed_allocator *a = &img->alloc;
+	struct qed_run_list batch = { 0 };
+
+	pthread_mutex_lock(&img->meta_lock);
+	while (a->recycling)
+		co_queue_wait(&a->recycle_waiters, &img->meta_lock);
+	*left = a->durable.nr && !inflight_passed(&img->node->inflight, a->durable_ticket);
+	if (!*left && a->durable.nr) {
+		(void)qed_run_list_move(&batch, &a->durable); /* to an empty list: a swap */
+		a->recycling = true;
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+
+	for (size_t i = 0; i < batch.nr; i++)
+		punch_run(img, &batch.runs[i]);
+
+	pthread_mutex_lock(&img->meta_lock);
+	if (batch.nr) {
+		a->recycling = false;
+		co_queue_wake_all(&a->recycle_waiters);
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	qed_run_list_destroy(&batch);
+}

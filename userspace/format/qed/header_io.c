@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading and writing an image's header and its backing file's name.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/qed/qed.h"
+
+static int read_backing_name(struct blk_file *file, const struct qed_header *h, char **name,
+			     struct error *err)
+{
+	int ret;
+
+	*name = calloc(1, h->backing_filename_size + 1);
+	if (!*name)
+		return error_set_errno(err, -ENOMEM, "backing file name");
+	ret = blk_file_co_pread(file, *name, h->backing_filename_size, h->backing_filename_offset);
+	if (ret) {
+		error_set_errno(err, ret, "could not read the backing file name");
+	} else if (strlen(*name) != h->backing_filename_size) {
+		ret = error_set(err, -EINVAL, "QED backing file name contains a NUL byte");
+	}
+	if (ret) {
+		free(*name);
+		*name = NULL;
+	}
+	return ret;
+}
+
+int qed_co_read_header(struct blk_file *file, struct qed_header *h, char **backing_name,
+		       struct error *err)
+{
+	uint64_t size = atomic_load_explicit(&file->size, memory_order_relaxed);
+	uint8_t disk[QED_HEADER_BYTES];
+	int ret;
+
+	*backing_name = NULL;
+	if (size < sizeof(disk))
+		return error_set(err, -EINVAL, "not a QED image: too short");
+	ret = blk_file_co_pread(file, disk, sizeof(disk), 0);
+	if (ret)
+		return error_set_errno(err, ret, "could not read the QED header");
+	if (!qed_is_magic(disk, sizeof(disk)))
+		return error_set(err, -EINVAL, "not a QED image: bad magic");
+	qed_header_decode(h, disk);
+	ret = qed_header_validate(h, size, err);
+	if (!ret && (h->features & QED_F_BACKING_FILE))
+		ret = read_backing_name(file, h, backing_name, err);
+	return ret;
+}
+
+int qed_co_write_header(struct blk_file *file, const struct qed_header *h)
+{
+	uint8_t disk[QED_HEADER_BYTES];
+	int ret;
+
+	/* 64 bytes of one sector: a disk writes them together, so there is no torn header. */
+	qed_header_encode(h, disk);
+	ret = blk_file_co_pwrite(file, disk, sizeof(disk), 0);
+	return ret ? ret : blk_file_co_flush(file);
+}

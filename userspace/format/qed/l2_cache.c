@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The cache of L2 slices: bounded, read without locks.
+ *
+ * Published slices hang in a hash with as many buckets as slices.  Readers walk
+ * a chain with acquire loads; inserting, and unlinking, is done under meta_lock
+ * with release stores.  An unlinked slice keeps its chain pointer and contents
+ * until a grace period has passed, so a reader that stands on it walks on into
+ * the live chain and at worst misses, which makes it ask again.
+ *
+ * Dirty slices, and slices whose copy a commit is writing, are never evicted:
+ * what is not in the cache is on the disk.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "format/qed/qed.h"
+#include "util/log.h"
+
+/* Slices beyond the capacity, so that a miss need not wait for readers of a victim. */
+#define SPARE_SLICES(capacity) (64 + (capacity) / 8)
+
+static struct l2_slice *_Atomic *bucket_of(struct l2_cache *cache, uint64_t index)
+{
+	/* Fibonacci hashing: neighbours spread out, and hostile strides gain little. */
+	return &cache->buckets[(index * 0x9e3779b97f4a7c15ULL >> 20) & cache->bucket_mask];
+}
+
+int l2_cache_init(struct qed_image *img, uint64_t bytes)
+{
+	struct l2_cache *cache = &img->cache;
+	uint64_t buckets = 64;
+	void *memory;
+
+	bytes = min_u64(max_u64(bytes ? bytes : QED_DEFAULT_L2_CACHE, QED_MIN_L2_CACHE),
+			QED_MAX_L2_CACHE);
+	co_queue_init(&cache->waiters);
+	cache->capacity = min_u64(bytes / QED_SLICE_BYTES, 1u << 30);
+	cache->nr_slices = cache->capacity + SPARE_SLICES(cache->capacity);
+	while (buckets < cache->capacity)
+		buckets *= 2;
+	cache->bucket_mask = buckets - 1;
+	cache->buckets = calloc(buckets, sizeof(*cache->buckets));
+	cache->slices = calloc(cache->nr_slices, sizeof(*cache->slices));
+	/* Mapped, so that memory is taken only as slices come into use. */
+	memory = mmap(NULL, (size_t)cache->nr_slices * QED_SLICE_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED) {
+		cache->memory = NULL;
+		return -ENOMEM;
+	}
+	cache->memory = memory;
+	if (!cache->buckets || !cache->slices)
+		return -ENOMEM;
+	for (unsigned int i = cache->nr_slices; i-- > 0;) {
+		struct l2_slice *slice = &cache->slices[i];
+
+		slice->img = img;
+		slice->entries = cache->memory + (size_t)i * QED_SLICE_ENTRIES;
+		slice->list_next = cache->free;
+		cache->free = slice;
+	}
+	return 0;
+}
+
+void l2_cache_destroy(struct qed_image *img)
+{
+	struct l2_cache *cache = &img->cache;
+
+	/* Retired slices come back on a helper thread; they must be home before memory goes. */
+	pthread_mutex_lock(&img->meta_lock);
+	while (cache->retired)
+		co_queue_wait(&cache->waiters, &img->meta_lock);
+	pthread_mutex_unlock(&img->meta_lock);
+	if (cache->memory)
+		munmap(cache->memory, (size_t)cache->nr_slices * QED_SLICE_BYTES);
+	free(cache->slices);
+	free(cache->buckets);
+	memset(cache, 0, sizeof(*cache));
+}
+
+struct l2_slice *l2_cache_find(struct qed_image *img, uint64_t index)
+{
+	struct l2_slice *slice =
+		atomic_load_explicit(bucket_of(&img->cache, index), memory_order_acquire);
+
+	while (slice && slice->index != index)
+		slice = atomic_load_explicit(&slice->hash_next, memory_order_acquire);
+	/* Read first: a store to a line that all queues share is dear. */
+	if (slice && !atomic_load_explicit(&slice->referenced, memory_order_relaxed))
+		atomic_store_explicit(&slice->referenced, true, memory_order_relaxed);
+	return slice;
+}
+
+static void publish(struct l2_cache *cache, struct l2_slice *slice)
+{
+	struct l2_slice *_Atomic *bucket = bucket_of(cache, slice->index);
+
+	slice->state = L2_SLICE_READY;
+	atomic_store_explicit(&slice->hash_next,
+			      atomic_load_explicit(bucket, memory_order_relaxed),
+			      memory_order_relaxed);
+	atomic_store_explicit(bucket, slice, memory_order_release);
+}
+
+static void unpublish(struct l2_cache *cache, struct l2_slice *slice)
+{
+	struct l2_slice *_Atomic *link = bucket_of(cache, slice->index);
+	struct l2_slice *next;
+
+	while ((next = atomic_load_explicit(link, memory_order_relaxed)) != slice)
+		link = &next->hash_next;
+	next = atomic_load_explicit(&slice->hash_next, memory_order_relaxed);
+	atomic_store_explicit(link, next, memory_order_release);
+}
+
+/* After a grace period: nobody looks at the slice any more. */
+static void slice_reclaim(struct aio_rcu_head *head)
+{
+	struct l2_slice *slice = container_of(head, struct l2_slice, rcu);
+	struct qed_image *img = slice->img;
+	struct l2_cache *cache = &img->cache;
+
+	pthread_mutex_lock(&img->meta_lock);
+	slice->state = L2_SLICE_FREE;
+	slice->list_next = cache->free;
+	cache->free = slice;
+	cache->retired--;
+	co_queue_wake_all(&cache->waiters);
+	pthread_mutex_unlock(&img->meta_lock);
+}
+
+/* Unpublish one slice that the clock's hand finds unused.  Under meta_lock. */
+static bool evict_one(struct qed_image *img)
+{
+	struct l2_cache *cache = &img->cache;
+
+	/* Twice around: the first may only clear the marks. */
+	for (unsigned int n = 0; n < 2 * cache->nr_slices; n++) {
+		struct l2_slice *slice = &cache->slices[cache->clock_hand];
+
+		cache->clock_hand = (cache->clock_hand + 1) % cache->nr_slices;
+		if (slice->state != L2_SLICE_READY || slice->dirty || slice->committing)
+			continue;
+		if (atomic_exchange_explicit(&slice->referenced, false, memory_order_relaxed))
+			continue;
+		unpublish(cache, slice);
+		slice->state = L2_SLICE_RETIRED;
+		cache->published--;
+		cache->retired++;
+		blk_stats_add(&img->node->stats, BLK_STAT_l2_evictions, 1);
+		aio_rcu_defer(&slice->rcu, slice_reclaim);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * A slice to load into; *@slice NULL if it had to wait, so that the caller must
+ * look again.  Under meta_lock, which is dropped to wait.
+ */
+static int take_slice(struct qed_image *img, struct l2_slice **slice)
+{
+	struct l2_cache *cache = &img->cache;
+	bool full = cache->published >= cache->capacity && !evict_one(img);
+
+	*slice = NULL;
+	if (full || !cache->free) {
+		/* Full of what is dirty: a commit cleans it.  Else readers are about to leave. */
+		if (full && img->commit.last_error && img->commit.nr_dirty)
+			return img->commit.last_error;
+		if (full)
+			qed_keeper_kick(img, true);
+		co_queue_wait(&cache->waiters, &img->meta_lock);
+		return 0;
+	}
+	*slice = cache->free;
+	cache->free = (*slice)->list_next;
+	cache->published++;
+	return 0;
+}
+
+/* Read the slice's entries from the file into memory. */
+static int read_slice(struct qed_image *img, struct l2_slice *slice)
+{
+	uint64_t first = slice->index * QED_SLICE_ENTRIES;
+	uint64_t table = atomic_load_explicit(&img->l1[first / img->table_entries],
+					      memory_order_acquire);
+	uint64_t offset = table + first % img->table_entries * 8;
+	int ret;
+
+	/* Nobody else sees the slice yet: it may be filled as plain memory. */
+	ret = blk_file_co_pread(img->file, (void *)slice->entries, QED_SLICE_BYTES, offset);
+	if (ret)
+		return ret;
+	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++) {
+		uint64_t entry = atomic_load_explicit(&slice->entries[i], memory_order_relaxed);
+
+		atomic_store_explicit(&slice->entries[i], le64toh(entry), memory_order_relaxed);
+	}
+	return 0;
+}
+
+static struct l2_slice *find_loading(struct l2_cache *cache, uint64_t index)
+{
+	struct l2_slice *slice = cache->loading;
+
+	while (slice && slice->index != index)
+		slice = slice->list_next;
+	return slice;
+}
+
+static void end_loading(struct l2_cache *cache, struct l2_slice *slice)
+{
+	struct l2_slice **link = &cache->loading;
+
+	while (*link != slice)
+		link = &(*link)->list_next;
+	*link = slice->list_next;
+	slice->list_next = NULL;
+}
+
+/*
+ * Load @index, whose absence was seen under meta_lock (held; dropped for the
+ * I/O).  The slice is on the loading list meanwhile, so that one load serves
+ * all who want it.
+ */
+static int load_locked(struct qed_image *img, struct l2_slice *slice, uint64_t index)
+{
+	struct l2_cache *cache = &img->cache;
+	int ret;
+
+	slice->state = L2_SLICE_LOADING;
+	slice->index = index;
+	slice->list_next = cache->loading;
+	cache->loading = slice;
+	pthread_mutex_unlock(&img->meta_lock);
+	blk_stats_add(&img->node->stats, BLK_STAT_l2_misses, 1);
+
+	ret = read_slice(img, slice);
+
+	pthread_mutex_lock(&img->meta_lock);
+	end_loading(cache, slice);
+	if (ret) {
+		slice->state = L2_SLICE_FREE;
+		slice->list_next = cache->free;
+		cache->free = slice;
+		cache->published--;
+	} else {
+		atomic_store_explicit(&slice->referenced, true, memory_order_relaxed);
+		publish(cache, slice);
+	}
+	co_queue_wake_all(&cache->waiters);
+	return ret;
+}
+
+int l2_cache_co_load(struct qed_image *img, uint64_t index)
+{
+	struct l2_cache *cache = &img->cache;
+	int ret = 0;
+
+	pthread_mutex_lock(&img->meta_lock);
+	while (!l2_cache_find(img, index)) {
+		struct l2_slice *slice;
+
+		if (find_loading(cache, index)) {
+			co_queue_wait(&cache->waiters, &img->meta_lock);
+			continue;
+		}
+		ret = take_slice(img, &slice);
+		if (!ret && slice)
+			ret = load_locked(img, slice, index);
+		if (ret)
+			break;
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}
+
+void l2_slice_set(struct qed_image *img, struct l2_slice *slice, unsigned int i, uint64_t entry)
+{
+	struct qed_commit *commit = &img->commit;
+
+	/* Release: whoever sees the entry sees what was done to make it true. */
+	atomic_store_explicit(&slice->entries[i], entry, memory_order_release);
+	if (!slice->dirty) {
+		slice->dirty = true;
+		slice->list_next = commit->dirty;
+		commit->dirty = slice;
+		commit->nr_dirty++;
+		qed_keeper_kick(img, false);
+	}
+}

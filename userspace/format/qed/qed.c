@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The QED driver: opening, closing, and its row in the table of formats.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "format/qed/driver.h"
+#include "format/qed/qed.h"
+#include "util/log.h"
+
+static int qed_probe(const uint8_t *buf, size_t len)
+{
+	return qed_is_magic(buf, len) ? 100 : 0;
+}
+
+static void free_image(struct qed_image *img)
+{
+	qed_commit_destroy(img);
+	l2_cache_destroy(img);
+	qed_alloc_destroy(img);
+	qed_l1_free(img);
+	range_lock_destroy(&img->clusters);
+	pthread_mutex_destroy(&img->meta_lock);
+	free(img);
+}
+
+static int set_backing(struct blk_node *node, const struct qed_header *h, char *backing_name,
+		       struct error *err)
+{
+	node->backing_name = backing_name;
+	if (!(h->features & QED_F_BACKING_FORMAT_NO_PROBE))
+		return 0;
+	node->backing_format = strdup("raw");
+	return node->backing_format ? 0 : error_set_errno(err, -ENOMEM, "backing format");
+}
+
+static int init_image(struct qed_image *img, const struct blk_open_opts *opts, struct error *err)
+{
+	int ret;
+
+	img->cluster_bits = __builtin_ctz(img->header.cluster_size);
+	img->table_bytes = (uint64_t)img->header.table_size * img->header.cluster_size;
+	img->table_entries = img->table_bytes / 8;
+	img->has_backing = img->header.features & QED_F_BACKING_FILE;
+	ret = qed_alloc_init(img);
+	if (!ret)
+		ret = l2_cache_init(img, opts->l2_cache_size);
+	if (!ret)
+		ret = qed_commit_init(img);
+	if (ret)
+		return error_set_errno(err, ret, "image tables");
+	return qed_co_l1_load(img, err);
+}
+
+/* Bits whose meaning we do not know and that say "clear me if you write". */
+static int clear_autoclear(struct qed_image *img, struct error *err)
+{
+	int ret;
+
+	if (!img->header.autoclear_features)
+		return 0;
+	img->header.autoclear_features = 0;
+	ret = qed_co_write_header(img->file, &img->header);
+	return ret ? error_set_errno(err, ret, "could not write the QED header") : 0;
+}
+
+/* The writer before us left NEED_CHECK: its metadata may be torn. */
+static int check_if_needed(struct qed_image *img, struct error *err)
+{
+	struct blk_check_result result;
+	int ret;
+
+	if (!(img->header.features & QED_F_NEED_CHECK))
+		return 0;
+	log_warning("%s: was not closed properly, checking it", img->node->filename);
+	ret = qed_co_check(img->node, BLK_FIX_ERRORS | BLK_FIX_LEAKS, NULL, NULL, &result, err);
+	if (!ret && result.corruptions_fixed)
+		log_warning("%s: %llu corruptions repaired", img->node->filename,
+			    (unsigned long long)result.corruptions_fixed);
+	return ret;
+}
+
+static int open_image(struct qed_image *img, const struct blk_open_opts *opts, struct error *err)
+{
+	struct blk_node *node = img->node;
+	char *backing_name;
+	int ret = qed_co_read_header(img->file, &img->header, &backing_name, err);
+
+	if (!ret)
+		ret = set_backing(node, &img->header, backing_name, err);
+	if (!ret)
+		ret = init_image(img, opts, err);
+	if (ret)
+		return ret;
+	atomic_store_explicit(&node->size, img->header.image_size, memory_order_relaxed);
+	node->cluster_size = img->header.cluster_size;
+	return 0;
+}
+
+static int qed_co_open(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
+{
+	struct qed_image *img = calloc(1, sizeof(*img));
+	int ret;
+
+	if (!img)
+		return error_set_errno(err, -ENOMEM, "image");
+	img->node = node;
+	img->file = node->file;
+	img->writable = opts->flags & BLK_O_RDWR;
+	pthread_mutex_init(&img->meta_lock, NULL);
+	range_lock_init(&img->clusters);
+	co_queue_init(&img->keeper.wakeup);
+	co_queue_init(&img->keeper.stopped);
+	node->opaque = img;
+	ret = open_image(img, opts, err);
+	if (ret) {
+		free_image(img);
+		node->opaque = NULL;
+	}
+	return ret;
+}
+
+static int qed_co_start(struct blk_node *node, struct error *err)
+{
+	struct qed_image *img = node->opaque;
+	int ret;
+
+	if (!img->writable)
+		return 0;
+	ret = qed_keeper_start(img);
+	if (ret)
+		return error_set_errno(err, ret, "background writer");
+	if (node->flags & BLK_O_CHECK)
+		return 0;
+	ret = clear_autoclear(img, err);
+	return ret ? ret : check_if_needed(img, err);
+}
+
+/* The file ends where its last cluster does. */
+static int cut_file(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
+
+	if (img->file->is_device || a->physical <= end)
+		return 0;
+	return blk_file_co_truncate(img->file, end);
+}
+
+static int qed_co_close(struct blk_node *node)
+{
+	struct qed_image *img = node->opaque;
+	bool left;
+	int ret = 0;
+
+	if (img->keeper.running) {
+		ret = qed_co_flush(node);
+		if (!ret) {
+			qed_co_recycle(img, &left);
+			ret = qed_co_compact(img);
+		}
+		qed_co_keeper_stop(img);
+		if (!ret)
+			ret = cut_file(img);
+		if (!ret)
+			ret = blk_file_co_flush(img->file);
+	}
+	free_image(img);
+	node->opaque = NULL;
+	return ret;
+}
+
+static int qed_co_info(struct blk_node *node, struct blk_info *info)
+{
+	struct qed_image *img = node->opaque;
+	struct stat st;
+
+	if (fstat(img->file->fd, &st) < 0)
+		return -errno;
+	info->virtual_size = img->header.image_size;
+	info->actual_size = (uint64_t)st.st_blocks * 512;
+	info->cluster_size = img->header.cluster_size;
+	info->table_size = img->header.table_size;
+	info->dirty = img->header.features & QED_F_NEED_CHECK;
+	info->features = img->header.features;
+	info->compat_features = img->header.compat_features;
+	info->autoclear_features = img->header.autoclear_features;
+	return 0;
+}
+
+const struct blk_driver blk_driver_qed = {
+	.name = "qed",
+	.probe = qed_probe,
+	.co_open = qed_co_open,
+	.co_start = qed_co_start,
+	.co_close = qed_co_close,
+	.co_create = qed_co_create,
+	.map = qed_map,
+	.co_map = qed_co_map,
+	.co_pread = qed_co_pread,
+	.co_pwrite = qed_co_pwrite,
+	.co_pwrite_zeroes = qed_co_pwrite_zeroes,
+	.co_pdiscard = qed_co_pdiscard,
+	.co_flush = qed_co_flush,
+	.co_truncate = qed_co_truncate,
+	.co_info = qed_co_info,
+	.co_check = qed_co_check,
+};

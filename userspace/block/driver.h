@@ -68,7 +68,12 @@ struct blk_driver {
 	 */
 	int (*probe)(const uint8_t *buf, size_t len);
 
-	/* @node->file is open; sets @node->size, cluster_size, backing names, opaque. */
+	/*
+	 * @node->file is open; sets @node->size, cluster_size, backing names,
+	 * opaque.  Writes nothing: the chain may yet fail to open, and then
+	 * co_close() follows without co_start().  Here and below an error's line
+	 * gives the reason; block/ puts the file's name in front.
+	 */
 	int (*co_open)(struct blk_node *node, const struct blk_open_opts *opts, struct error *err);
 	/*
 	 * Optional: called after the backing chain is open, or was left out on
@@ -82,7 +87,8 @@ struct blk_driver {
 	/*
 	 * Where [offset, offset + bytes) is, at this node's level.  map() never
 	 * parks, never blocks and takes no lock; co_map() may park and never
-	 * answers ASK.  Returns 0 or a negative errno (a damaged table).
+	 * answers ASK.  Returns 0 or a negative errno (a damaged table).  A
+	 * cluster (@node->cluster_size) that is BACKING is so as a whole.
 	 */
 	int (*map)(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
 	int (*co_map)(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);

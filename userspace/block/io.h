@@ -4,7 +4,8 @@
  *
  * blk_co_*() run in a coroutine of any loop and park; any number may run at
  * once.  Offsets and lengths are in bytes and of any alignment, and must lie
- * inside the node's size (-EIO otherwise).  They return 0 or a negative errno.
+ * inside the node's size (-EIO otherwise).  They return 0 or a negative errno;
+ * what changes a node that was not opened with BLK_O_RDWR fails with -EPERM.
  *
  * The fast way, without a coroutine: between inflight_begin() and
  * inflight_end() on node->inflight, ask blk_map_read() or blk_map_write(); a
@@ -26,7 +27,10 @@ int blk_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			 unsigned int flags);
 int blk_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes);
 int blk_co_flush(struct blk_node *node);
-/* Change the node's size. */
+/*
+ * Change the node's size.  What a longer node gains reads as zeroes, also where
+ * its backing file is longer.  The error line names the file.
+ */
 int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
 
 /*
@@ -40,6 +44,10 @@ int blk_co_pread_backing(struct blk_node *node, uint64_t offset, uint64_t bytes,
  * further.  Never parks, takes no lock.  The answer is DATA with a file, ZERO
  * (reader only), or ASK.  Reads look through the chain unless the node copies
  * on read.
+ *
+ * DATA answers end at the end of the file and on multiples of its alignment:
+ * file_offset and bytes suit the descriptor, and reads are not short.  The
+ * caller looks at the buffer's address (file->mem_align).
  */
 void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
 void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);

@@ -21,11 +21,15 @@ enum blk_map_kind {
 struct blk_map {
 	enum blk_map_kind kind;
 	uint64_t bytes; /* length of the run that is alike, from the offset asked for */
-	struct blk_file *file; /* DATA: where, or NULL if not in a local file as it is */
-	uint64_t file_offset; /* DATA, bytes */
+	/* DATA: where, or NULL if not in a local file as it is.  ZERO: a place in the file, or NULL */
+	struct blk_file *file;
+	uint64_t file_offset; /* bytes, where there is a file */
 };
 
-/* The same through the whole chain: what a reader sees, and who says so. */
+/*
+ * The same through the whole chain: what a reader sees, and who says so.  Where
+ * a backing file is too short, that file says ZERO.
+ */
 struct blk_status {
 	enum blk_map_kind kind; /* DATA, ZERO, or BACKING where no node of the chain has it */
 	uint64_t bytes;

@@ -60,11 +60,19 @@ struct blk_node {
 	struct blk_node *backing; /* open for reading; NULL: none, or left out */
 
 	/*
-	 * Buffers for copying between backing file and image (whole clusters, or
-	 * pieces of large ones).  Ranks above the files' bounce pools.  Exists
-	 * where there is a backing node.  Whoever holds one asks for no second.
+	 * Buffers for drivers that copy from the backing file (whole clusters, or
+	 * pieces of large ones).  Ranks above the files' bounce pools; a driver may
+	 * wait for one while it holds its locks.  Exists where there is a backing
+	 * node.  Whoever holds one asks for no second.
 	 */
 	struct bufpool *copy_pool;
+	/*
+	 * The same for copy-on-read, which writes to the driver while it holds
+	 * one, so it ranks above the driver's locks and copy_pool.  Exists where
+	 * there is a backing node and the node is writable.
+	 */
+	struct bufpool *populate_pool;
+	struct range_lock populating; /* bytes: clusters that copy-on-read is busy with */
 
 	struct inflight inflight;
 	struct blk_stats stats;

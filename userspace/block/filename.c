@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Names of backing files: relative ones start from the image's directory.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block/node.h"
+#include "util/units.h"
+
+/* Does @name start with one of the schemes that name something else than a file here? */
+static bool has_scheme(const char *name)
+{
+	static const char *const schemes[] = { "nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "json:" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (!strncmp(name, schemes[i], strlen(schemes[i])))
+			return true;
+	return false;
+}
+
+char *blk_resolve_backing(const char *filename, const char *backing)
+{
+	const char *slash = strrchr(filename, '/');
+	char *path;
+
+	if (*backing == '/' || !slash || has_scheme(backing))
+		return strdup(backing);
+	if (asprintf(&path, "%.*s%s", (int)(slash + 1 - filename), filename, backing) < 0)
+		return NULL;
+	return path;
+}
+
+char *blk_backing_path(const struct blk_node *node)
+{
+	if (!node->backing_name)
+		return NULL;
+	return blk_resolve_backing(node->filename, node->backing_name);
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is done to an image as a whole: create, info, check.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "block/node_internal.h"
+
+int blk_co_create(const struct blk_create_opts *opts, struct error *err)
+{
+	const struct blk_driver *driver;
+	int ret = blk_driver_get(opts->format, &driver, err);
+
+	if (!ret && !driver->co_create)
+		ret = error_set(err, -ENOTSUP, "format %s cannot be created", driver->name);
+	if (!ret && opts->size > INT64_MAX)
+		ret = error_set(err, -EFBIG, "Image size must be less than 8 EiB");
+	if (!ret)
+		ret = driver->co_create(opts, err);
+	if (ret) {
+		error_set_errno(err, ret, "%s", opts->filename);
+		blk_error_name_file(err, opts->filename);
+	}
+	return ret;
+}
+
+int blk_co_info(struct blk_node *node, struct blk_info *info)
+{
+	int ret;
+
+	*info = (struct blk_info){
+		.virtual_size = atomic_load(&node->size),
+		.cluster_size = node->cluster_size,
+	};
+	ret = blk_file_co_allocated(node->file, &info->actual_size);
+	if (!ret && node->driver->co_info)
+		ret = node->driver->co_info(node, info);
+	return ret;
+}
+
+int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
+		 void *report_arg, struct blk_check_result *result, struct error *err)
+{
+	int ret;
+
+	memset(result, 0, sizeof(*result));
+	if (!node->driver->co_check)
+		ret = error_set(err, -ENOTSUP, "This image format does not support checks");
+	else if (fix && !(node->flags & BLK_O_RDWR))
+		ret = error_set_errno(err, -EPERM, "image is open read-only");
+	else
+		ret = node->driver->co_check(node, fix, report, report_arg, result, err);
+	if (ret) {
+		error_set_errno(err, ret, "check failed");
+		blk_error_name_file(err, node->filename);
+	}
+	return ret;
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests to a node: checked, counted, cut into bounded pieces, and handed to
+ * the driver.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "block/node_internal.h"
+#include "util/units.h"
+
+/*
+ * No driver sees more than this at once.  Pieces end on multiples of it, hence
+ * on cluster boundaries.
+ */
+#define MAX_PIECE (1 * GiB)
+
+static uint64_t piece_len(uint64_t offset, uint64_t bytes)
+{
+	return min_u64(bytes, MAX_PIECE - offset % MAX_PIECE);
+}
+
+/* May a request for this range be made at all? */
+static int check_request(struct blk_node *node, uint64_t offset, uint64_t bytes, bool writes)
+{
+	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
+
+	if (offset > size || bytes > size - offset)
+		return -EIO;
+	if (writes && !(node->flags & BLK_O_RDWR))
+		return -EPERM;
+	return 0;
+}
+
+/* The end of every request: leave node->inflight, count what failed. */
+static int request_end(struct blk_node *node, unsigned int token, int ret)
+{
+	if (ret)
+		blk_stats_add(&node->stats, BLK_STAT_errors, 1);
+	inflight_end(&node->inflight, token);
+	return ret;
+}
+
+static void count(struct blk_node *node, enum blk_stat ops, enum blk_stat amount, uint64_t bytes)
+{
+	blk_stats_add(&node->stats, ops, 1);
+	blk_stats_add(&node->stats, amount, bytes);
+}
+
+static bool keeps_what_it_reads(const struct blk_node *node, unsigned int flags)
+{
+	return ((flags & BLK_REQ_COPY_ON_READ) || (node->flags & BLK_O_COPY_ON_READ)) &&
+	       node->backing && (node->flags & BLK_O_RDWR);
+}
+
+static int read_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf,
+		       unsigned int flags)
+{
+	bool populate = keeps_what_it_reads(node, flags);
+	int ret = 0;
+
+	while (bytes && !ret) {
+		uint64_t n = piece_len(offset, bytes);
+
+		ret = populate ? blk_co_read_populating(node, offset, n, buf) :
+				 node->driver->co_pread(node, offset, n, buf);
+		offset += n;
+		bytes -= n;
+		buf = (char *)buf + n;
+	}
+	return ret;
+}
+
+int blk_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf,
+		 unsigned int flags)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = check_request(node, offset, bytes, false);
+
+	count(node, BLK_STAT_read_ops, BLK_STAT_read_bytes, ret ? 0 : bytes);
+	if (!ret)
+		ret = read_pieces(node, offset, bytes, buf, flags);
+	return request_end(node, token, ret);
+}
+
+static int write_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+			unsigned int flags)
+{
+	int ret = 0;
+
+	while (bytes && !ret) {
+		uint64_t n = piece_len(offset, bytes);
+
+		ret = node->driver->co_pwrite(node, offset, n, buf, flags & ~BLK_REQ_FUA);
+		offset += n;
+		bytes -= n;
+		buf = (const char *)buf + n;
+	}
+	return ret;
+}
+
+/* FUA: one flush after all pieces; drivers need not know of it. */
+static int finish_write(struct blk_node *node, unsigned int flags, int ret)
+{
+	if (!ret && (flags & BLK_REQ_FUA))
+		ret = node->driver->co_flush(node);
+	return ret;
+}
+
+int blk_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+		  unsigned int flags)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = check_request(node, offset, bytes, true);
+
+	count(node, BLK_STAT_write_ops, BLK_STAT_write_bytes, ret ? 0 : bytes);
+	if (!ret)
+		ret = write_pieces(node, offset, bytes, buf, flags);
+	return request_end(node, token, finish_write(node, flags, ret));
+}
+
+static int zero_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, unsigned int flags)
+{
+	int ret = 0;
+
+	while (bytes && !ret) {
+		uint64_t n = piece_len(offset, bytes);
+
+		ret = blk_co_do_write_zeroes(node, offset, n, flags & ~BLK_REQ_FUA);
+		offset += n;
+		bytes -= n;
+	}
+	return ret;
+}
+
+int blk_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes, unsigned int flags)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = check_request(node, offset, bytes, true);
+
+	count(node, BLK_STAT_zero_ops, BLK_STAT_zero_bytes, ret ? 0 : bytes);
+	if (!ret)
+		ret = zero_pieces(node, offset, bytes, flags);
+	return request_end(node, token, finish_write(node, flags, ret));
+}
+
+static int discard_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes)
+{
+	int ret = 0;
+
+	while (bytes && !ret) {
+		uint64_t n = piece_len(offset, bytes);
+
+		ret = node->driver->co_pdiscard(node, offset, n);
+		offset += n;
+		bytes -= n;
+	}
+	/* A hint that cannot be followed is no error. */
+	return ret == -ENOTSUP ? 0 : ret;
+}
+
+int blk_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = check_request(node, offset, bytes, true);
+
+	count(node, BLK_STAT_discard_ops, BLK_STAT_discard_bytes, ret ? 0 : bytes);
+	if (!ret && node->driver->co_pdiscard && !(node->flags & BLK_O_DISCARD_IGNORE))
+		ret = discard_pieces(node, offset, bytes);
+	return request_end(node, token, ret);
+}
+
+int blk_co_flush(struct blk_node *node)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = 0;
+
+	blk_stats_add(&node->stats, BLK_STAT_flush_ops, 1);
+	if (node->flags & BLK_O_RDWR)
+		ret = node->driver->co_flush(node);
+	return request_end(node, token, ret);
+}
+
+/*
+ * [old, size) was added to a node.  Where its backing file reaches in there,
+ * those bytes were never the node's and must not show.
+ */
+static int hide_backing(struct blk_node *node, uint64_t old, uint64_t size)
+{
+	uint64_t end = old;
+
+	if (node->backing)
+		end = min_u64(size, atomic_load(&node->backing->size));
+	else if (node->backing_name) /* left out: how long it is is not known */
+		end = size;
+	return end > old ? zero_pieces(node, old, end - old, BLK_REQ_MAY_UNMAP) : 0;
+}
+
+static int truncate_node(struct blk_node *node, uint64_t size, struct error *err)
+{
+	uint64_t old = atomic_load(&node->size);
+	int ret;
+
+	if (!(node->flags & BLK_O_RDWR))
+		return error_set_errno(err, -EPERM, "cannot resize");
+	if (!node->driver->co_truncate)
+		return error_set(err, -ENOTSUP, "Image format driver does not support resize");
+	ret = node->driver->co_truncate(node, size, err);
+	if (!ret && size > old)
+		ret = hide_backing(node, old, size);
+	if (ret)
+		return error_set_errno(err, ret, "cannot resize");
+	return 0;
+}
+
+int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = truncate_node(node, size, err);
+
+	if (ret)
+		blk_error_name_file(err, node->filename);
+	return request_end(node, token, ret);
+}
+
+int blk_co_pread_backing(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
+{
+	struct blk_node *backing = node->backing;
+	uint64_t size = backing ? atomic_load(&backing->size) : 0;
+	uint64_t there = offset < size ? min_u64(bytes, size - offset) : 0;
+	int ret = 0;
+
+	if (there) {
+		ret = blk_co_pread(backing, offset, there, buf, 0);
+		blk_stats_add(&node->stats, BLK_STAT_backing_read_bytes, there);
+	}
+	if (there < bytes)
+		memset((char *)buf + there, 0, bytes - there);
+	return ret;
+}

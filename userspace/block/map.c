@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where bytes are, through the backing chain: for requests that want to go
+ * straight to a descriptor, and for people who ask.
+ */
+#include <errno.h>
+
+#include "block/io.h"
+#include "util/units.h"
+
+static void answer(struct blk_map *map, enum blk_map_kind kind, uint64_t bytes)
+{
+	*map = (struct blk_map){ .kind = kind, .bytes = bytes };
+}
+
+/*
+ * Make a DATA answer one that suits the descriptor: inside the file, since
+ * what is beyond would be read short, and written without file->size knowing;
+ * and aligned.
+ */
+static void fit_to_file(struct blk_map *map)
+{
+	uint32_t align = map->file ? map->file->align : 1;
+	uint64_t size;
+
+	if (!map->file || (map->file_offset & (align - 1))) {
+		answer(map, BLK_MAP_ASK, map->bytes);
+		return;
+	}
+	size = atomic_load_explicit(&map->file->size, memory_order_acquire);
+	if (map->file_offset >= size) {
+		answer(map, BLK_MAP_ASK, map->bytes);
+		return;
+	}
+	map->bytes = round_down(min_u64(map->bytes, size - map->file_offset), align);
+	if (!map->bytes)
+		answer(map, BLK_MAP_ASK, align);
+}
+
+/* One node's answer, within @bytes; ASK if it cannot tell. */
+static void ask_driver(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+{
+	if (node->driver->map(node, offset, bytes, map) || !map->bytes)
+		answer(map, BLK_MAP_ASK, bytes);
+	else
+		map->bytes = min_u64(map->bytes, bytes);
+}
+
+static bool copies_on_read(const struct blk_node *node)
+{
+	return (node->flags & BLK_O_COPY_ON_READ) && (node->flags & BLK_O_RDWR);
+}
+
+void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+{
+	for (;;) {
+		uint64_t backing_size;
+
+		ask_driver(node, offset, bytes, map);
+		if (map->kind == BLK_MAP_DATA)
+			fit_to_file(map);
+		else if (map->kind == BLK_MAP_ZERO)
+			map->file = NULL;
+		if (map->kind != BLK_MAP_BACKING)
+			return;
+
+		bytes = map->bytes;
+		backing_size = node->backing ? atomic_load(&node->backing->size) : 0;
+		if (offset >= backing_size) {
+			answer(map, BLK_MAP_ZERO, bytes);
+			return;
+		}
+		bytes = min_u64(bytes, backing_size - offset);
+		if (copies_on_read(node)) {
+			answer(map, BLK_MAP_ASK, bytes);
+			return;
+		}
+		node = node->backing;
+	}
+}
+
+void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+{
+	ask_driver(node, offset, bytes, map);
+	if (map->kind == BLK_MAP_DATA && (node->flags & BLK_O_RDWR))
+		fit_to_file(map);
+	else
+		answer(map, BLK_MAP_ASK, map->bytes);
+	/*
+	 * Who writes by this answer takes no hold on its range.  Guests write
+	 * multiples of 512; in a larger block such a write could be lost under
+	 * the read-modify-write of its neighbour (file_align.c).
+	 */
+	if (map->kind == BLK_MAP_DATA && map->file->align > SECTOR_SIZE)
+		answer(map, BLK_MAP_ASK, map->bytes);
+}
+
+int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_status *status)
+{
+	struct blk_map map = { .kind = BLK_MAP_ZERO, .bytes = bytes };
+	unsigned int depth = 0;
+	uint64_t size = atomic_load(&node->size);
+
+	if (offset > size || bytes > size - offset)
+		return -EIO;
+	while (bytes) {
+		uint64_t backing_size;
+		int ret = node->driver->co_map(node, offset, bytes, &map);
+
+		if (ret)
+			return ret;
+		bytes = map.bytes = min_u64(map.bytes, bytes);
+		if (map.kind != BLK_MAP_BACKING || !node->backing)
+			break;
+
+		node = node->backing;
+		depth++;
+		backing_size = atomic_load(&node->size);
+		if (offset >= backing_size) {
+			/* What is missing of a backing file is zero by that file's shortness. */
+			answer(&map, BLK_MAP_ZERO, bytes);
+			break;
+		}
+		bytes = min_u64(bytes, backing_size - offset);
+	}
+	*status = (struct blk_status){
+		.kind = map.kind,
+		.bytes = map.bytes,
+		.depth = depth,
+		.node = node,
+		.file = map.file,
+		.file_offset = map.file_offset,
+	};
+	return 0;
+}

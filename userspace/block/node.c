@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Nodes: opening an image with its backing chain, and closing it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block/image_lock.h"
+#include "block/node_internal.h"
+#include "util/units.h"
+
+/* Buffers for copying: bytes of all of a pool, and limits of one. */
+#define POOL_BYTES   (16 * MiB)
+#define POOL_BUF_MIN (64 * KiB)
+#define POOL_BUF_MAX (1 * MiB)
+
+/*
+ * A writer lets others read only what does not change under them, so nobody;
+ * a reader lets others read.  The same words as those of QEMU's programs.
+ */
+#define READER_PERM  IMAGE_PERM_CONSISTENT_READ
+#define WRITER_PERM  (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE)
+#define SHARED_PERMS (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE_UNCHANGED)
+
+void blk_error_name_file(struct error *err, const char *filename)
+{
+	size_t len = strlen(filename);
+	const char *text;
+
+	if (!err || !err->code)
+		return;
+	text = error_text(err);
+	if (strncmp(text, filename, len) || text[len] != ':')
+		error_prefix(err, "%s", filename);
+}
+
+static void node_free(struct blk_node *node)
+{
+	if (node->copy_pool)
+		bufpool_destroy(node->copy_pool);
+	if (node->populate_pool)
+		bufpool_destroy(node->populate_pool);
+	range_lock_destroy(&node->populating);
+	blk_file_co_close(node->file);
+	blk_stats_destroy(&node->stats);
+	free(node->filename);
+	free(node->backing_name);
+	free(node->backing_format);
+	free(node);
+}
+
+static struct blk_node *node_alloc(const char *filename, unsigned int flags)
+{
+	struct blk_node *node;
+
+	node = aligned_alloc(_Alignof(struct blk_node), sizeof(*node));
+	if (!node)
+		return NULL;
+	memset(node, 0, sizeof(*node));
+	range_lock_init(&node->populating);
+	inflight_init(&node->inflight);
+	node->flags = flags;
+	node->filename = strdup(filename);
+	if (!node->filename || blk_stats_init(&node->stats)) {
+		node_free(node);
+		return NULL;
+	}
+	return node;
+}
+
+static int open_file(struct blk_node *node, struct error *err)
+{
+	unsigned int flags = 0;
+
+	if (node->flags & BLK_O_RDWR)
+		flags |= BLK_FILE_RDWR;
+	if (node->flags & BLK_O_DIRECT)
+		flags |= BLK_FILE_DIRECT;
+	/* Not locked yet: where a chain loops, the lock in the way would be our own. */
+	return blk_file_co_open(&node->file, node->filename, flags, 0, 0, err);
+}
+
+/* Is the file of @node, which comes below the chain that starts at @top, in it already? */
+static int check_loop(const struct blk_node *top, const struct blk_node *node, struct error *err)
+{
+	for (const struct blk_node *above = top; above; above = above->backing)
+		if (above->file->dev == node->file->dev && above->file->ino == node->file->ino)
+			return error_set(err, -ELOOP, "the backing chain loops back to this file");
+	return 0;
+}
+
+static int lock_file(struct blk_node *node, struct error *err)
+{
+	unsigned int perm = node->flags & BLK_O_RDWR ? WRITER_PERM : READER_PERM;
+
+	if (node->flags & BLK_O_NO_LOCK)
+		return 0;
+	return blk_file_co_lock(node->file, perm, SHARED_PERMS, err);
+}
+
+static int choose_driver(struct blk_node *node, const char *format, struct error *err)
+{
+	int ret;
+
+	node->probed = !format;
+	if (format)
+		ret = blk_driver_get(format, &node->driver, err);
+	else
+		ret = blk_co_probe(node->file, &node->driver, err);
+	if (!ret && (node->flags & BLK_O_RDWR) && !node->driver->co_pwrite)
+		ret = error_set(err, -ENOTSUP, "format %s cannot be written to",
+				node->driver->name);
+	return ret;
+}
+
+/* Open one image, without its chain, to come below the chain of @top (NULL: none). */
+static int open_one(struct blk_node **node_out, const struct blk_node *top, const char *filename,
+		    const struct blk_open_opts *opts, struct error *err)
+{
+	struct blk_node *node = node_alloc(filename, opts->flags);
+	int ret;
+
+	if (!node)
+		return error_set_errno(err, -ENOMEM, "%s", filename);
+	ret = open_file(node, err);
+	if (!ret)
+		ret = check_loop(top, node, err);
+	if (!ret)
+		ret = lock_file(node, err);
+	if (!ret)
+		ret = choose_driver(node, opts->format, err);
+	if (!ret)
+		ret = node->driver->co_open(node, opts, err);
+	if (ret) {
+		/* No line is set where a driver only had a code. */
+		error_set_errno(err, ret, "%s", filename);
+		blk_error_name_file(err, filename);
+		node_free(node);
+		return ret;
+	}
+	*node_out = node;
+	return 0;
+}
+
+/* Open the backing file of @node, the last of the chain that starts at @top. */
+static int open_backing(struct blk_node *top, struct blk_node *node, const char *format,
+			const struct blk_open_opts *top_opts, struct error *err)
+{
+	struct blk_open_opts opts = {
+		.format = format ? format : node->backing_format,
+		.flags = top_opts->flags & (BLK_O_DIRECT | BLK_O_NO_LOCK),
+		.l2_cache_size = top_opts->l2_cache_size,
+	};
+	char *path = blk_backing_path(node);
+	int ret;
+
+	if (!path)
+		return error_set_errno(err, -ENOMEM, "%s", node->filename);
+	ret = open_one(&node->backing, top, path, &opts, err);
+	free(path);
+	return ret;
+}
+
+static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, struct error *err)
+{
+	const char *format = opts->backing_format; /* of the direct backing file only */
+	unsigned int length = 1;
+
+	for (struct blk_node *node = top; node->backing_name; node = node->backing) {
+		int ret;
+
+		if (++length > BLK_MAX_CHAIN)
+			return error_set(err, -ELOOP,
+					 "%s: more than %u images in its backing chain",
+					 top->filename, BLK_MAX_CHAIN);
+		ret = open_backing(top, node, format, opts, err);
+		if (ret)
+			return ret;
+		format = NULL;
+	}
+	return 0;
+}
+
+static int create_pools(struct blk_node *node)
+{
+	uint64_t size = max_u64(POOL_BUF_MIN, min_u64(node->cluster_size, POOL_BUF_MAX));
+	int ret;
+
+	if (!node->backing)
+		return 0;
+	ret = bufpool_create(&node->copy_pool, size, POOL_BYTES / size);
+	if (!ret && (node->flags & BLK_O_RDWR))
+		ret = bufpool_create(&node->populate_pool, size, POOL_BYTES / size);
+	return ret;
+}
+
+static int start_one(struct blk_node *node, struct error *err)
+{
+	int ret = create_pools(node);
+
+	if (!ret && node->driver->co_start)
+		ret = node->driver->co_start(node, err);
+	if (ret) {
+		error_set_errno(err, ret, "%s", node->filename);
+		blk_error_name_file(err, node->filename);
+	}
+	return ret;
+}
+
+/* Start the nodes of a chain, the lowest first, since the others read from it. */
+static int start_chain(struct blk_node *top, struct error *err)
+{
+	struct blk_node *below = NULL; /* started already */
+
+	do {
+		struct blk_node *node = top;
+		int ret;
+
+		while (node->backing != below)
+			node = node->backing;
+		ret = start_one(node, err);
+		if (ret)
+			return ret;
+		below = node;
+	} while (below != top);
+	return 0;
+}
+
+int blk_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
+		struct error *err)
+{
+	struct blk_node *top;
+	int ret = open_one(&top, NULL, filename, opts, err);
+
+	if (ret)
+		return ret;
+	if (!(opts->flags & BLK_O_NO_BACKING))
+		ret = open_chain(top, opts, err);
+	if (!ret)
+		ret = start_chain(top, err);
+	if (ret) {
+		/* The first error is what matters to the person. */
+		(void)blk_co_close(top);
+		return ret;
+	}
+	*node = top;
+	return 0;
+}
+
+int blk_co_close(struct blk_node *node)
+{
+	int first_error = 0;
+
+	while (node) {
+		struct blk_node *backing = node->backing;
+		int ret = node->driver->co_close(node);
+
+		if (ret && !first_error)
+			first_error = ret;
+		node_free(node);
+		node = backing;
+	}
+	return first_error;
+}

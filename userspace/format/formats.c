@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of formats.
+ */
+#include <stddef.h>
+
+#include "format/formats.h"
+
+const struct blk_driver *const blk_drivers[] = {
+	&blk_driver_raw,
+	NULL,
+};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The drivers that exist, for the table in formats.c. */
+#ifndef QEDBLK_FORMAT_FORMATS_H
+#define QEDBLK_FORMAT_FORMATS_H
+
+#include "block/driver.h"
+
+extern const struct blk_driver blk_driver_raw;
+extern const struct blk_driver blk_driver_qed;
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Raw images: the file's bytes are the disk's.
+ *
+ * The virtual size is the file's, rounded up to whole sectors as QEMU does;
+ * what the last sector lacks reads as zeroes.
+ */
+#include <errno.h>
+
+#include "block/image_lock.h"
+#include "block/node.h"
+#include "format/formats.h"
+#include "util/units.h"
+
+static int raw_probe(const uint8_t *buf, size_t len)
+{
+	(void)buf;
+	(void)len;
+	return 1; /* anything is a raw image, if it is nothing else */
+}
+
+static int raw_co_open(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
+{
+	uint64_t size = atomic_load(&node->file->size);
+
+	(void)opts;
+	if (size > INT64_MAX - SECTOR_SIZE)
+		return error_set_errno(err, -EFBIG, "image");
+	atomic_store(&node->size, round_up(size, SECTOR_SIZE));
+	/* The file's length is the disk's: padding must not make it longer. */
+	return blk_file_co_keep_exact_end(node->file, err);
+}
+
+static int raw_co_close(struct blk_node *node)
+{
+	return blk_file_co_flush(node->file);
+}
+
+static int create_file(struct blk_file *file, const struct blk_create_opts *opts, struct error *err)
+{
+	int ret;
+
+	if (file->is_device) {
+		if (opts->size > atomic_load(&file->size))
+			return error_set_errno(err, -ENOSPC, "device is smaller than %llu bytes",
+					       (unsigned long long)opts->size);
+		return 0;
+	}
+	/* To nothing first, so that no old bytes remain. */
+	ret = blk_file_co_truncate(file, 0);
+	if (!ret)
+		ret = blk_file_co_truncate(file, opts->size);
+	if (ret)
+		return error_set_errno(err, ret, "cannot set the size");
+	return 0;
+}
+
+static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
+{
+	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE;
+	struct blk_file *file;
+	int ret;
+
+	if (opts->backing_file)
+		return error_set(err, -ENOTSUP, "Backing file not supported for file format 'raw'");
+	if (opts->exclusive)
+		flags |= BLK_FILE_EXCL;
+	ret = blk_file_co_open(&file, opts->filename, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE,
+			       0, err);
+	if (ret)
+		return ret;
+	ret = create_file(file, opts, err);
+	blk_file_co_close(file);
+	return ret;
+}
+
+static int raw_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+{
+	*map = (struct blk_map){
+		.kind = BLK_MAP_DATA,
+		.bytes = bytes,
+		.file = node->file,
+		.file_offset = offset,
+	};
+	return 0;
+}
+
+static int raw_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+{
+	uint64_t run;
+	int data = blk_file_co_is_data(node->file, offset, bytes, &run);
+
+	if (data < 0)
+		return data;
+	raw_map(node, offset, run, map);
+	if (!data)
+		map->kind = BLK_MAP_ZERO;
+	return 0;
+}
+
+static int raw_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
+{
+	return blk_file_co_pread(node->file, buf, bytes, offset);
+}
+
+static int raw_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+			 unsigned int flags)
+{
+	/* Everything is here already: nothing can be populated. */
+	if (flags & BLK_REQ_POPULATE)
+		return 0;
+	return blk_file_co_pwrite(node->file, buf, bytes, offset);
+}
+
+static int raw_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
+				unsigned int flags)
+{
+	if (flags & BLK_REQ_POPULATE)
+		return 0;
+	return blk_file_co_write_zeroes(node->file, offset, bytes, flags & BLK_REQ_MAY_UNMAP);
+}
+
+static int raw_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes)
+{
+	uint64_t size = atomic_load(&node->file->size);
+
+	if (offset >= size)
+		return 0;
+	return blk_file_co_punch_hole(node->file, offset, min_u64(bytes, size - offset));
+}
+
+static int raw_co_flush(struct blk_node *node)
+{
+	return blk_file_co_flush(node->file);
+}
+
+static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+{
+	int ret = blk_file_co_truncate(node->file, size);
+
+	if (ret == -ENOTSUP)
+		return error_set(err, ret, "Cannot resize a block device");
+	if (ret)
+		return error_set_errno(err, ret, "cannot set the size");
+	atomic_store(&node->size, round_up(size, SECTOR_SIZE));
+	return 0;
+}
+
+const struct blk_driver blk_driver_raw = {
+	.name = "raw",
+	.probe = raw_probe,
+	.co_open = raw_co_open,
+	.co_close = raw_co_close,
+	.co_create = raw_co_create,
+	.map = raw_map,
+	.co_map = raw_co_map,
+	.co_pread = raw_co_pread,
+	.co_pwrite = raw_co_pwrite,
+	.co_pwrite_zeroes = raw_co_pwrite_zeroes,
+	.co_pdiscard = raw_co_pdiscard,
+	.co_flush = raw_co_flush,
+	.co_truncate = raw_co_truncate,
+};

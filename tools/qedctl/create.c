@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl create: a server for an image, a mapping above its block device;
+ * both, or nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/report.h"
+#include "qedctl/create_options.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+#include "qedctl/server.h"
+
+/*
+ * From here on a signal is not the end of this program but something to read
+ * from the descriptor: what was begun is undone then.
+ */
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	/* A reader of our output that goes away must not kill us half-way either. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int check_signal(int signal_fd, struct error *err)
+{
+	struct pollfd pfd = { .fd = signal_fd, .events = POLLIN };
+
+	if (poll(&pfd, 1, 0) > 0)
+		return error_set(err, -EINTR, "interrupted");
+	return 0;
+}
+
+static int check_free(const char *name, struct error *err)
+{
+	struct device dev;
+	int ret;
+
+	ret = device_look(name, &dev, err);
+	if (ret)
+		return ret;
+	if (dev.map.exists && !dev.map.ours)
+		ret = error_set(err, -EEXIST,
+				"a device-mapper device of that name exists, and is not ours");
+	else if (dev.status)
+		ret = error_set(err, -EEXIST, "device exists");
+	else if (device_exists(&dev))
+		ret = error_set(err, -EEXIST,
+				"device exists, but its server died; remove it first");
+	device_put(&dev);
+	return ret;
+}
+
+/* Whether the image is there; a new one needs to be told how large it shall be. */
+static int check_image(const struct create_options *opts, bool *is_new, struct error *err)
+{
+	struct stat st;
+
+	*is_new = false;
+	if (!stat(opts->image, &st) || errno != ENOENT)
+		return 0;
+	if (!opts->makes_image)
+		return error_set_errno(err, -ENOENT, "%s", opts->image);
+	*is_new = true;
+	return 0;
+}
+
+/* Put the mapping above the server's block device @lower. */
+static int map_device(const char *name, const char *lower, struct error *err)
+{
+	int fd, read_only = 0, ret = 0;
+	uint64_t size = 0;
+	struct stat st;
+
+	fd = open(lower, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, -errno, "%s", lower);
+	if (fstat(fd, &st) < 0 || ioctl(fd, BLKGETSIZE64, &size) < 0 ||
+	    ioctl(fd, BLKROGET, &read_only) < 0)
+		ret = error_set_errno(err, -errno, "%s", lower);
+	close(fd);
+	return ret ? ret : mapping_create(name, size, st.st_rdev, read_only, err);
+}
+
+/* Everything that create makes; stops at the first failure or signal. */
+static int make_device(const struct create_options *opts, struct creation *creation, char *path,
+		       size_t len, struct error *err)
+{
+	char lower[256];
+	int ret;
+
+	ret = check_free(opts->name, err);
+	if (!ret)
+		ret = check_image(opts, &creation->image_is_new, err);
+	if (ret) {
+		creation->image_is_new = false;
+		return ret;
+	}
+	ret = server_start(opts->server, opts->foreground, creation->server, err);
+	creation->server_was_started = !ret;
+	if (!ret)
+		ret = server_wait_ready(creation->server, creation->signal_fd, lower, sizeof(lower),
+					err);
+	if (!ret)
+		creation->server_is_ready = true;
+	snprintf(path, len, "%s", lower);
+	if (!ret && !opts->no_dm) {
+		ret = map_device(opts->name, lower, err);
+		creation->mapped = !ret;
+		snprintf(path, len, "%s/%s", mapping_node_dir(), opts->name);
+	}
+	return ret ? ret : check_signal(creation->signal_fd, err);
+}
+
+/* Take back what was made.  What fails here is less than the error that led here. */
+static void undo(struct creation *creation)
+{
+	struct device dev;
+
+	if (creation->mapped)
+		mapping_remove(creation->name, MAPPING_RETRY, NULL);
+	server_abandon(creation->server);
+	/*
+	 * A server that never was ready has taken its own image back, or never made one: a file
+	 * that is there now may be that of another.
+	 */
+	if (creation->server_is_ready && creation->image_is_new)
+		unlink(creation->image);
+	/* A server that had to be killed leaves its device. */
+	if (creation->server_was_started && !device_look(creation->name, &dev, NULL)) {
+		if (!dev.status && dev.hint)
+			server_clear_away(&dev, NULL);
+		device_put(&dev);
+	}
+}
+
+static int announce(const char *path, struct error *err)
+{
+	errno = 0;
+	if (printf("%s\n", path) < 0 || fflush(stdout))
+		return error_set_errno(err, errno ? -errno : -EIO, "standard output");
+	return 0;
+}
+
+static int create(const struct create_options *opts)
+{
+	struct server server = { .pid = -1, .ready_fd = -1, .log_fd = -1 };
+	struct creation creation = { .name = opts->name, .image = opts->image, .server = &server };
+	struct error err = ERROR_INIT;
+	char path[512];
+	int ret;
+
+	creation.signal_fd = catch_signals();
+	if (creation.signal_fd < 0)
+		return report_error("signals: %s", strerror(errno));
+	ret = make_device(opts, &creation, path, sizeof(path), &err);
+	if (!ret)
+		ret = announce(path, &err);
+	if (ret) {
+		undo(&creation);
+		return report_fail(&err);
+	}
+	server_let_go(&server);
+	if (opts->foreground)
+		return create_stay_attached(&creation);
+	return 0;
+}
+
+int verb_create(int argc, char **argv)
+{
+	struct create_options opts;
+	int status;
+
+	status = create_options_parse(argc, argv, &opts);
+	if (!status && geteuid() != 0)
+		status = report_error("permission denied: not root");
+	if (!status)
+		status = create(&opts);
+	create_options_free(&opts);
+	return status;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The command line of `qedctl create`, and the server's that follows from it.
+ */
+#ifndef QEDBLK_QEDCTL_CREATE_OPTIONS_H
+#define QEDBLK_QEDCTL_CREATE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/error.h"
+
+struct create_options {
+	const char *name; /* points into argv */
+	char *image; /* absolute */
+	bool makes_image; /* --size or --backing was given */
+	bool no_dm, foreground;
+	char **server; /* the server's arguments, NULL at the end */
+	size_t server_count;
+};
+
+/* The lines of `qedctl create --help`. */
+extern const char create_options_help[];
+
+/* Returns 0, or 1 after a line.  Free with create_options_free() in both cases. */
+int create_options_parse(int argc, char **argv, struct create_options *opts);
+void create_options_free(struct create_options *opts);
+
+#endif

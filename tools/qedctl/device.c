@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A qedblk device as a whole: mapping, server, and left-overs.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/client.h"
+#include "common/json.h"
+#include "qedctl/device.h"
+
+/* A server answers `status` from memory: one that does not within this is not well. */
+#define STATUS_TIMEOUT_MS 5000
+
+int device_check_name(const char *name, struct error *err)
+{
+	/* What device-mapper takes as it is, so that NAME and its node are the same word. */
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789#+.:=@_-";
+	size_t len = strlen(name);
+
+	if (!len || len > DEVICE_NAME_MAX || strspn(name, allowed) != len || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
+		return error_set(err, -EINVAL,
+				 "bad device name: 1 to %d of A-Z a-z 0-9 # + . : = @ _ -",
+				 DEVICE_NAME_MAX);
+	return 0;
+}
+
+/* The server's own account, or NULL when nobody answers. */
+static json_t *ask_status(const char *name)
+{
+	json_t *status = NULL;
+	int fd = client_connect(name, NULL);
+
+	if (fd < 0)
+		return NULL;
+	client_command(fd, "status", NULL, STATUS_TIMEOUT_MS, &status, NULL);
+	close(fd);
+	return status;
+}
+
+static json_t *read_hint(const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s.json", client_run_dir(), name);
+	return json_load_file(path, 0, NULL);
+}
+
+int device_look(const char *name, struct device *dev, struct error *err)
+{
+	int ret;
+
+	memset(dev, 0, sizeof(*dev));
+	ret = device_check_name(name, err);
+	if (ret)
+		return ret;
+	snprintf(dev->name, sizeof(dev->name), "%s", name);
+	ret = mapping_lookup(name, &dev->map, err);
+	if (ret)
+		return ret;
+	dev->hint = read_hint(name);
+	dev->status = ask_status(name);
+	return 0;
+}
+
+void device_put(struct device *dev)
+{
+	json_decref(dev->status);
+	json_decref(dev->hint);
+	dev->status = NULL;
+	dev->hint = NULL;
+}
+
+bool device_exists(const struct device *dev)
+{
+	return dev->map.exists || dev->status || dev->hint;
+}
+
+int device_find(const char *name, struct device *dev, struct error *err)
+{
+	int ret = device_look(name, dev, err);
+
+	if (ret)
+		return ret;
+	if (dev->map.exists && !dev->map.ours)
+		ret = error_set(err, -EPERM, "the device-mapper device of that name is not ours");
+	else if (!device_exists(dev))
+		ret = error_set(err, -ENODEV, "no such device");
+	if (ret)
+		device_put(dev);
+	return ret;
+}
+
+const char *device_state(const struct device *dev)
+{
+	if (!dev->status)
+		return "dead";
+	if (dev->map.deferred_remove)
+		return "removing";
+	if (dev->map.suspended)
+		return "suspended";
+	return json_get_string(dev->status, "state", "live");
+}
+
+static const json_t *account(const struct device *dev)
+{
+	return dev->status ? dev->status : dev->hint;
+}
+
+const char *device_path(const struct device *dev, char *buf, size_t len)
+{
+	if (dev->map.exists)
+		snprintf(buf, len, "%s/%s", mapping_node_dir(), dev->name);
+	else
+		snprintf(buf, len, "%s", json_get_string(account(dev), "device", "-"));
+	return buf;
+}
+
+uint64_t device_size(const struct device *dev)
+{
+	if (dev->map.exists)
+		return dev->map.size;
+	return json_get_int(dev->status, "size", 0);
+}
+
+const char *device_image(const struct device *dev)
+{
+	return json_get_string(account(dev), "image", "-");
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct device *)a)->name, ((const struct device *)b)->name);
+}
+
+/* Add device @name to the array, unless it is there or has just gone. */
+static int add_device(const char *name, struct device **devs, size_t *count, struct error *err)
+{
+	struct device dev, *more;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < *count; i++)
+		if (!strcmp((*devs)[i].name, name))
+			return 0;
+	ret = device_look(name, &dev, err);
+	if (ret)
+		return ret;
+	if (!device_exists(&dev) || (dev.map.exists && !dev.map.ours)) {
+		device_put(&dev);
+		return 0;
+	}
+	more = reallocarray(*devs, *count + 1, sizeof(**devs));
+	if (!more) {
+		device_put(&dev);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	more[(*count)++] = dev;
+	*devs = more;
+	return 0;
+}
+
+/* Devices without a mapping are known by what their servers keep under /run only. */
+static int add_hinted(struct device **devs, size_t *count, struct error *err)
+{
+	char name[DEVICE_NAME_MAX + 1];
+	struct dirent *entry;
+	int ret = 0;
+	char *dot;
+	DIR *dir;
+
+	dir = opendir(client_run_dir());
+	if (!dir)
+		return errno == ENOENT ? 0 : error_set_errno(err, -errno, "%s", client_run_dir());
+	while (!ret && (entry = readdir(dir))) {
+		dot = strrchr(entry->d_name, '.');
+		if (!dot || strcmp(dot, ".json") || dot - entry->d_name > DEVICE_NAME_MAX)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(dot - entry->d_name), entry->d_name);
+		if (!device_check_name(name, NULL))
+			ret = add_device(name, devs, count, err);
+	}
+	closedir(dir);
+	return ret;
+}
+
+int device_list(struct device **devs, size_t *count, struct error *err)
+{
+	size_t name_count, i;
+	char **names;
+	int ret;
+
+	*devs = NULL;
+	*count = 0;
+	ret = mapping_list_ours(&names, &name_count, err);
+	if (ret)
+		return ret;
+	for (i = 0; !ret && i < name_count; i++)
+		ret = add_device(names[i], devs, count, err);
+	mapping_free_names(names, name_count);
+	if (!ret)
+		ret = add_hinted(devs, count, err);
+	if (ret) {
+		device_put_all(*devs, *count);
+		return ret;
+	}
+	if (*count)
+		qsort(*devs, *count, sizeof(**devs), by_name);
+	return 0;
+}
+
+void device_put_all(struct device *devs, size_t count)
+{
+	while (count--)
+		device_put(&devs[count]);
+	free(devs);
+}
+
+int device_ask(const char *name, const char *execute, json_t *arguments, json_t **answer,
+	       struct error *err)
+{
+	struct device dev;
+	int fd, ret;
+
+	ret = device_find(name, &dev, err);
+	if (ret) {
+		json_decref(arguments);
+		return ret;
+	}
+	device_put(&dev);
+	fd = client_connect(name, NULL);
+	if (fd < 0) {
+		json_decref(arguments);
+		return error_set(err, -ENOTCONN, "its server does not run any more");
+	}
+	ret = client_command(fd, execute, arguments, 30000, answer, err);
+	close(fd);
+	return ret;
+}
+
+json_t *device_mapping_json(const struct device *dev)
+{
+	const struct mapping *map = &dev->map;
+	char path[512];
+
+	if (!map->exists)
+		return json_null();
+	return json_pack("{s:s,s:s+,s:s,s:I,s:I,s:I,s:b,s:b,s:b,s:i,s:I}", "device",
+			 device_path(dev, path, sizeof(path)), "uuid", DM_UUID_OF_OURS, dev->name,
+			 "target", map->target, "size", (json_int_t)map->size, "major",
+			 (json_int_t)map->major, "minor", (json_int_t)map->minor, "suspended",
+			 map->suspended, "read-only", map->read_only, "deferred-remove",
+			 map->deferred_remove, "open-count", map->open_count, "event-nr",
+			 (json_int_t)map->event_nr);
+}

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Device mappings, through libdevmapper.
+ */
+#include <errno.h>
+#include <libdevmapper.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "qedctl/dm.h"
+#include "util/units.h"
+
+/* The library's levels, which its header does not name: errors are 3, worse is less. */
+#define DM_LOG_LEVEL_MASK 7
+#define DM_LOG_ERROR	  3
+
+/* The last thing that the library complained of, for the one line that we print. */
+static char complaint[256];
+
+static void remember_complaint(int level, const char *file, int line, int dm_errno_or_class,
+			       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+static void remember_complaint(int level, const char *file, int line, int dm_errno_or_class,
+			       const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)file;
+	(void)line;
+	(void)dm_errno_or_class;
+	if ((level & DM_LOG_LEVEL_MASK) > DM_LOG_ERROR)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(complaint, sizeof(complaint), fmt, ap);
+	va_end(ap);
+}
+
+static struct dm_task *task_new(int type, const char *name)
+{
+	struct dm_task *task;
+
+	dm_log_with_errno_init(remember_complaint);
+	complaint[0] = '\0';
+	task = dm_task_create(type);
+	if (task && name && !dm_task_set_name(task, name)) {
+		dm_task_destroy(task);
+		task = NULL;
+	}
+	return task;
+}
+
+/* Run @task; on failure set the line "@doing: why". */
+static int task_run(struct dm_task *task, const char *doing, struct error *err)
+{
+	int code;
+
+	if (dm_task_run(task))
+		return 0;
+	code = dm_task_get_errno(task);
+	if (code)
+		return error_set_errno(err, -code, "device-mapper: %s", doing);
+	return error_set(err, -EIO, "device-mapper: %s: %s", doing,
+			 complaint[0] ? complaint : "failed");
+}
+
+static int no_memory(struct error *err)
+{
+	return error_set(err, -ENOMEM, "device-mapper: out of memory");
+}
+
+/* Why the library made no task: it makes none where the kernel does not answer it. */
+static int no_task(struct error *err)
+{
+	if (geteuid() != 0)
+		return error_set(err, -EACCES, "permission denied: not root");
+	return error_set(err, -ENODEV, "this kernel has no device-mapper");
+}
+
+/* To a question the kernel without device-mapper has an answer: there are no mappings. */
+static int without_dm(struct error *err)
+{
+	return geteuid() != 0 ? no_task(err) : 0;
+}
+
+/*
+ * Run a task that changes device nodes, and wait until they are right: for
+ * udev, or, where none runs, until the library has made them itself.
+ */
+static int task_run_with_nodes(struct dm_task *task, const char *doing, struct error *err)
+{
+	uint32_t cookie = 0;
+	int ret;
+
+	if (!dm_task_set_cookie(task, &cookie, 0))
+		return error_set(err, -EIO, "device-mapper: %s: no udev cookie: %s", doing,
+				 complaint);
+	ret = task_run(task, doing, err);
+	/* The cookie is a semaphore in the kernel: without the wait it would stay there. */
+	dm_udev_wait(cookie);
+	dm_task_update_nodes();
+	return ret;
+}
+
+static void read_first_target(const char *name, struct mapping *map)
+{
+	struct mapping_line *lines;
+	unsigned int major, minor;
+	size_t count, i;
+
+	if (mapping_table(name, &lines, &count, NULL))
+		return;
+	for (i = 0; i < count; i++)
+		map->size += lines[i].length * SECTOR_SIZE;
+	if (count) {
+		snprintf(map->target, sizeof(map->target), "%s", lines[0].target);
+		if (!strcmp(lines[0].target, "linear") &&
+		    sscanf(lines[0].params, "%u:%u ", &major, &minor) == 2)
+			map->lower = makedev(major, minor);
+	}
+	mapping_free_lines(lines, count);
+}
+
+static void fill_mapping(const char *name, const char *uuid, const struct dm_info *info,
+			 struct mapping *map)
+{
+	size_t prefix = strlen(DM_UUID_OF_OURS);
+
+	map->exists = true;
+	map->ours = !strncmp(uuid, DM_UUID_OF_OURS, prefix) && !strcmp(uuid + prefix, name);
+	map->suspended = info->suspended;
+	map->read_only = info->read_only;
+	map->deferred_remove = info->deferred_remove;
+	map->open_count = info->open_count;
+	map->major = info->major;
+	map->minor = info->minor;
+	map->event_nr = info->event_nr;
+}
+
+int mapping_lookup(const char *name, struct mapping *map, struct error *err)
+{
+	struct dm_task *task;
+	struct dm_info info;
+	int ret;
+
+	memset(map, 0, sizeof(*map));
+	task = task_new(DM_DEVICE_INFO, name);
+	if (!task)
+		return without_dm(err);
+	ret = task_run(task, "look-up", err);
+	if (!ret && !dm_task_get_info(task, &info))
+		ret = no_memory(err);
+	else if (!ret && info.exists)
+		fill_mapping(name, dm_task_get_uuid(task), &info, map);
+	dm_task_destroy(task);
+	if (!ret && map->exists)
+		read_first_target(name, map);
+	return ret;
+}
+
+void mapping_free_names(char **names, size_t count)
+{
+	while (count--)
+		free(names[count]);
+	free(names);
+}
+
+/* Keep those names whose mapping is ours. */
+static int pick_ours(struct dm_names *entry, char ***names, size_t *count, struct error *err)
+{
+	struct mapping map;
+	char **more, *name;
+	int ret;
+
+	if (!entry->dev)
+		return 0;
+	for (;; entry = (struct dm_names *)((char *)entry + entry->next)) {
+		/* One that went away since the list was made is not an error. */
+		ret = mapping_lookup(entry->name, &map, err);
+		if (ret)
+			return ret;
+		if (map.exists && map.ours) {
+			name = strdup(entry->name);
+			more = name ? reallocarray(*names, *count + 1, sizeof(**names)) : NULL;
+			if (!more) {
+				free(name);
+				return no_memory(err);
+			}
+			more[(*count)++] = name;
+			*names = more;
+		}
+		if (!entry->next)
+			return 0;
+	}
+}
+
+int mapping_list_ours(char ***names, size_t *count, struct error *err)
+{
+	struct dm_names *list;
+	struct dm_task *task;
+	int ret = 0;
+
+	*names = NULL;
+	*count = 0;
+	task = task_new(DM_DEVICE_LIST, NULL);
+	if (!task)
+		return without_dm(err);
+	ret = task_run(task, "list of devices", err);
+	list = ret ? NULL : dm_task_get_names(task);
+	if (list)
+		ret = pick_ours(list, names, count, err);
+	dm_task_destroy(task);
+	if (ret) {
+		mapping_free_names(*names, *count);
+		*names = NULL;
+		*count = 0;
+	}
+	return ret;
+}
+
+/*
+ * A mapping's node that is there before the mapping: a left-over that would
+ * be taken for the device.  libdm replaces a stale block device node, but not a file.
+ */
+static int check_node(const char *name, struct error *err)
+{
+	char path[512];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dm_dir(), name);
+	if (!lstat(path, &st) && S_ISREG(st.st_mode))
+		return error_set(err, -EEXIST, "%s exists and is a regular file", path);
+	return 0;
+}
+
+int mapping_create(const char *name, uint64_t size, dev_t lower, bool read_only, struct error *err)
+{
+	char uuid[160], params[64];
+	struct dm_task *task;
+	int ret;
+
+	ret = check_node(name, err);
+	if (ret)
+		return ret;
+	snprintf(uuid, sizeof(uuid), "%s%s", DM_UUID_OF_OURS, name);
+	snprintf(params, sizeof(params), "%u:%u 0", major(lower), minor(lower));
+	task = task_new(DM_DEVICE_CREATE, name);
+	if (!task)
+		return no_task(err);
+	if (!dm_task_set_uuid(task, uuid) ||
+	    !dm_task_add_target(task, 0, size / SECTOR_SIZE, "linear", params) ||
+	    (read_only && !dm_task_set_ro(task))) {
+		ret = no_memory(err);
+	} else {
+		struct error why = ERROR_INIT;
+
+		ret = task_run_with_nodes(task, "create", &why);
+		/* The kernel says EBUSY of a name or uuid that is taken. */
+		if (ret == -EBUSY)
+			ret = error_set(err, -EEXIST, "a device-mapper device of that name exists");
+		else if (ret)
+			ret = error_set(err, ret, "%s", error_text(&why));
+		error_free(&why);
+	}
+	dm_task_destroy(task);
+	return ret;
+}
+
+static int remove_once(const char *name, bool deferred, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_REMOVE, name);
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	if (deferred && !dm_task_deferred_remove(task))
+		ret = no_memory(err);
+	else
+		ret = task_run_with_nodes(task, "remove", err);
+	dm_task_destroy(task);
+	return ret;
+}
+
+int mapping_remove(const char *name, unsigned int flags, struct error *err)
+{
+	const struct timespec pause = { 0, 200 * 1000 * 1000 };
+	/* udev looks into a device after its last close: that is not a user. */
+	int tries = flags & MAPPING_RETRY ? 25 : mapping_udev_runs() ? 5 : 1;
+	struct error why = ERROR_INIT;
+	int ret;
+
+	for (;;) {
+		ret = remove_once(name, flags & MAPPING_DEFERRED, &why);
+		if (ret != -EBUSY || !--tries)
+			break;
+		error_free(&why);
+		nanosleep(&pause, NULL);
+	}
+	if (ret == -EBUSY)
+		error_set(err, ret, "device is in use");
+	else if (ret)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret;
+}
+
+int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	if (!dm_task_add_target(task, 0, size / SECTOR_SIZE, "error", ""))
+		ret = no_memory(err);
+	else
+		ret = task_run(task, "load of an error table", err);
+	dm_task_destroy(task);
+	if (ret)
+		return ret;
+
+	/* Resume swaps the tables, and must not wait for I/O that a dead server holds. */
+	task = task_new(DM_DEVICE_RESUME, name);
+	if (!task)
+		return no_task(err);
+	if (!dm_task_no_flush(task) || !dm_task_skip_lockfs(task))
+		ret = no_memory(err);
+	else
+		ret = task_run_with_nodes(task, "resume", err);
+	dm_task_destroy(task);
+	return ret;
+}
+
+int mapping_suspend(const char *name, bool flush, bool lockfs, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_SUSPEND, name);
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	if ((!flush && !dm_task_no_flush(task)) || (!lockfs && !dm_task_skip_lockfs(task)))
+		ret = no_memory(err);
+	else
+		ret = task_run(task, "suspend", err);
+	dm_task_destroy(task);
+	return ret;
+}
+
+int mapping_resume(const char *name, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_RESUME, name);
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	ret = task_run_with_nodes(task, "resume", err);
+	dm_task_destroy(task);
+	return ret;
+}
+
+void mapping_free_lines(struct mapping_line *lines, size_t count)
+{
+	while (count--) {
+		free(lines[count].target);
+		free(lines[count].params);
+	}
+	free(lines);
+}
+
+/* Append what the library shows of one target; false without memory. */
+static bool add_line(struct mapping_line **lines, size_t *count, uint64_t start, uint64_t length,
+		     const char *target, const char *params)
+{
+	struct mapping_line *more = reallocarray(*lines, *count + 1, sizeof(**lines));
+
+	if (!more)
+		return false;
+	*lines = more;
+	more += *count;
+	more->start = start;
+	more->length = length;
+	more->target = strdup(target);
+	more->params = strdup(params ? params : "");
+	(*count)++;
+	return more->target && more->params;
+}
+
+int mapping_table(const char *name, struct mapping_line **lines, size_t *count, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_TABLE, name);
+	char *target = NULL, *params = NULL;
+	uint64_t start, length;
+	void *next = NULL;
+	int ret;
+
+	*lines = NULL;
+	*count = 0;
+	if (!task)
+		return no_task(err);
+	ret = task_run(task, "table", err);
+	while (!ret) {
+		next = dm_get_next_target(task, next, &start, &length, &target, &params);
+		/* A device without a table shows one target without a name. */
+		if (target && !add_line(lines, count, start, length, target, params))
+			ret = no_memory(err);
+		if (!next)
+			break;
+	}
+	dm_task_destroy(task);
+	if (ret) {
+		mapping_free_lines(*lines, *count);
+		*lines = NULL;
+		*count = 0;
+	}
+	return ret;
+}
+
+const char *mapping_library_version(char *buf, size_t len)
+{
+	if (!dm_get_library_version(buf, len))
+		snprintf(buf, len, "unknown");
+	/* The library adds its date, in brackets. */
+	buf[strcspn(buf, " ")] = '\0';
+	return buf;
+}
+
+int mapping_driver_version(char *buf, size_t len, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_VERSION, NULL);
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	ret = task_run(task, "version", err);
+	if (!ret && !dm_task_get_driver_version(task, buf, len))
+		ret = error_set(err, -EIO, "device-mapper: no version");
+	dm_task_destroy(task);
+	return ret;
+}
+
+int mapping_each_target(void (*each)(void *arg, const char *name, const uint32_t version[3]),
+			void *arg, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_LIST_VERSIONS, NULL);
+	struct dm_versions *target;
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	ret = task_run(task, "list of targets", err);
+	target = ret ? NULL : dm_task_get_versions(task);
+	while (target) {
+		each(arg, target->name, target->version);
+		target = target->next ? (void *)((char *)target + target->next) : NULL;
+	}
+	dm_task_destroy(task);
+	return ret;
+}
+
+const char *mapping_node_dir(void)
+{
+	return dm_dir();
+}
+
+bool mapping_udev_runs(void)
+{
+	return dm_udev_get_sync_support();
+}

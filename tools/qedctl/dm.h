@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Device mappings: the device-mapper devices that carry a qedblk device's
+ * name.  All calls go to the kernel through libdevmapper and may sleep.
+ */
+#ifndef QEDBLK_QEDCTL_DM_H
+#define QEDBLK_QEDCTL_DM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+
+/* The uuid of a mapping of ours is this and its name. */
+#define DM_UUID_OF_OURS "QED-"
+
+struct mapping {
+	bool exists;
+	bool ours; /* its uuid is QED-NAME */
+	bool suspended;
+	bool read_only;
+	bool deferred_remove;
+	int open_count;
+	unsigned int major, minor;
+	uint32_t event_nr;
+	uint64_t size; /* bytes, 0 without a live table */
+	dev_t lower; /* the device below a linear table, 0 when there is none */
+	char target[32];
+};
+
+/* One line of a table or status, as the kernel prints it. */
+struct mapping_line {
+	uint64_t start, length; /* sectors of 512 bytes */
+	char *target, *params;
+};
+
+enum mapping_remove_flags {
+	MAPPING_RETRY = 1, /* try again for some seconds while it is open */
+	MAPPING_DEFERRED = 2, /* when it is open: let the kernel remove it at the last close */
+};
+
+/*
+ * Look at the mapping called @name.  Returns 0, with ->exists false where there
+ * is none or the kernel has no device-mapper; -EACCES where it may not be asked.
+ */
+int mapping_lookup(const char *name, struct mapping *map, struct error *err);
+
+/* The names of all mappings of ours, in a heap array of heap strings. */
+int mapping_list_ours(char ***names, size_t *count, struct error *err);
+void mapping_free_names(char **names, size_t count);
+
+/*
+ * Make the mapping @name: @size bytes of block device @lower from its start.
+ * Waits for udev, or makes /dev/mapper/NAME itself where no udev runs.  -EEXIST when
+ * the name is taken; nothing is left behind after an error.
+ */
+int mapping_create(const char *name, uint64_t size, dev_t lower, bool read_only, struct error *err);
+
+/* Remove the mapping.  -EBUSY while somebody has it open: nothing is changed then. */
+int mapping_remove(const char *name, unsigned int flags, struct error *err);
+
+/* Make every request to the mapping, waiting ones too, fail from now on. */
+int mapping_replace_by_error(const char *name, uint64_t size, struct error *err);
+
+/* Hold and release I/O.  @flush: first wait for what is in flight; @lockfs: freeze the file system. */
+int mapping_suspend(const char *name, bool flush, bool lockfs, struct error *err);
+int mapping_resume(const char *name, struct error *err);
+
+/* The mapping's table.  Free it with mapping_free_lines(). */
+int mapping_table(const char *name, struct mapping_line **lines, size_t *count, struct error *err);
+void mapping_free_lines(struct mapping_line *lines, size_t count);
+
+/* The library's version, and the kernel's: an error where that has no device-mapper. */
+const char *mapping_library_version(char *buf, size_t len);
+int mapping_driver_version(char *buf, size_t len, struct error *err);
+
+/* Call @each with the name and version of every target that the kernel has loaded. */
+int mapping_each_target(void (*each)(void *arg, const char *name, const uint32_t version[3]),
+			void *arg, struct error *err);
+
+/* Where device nodes are: "/dev/mapper". */
+const char *mapping_node_dir(void);
+
+/* Whether udev runs, and may hold a device open for a moment after any change to it. */
+bool mapping_udev_runs(void);
+
+#endif

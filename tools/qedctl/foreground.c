@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl create --foreground: stay with the server, and take the device away
+ * at the end, whoever brings that about.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/report.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+#include "qedctl/server.h"
+
+/* How often to look whether a mapping that is in use has been closed at last. */
+#define LOOK_AGAIN_MS 300
+
+/* The server is gone: nothing may wait for it, and what it left is cleared away. */
+static int after_server(struct creation *creation)
+{
+	struct device dev;
+	int status = 0;
+
+	if (waitpid(creation->server->pid, &status, 0) == creation->server->pid)
+		creation->server->pid = -1;
+	if (!device_look(creation->name, &dev, NULL)) {
+		if (dev.map.exists && dev.map.ours) {
+			mapping_replace_by_error(creation->name, dev.map.size, NULL);
+			mapping_remove(creation->name, MAPPING_DEFERRED, NULL);
+		}
+		if (dev.hint && !dev.status)
+			server_clear_away(&dev, NULL);
+		device_put(&dev);
+	}
+	if (WIFSIGNALED(status))
+		return report_error("the server died: %s", strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status))
+		return report_error("the server ended with an error");
+	return 0;
+}
+
+static bool mapping_is_gone(const char *name)
+{
+	struct mapping map;
+
+	return !mapping_lookup(name, &map, NULL) && !(map.exists && map.ours);
+}
+
+/*
+ * A signal wants the end: remove the mapping, now or at its last close.
+ * Returns whether it is gone.
+ */
+static bool begin_end(struct creation *creation)
+{
+	struct error err = ERROR_INIT;
+	bool gone;
+
+	if (!creation->mapped || mapping_is_gone(creation->name))
+		return true;
+	if (mapping_remove(creation->name, MAPPING_DEFERRED, &err))
+		report_fail(&err);
+	gone = mapping_is_gone(creation->name);
+	if (!gone)
+		report_error("device is in use: it ends at its last close");
+	return gone;
+}
+
+int create_stay_attached(struct creation *creation)
+{
+	int pid_fd = (int)syscall(SYS_pidfd_open, creation->server->pid, 0);
+	struct pollfd pfd[2] = { { .fd = pid_fd, .events = POLLIN },
+				 { .fd = creation->signal_fd, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	bool ending = false, gone = false;
+
+	if (pid_fd < 0)
+		return report_error("pidfd_open: %s", strerror(errno));
+	while (!(pfd[0].revents & POLLIN)) {
+		if (poll(pfd, 2, ending && !gone ? LOOK_AGAIN_MS : -1) < 0 && errno != EINTR)
+			return report_error("poll: %s", strerror(errno));
+		if (pfd[1].revents && read(creation->signal_fd, &info, sizeof(info)) > 0) {
+			gone = begin_end(creation);
+			ending = true;
+		} else if (ending && !gone) {
+			gone = mapping_is_gone(creation->name);
+		}
+		if (gone) {
+			kill(creation->server->pid, SIGTERM);
+			gone = ending = false;
+		}
+	}
+	close(pid_fd);
+	return after_server(creation);
+}

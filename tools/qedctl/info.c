@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl info: all that is known of a device and its image.
+ */
+#include "qedctl/show.h"
+
+int verb_info(int argc, char **argv)
+{
+	struct one_device_args args;
+
+	if (parse_one_device(argc, argv, "j", &args))
+		return 1;
+	return show_account(&args, "info");
+}

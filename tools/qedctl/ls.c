@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl ls: all devices, a line each.
+ */
+#include <stdio.h>
+
+#include "common/json.h"
+#include "common/report.h"
+#include "common/table.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+#include "util/units.h"
+
+static void print_table(const struct device *devs, size_t count)
+{
+	static const char *const heads[] = { "NAME", "DEVICE", "SIZE", "IMAGE", "STATE" };
+	struct table table = TABLE_INIT(ARRAY_SIZE(heads));
+	char path[512], size[32];
+	size_t i;
+
+	if (!count)
+		return;
+	for (i = 0; i < ARRAY_SIZE(heads); i++)
+		table_add(&table, "%s", heads[i]);
+	for (i = 0; i < count; i++) {
+		table_add(&table, "%s", devs[i].name);
+		table_add(&table, "%s", device_path(&devs[i], path, sizeof(path)));
+		table_add(&table, "%s", format_size(size, sizeof(size), device_size(&devs[i])));
+		table_add(&table, "%s", device_image(&devs[i]));
+		table_add(&table, "%s", device_state(&devs[i]));
+	}
+	table_print(&table);
+}
+
+static void print_json(const struct device *devs, size_t count)
+{
+	json_t *array = json_array();
+	char path[512];
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(
+			array, json_pack("{s:s,s:s,s:I,s:s,s:s}", "name", devs[i].name, "device",
+					 device_path(&devs[i], path, sizeof(path)), "size",
+					 (json_int_t)device_size(&devs[i]), "image",
+					 device_image(&devs[i]), "state", device_state(&devs[i])));
+	json_print(array);
+	json_decref(array);
+}
+
+int verb_ls(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	struct device *devs;
+	size_t count;
+	bool json;
+
+	if (parse_json_only(argc, argv, &json))
+		return 1;
+	if (device_list(&devs, &count, &err))
+		return report_fail(&err);
+	if (json)
+		print_json(devs, count);
+	else
+		print_table(devs, count);
+	device_put_all(devs, count);
+	return 0;
+}

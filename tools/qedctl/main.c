@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl: QED images as block devices, at the command line.
+ */
+#include "common/verbs.h"
+#include "qedctl/create_options.h"
+#include "qedctl/qedctl.h"
+#include "util/units.h"
+
+#define JSON_HELP "  --json   one JSON object\n"
+
+static const struct verb verbs[] = {
+	{ "create", "NAME IMAGE [OPTION...]", "make a block device of an image",
+	  create_options_help, verb_create },
+	{ "remove", "[OPTION...] NAME...|--all",
+	  "take devices away, everything written made durable",
+	  "  --all       every device\n"
+	  "  --force     also one in use: its users get errors from now on\n"
+	  "  --deferred  one in use goes at its last close\n"
+	  "  --retry     try again for some seconds while it is in use\n"
+	  "\nA device in use is refused otherwise, and nothing is changed.\n",
+	  verb_remove },
+	{ "ls", "[--json]", "list devices: name, device, size, image, state",
+	  "  --json   one JSON array\n", verb_ls },
+	{ "info", "[--json] NAME", "all that is known of a device and its image", JSON_HELP,
+	  verb_info },
+	{ "status", "[--json] NAME", "how a device is", JSON_HELP, verb_status },
+	{ "stats", "[--json|--prometheus] NAME", "counters of a device",
+	  JSON_HELP "  --prometheus   text for a metrics collector\n", verb_stats },
+	{ "table", "[--json] NAME", "the device-mapper table of a device", JSON_HELP, verb_table },
+	{ "suspend", "[OPTION...] NAME", "hold new I/O; all written before is durable then",
+	  "  --noflush    do not wait for I/O in flight\n"
+	  "  --nolockfs   do not freeze the file system\n",
+	  verb_suspend },
+	{ "resume", "NAME", "let I/O go on", NULL, verb_resume },
+	{ "features", "[--json]", "what this kernel's ublk and device-mapper offer", JSON_HELP,
+	  verb_features },
+	{ "version", "", "versions of this program, of libdevmapper and of the kernel's part", NULL,
+	  verb_version },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct verb_table table = { "qedctl", "QED images as block devices.", verbs,
+						 ARRAY_SIZE(verbs) };
+
+	return verbs_main(&table, argc, argv);
+}

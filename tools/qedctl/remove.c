@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl remove: the mapping first, then the server, which makes all durable.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/report.h"
+#include "common/verbs.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+#include "qedctl/server.h"
+#include "util/units.h"
+
+struct remove_options {
+	bool all, force, deferred, retry;
+};
+
+/* Five times a second: how often a server that is busy is asked again. */
+static int patience(const struct remove_options *opts)
+{
+	return opts->retry ? 25 : mapping_udev_runs() ? 5 : 0;
+}
+
+/*
+ * The kernel removes the mapping at its last close, but nobody then tells the
+ * server: a process of ours stays behind and asks it to go until it does.
+ */
+static int leave_waiter(const struct device *dev, struct error *err)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return error_set_errno(err, -errno, "fork");
+	if (pid)
+		return 0;
+	setsid();
+	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
+	    !freopen("/dev/null", "w", stderr))
+		_exit(1);
+	close_range(3, ~0u, 0);
+	while (server_quit(dev, false, 0, NULL) == -EBUSY)
+		usleep(500 * 1000);
+	_exit(0);
+}
+
+/* Take the mapping away.  *@waits: it is in use and goes at its last close. */
+static int remove_mapping(const struct device *dev, const struct remove_options *opts, bool *waits,
+			  struct error *err)
+{
+	unsigned int flags = (opts->retry ? MAPPING_RETRY : 0) |
+			     (opts->deferred || opts->force ? MAPPING_DEFERRED : 0);
+	struct mapping now;
+	int ret = 0;
+
+	*waits = false;
+	if (!dev->map.exists)
+		return 0;
+	if (opts->force)
+		ret = mapping_replace_by_error(dev->name, dev->map.size, err);
+	if (!ret)
+		ret = mapping_remove(dev->name, flags, err);
+	if (!ret && (flags & MAPPING_DEFERRED))
+		ret = mapping_lookup(dev->name, &now, err);
+	/* Behind an error table nothing needs the server any more. */
+	if (!ret && (flags & MAPPING_DEFERRED) && !opts->force)
+		*waits = now.exists && now.ours;
+	return ret;
+}
+
+static int end_server(const struct device *dev, const struct remove_options *opts,
+		      struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int ret;
+
+	if (!dev->status) {
+		if (opts->force)
+			server_kill(dev);
+		return server_clear_away(dev, err);
+	}
+	ret = server_quit(dev, opts->force, patience(opts), &why);
+	/* Without a mapping it is the server's own device that somebody has open. */
+	if (ret == -EBUSY && opts->deferred)
+		ret = leave_waiter(dev, err);
+	else if (ret)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret;
+}
+
+/* The server refused to go: put back what was taken away. */
+static void restore_mapping(const struct device *dev)
+{
+	if (dev->map.exists && dev->map.lower)
+		mapping_create(dev->name, dev->map.size, dev->map.lower, dev->map.read_only, NULL);
+}
+
+static int remove_device(const char *name, const struct remove_options *opts, struct error *err)
+{
+	struct device dev;
+	bool waits;
+	int ret;
+
+	ret = device_find(name, &dev, err);
+	if (ret)
+		return ret;
+	ret = remove_mapping(&dev, opts, &waits, err);
+	if (ret) {
+		device_put(&dev);
+		return ret;
+	}
+	if (waits)
+		ret = leave_waiter(&dev, err);
+	else
+		ret = end_server(&dev, opts, err);
+	if (ret == -EBUSY && !opts->force)
+		restore_mapping(&dev);
+	device_put(&dev);
+	return ret;
+}
+
+/* Remove one, or say why not; the others are tried all the same. */
+static int remove_or_report(const char *name, const struct remove_options *opts)
+{
+	struct error err = ERROR_INIT;
+
+	report_context("remove %s", name);
+	if (remove_device(name, opts, &err))
+		return report_fail(&err);
+	return 0;
+}
+
+static int remove_all(const struct remove_options *opts)
+{
+	struct error err = ERROR_INIT;
+	struct device *devs;
+	size_t count, i;
+	int status = 0;
+
+	if (device_list(&devs, &count, &err))
+		return report_fail(&err);
+	for (i = 0; i < count; i++)
+		status |= remove_or_report(devs[i].name, opts);
+	device_put_all(devs, count);
+	return status;
+}
+
+int verb_remove(int argc, char **argv)
+{
+	static const struct option long_options[] = { { "all", no_argument, NULL, 'a' },
+						      { "force", no_argument, NULL, 'f' },
+						      { "deferred", no_argument, NULL, 'd' },
+						      { "retry", no_argument, NULL, 'r' },
+						      { NULL, 0, NULL, 0 } };
+	struct remove_options opts = { false, false, false, false };
+	int opt, status = 0;
+
+	while ((opt = verb_getopt(argc, argv, "f", long_options)) != -1) {
+		if (opt == '?')
+			return 1;
+		opts.all |= opt == 'a';
+		opts.force |= opt == 'f';
+		opts.deferred |= opt == 'd';
+		opts.retry |= opt == 'r';
+	}
+	if (opts.all && optind < argc)
+		return report_error("--all takes no NAME");
+	if (!opts.all && optind == argc)
+		return report_error("NAME or --all is needed");
+	if (geteuid() != 0)
+		return report_error("permission denied: not root");
+	if (opts.all)
+		return remove_all(&opts);
+	for (; optind < argc; optind++)
+		status |= remove_or_report(argv[optind], &opts);
+	return status;
+}

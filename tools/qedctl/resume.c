@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl resume: let I/O go on that `qedctl suspend` held.
+ */
+#include <errno.h>
+
+#include "common/report.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+
+int verb_resume(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	struct one_device_args args;
+	struct device dev;
+	int ret;
+
+	if (parse_one_device(argc, argv, "", &args))
+		return 1;
+	ret = device_find(args.name, &dev, &err);
+	if (ret)
+		return report_fail(&err);
+	if (!dev.map.exists)
+		ret = error_set(&err, -ENODEV, "it has no device mapping");
+	device_put(&dev);
+	if (!ret)
+		ret = mapping_resume(args.name, &err);
+	return ret ? report_fail(&err) : 0;
+}

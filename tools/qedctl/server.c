@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The server process of a device: starting it, and waiting until it is ready.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "qedctl/server.h"
+
+/* A started server that is told to end must undo what it has begun; then patience ends. */
+#define ABANDON_TIMEOUT_MS 10000
+
+/* Where qedd is: beside this program, in its libexec, or found in $PATH. */
+static void server_program(char *buf, size_t len)
+{
+	static const char *const places[] = { "qedd", "../libexec/qedd", "../libexec/qedblk/qedd" };
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	size_t i;
+
+	if (n > 0) {
+		self[n] = '\0';
+		*strrchr(self, '/') = '\0';
+		for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			if (snprintf(buf, len, "%s/%s", self, places[i]) < (int)len &&
+			    !access(buf, X_OK))
+				return;
+		}
+	}
+	snprintf(buf, len, "qedd");
+}
+
+struct child_setup {
+	const char *program;
+	char **argv;
+	int ready_fd, null_fd, stderr_fd;
+	bool attached;
+	pid_t parent;
+};
+
+/* Runs in the child: cut all ties to the caller, and become the server. */
+static void become_server(const struct child_setup *setup)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGCHLD };
+	sigset_t none;
+	size_t i;
+
+	setsid();
+	if (setup->attached) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (getppid() != setup->parent)
+			_exit(1);
+	}
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		signal(signals[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+
+	/* A caller waits for the end of its pipes and locks: the server must hold none of them. */
+	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (dup2(setup->null_fd, STDIN_FILENO) < 0 || dup2(setup->null_fd, STDOUT_FILENO) < 0 ||
+	    (setup->stderr_fd >= 0 && dup2(setup->stderr_fd, STDERR_FILENO) < 0) ||
+	    fcntl(setup->ready_fd, F_SETFD, 0) < 0)
+		_exit(1);
+	execvp(setup->program, setup->argv);
+	dprintf(setup->ready_fd, "error %s: %s\n", setup->program, strerror(errno));
+	_exit(1);
+}
+
+/* @options with the program in front and the ready descriptor behind, or NULL. */
+static char **server_argv(char *program, char *const options[], char *ready_fd)
+{
+	size_t count = 0;
+	char **argv;
+
+	while (options[count])
+		count++;
+	argv = calloc(count + 4, sizeof(*argv));
+	if (!argv)
+		return NULL;
+	argv[0] = program;
+	memcpy(argv + 1, options, count * sizeof(*argv));
+	argv[count + 1] = "--ready-fd";
+	argv[count + 2] = ready_fd;
+	return argv;
+}
+
+static int fork_server(char *const options[], bool attached, int ready_fd, struct server *server)
+{
+	struct child_setup setup = { .ready_fd = ready_fd, .attached = attached };
+	char program[4096], number[16];
+	int ret = 0;
+
+	server_program(program, sizeof(program));
+	snprintf(number, sizeof(number), "%d", ready_fd);
+	setup.program = program;
+	setup.parent = getpid();
+	setup.stderr_fd = server->log_fd;
+	setup.argv = server_argv(program, options, number);
+	if (!setup.argv)
+		return -ENOMEM;
+	setup.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (setup.null_fd < 0) {
+		ret = -errno;
+	} else {
+		server->pid = fork();
+		if (server->pid == 0)
+			become_server(&setup);
+		if (server->pid < 0)
+			ret = -errno;
+		close(setup.null_fd);
+	}
+	free(setup.argv);
+	return ret;
+}
+
+int server_start(char *const options[], bool attached, struct server *server, struct error *err)
+{
+	int fds[2], ret;
+
+	*server = (struct server){ .pid = -1, .ready_fd = -1, .log_fd = -1 };
+	/* Kept in memory: a server that dies before it can say why may have left its last words. */
+	if (!attached)
+		server->log_fd = memfd_create("qedd-stderr", MFD_CLOEXEC);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		ret = -errno;
+	} else {
+		server->ready_fd = fds[0];
+		ret = fork_server(options, attached, fds[1], server);
+		close(fds[1]);
+	}
+	if (!ret)
+		return 0;
+	server_let_go(server);
+	return error_set_errno(err, ret, "cannot start the server");
+}
+
+void server_let_go(struct server *server)
+{
+	if (server->ready_fd >= 0)
+		close(server->ready_fd);
+	if (server->log_fd >= 0)
+		close(server->log_fd);
+	server->ready_fd = -1;
+	server->log_fd = -1;
+}
+
+/* The last line that the server wrote to standard error; "" when it wrote none. */
+static void last_words(const struct server *server, char *buf, size_t len)
+{
+	off_t end = server->log_fd < 0 ? 0 : lseek(server->log_fd, 0, SEEK_END);
+	off_t start = end > (off_t)len - 1 ? end - (off_t)len + 1 : 0;
+	ssize_t n;
+	char *line;
+
+	n = end > 0 ? pread(server->log_fd, buf, len - 1, start) : 0;
+	while (n > 0 && buf[n - 1] == '\n')
+		n--;
+	buf[n > 0 ? n : 0] = '\0';
+	line = strrchr(buf, '\n');
+	if (line)
+		memmove(buf, line + 1, strlen(line));
+}
+
+/* The server closed its end without a line: say how it died. */
+static int died_early(struct server *server, struct error *err)
+{
+	char words[256];
+	int status = 0;
+
+	last_words(server, words, sizeof(words));
+	if (waitpid(server->pid, &status, 0) == server->pid)
+		server->pid = -1;
+	if (WIFSIGNALED(status))
+		return error_set(err, -EIO, "the server died before it was ready: %s",
+				 strsignal(WTERMSIG(status)));
+	return error_set(err, -EIO, "the server ended before it was ready%s%s",
+			 words[0] ? ": " : "", words);
+}
+
+static int parse_ready(struct server *server, char *line, char *path, size_t len, struct error *err)
+{
+	line[strcspn(line, "\n")] = '\0';
+	if (!strncmp(line, "ready /", 7)) {
+		snprintf(path, len, "%s", line + 6);
+		return 0;
+	}
+	if (!strncmp(line, "error ", 6))
+		return error_set(err, -EIO, "%s", line + 6);
+	if (!line[0])
+		return died_early(server, err);
+	return error_set(err, -EPROTO, "the server said '%s'", line);
+}
+
+int server_wait_ready(struct server *server, int signal_fd, char *path, size_t len,
+		      struct error *err)
+{
+	struct pollfd pfd[2] = { { .fd = server->ready_fd, .events = POLLIN },
+				 { .fd = signal_fd, .events = POLLIN } };
+	char line[4096];
+	size_t used = 0;
+	ssize_t n;
+
+	for (;;) {
+		if (poll(pfd, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return error_set_errno(err, -errno, "poll");
+		}
+		if (pfd[1].revents)
+			return error_set(err, -EINTR, "interrupted");
+		n = read(server->ready_fd, line + used, sizeof(line) - 1 - used);
+		if (n < 0)
+			return error_set_errno(err, -errno, "the server's line");
+		used += n;
+		line[used] = '\0';
+		if (n == 0 || memchr(line, '\n', used) || used == sizeof(line) - 1)
+			return parse_ready(server, line, path, len, err);
+	}
+}
+
+/* Wait for our child to end, at most @timeout_ms.  False when it still lives then. */
+static bool reap(pid_t pid, int timeout_ms)
+{
+	const struct timespec pause = { 0, 20 * 1000 * 1000 };
+
+	for (; timeout_ms > 0; timeout_ms -= 20) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+void server_abandon(struct server *server)
+{
+	if (server->pid > 0) {
+		kill(server->pid, SIGTERM);
+		if (!reap(server->pid, ABANDON_TIMEOUT_MS)) {
+			kill(server->pid, SIGKILL);
+			waitpid(server->pid, NULL, 0);
+		}
+		server->pid = -1;
+	}
+	server_let_go(server);
+}

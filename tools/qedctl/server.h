@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The server process of a device: starting qedd, waiting until it is ready,
+ * ending it, and clearing away what a dead one left.
+ */
+#ifndef QEDBLK_QEDCTL_SERVER_H
+#define QEDBLK_QEDCTL_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "qedctl/device.h"
+#include "util/error.h"
+
+struct server {
+	pid_t pid;
+	int ready_fd; /* the server's line comes from here; -1 once it has come */
+	int log_fd; /* what it wrote to standard error, -1 when attached */
+};
+
+/*
+ * Start qedd with @options (a NULL-terminated vector without program name).
+ * @attached: its messages go to our standard error, and it ends when we do.
+ */
+int server_start(char *const options[], bool attached, struct server *server, struct error *err);
+
+/*
+ * Wait for the server's line, and put the path of its block device into
+ * @path.  Returns -EINTR when a signal came in by @signal_fd, or the server's own error.
+ */
+int server_wait_ready(struct server *server, int signal_fd, char *path, size_t len,
+		      struct error *err);
+
+/* End a server that we started, whatever state it is in, and wait until it is gone. */
+void server_abandon(struct server *server);
+
+/* Close the descriptors; the process goes on. */
+void server_let_go(struct server *server);
+
+/*
+ * Ask the server of @dev to make all durable and end, and wait until its process is
+ * gone.  -EBUSY, and it goes on, while somebody has its block device open (unless
+ * @force).  @patience: how often to ask again when it is busy, five times a second.
+ */
+int server_quit(const struct device *dev, bool force, int patience, struct error *err);
+
+/* Kill the server of @dev that does not answer, if one lives, and wait until it is gone. */
+void server_kill(const struct device *dev);
+
+/* Delete the ublk device and the files under /run that a dead server left. */
+int server_clear_away(const struct device *dev, struct error *err);
+
+#endif

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The end of a server process: asking it to go, and clearing away what a
+ * dead one left.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/client.h"
+#include "common/json.h"
+#include "qedctl/server.h"
+#include "ublk/ctrl.h"
+
+/* Making everything durable can take long on a slow disk; a hang must still show. */
+#define QUIT_TIMEOUT_MS (10 * 60 * 1000)
+/* After its answer a server has only to leave. */
+#define EXIT_TIMEOUT_MS 30000
+
+static int ask_to_quit(const char *name, bool force, struct error *err)
+{
+	int fd, ret;
+
+	fd = client_connect(name, err);
+	if (fd < 0)
+		return fd;
+	ret = client_command(fd, "quit", json_pack("{s:b}", "force", force), QUIT_TIMEOUT_MS, NULL,
+			     err);
+	close(fd);
+	return ret;
+}
+
+/* Wait until the process behind @pid_fd is gone. */
+static int wait_for_exit(int pid_fd, struct error *err)
+{
+	struct pollfd pfd = { .fd = pid_fd, .events = POLLIN };
+	int n;
+
+	do {
+		n = poll(&pfd, 1, EXIT_TIMEOUT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return 0;
+	return error_set(err, -ETIMEDOUT, "the server has stopped, but its process does not end");
+}
+
+int server_quit(const struct device *dev, bool force, int patience, struct error *err)
+{
+	const struct timespec pause = { 0, 200 * 1000 * 1000 };
+	pid_t pid = json_get_int(dev->status, "pid", -1);
+	struct error why = ERROR_INIT;
+	int pid_fd, ret;
+
+	/* Taken before it goes: afterwards the number may be another process's. */
+	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	for (;;) {
+		ret = ask_to_quit(dev->name, force, &why);
+		if (ret != -EBUSY || patience-- <= 0)
+			break;
+		error_free(&why);
+		nanosleep(&pause, NULL);
+	}
+	/* Somebody else ended it in this moment: what we wanted. */
+	if (pid_fd >= 0 && (ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECONNRESET))
+		ret = 0;
+	if (!ret && pid_fd >= 0)
+		ret = wait_for_exit(pid_fd, err);
+	else if (ret)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	if (pid_fd >= 0)
+		close(pid_fd);
+	return ret;
+}
+
+void server_kill(const struct device *dev)
+{
+	pid_t pid = json_get_int(dev->hint, "pid", -1);
+	char path[64], comm[32] = "";
+	int pid_fd;
+	FILE *file;
+
+	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (pid_fd < 0)
+		return;
+	/* The file is a hint, and may be older than the process that has the number now. */
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	if (file && fgets(comm, sizeof(comm), file) && !strcmp(comm, "qedd\n") &&
+	    !syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
+		wait_for_exit(pid_fd, NULL);
+	if (file)
+		fclose(file);
+	close(pid_fd);
+}
+
+/* The number N of ublkbN, the block device below the mapping.  False when there is none now. */
+static bool lower_ublk_id(dev_t lower, uint32_t *id)
+{
+	char link[64], target[PATH_MAX];
+	const char *base;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(lower), minor(lower));
+	n = lower ? readlink(link, target, sizeof(target) - 1) : -1;
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	base = strrchr(target, '/');
+	return base && sscanf(base, "/ublkb%u", id) == 1;
+}
+
+static int delete_ublk(const struct device *dev, struct error *err)
+{
+	struct ublk_dev_info info;
+	struct ublk_ctrl *ctrl;
+	uint32_t id;
+	int ret;
+
+	if (!lower_ublk_id(dev->map.lower, &id)) {
+		if (json_get_int(dev->hint, "dev-id", -1) < 0)
+			return 0;
+		id = json_get_int(dev->hint, "dev-id", 0);
+	}
+	/* Where the kernel has no ublk any more there is nothing to delete. */
+	if (ublk_ctrl_open(&ctrl, NULL))
+		return 0;
+	ret = ublk_ctrl_get_info(ctrl, id, &info, NULL);
+	/* A number is given to the next device: one whose server lives is not the one we mean. */
+	if (!ret && ublk_server_is_gone(&info))
+		ret = ublk_ctrl_del(ctrl, id, err);
+	else
+		ret = 0;
+	ublk_ctrl_close(ctrl);
+	return ret;
+}
+
+int server_clear_away(const struct device *dev, struct error *err)
+{
+	static const char *const kinds[] = { "sock", "json" };
+	char path[512];
+	int lock_fd, ret;
+	size_t i;
+
+	/* Under the lock that a server of this name holds: never from under a living one. */
+	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), dev->name);
+	lock_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		close(lock_fd);
+		return error_set(err, -EBUSY, "its server lives, but does not answer");
+	}
+	ret = delete_ublk(dev, err);
+	for (i = 0; !ret && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s.%s", client_run_dir(), dev->name, kinds[i]);
+		if (unlink(path) < 0 && errno != ENOENT)
+			ret = error_set_errno(err, -errno, "%s", path);
+	}
+	if (lock_fd >= 0) {
+		snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), dev->name);
+		if (!ret)
+			unlink(path);
+		close(lock_fd);
+	}
+	return ret;
+}

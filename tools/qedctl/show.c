@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A server's account of itself, together with what the kernel knows of the
+ * mapping.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/report.h"
+#include "common/table.h"
+#include "qedctl/device.h"
+#include "qedctl/show.h"
+#include "util/units.h"
+
+/* Members that are bytes, for which a person wants a unit. */
+static bool is_bytes(const char *key)
+{
+	static const char *const keys[] = { "size", "cluster-size", "virtual-size", "actual-size",
+					    "table-size-bytes" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+static void add_lines(struct table *table, const char *prefix, const char *key, json_t *value);
+
+static void add_members(struct table *table, const char *prefix, json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+		add_lines(table, prefix, key, value);
+}
+
+/* Arrays of plain values go on one line, arrays of objects on a line a member. */
+static void add_array(struct table *table, const char *name, json_t *array)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(array, i, value) {
+		char item[288];
+
+		if (json_is_string(value)) {
+			table_add(table, "%s", i ? "" : name);
+			table_add(table, "%s", json_string_value(value));
+		} else {
+			snprintf(item, sizeof(item), "%s[%zu]", name, i);
+			add_lines(table, "", item, value);
+		}
+	}
+	if (!json_array_size(array)) {
+		table_add(table, "%s", name);
+		table_add(table, "none");
+	}
+}
+
+/* One member, as "name: value" in two cells; an object becomes "name.member" lines. */
+static void add_lines(struct table *table, const char *prefix, const char *key, json_t *value)
+{
+	char name[256], size[32];
+
+	snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", key);
+	if (json_is_object(value)) {
+		add_members(table, name, value);
+		return;
+	}
+	if (json_is_array(value)) {
+		add_array(table, name, value);
+		return;
+	}
+	table_add(table, "%s", name);
+	if (json_is_string(value))
+		table_add(table, "%s", json_string_value(value));
+	else if (json_is_boolean(value))
+		table_add(table, "%s", json_is_true(value) ? "yes" : "no");
+	else if (json_is_real(value))
+		table_add(table, "%.1f", json_real_value(value));
+	else if (!json_is_integer(value))
+		table_add(table, "-");
+	else if (is_bytes(key))
+		table_add(table, "%s (%lld bytes)",
+			  format_size(size, sizeof(size), json_integer_value(value)),
+			  (long long)json_integer_value(value));
+	else
+		table_add(table, "%lld", (long long)json_integer_value(value));
+}
+
+/* The server speaks of the ublk device; the person's device is the one with the name. */
+static json_t *join(const struct device *dev, json_t *account)
+{
+	char path[512];
+
+	json_object_set_new(account, "ublk-device",
+			    json_string(json_get_string(account, "device", "-")));
+	json_object_set_new(account, "device", json_string(device_path(dev, path, sizeof(path))));
+	json_object_set_new(account, "state", json_string(device_state(dev)));
+	json_object_set_new(account, "mapping", device_mapping_json(dev));
+	return account;
+}
+
+/* What is left to say of a device whose server does not run. */
+static json_t *account_of_dead(const struct device *dev)
+{
+	return json_pack("{s:s,s:s,s:I}", "name", dev->name, "image", device_image(dev), "size",
+			 (json_int_t)device_size(dev));
+}
+
+static void print_account(const json_t *account, bool json)
+{
+	struct table table = TABLE_INIT(2);
+
+	if (json) {
+		json_print(account);
+		return;
+	}
+	add_members(&table, "", (json_t *)account);
+	table_print(&table);
+}
+
+int show_account(const struct one_device_args *args, const char *command)
+{
+	struct error err = ERROR_INIT;
+	json_t *account = NULL;
+	struct device dev;
+	int ret = 0;
+
+	if (device_find(args->name, &dev, &err))
+		return report_fail(&err);
+	if (!dev.status)
+		account = account_of_dead(&dev);
+	else if (!strcmp(command, "status"))
+		account = json_incref(dev.status);
+	else
+		ret = device_ask(args->name, command, NULL, &account, &err);
+	if (!ret && !json_is_object(account))
+		ret = error_set(&err, -EPROTO, "the server's answer makes no sense");
+	if (!ret)
+		print_account(join(&dev, account), args->json);
+	json_decref(account);
+	device_put(&dev);
+	return ret ? report_fail(&err) : 0;
+}

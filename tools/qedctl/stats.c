@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl stats: a device's counters, for people, programs and collectors.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "block/stats.h"
+#include "common/json.h"
+#include "common/report.h"
+#include "common/table.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+
+/* What the counter @name counts.  A newer server may have some that we do not know. */
+static const char *describe(const char *name)
+{
+	int i;
+
+	if (!strcmp(name, "in-flight"))
+		return "requests in flight";
+	for (i = 0; i < BLK_STAT_COUNT; i++)
+		if (!strcmp(blk_stat_name(i), name))
+			return blk_stat_text(i);
+	return "";
+}
+
+static void print_table(json_t *stats)
+{
+	struct table table = TABLE_INIT(3);
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(stats, name, value) {
+		if (!json_is_integer(value))
+			continue;
+		table_add(&table, "%s", name);
+		table_add(&table, "%lld", (long long)json_integer_value(value));
+		table_add(&table, "%s", describe(name));
+	}
+	table_print(&table);
+}
+
+/* The text format of Prometheus: what is in flight goes up and down, all else only up. */
+static void print_prometheus(const char *device, json_t *stats)
+{
+	const char *name, *suffix;
+	char metric[128];
+	json_t *value;
+	size_t i;
+
+	json_object_foreach(stats, name, value) {
+		if (!json_is_integer(value))
+			continue;
+		suffix = strcmp(name, "in-flight") ? "_total" : "";
+		snprintf(metric, sizeof(metric), "qedblk_%s%s", name, suffix);
+		for (i = 0; metric[i]; i++)
+			if (metric[i] == '-')
+				metric[i] = '_';
+		printf("# HELP %s %s\n", metric, describe(name));
+		printf("# TYPE %s %s\n", metric, suffix[0] ? "counter" : "gauge");
+		printf("%s{name=\"%s\"} %lld\n", metric, device,
+		       (long long)json_integer_value(value));
+	}
+}
+
+int verb_stats(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	struct one_device_args args;
+	json_t *stats;
+
+	if (parse_one_device(argc, argv, "jp", &args))
+		return 1;
+	if (device_ask(args.name, "stats", NULL, &stats, &err))
+		return report_fail(&err);
+	if (args.json)
+		json_print(stats);
+	else if (args.prometheus)
+		print_prometheus(args.name, stats);
+	else
+		print_table(stats);
+	json_decref(stats);
+	return 0;
+}

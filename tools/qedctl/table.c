@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl table: the mapping's table, in the words that `dmsetup table` uses.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/json.h"
+#include "common/report.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+
+static void print_json(const char *name, const struct mapping_line *lines, size_t count)
+{
+	json_t *targets = json_array();
+	json_t *object;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(
+			targets, json_pack("{s:I,s:I,s:s,s:s}", "start", (json_int_t)lines[i].start,
+					   "length", (json_int_t)lines[i].length, "target",
+					   lines[i].target, "params", lines[i].params));
+	object = json_pack("{s:s,s:o}", "name", name, "targets", targets);
+	json_print(object);
+	json_decref(object);
+}
+
+int verb_table(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	struct one_device_args args;
+	struct mapping_line *lines;
+	struct device dev;
+	size_t count, i;
+	int ret;
+
+	if (parse_one_device(argc, argv, "j", &args))
+		return 1;
+	ret = device_find(args.name, &dev, &err);
+	if (!ret) {
+		if (!dev.map.exists)
+			ret = error_set(&err, -ENODEV, "it has no device mapping");
+		device_put(&dev);
+	}
+	if (!ret)
+		ret = mapping_table(args.name, &lines, &count, &err);
+	if (ret)
+		return report_fail(&err);
+	if (args.json)
+		print_json(args.name, lines, count);
+	for (i = 0; !args.json && i < count; i++)
+		printf("%" PRIu64 " %" PRIu64 " %s %s\n", lines[i].start, lines[i].length,
+		       lines[i].target, lines[i].params);
+	mapping_free_lines(lines, count);
+	return 0;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl version: of this program, and of what it stands on.
+ */
+#include <stdio.h>
+
+#include "common/report.h"
+#include "common/version.h"
+#include "qedctl/dm.h"
+#include "qedctl/qedctl.h"
+
+int verb_version(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	char version[64];
+
+	(void)argv;
+	if (argc > 1)
+		return report_error("unexpected argument '%s'", argv[1]);
+	printf("qedctl %s\n", QEDBLK_VERSION);
+	printf("libdevmapper %s\n", mapping_library_version(version, sizeof(version)));
+	if (mapping_driver_version(version, sizeof(version), &err))
+		printf("device-mapper: %s\n", error_text(&err));
+	else
+		printf("device-mapper %s\n", version);
+	error_free(&err);
+	return 0;
+}

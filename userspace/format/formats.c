@@ -7,6 +7,7 @@
 #include "format/formats.h"
 
 const struct blk_driver *const blk_drivers[] = {
+	&blk_driver_qed,
 	&blk_driver_raw,
 	NULL,
 };

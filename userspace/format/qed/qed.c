@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "format/qed/driver.h"
+#include "format/formats.h"
 #include "format/qed/qed.h"
 #include "util/log.h"
 

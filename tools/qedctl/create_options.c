@@ -23,7 +23,7 @@ const char create_options_help[] =
 	"  --backing-format raw|qed\n"
 	"  --cluster-size SIZE    of a new image (64K)\n"
 	"  --table-size N         of a new image, in clusters (4)\n"
-	"  --format qed|raw       of IMAGE (qed)\n"
+	"  --format qed|raw       of IMAGE (found out; a new one is qed)\n"
 	"  --read-only\n"
 	"  --copy-on-read, --no-copy-on-read\n"
 	"                         keep in IMAGE what was read from FILE (on with a backing file)\n"

@@ -1,0 +1,157 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# qedctl's command line, as far as it goes without a device: help, bad arguments, exit status,
+# one line of error each, nothing made.
+set -u
+qedctl=${QEDBLK_BUILD:-build}/qedctl
+dir=$(mktemp -d "${TMPDIR:-/tmp}/qedctl.XXXXXX") || exit 1
+trap 'rm -rf "$dir"' EXIT
+export QEDBLK_RUN_DIR=$dir/run
+failures=0
+
+not_ok() {
+	echo "not ok $1: $2"
+	failures=$((failures + 1))
+}
+
+run() {
+	"$qedctl" "$@" >"$dir/out" 2>"$dir/err"
+	status=$?
+}
+
+# good NAME REGEX ARGS...: exit 0, nothing on standard error, REGEX in standard output.
+good() {
+	local name=$1 regex=$2
+	shift 2
+	run "$@"
+	if [ $status -ne 0 ] || [ -s "$dir/err" ]; then
+		not_ok "$name" "status $status: $(head -n 3 "$dir/err")"
+	elif ! grep -qE -- "$regex" "$dir/out"; then
+		not_ok "$name" "no '$regex' in: $(head -n 3 "$dir/out")"
+	else
+		echo "ok $name"
+	fi
+}
+
+# bad NAME LINE ARGS...: exit 1, exactly LINE on standard error, nothing on standard output.
+bad() {
+	local name=$1 line=$2
+	shift 2
+	run "$@"
+	if [ $status -ne 1 ]; then
+		not_ok "$name" "status $status, wanted 1"
+	elif [ -s "$dir/out" ]; then
+		not_ok "$name" "on standard output: $(head -n 3 "$dir/out")"
+	elif [ "$(cat "$dir/err")" != "$line" ]; then
+		not_ok "$name" "it said '$(cat "$dir/err")', wanted '$line'"
+	else
+		echo "ok $name"
+	fi
+}
+
+verbs="create remove ls info status stats table suspend resume features version"
+for verb in $verbs; do
+	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help
+	good "help $verb" "^usage: qedctl $verb( |\$)" help "$verb"
+	good "help lists $verb" "^  $verb +[a-z]" help
+done
+good "help among other arguments" "^usage: qedctl create" create vm1 "$dir/x" --size --help
+good "--help" "^usage: qedctl VERB" --help
+good "--version" "^qedctl [0-9]" --version
+
+bad "no verb" "qedctl: a verb is needed; \`qedctl help\` lists them"
+bad "unknown verb" "qedctl: no verb 'crate'; \`qedctl help\` lists them" crate
+bad "a verb of a later version" "qedctl: no verb 'snapshot'; \`qedctl help\` lists them" snapshot a b
+bad "help of an unknown verb" "qedctl: help: no verb 'crate'" help crate
+bad "help of two" "qedctl: help: too many arguments" help ls info
+bad "version with an argument" "qedctl: version: unexpected argument 'x'" version x
+bad "ls with an argument" "qedctl: ls: unexpected argument 'x'" ls x
+bad "ls with an unknown option" "qedctl: ls: unknown option '--prometheus'" ls --prometheus
+bad "json with a value" "qedctl: ls: option '--json=1' takes no argument" ls --json=1
+bad "two formats" "qedctl: stats: --json and --prometheus exclude each other" \
+	stats --json --prometheus x
+for verb in info status stats table suspend resume; do
+	bad "$verb without a name" "qedctl: $verb: NAME is needed" "$verb"
+	bad "$verb of two" "qedctl: $verb: unexpected argument 'b'" "$verb" a b
+	bad "$verb with an unknown option" "qedctl: $verb: unknown option '-x'" "$verb" -x a
+done
+bad "remove of nothing" "qedctl: remove: NAME or --all is needed" remove
+bad "remove of all and one" "qedctl: remove: --all takes no NAME" remove --all a
+
+bad_name=": bad device name: 1 to 127 of A-Z a-z 0-9 # + . : = @ _ -"
+long=$(printf 'n%.0s' {1..128})
+for name in "" . .. a/b "a b" "ä" "$long"; do
+	bad "create of name '$name'" "qedctl: create: $name$bad_name" create "$name" "$dir/x" --size 1M
+	bad "status of name '$name'" "qedctl: status $name$bad_name" status "$name"
+done
+
+new=(create vm1 "$dir/x")
+bad "create without an image" "qedctl: create: NAME and IMAGE are needed" create vm1
+bad "create of two images" "qedctl: create: unexpected argument 'c'" create a b c
+bad "an option of a later version" "qedctl: create: unknown option '--stream'" "${new[@]}" --stream
+bad "a short option" "qedctl: create: unknown option '-s'" "${new[@]}" -s
+bad "a value left out" "qedctl: create: option '--size' needs an argument" "${new[@]}" --size
+bad "a value too many" "qedctl: create: option '--no-dm=yes' takes no argument" "${new[@]}" --no-dm=yes
+bad "a size that is none" "qedctl: create: --size: '3x' is not a size" "${new[@]}" --size 3x
+bad "a negative size" "qedctl: create: --l2-cache: '-1M' is not a size" "${new[@]}" --l2-cache -1M
+bad "no queues" "qedctl: create: --queues: '0' is not a count" "${new[@]}" --queues 0
+bad "a depth of words" "qedctl: create: --depth: '3two' is not a count" "${new[@]}" --depth 3two
+bad "a depth without end" "qedctl: create: --depth: '99999999999999999999' is not a count" \
+	"${new[@]}" --depth 99999999999999999999
+bad "an unknown discard" "qedctl: create: --discard: 'on' is not one of ignore|unmap" \
+	"${new[@]}" --discard on
+bad "half a choice" "qedctl: create: --cache: 'write' is not one of none|writeback" \
+	"${new[@]}" --cache write
+bad "two choices" "qedctl: create: --format: 'qed|raw' is not one of qed|raw" \
+	"${new[@]}" --format "qed|raw"
+bad "an empty backing file" "qedctl: create: --backing: an empty file name" "${new[@]}" --backing ""
+bad "an empty image" "qedctl: create vm1: an empty image name" create vm1 "" --size 1M
+bad "an image in no directory" "qedctl: create vm1: $dir/none/x: No such file or directory" \
+	create vm1 "$dir/none/x" --size 1M
+
+if [ "$(id -u)" -eq 0 ]; then
+	bad "create of no image" "qedctl: create vm1: $dir/x: No such file or directory" "${new[@]}"
+	bad "status of no device" "qedctl: status no-such-device: no such device" status no-such-device
+	bad "remove of no device" "qedctl: remove no-such-device: no such device" remove no-such-device
+	good "features as JSON" '"ublk": \{' features --json
+	check_json='import json, sys; d = json.load(sys.stdin); d["kernel"], d["device-mapper"]["library"]'
+	if python3 -c "$check_json" <"$dir/out"; then
+		echo "ok its JSON is right"
+	else
+		not_ok "its JSON is right" "$(head -n 3 "$dir/out")"
+	fi
+	# Programs must be where nobody may look for them.
+	cp "$qedctl" "$dir/qedctl" && chmod 755 "$dir" "$dir/qedctl"
+	unprivileged() {
+		setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/qedctl" "$@"
+	}
+	if unprivileged --version >"$dir/out" 2>&1; then
+		for arguments in "create vm1 x --size 1M" "remove vm1" ls features; do
+			line=$(unprivileged $arguments 2>&1)
+			if [ $? -eq 1 ] && [[ $line == "qedctl: "*": permission denied: not root" ]]; then
+				echo "ok $arguments without root"
+			else
+				not_ok "$arguments without root" "it said '$line'"
+			fi
+		done
+	else
+		echo "skip verbs without root: nobody cannot run $dir/qedctl: $(cat "$dir/out")"
+	fi
+else
+	echo "skip verbs as root: this is not root"
+fi
+
+"$qedctl" help >/dev/full 2>"$dir/err"
+if [ $? -eq 1 ] && grep -q '^qedctl: .*No space left' "$dir/err"; then
+	echo "ok a full disk behind standard output is an error"
+else
+	not_ok "a full disk behind standard output is an error" "$(cat "$dir/err")"
+fi
+
+left=$(ls -A "$dir" | grep -vE '^(out|err|qedctl)$')
+if [ -z "$left" ]; then
+	echo "ok no failure made a file"
+else
+	not_ok "no failure made a file" "$left"
+fi
+exit $((failures > 0))

@@ -1,0 +1,209 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What qedctl makes of a server's answers, good and bad, and of a server that is dead. The
+# server is a play-actor: no block device is needed.
+set -u
+qedctl=${QEDBLK_BUILD:-build}/qedctl
+[ "$(id -u)" -eq 0 ] || { echo "skip qedctl and its server: this is not root"; exit 0; }
+dir=$(mktemp -d "${TMPDIR:-/tmp}/qedctl.XXXXXX") || exit 1
+server=
+clean_up() {
+	[ -z "$server" ] || kill "$server" 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+export QEDBLK_RUN_DIR=$dir/run
+mkdir "$QEDBLK_RUN_DIR"
+failures=0
+
+# Long, so that its socket's path is longer than a socket address may be.
+name=qedctl-test-$$-$(printf 'x%.0s' {1..90})
+
+cat >"$dir/actor" <<'END'
+import json, os, socket, sys
+
+run_dir, name, manner = sys.argv[1:4]
+os.chdir(run_dir)
+status = {"name": name, "state": "live", "image": "/images/vm1.qed", "format": "qed",
+          "device": "/dev/ublkb77", "dev-id": 77, "size": 1 << 30, "cluster-size": 65536,
+          "read-only": False, "copy-on-read": True, "cache": "none", "direct": True, "queues": 2,
+          "depth": 64, "pid": os.getpid(), "uptime": 12,
+          "backing-chain": [{"filename": "/images/golden.img", "format": "raw", "probed": False}],
+          "clusters": {"total": 16384, "data": None, "zero": None}}
+stats = {"read_ops": 3, "read_bytes": 12288, "backing_read_bytes": 65536, "zero_clusters": 5,
+         "in-flight": 1, "of_a_later_version": 7}
+returns = {"status": status, "stats": stats, "quit": {}, "flush": {},
+           "info": dict(status, **{"features": ["USER_RECOVERY"], "limits": {"io-opt": 65536},
+                                   "image-info": {"virtual-size": 1 << 30, "dirty": False}})}
+
+if manner != "dead":
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("short")
+    os.rename("short", name + ".sock")
+    listener.listen(5)
+with open("hint", "w") as file:
+    json.dump({"name": name, "image": status["image"], "dev-id": 77, "device": "/dev/ublkb77",
+               "pid": os.getpid() if manner != "dead" else 4000000, "options": []}, file)
+os.rename("hint", name + ".json")
+if manner == "dead":
+    sys.exit(0)
+
+ended = False
+while not ended:
+    connection, _ = listener.accept()
+    request = json.loads(connection.makefile().readline())
+    command = request["execute"]
+    if command not in returns:
+        answer = {"error": {"class": "CommandNotFound", "desc": "no command " + command}}
+    elif manner == "busy" and command == "quit" and not request["arguments"]["force"]:
+        answer = {"error": {"class": "DeviceBusy", "desc": "device is in use"}}
+    elif manner == "nonsense" and command == "stats":
+        connection.sendall(b"]]]\n")
+        continue
+    elif manner == "leaves" and command == "stats":
+        connection.close()
+        continue
+    else:
+        answer = {"return": returns[command]}
+        ended = command == "quit"
+    text = json.dumps(answer).encode() + b"\n"
+    # In pieces: a line may come in more than one read.
+    for i in range(0, len(text), 100):
+        connection.sendall(text[i:i + 100])
+    if ended:
+        os.unlink(name + ".sock")
+        os.unlink(name + ".json")
+END
+
+start() {
+	python3 "$dir/actor" "$QEDBLK_RUN_DIR" "$name" "$1" &
+	server=$!
+	for _ in {1..100}; do
+		[ -e "$QEDBLK_RUN_DIR/$name.json" ] && return 0
+		sleep 0.05
+	done
+	echo "not ok the play-actor starts: it did not"
+	exit 1
+}
+
+stop() {
+	kill "$server" 2>/dev/null
+	wait "$server" 2>/dev/null
+	server=
+	rm -f "$QEDBLK_RUN_DIR"/*
+}
+
+not_ok() {
+	echo "not ok $1: $2"
+	failures=$((failures + 1))
+}
+
+# has NAME REGEX ARGS...: succeeds, with a line like REGEX (empty: whatever it prints).
+has() {
+	local title=$1 regex=$2
+	shift 2
+	if ! "$qedctl" "$@" >"$dir/out" 2>&1; then
+		not_ok "$title" "$(cat "$dir/out")"
+	elif [ -n "$regex" ] && ! grep -qE -- "$regex" "$dir/out"; then
+		not_ok "$title" "no '$regex' in: $(cat "$dir/out")"
+	else
+		echo "ok $title"
+	fi
+}
+
+# json NAME PYTHON-EXPRESSION-OF-d ARGS...
+json() {
+	local title=$1 expression=$2
+	shift 2
+	if "$qedctl" "$@" >"$dir/out" 2>"$dir/err" && python3 -c "
+import json, sys
+d = json.load(sys.stdin)
+sys.exit(0 if ($expression) else 1)" <"$dir/out"; then
+		echo "ok $title"
+	else
+		not_ok "$title" "$(cat "$dir/err" "$dir/out")"
+	fi
+}
+
+# bad NAME LINE ARGS...: exit 1, and LINE alone.
+bad() {
+	local title=$1 line=$2
+	shift 2
+	"$qedctl" "$@" >"$dir/out" 2>&1
+	if [ $? -eq 1 ] && [ "$(cat "$dir/out")" = "$line" ]; then
+		echo "ok $title"
+	else
+		not_ok "$title" "it said '$(cat "$dir/out")', wanted '$line'"
+	fi
+}
+
+start live
+has "ls" "^$name  +/dev/ublkb77  +1 GiB +/images/vm1.qed +live\$" ls
+json "ls as JSON" "[x for x in d if x['name'] == '$name'] == [{'name': '$name', 'device': \
+'/dev/ublkb77', 'size': 1 << 30, 'image': '/images/vm1.qed', 'state': 'live'}]" ls --json
+has "status" "^size +1 GiB \(1073741824 bytes\)\$" status "$name"
+has "status names the backing file" "^backing-chain\[0\]\.filename +/images/golden.img\$" \
+	status "$name"
+json "status as JSON" "d['device'] == d['ublk-device'] == '/dev/ublkb77' and \
+d['mapping'] is None and d['clusters']['data'] is None and d['queues'] == 2" status --json "$name"
+json "info as JSON" "d['features'] == ['USER_RECOVERY'] and \
+d['image-info']['virtual-size'] == 1 << 30" info --json "$name"
+has "info" "^features +USER_RECOVERY\$" info "$name"
+has "stats" "^backing_read_bytes +65536 +bytes read from the backing file\$" stats "$name"
+has "stats that we do not know" "^of_a_later_version +7 *\$" stats "$name"
+json "stats as JSON" "d['in-flight'] == 1 and d['read_bytes'] == 12288" stats --json "$name"
+has "stats for a collector" "^qedblk_read_bytes_total\{name=\"$name\"\} 12288\$" \
+	stats --prometheus "$name"
+has "what they are" "^# TYPE qedblk_read_bytes_total counter\$" stats --prometheus "$name"
+has "what goes up and down" "^# TYPE qedblk_in_flight gauge\$" stats --prometheus "$name"
+bad "no table without a mapping" "qedctl: table $name: it has no device mapping" table "$name"
+bad "no suspend without a mapping" "qedctl: suspend $name: it has no device mapping" suspend "$name"
+touch "$dir/new"
+bad "the name is taken" "qedctl: create $name: device exists" create "$name" "$dir/new"
+has "remove" "" remove "$name"
+if kill -0 "$server" 2>/dev/null; then
+	not_ok "remove waits for the server's end" "it still runs"
+else
+	echo "ok remove waits for the server's end"
+fi
+bad "afterwards it is gone" "qedctl: status $name: no such device" status "$name"
+stop
+
+start busy
+bad "remove of a busy device" "qedctl: remove $name: device is in use" remove "$name"
+has "it goes on" "^state +live\$" status "$name"
+has "remove by force" "" remove --force "$name"
+stop
+
+start nonsense
+bad "an answer that is none" \
+	"qedctl: stats $name: the server's answer to 'stats' makes no sense" stats "$name"
+stop
+start leaves
+bad "no answer" \
+	"qedctl: stats $name: the server did not answer 'stats': Connection reset by peer" stats "$name"
+stop
+
+start dead
+wait "$server"
+has "ls of a dead one" "^$name  +/dev/ublkb77  +0 B +/images/vm1.qed +dead\$" ls
+bad "stats of a dead one" "qedctl: stats $name: its server does not run any more" stats "$name"
+json "status of a dead one" "d['state'] == 'dead' and d['image'] == '/images/vm1.qed'" \
+	status --json "$name"
+bad "create over a dead one" \
+	"qedctl: create $name: device exists, but its server died; remove it first" \
+	create "$name" "$dir/new"
+exec 8>"$QEDBLK_RUN_DIR/$name.lock"
+flock 8
+bad "remove of one that lives but is silent" \
+	"qedctl: remove $name: its server lives, but does not answer" remove "$name"
+exec 8>&-
+"$qedctl" remove "$name" >"$dir/out" 2>&1
+if [ $? -eq 0 ] && [ -z "$(ls -A "$QEDBLK_RUN_DIR")" ]; then
+	echo "ok remove clears away what a dead server left"
+else
+	not_ok "remove clears away what a dead server left" "$(cat "$dir/out"; ls "$QEDBLK_RUN_DIR")"
+fi
+exit $((failures > 0))

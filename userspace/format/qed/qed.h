@@ -64,9 +64,9 @@ struct l2_slice {
 	_Atomic uint64_t *entries; /* QED_SLICE_ENTRIES, in this machine's byte order */
 	uint64_t index;		   /* guest cluster / QED_SLICE_ENTRIES; fixed while published */
 	struct l2_slice *_Atomic hash_next;
-	struct l2_slice *list_next; /* free list or dirty list */
+	_Atomic bool referenced;    /* since the clock's hand passed */
+	struct l2_slice *list_next; /* free list, loading list or dirty list */
 	enum l2_slice_state state;
-	_Atomic bool referenced; /* since the clock's hand passed */
 	bool dirty;		 /* has changes that no commit has copied */
 	bool committing;	 /* a commit's copy is on its way to the disk */
 };

@@ -70,6 +70,7 @@ static void info_from_kernel(struct ublk_dev_info *info, const struct ublksrv_ct
 		.max_io_bytes = raw->max_io_buf_bytes,
 		.server_pid = raw->ublksrv_pid,
 		.flags = raw->flags,
+		.cookie = raw->ublksrv_flags,
 	};
 }
 
@@ -124,6 +125,7 @@ int ublk_ctrl_add(struct ublk_ctrl *ctrl, struct ublk_dev_info *info, struct err
 		.dev_id = info->dev_id,
 		.ublksrv_pid = getpid(),
 		.flags = info->flags | UBLK_F_CMD_IOCTL_ENCODE,
+		.ublksrv_flags = info->cookie,
 	};
 	struct ublk_ctrl_call call = {
 		.op = UBLK_U_CMD_ADD_DEV,

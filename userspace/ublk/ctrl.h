@@ -52,7 +52,14 @@ struct ublk_dev_info {
 	uint32_t max_io_bytes; /* of one request */
 	int server_pid; /* -1: none has started it, or it is stopped */
 	uint64_t flags; /* UBLK_F_* in force */
+	uint64_t cookie; /* of the server that added it, see ublk_name_cookie() */
 };
+
+/*
+ * The number by which devices of server @name are known.  The kernel keeps it
+ * with the device, so that a device tells whose it is, or was.
+ */
+uint64_t ublk_name_cookie(const char *name);
 
 /*
  * The numbers of all devices that exist (/sys/class/ublk-char), ascending.
@@ -84,8 +91,8 @@ char *ublk_char_path(char buf[UBLK_PATH_LEN], uint32_t dev_id);
 /* ---- The life of a device ---- */
 
 /*
- * Add a device of @info->queues, depth, max_io_bytes, flags and dev_id (or
- * UBLK_ANY_DEV_ID); @info is updated to what the kernel made of it.
+ * Add a device of @info->queues, depth, max_io_bytes, flags, cookie and dev_id
+ * (or UBLK_ANY_DEV_ID); @info is updated to what the kernel made of it.
  */
 int ublk_ctrl_add(struct ublk_ctrl *ctrl, struct ublk_dev_info *info, struct error *err);
 int ublk_ctrl_set_params(struct ublk_ctrl *ctrl, uint32_t dev_id,

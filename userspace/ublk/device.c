@@ -88,6 +88,7 @@ static int add_device(struct ublk_device *dev, const struct ublk_device_opts *op
 		.depth = opts->depth,
 		.max_io_bytes = limits.max_io_bytes,
 		.flags = opts->flags,
+		.cookie = opts->cookie,
 	};
 	ret = ublk_ctrl_add(dev->ctrl, &dev->info, err);
 	if (ret < 0)

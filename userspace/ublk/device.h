@@ -18,6 +18,7 @@ struct ublk_device_opts {
 	uint32_t dev_id; /* or UBLK_ANY_DEV_ID */
 	unsigned int queues, depth;
 	uint64_t flags; /* UBLK_F_* wished for */
+	uint64_t cookie; /* ublk_name_cookie() */
 	struct ublk_limits limits;
 	const struct ublk_target *target;
 	/*

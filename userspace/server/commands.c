@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What clients of the control socket can ask for. */
+#include <errno.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "block/io.h"
+#include "server/busy.h"
+#include "server/commands.h"
+#include "server/protocol.h"
+#include "server/server.h"
+#include "server/status.h"
+#include "util/units.h"
+
+struct command {
+	const char *name;
+	/* Set *@result (a new reference; NULL: nothing to tell), or fail with a line. */
+	int (*co_run)(struct server *server, json_t *arguments, json_t **result, struct error *err);
+	/* Needs the image: refused once the server is stopping, which waits for it. */
+	bool uses_image;
+};
+
+static int co_status(struct server *server, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)arguments;
+	*result = status_json(server);
+	return *result ? 0 : error_set(err, -ENOMEM, "not enough memory");
+}
+
+static int co_stats(struct server *server, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)arguments;
+	*result = stats_json(server);
+	return *result ? 0 : error_set(err, -ENOMEM, "not enough memory");
+}
+
+static int co_info(struct server *server, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)arguments;
+	return info_co_json(server, result, err);
+}
+
+static int co_flush(struct server *server, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = blk_co_flush(server->image.node);
+
+	(void)arguments;
+	(void)result;
+	return ret < 0 ? error_set_errno(err, ret, "flush") : 0;
+}
+
+struct unused_call {
+	uint32_t dev_id;
+	struct error *err;
+};
+
+static int check_unused(void *arg)
+{
+	struct unused_call *call = arg;
+
+	return device_check_unused(call->dev_id, call->err);
+}
+
+static int co_quit(struct server *server, json_t *arguments, json_t **result, struct error *err)
+{
+	bool force = json_is_true(json_object_get(arguments, "force"));
+	int ret;
+
+	(void)result;
+	if (!force && server->state == SERVER_LIVE) {
+		struct unused_call call = { ublk_device_info(server->device)->dev_id, err };
+
+		server->users++;
+		ret = aio_co_call(check_unused, &call);
+		server_put_image(server);
+		if (ret < 0)
+			return error_set_errno(err, ret, "looking for users of the device");
+	}
+	server_ask_stop(server, "asked to");
+	return server_co_wait_stopped(server, err);
+}
+
+static int co_commands(struct server *server, json_t *arguments, json_t **result,
+		       struct error *err);
+
+static const struct command commands[] = {
+	{ "status", co_status, false }, { "stats", co_stats, true },
+	{ "info", co_info, true },	{ "flush", co_flush, true },
+	{ "quit", co_quit, false },	{ "commands", co_commands, false },
+};
+
+static int co_commands(struct server *server, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)server;
+	(void)arguments;
+	*result = json_array();
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (json_array_append_new(*result, json_string(commands[i].name)))
+			return error_set(err, -ENOMEM, "not enough memory");
+	return 0;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int co_execute(struct server *server, const struct protocol_request *request,
+		      json_t **result, struct error *err)
+{
+	const struct command *command = find_command(request->execute);
+	int ret;
+
+	if (!command)
+		return error_set(err, -ENOSYS, "no such command: %s", request->execute);
+	if (!command->uses_image)
+		return command->co_run(server, request->arguments, result, err);
+	if (server->state != SERVER_LIVE)
+		return error_set(err, -ESHUTDOWN, "the server is stopping");
+	server->users++;
+	ret = command->co_run(server, request->arguments, result, err);
+	server_put_image(server);
+	return ret;
+}
+
+char *commands_co_answer(struct server *server, const char *line, size_t len)
+{
+	struct protocol_request request;
+	struct error err = ERROR_INIT;
+	json_t *result = NULL;
+	char *answer;
+	int ret;
+
+	ret = protocol_parse(&request, line, len, &err);
+	if (!ret)
+		ret = co_execute(server, &request, &result, &err);
+	if (ret < 0) {
+		json_decref(result);
+		answer = protocol_error(&err, request.id);
+	} else {
+		answer = protocol_return(result, request.id);
+	}
+	error_free(&err);
+	protocol_request_free(&request);
+	return answer;
+}

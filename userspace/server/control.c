@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Accepting clients, cutting their input into lines, writing answers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "aio/co.h"
+#include "aio/io.h"
+#include "server/commands.h"
+#include "server/control.h"
+#include "server/protocol.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* More have to wait until one goes. */
+#define MAX_CLIENTS 64
+/* How long a client may take to read its last answer when the server ends. */
+#define PATIENCE_NS (2 * 1000000000ULL)
+/* Before accepting is tried again when there are no descriptors or no memory. */
+#define RETRY_NS (100 * 1000000ULL)
+
+struct control_client {
+	struct control *control;
+	struct control_client *next, **link;
+	int fd;
+	size_t len; /* bytes in @buf */
+	char buf[PROTOCOL_MAX_LINE];
+};
+
+/* ---- One client ---- */
+
+static int co_write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = aio_co_write(fd, text, len);
+
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0)
+			return n ? (int)n : -EPIPE;
+		text += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int co_answer(struct control_client *client, const char *line, size_t len)
+{
+	char *answer = commands_co_answer(client->control->server, line, len);
+	int ret;
+
+	if (!answer)
+		return -ENOMEM;
+	ret = co_write_all(client->fd, answer, strlen(answer));
+	free(answer);
+	return ret;
+}
+
+static int co_refuse_long_line(struct control_client *client)
+{
+	static const char answer[] = "{\"error\":{\"class\":\"GenericError\","
+				     "\"desc\":\"the line is too long\"}}\n";
+	int ret = co_write_all(client->fd, answer, sizeof(answer) - 1);
+
+	return ret < 0 ? ret : -EMSGSIZE;
+}
+
+static bool is_blank(const char *line, size_t len)
+{
+	while (len && (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r'))
+		len--;
+	return !len;
+}
+
+/* Carry out all whole lines that the buffer has. */
+static int co_handle_lines(struct control_client *client)
+{
+	char *line = client->buf, *newline;
+	int ret = 0;
+
+	while (!ret && !client->control->closing &&
+	       (newline = memchr(line, '\n', client->buf + client->len - line))) {
+		if (!is_blank(line, newline - line))
+			ret = co_answer(client, line, newline - line);
+		line = newline + 1;
+	}
+	client->len -= line - client->buf;
+	memmove(client->buf, line, client->len);
+	if (!ret && client->len == sizeof(client->buf))
+		ret = co_refuse_long_line(client);
+	return ret;
+}
+
+static void client_free(struct control_client *client)
+{
+	struct control *control = client->control;
+
+	close(client->fd);
+	*client->link = client->next;
+	if (client->next)
+		client->next->link = client->link;
+	control->nr_clients--;
+	pthread_mutex_lock(&control->mutex);
+	co_queue_wake_all(&control->changed);
+	pthread_mutex_unlock(&control->mutex);
+	free(client);
+}
+
+static void client_fn(void *arg)
+{
+	struct control_client *client = arg;
+	int ret = 0;
+
+	while (!ret && !client->control->closing) {
+		ssize_t n = aio_co_read(client->fd, client->buf + client->len,
+					sizeof(client->buf) - client->len);
+
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0)
+			break;
+		client->len += n;
+		ret = co_handle_lines(client);
+	}
+	client_free(client);
+}
+
+/* ---- Accepting ---- */
+
+static void add_client(struct control *control, int fd)
+{
+	struct control_client *client = calloc(1, sizeof(*client));
+
+	if (!client) {
+		close(fd);
+		return;
+	}
+	client->control = control;
+	client->fd = fd;
+	client->next = control->clients;
+	client->link = &control->clients;
+	if (client->next)
+		client->next->link = &client->next;
+	control->clients = client;
+	control->nr_clients++;
+	if (co_start(client_fn, client))
+		client_free(client);
+}
+
+static void co_wait_change(struct control *control)
+{
+	pthread_mutex_lock(&control->mutex);
+	co_queue_wait(&control->changed, &control->mutex);
+	pthread_mutex_unlock(&control->mutex);
+}
+
+static void accept_fn(void *arg)
+{
+	struct control *control = arg;
+
+	while (!control->closing) {
+		int fd;
+
+		if (control->nr_clients >= MAX_CLIENTS) {
+			co_wait_change(control);
+			continue;
+		}
+		fd = aio_co_accept(control->listen_fd);
+		if (fd >= 0)
+			add_client(control, fd);
+		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
+			aio_co_sleep(RETRY_NS);
+		else if (fd != -EINTR && fd != -EAGAIN && fd != -ECONNABORTED)
+			break;
+	}
+	control->accepting = false;
+	pthread_mutex_lock(&control->mutex);
+	co_queue_wake_all(&control->changed);
+	pthread_mutex_unlock(&control->mutex);
+}
+
+static void shut_down_clients(struct control *control, int how)
+{
+	for (struct control_client *client = control->clients; client; client = client->next)
+		shutdown(client->fd, how);
+}
+
+static void on_patience_over(struct aio_timer *timer)
+{
+	shut_down_clients(container_of(timer, struct control, patience), SHUT_RDWR);
+}
+
+int control_start(struct control *control, struct server *server, int listen_fd)
+{
+	int ret;
+
+	*control = (struct control){ .server = server, .listen_fd = listen_fd, .accepting = true };
+	pthread_mutex_init(&control->mutex, NULL);
+	co_queue_init(&control->changed);
+	aio_timer_init(&control->patience, on_patience_over);
+	ret = co_start(accept_fn, control);
+	if (ret < 0) {
+		close(listen_fd);
+		pthread_mutex_destroy(&control->mutex);
+		control->server = NULL;
+	}
+	return ret;
+}
+
+void control_co_stop(struct control *control)
+{
+	if (!control->server)
+		return;
+	control->closing = true;
+	/* Wakes those that wait for clients or for lines, and lets answers out. */
+	shutdown(control->listen_fd, SHUT_RDWR);
+	shut_down_clients(control, SHUT_RD);
+	pthread_mutex_lock(&control->mutex);
+	co_queue_wake_all(&control->changed);
+	pthread_mutex_unlock(&control->mutex);
+
+	aio_timer_arm(&control->patience, PATIENCE_NS);
+	while (control->accepting || control->nr_clients)
+		co_wait_change(control);
+	aio_timer_cancel(&control->patience);
+	close(control->listen_fd);
+	pthread_mutex_destroy(&control->mutex);
+	control->server = NULL;
+}

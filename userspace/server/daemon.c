@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Background, standard streams, the line for the starter, memory and OOM settings. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/daemon.h"
+#include "util/log.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+/* Read the server's one line, up to its end; NULL: it died without one. */
+static char *read_line(int fd)
+{
+	FILE *stream = fdopen(fd, "r");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (!stream)
+		return NULL;
+	n = getline(&line, &size, stream);
+	fclose(stream);
+	if (n <= 0) {
+		free(line);
+		return NULL;
+	}
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+/* What the process does that was called, while its child becomes the server. */
+static int wait_for_server(int fd, const char *name)
+{
+	char *line = read_line(fd);
+	int status = 1;
+
+	if (line && !strncmp(line, "ready ", 6)) {
+		puts(line + 6);
+		status = fflush(stdout) ? 1 : 0;
+	} else if (line && !strncmp(line, "error ", 6)) {
+		fprintf(stderr, "qedd: %s: %s\n", name, line + 6);
+	} else {
+		fprintf(stderr, "qedd: %s: the server died while starting\n", name);
+	}
+	free(line);
+	return status;
+}
+
+static void null_stream(int fd, int flags)
+{
+	int null = open("/dev/null", flags | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	dup2(null, fd);
+	if (null != fd)
+		close(null);
+}
+
+static int fork_server(const struct options *options, struct starter *starter)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC)) {
+		fprintf(stderr, "qedd: %s: pipe: %s\n", options->name, strerror(errno));
+		return 1;
+	}
+	pid = fork();
+	if (pid < 0) {
+		fprintf(stderr, "qedd: %s: fork: %s\n", options->name, strerror(errno));
+		return 1;
+	}
+	if (pid) {
+		close(fds[1]);
+		return wait_for_server(fds[0], options->name);
+	}
+	close(fds[0]);
+	setsid();
+	starter->fd = fds[1];
+	return -1;
+}
+
+int daemon_start(const struct options *options, struct starter *starter)
+{
+	int ret = -1;
+
+	starter->fd = options->ready_fd;
+	starter->detach = !options->foreground;
+	if (starter->fd >= 0)
+		fcntl(starter->fd, F_SETFD, FD_CLOEXEC);
+	else if (!options->foreground)
+		ret = fork_server(options, starter);
+	if (ret < 0 && starter->detach)
+		null_stream(STDIN_FILENO, O_RDONLY);
+	return ret;
+}
+
+/* One line: what is in @text may come from a file's name. */
+static void tell(int fd, const char *word, const char *text)
+{
+	char *line;
+	int len = asprintf(&line, "%s %s", word, text);
+
+	if (len < 0)
+		return;
+	for (char *c = line; *c; c++)
+		if (*c == '\n' || *c == '\r')
+			*c = ' ';
+	line[len] = '\n';
+	/* A starter that went away is no reason to stop. */
+	if (write(fd, line, len + 1) < 0)
+		log_debug("nobody waits for: %s", text);
+	free(line);
+	close(fd);
+}
+
+void starter_ready(struct starter *starter, const char *device)
+{
+	if (starter->fd >= 0) {
+		tell(starter->fd, "ready", device);
+		starter->fd = -1;
+	} else {
+		puts(device);
+		fflush(stdout);
+	}
+	if (starter->detach) {
+		null_stream(STDOUT_FILENO, O_WRONLY);
+		null_stream(STDERR_FILENO, O_WRONLY);
+	}
+}
+
+void starter_error(struct starter *starter, const char *name, const char *text)
+{
+	if (starter->fd >= 0) {
+		tell(starter->fd, "error", text);
+		starter->fd = -1;
+	} else {
+		fprintf(stderr, "qedd: %s: %s\n", name, text);
+	}
+}
+
+static void protect_from_oom(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "-1000", 5) < 0 && errno != EACCES && errno != EPERM)
+		log_warning("oom_score_adj: %s", strerror(errno));
+	close(fd);
+}
+
+void daemon_harden(void)
+{
+	protect_from_oom();
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) && errno != EPERM && errno != EINVAL)
+		log_warning("PR_SET_IO_FLUSHER: %s", strerror(errno));
+	/* Pages are locked as they are touched: buffers take memory when they are used. */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) && errno != EPERM && errno != ENOMEM)
+		log_warning("mlockall: %s", strerror(errno));
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Creating, opening and closing the served image. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/image.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* @path seen from the working directory, which the server leaves later. */
+static char *absolute_path(const char *path)
+{
+	char *cwd, *result;
+
+	if (path[0] == '/')
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	if (!cwd)
+		return NULL;
+	if (asprintf(&result, "%s/%s", strcmp(cwd, "/") ? cwd : "", path) < 0)
+		result = NULL;
+	free(cwd);
+	return result;
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/*
+ * What to store for a backing file called @typed.  Image formats read a
+ * relative name as beside the image, people type one as seen from where they
+ * are.  Where both are meant the name is stored as typed; where only the
+ * latter exists, its absolute path; two different files need a clearer word.
+ */
+static int backing_name(const char *image_path, const char *typed, char **stored, struct error *err)
+{
+	char *here = absolute_path(typed), *beside = blk_resolve_backing(image_path, typed);
+	int ret = 0;
+
+	*stored = NULL;
+	if (!here || !beside)
+		ret = error_set_errno(err, -ENOMEM, "%s", typed);
+	else if (typed[0] == '/' || !exists(here) || same_file(here, beside))
+		*stored = strdup(typed);
+	else if (!exists(beside))
+		*stored = strdup(here);
+	else
+		ret = error_set(err, -EINVAL, "--backing %s: may be %s or %s: give the full path",
+				typed, here, beside);
+	free(here);
+	free(beside);
+	if (!ret && !*stored)
+		ret = error_set_errno(err, -ENOMEM, "%s", typed);
+	return ret;
+}
+
+/* ---- Creating ---- */
+
+/* A look at the backing file: that it is one, its format, its size. */
+static int co_look_at_backing(const char *image_path, struct blk_create_opts *create,
+			      struct error *err)
+{
+	struct blk_open_opts opts = { .format = create->backing_format };
+	char *path = blk_resolve_backing(image_path, create->backing_file);
+	struct blk_node *node;
+	int ret;
+
+	if (!path)
+		return error_set_errno(err, -ENOMEM, "%s", create->backing_file);
+	ret = blk_co_open(&node, path, &opts, err);
+	free(path);
+	if (ret < 0)
+		return ret;
+	/* Found once and written down: what a guest of the backing file wrote decides nothing. */
+	create->backing_format = node->driver->name;
+	if (!create->size)
+		create->size = round_up(node->size, SECTOR_SIZE);
+	return blk_co_close(node);
+}
+
+static int co_create(struct image *image, const struct options *options, struct error *err)
+{
+	struct blk_create_opts create = {
+		.filename = image->path,
+		.format = options->format ? options->format : "qed",
+		.size = options->size,
+		.cluster_size = options->cluster_size,
+		.table_size = options->table_size,
+		.backing_format = options->backing_format,
+		.exclusive = true,
+	};
+	char *backing = NULL;
+	int ret = 0;
+
+	if (options->backing) {
+		ret = backing_name(image->path, options->backing, &backing, err);
+		if (!ret) {
+			create.backing_file = backing;
+			ret = co_look_at_backing(image->path, &create, err);
+		}
+	}
+	if (!ret)
+		ret = blk_co_create(&create, err);
+	if (!ret)
+		image->created = true;
+	free(backing);
+	return ret;
+}
+
+/* ---- An image that was there before ---- */
+
+static int check_backing(const struct image *image, const struct options *options,
+			 struct error *err)
+{
+	char *wanted, *has = blk_backing_path(image->node);
+	int ret;
+
+	if (!has)
+		return error_set(err, -EINVAL, "%s: exists, and has no backing file", image->path);
+	ret = backing_name(image->path, options->backing, &wanted, err);
+	if (!ret) {
+		char *path = blk_resolve_backing(image->path, wanted);
+
+		if (!path || !same_file(path, has))
+			ret = error_set(err, -EINVAL, "%s: exists, and its backing file is %s",
+					image->path, has);
+		free(path);
+		free(wanted);
+	}
+	free(has);
+	return ret;
+}
+
+/*
+ * The options for a new image, given for one that exists, are what the caller
+ * believes it to be like: the same command can be given again after a reboot,
+ * and a mistaken one is not taken for granted.
+ */
+static int co_check_existing(const struct image *image, const struct options *options,
+			     struct error *err)
+{
+	struct blk_node *node = image->node;
+	struct blk_info info;
+
+	if (options->size && options->size != node->size)
+		return error_set(err, -EINVAL, "%s: exists, and its size is %" PRIu64 " bytes",
+				 image->path, (uint64_t)node->size);
+	if (options->cluster_size && options->cluster_size != node->cluster_size)
+		return error_set(err, -EINVAL, "%s: exists, and its cluster size is %" PRIu32,
+				 image->path, node->cluster_size);
+	if (options->table_size) {
+		int ret = blk_co_info(node, &info);
+
+		if (ret < 0)
+			return error_set_errno(err, ret, "%s", image->path);
+		if (info.table_size != options->table_size)
+			return error_set(err, -EINVAL, "%s: exists, and its table size is %" PRIu32,
+					 image->path, info.table_size);
+	}
+	return options->backing ? check_backing(image, options, err) : 0;
+}
+
+/* To be seen by whoever starts the server, not in a log alone. */
+static void warn_of_probed_raw(const struct image *image, const struct options *options)
+{
+	static const char text[] = "format was probed and is raw: whoever writes to the device "
+				   "can make it look like another; use --format raw";
+
+	log_warning("%s: %s", image->path, text);
+	if (!options->foreground)
+		fprintf(stderr, "qedd: %s: warning: %s: %s\n", options->name, image->path, text);
+}
+
+/* ---- Opening and closing ---- */
+
+static int co_open_node(struct image *image, const struct options *options, struct error *err)
+{
+	struct blk_open_opts opts = {
+		.format = options->format,
+		.l2_cache_size = options->l2_cache,
+	};
+	struct blk_node *node;
+	int ret;
+
+	if (image->created && !opts.format)
+		opts.format = "qed";
+	if (!options->read_only) {
+		opts.flags |= BLK_O_RDWR;
+		if (options->copy_on_read != COPY_ON_READ_OFF)
+			opts.flags |= BLK_O_COPY_ON_READ;
+	}
+	if (options->direct)
+		opts.flags |= BLK_O_DIRECT;
+	if (!options->discard)
+		opts.flags |= BLK_O_DISCARD_IGNORE;
+
+	ret = blk_co_open(&image->node, image->path, &opts, err);
+	if (ret < 0)
+		return ret;
+	node = image->node;
+	if (!node->backing)
+		node->flags &= ~BLK_O_COPY_ON_READ;
+	if (node->probed && !options->read_only && !strcmp(node->driver->name, "raw"))
+		warn_of_probed_raw(image, options);
+	if (node->size < SECTOR_SIZE)
+		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
+	if (node->size % SECTOR_SIZE)
+		log_warning("%s: size is not a multiple of 512; the rest is left off", image->path);
+	return image->created ? 0 : co_check_existing(image, options, err);
+}
+
+int image_co_open(struct image *image, const struct options *options, struct error *err)
+{
+	int ret = 0;
+
+	*image = (struct image){ .path = absolute_path(options->image) };
+	if (!image->path)
+		return error_set_errno(err, -errno, "%s", options->image);
+	if ((options->size || options->backing) && !options->read_only && !exists(image->path))
+		ret = co_create(image, options, err);
+	if (!ret)
+		ret = co_open_node(image, options, err);
+	if (ret < 0)
+		image_co_close(image);
+	return ret;
+}
+
+int image_co_close(struct image *image)
+{
+	int ret = image->node ? blk_co_close(image->node) : 0;
+
+	image->node = NULL;
+	if (image->created && unlink(image->path))
+		log_warning("%s: %s", image->path, strerror(errno));
+	image->created = false;
+	free(image->path);
+	image->path = NULL;
+	return ret;
+}
+
+bool image_copies_on_read(const struct image *image)
+{
+	return image->node->flags & BLK_O_COPY_ON_READ;
+}

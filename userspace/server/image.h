@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The image that is served: making it where that is asked for, opening it, judging it. */
+#ifndef QEDBLK_SERVER_IMAGE_H
+#define QEDBLK_SERVER_IMAGE_H
+
+#include "block/node.h"
+#include "server/options.h"
+
+struct image {
+	char *path; /* absolute */
+	bool created; /* by us, and not yet used */
+	struct blk_node *node;
+};
+
+/*
+ * Open the image that @options name, having created it if it does not exist
+ * and that was asked for.  An image that contradicts what was asked for is
+ * refused.  On an error nothing is left behind.  Coroutine.
+ */
+int image_co_open(struct image *image, const struct options *options, struct error *err);
+
+/* From now on the image stays, whatever happens. */
+static inline void image_keep(struct image *image)
+{
+	image->created = false;
+}
+
+/*
+ * Close the image.  One that was created and not kept is removed.  Returns 0
+ * when everything that was answered is durable.  Coroutine.
+ */
+int image_co_close(struct image *image);
+
+/* Do reads keep what they had to take from the backing file? */
+bool image_copies_on_read(const struct image *image);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+/* qedd: serves one disk image as one block device. */
+#include <stdio.h>
+
+#include "server/daemon.h"
+#include "server/options.h"
+#include "server/server.h"
+#include "util/log.h"
+
+int main(int argc, char **argv)
+{
+	struct error err = ERROR_INIT;
+	struct options options;
+	struct starter starter;
+	int status;
+
+	if (options_parse(&options, argc, argv, &err) < 0) {
+		fprintf(stderr, "qedd: %s\n", error_text(&err));
+		error_free(&err);
+		return 1;
+	}
+	if (options.help) {
+		options_print_help(stdout);
+		return fflush(stdout) ? 1 : 0;
+	}
+	status = daemon_start(&options, &starter);
+	if (status >= 0)
+		return status;
+	log_init("qedd", !options.foreground, LOG_LEVEL_INFO);
+	daemon_harden();
+	return server_run(&options, argv, &starter);
+}

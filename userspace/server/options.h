@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What qedd is told on its command line. */
+#ifndef QEDBLK_SERVER_OPTIONS_H
+#define QEDBLK_SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "util/error.h"
+
+/* libdevmapper's limit. */
+#define NAME_MAX_LEN 127
+
+struct options {
+	const char *name;
+	const char *image; /* as typed */
+	const char *format; /* NULL: probe an image that exists, qed for a new one */
+	bool read_only;
+
+	/* For an image that does not exist yet; 0 or NULL: not given. */
+	uint64_t size; /* bytes, a multiple of 512 */
+	const char *backing; /* as typed */
+	const char *backing_format;
+	uint32_t cluster_size; /* bytes */
+	uint32_t table_size; /* clusters */
+
+	enum { COPY_ON_READ_AUTO, COPY_ON_READ_ON, COPY_ON_READ_OFF } copy_on_read;
+	bool discard; /* pass discards on to the image */
+	bool direct; /* O_DIRECT: no cache of the host's between image and disk */
+	unsigned int queues, depth;
+	uint64_t l2_cache; /* bytes, 0: the default */
+
+	bool foreground;
+	int ready_fd; /* -1: none */
+	bool help;
+};
+
+/*
+ * Fill @options from a command line; strings stay in @argv.  Returns 0 or
+ * -EINVAL with a line that names the option.
+ */
+int options_parse(struct options *options, int argc, char **argv, struct error *err);
+
+void options_print_help(FILE *to);
+
+/* 1 to 127 bytes of letters, digits and #+.:=@_- but not "." nor "..". */
+bool name_is_valid(const char *name);
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Lines to requests, results to lines. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/protocol.h"
+
+/* Take the members apart; @request->whole is an object. */
+static int take_members(struct protocol_request *request, struct error *err)
+{
+	json_t *execute = json_object_get(request->whole, "execute");
+	json_t *arguments = json_object_get(request->whole, "arguments");
+	const char *key;
+	json_t *value;
+
+	request->id = json_object_get(request->whole, "id");
+	json_object_foreach(request->whole, key, value) {
+		if (strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id"))
+			return error_set(err, -EINVAL, "member '%s' is not known", key);
+	}
+	if (!json_is_string(execute))
+		return error_set(err, -EINVAL, "member 'execute', a string, is needed");
+	if (arguments && !json_is_object(arguments))
+		return error_set(err, -EINVAL, "member 'arguments' is not an object");
+	request->execute = json_string_value(execute);
+	request->arguments = arguments;
+	return 0;
+}
+
+int protocol_parse(struct protocol_request *request, const char *line, size_t len,
+		   struct error *err)
+{
+	json_error_t why;
+
+	*request = (struct protocol_request){ 0 };
+	request->whole = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
+	if (!request->whole)
+		return error_set(err, -EINVAL, "not JSON: %s", why.text);
+	if (!json_is_object(request->whole))
+		return error_set(err, -EINVAL, "not a JSON object");
+	return take_members(request, err);
+}
+
+void protocol_request_free(struct protocol_request *request)
+{
+	json_decref(request->whole);
+	*request = (struct protocol_request){ 0 };
+}
+
+/* Take over @answer, and print it as a line. */
+static char *to_line(json_t *answer, json_t *id)
+{
+	char *text, *line = NULL;
+	size_t len;
+
+	if (!answer)
+		return NULL;
+	if (id)
+		json_object_set(answer, "id", id);
+	text = json_dumps(answer, JSON_COMPACT);
+	json_decref(answer);
+	if (!text)
+		return NULL;
+	len = strlen(text);
+	line = realloc(text, len + 2);
+	if (!line) {
+		free(text);
+		return NULL;
+	}
+	line[len] = '\n';
+	line[len + 1] = '\0';
+	return line;
+}
+
+char *protocol_return(json_t *result, json_t *id)
+{
+	return to_line(json_pack("{s:o}", "return", result ? result : json_object()), id);
+}
+
+static const char *error_class(int code)
+{
+	switch (code) {
+	case -EBUSY:
+		return "DeviceBusy";
+	case -ENOSYS:
+		return "CommandNotFound";
+	default:
+		return "GenericError";
+	}
+}
+
+char *protocol_error(const struct error *err, json_t *id)
+{
+	/* Text may hold bytes of a file name that are not UTF-8. */
+	json_t *desc = json_string(error_text(err));
+
+	if (!desc)
+		desc = json_string(strerror(-err->code));
+	return to_line(json_pack("{s:{s:s,s:o}}", "error", "class", error_class(err->code), "desc",
+				 desc),
+		       id);
+}

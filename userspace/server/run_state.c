@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The lock, the socket and the description of a running server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server/options.h"
+#include "server/run_state.h"
+
+#define DEFAULT_DIR "/run/qedblk"
+#define BACKLOG	    16
+
+/* The longest file name: NAME, a suffix, and what makes it temporary. */
+#define FILE_NAME_LEN (NAME_MAX_LEN + 32)
+
+static char *file_name(char buf[FILE_NAME_LEN], const struct run_state *state, const char *suffix)
+{
+	snprintf(buf, FILE_NAME_LEN, "%s.%s", state->name, suffix);
+	return buf;
+}
+
+static int open_dir(struct run_state *state, struct error *err)
+{
+	const char *dir = getenv("QEDBLK_RUN_DIR");
+
+	state->dir = strdup(dir && *dir ? dir : DEFAULT_DIR);
+	if (!state->dir)
+		return error_set_errno(err, -ENOMEM, "%s", state->name);
+	if (mkdir(state->dir, 0755) && errno != EEXIST)
+		return error_set_errno(err, -errno, "%s", state->dir);
+	state->dir_fd = open(state->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (state->dir_fd < 0)
+		return error_set_errno(err, -errno, "%s", state->dir);
+	return 0;
+}
+
+/* Who holds the lock wrote its number into it. */
+static int report_holder(int fd, const struct run_state *state, struct error *err)
+{
+	char text[32] = "";
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+
+	if (pid > 0)
+		return error_set(err, -EBUSY, "already served by process %ld", pid);
+	return error_set(err, -EBUSY, "%s is already served", state->name);
+}
+
+/* Is the file that we locked still the one of that name? */
+static bool is_current(const struct run_state *state, int fd, const char *name)
+{
+	struct stat ours, theirs;
+
+	return !fstat(fd, &ours) && !fstatat(state->dir_fd, name, &theirs, AT_SYMLINK_NOFOLLOW) &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* Returns 0, or 1 when the file was removed under us by a server that ended. */
+static int try_lock(struct run_state *state, const char *name, struct error *err)
+{
+	int fd = openat(state->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int ret;
+
+	if (fd < 0)
+		return error_set_errno(err, -errno, "%s/%s", state->dir, name);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		ret = errno == EWOULDBLOCK ?
+			      report_holder(fd, state, err) :
+			      error_set_errno(err, -errno, "%s/%s", state->dir, name);
+		close(fd);
+		return ret;
+	}
+	if (!is_current(state, fd, name)) {
+		close(fd);
+		return 1;
+	}
+	state->lock_fd = fd;
+	return 0;
+}
+
+static int write_pid(struct run_state *state, struct error *err)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+
+	if (ftruncate(state->lock_fd, 0) || pwrite(state->lock_fd, text, len, 0) != len)
+		return error_set_errno(err, -errno, "%s/%s.lock", state->dir, state->name);
+	return 0;
+}
+
+static void close_all(struct run_state *state)
+{
+	if (state->lock_fd >= 0)
+		close(state->lock_fd);
+	if (state->dir_fd >= 0)
+		close(state->dir_fd);
+	free(state->dir);
+}
+
+int run_state_acquire(struct run_state *state, const char *name, struct error *err)
+{
+	char lock[FILE_NAME_LEN];
+	int ret;
+
+	*state = (struct run_state){ .name = name, .dir_fd = -1, .lock_fd = -1 };
+	ret = open_dir(state, err);
+	file_name(lock, state, "lock");
+	if (!ret) {
+		do
+			ret = try_lock(state, lock, err);
+		while (ret > 0);
+	}
+	if (!ret)
+		ret = write_pid(state, err);
+	if (ret < 0)
+		close_all(state);
+	return ret;
+}
+
+/*
+ * Bound under a short name and moved into place: a socket's address has room
+ * for 108 bytes, less than a name may take, and nobody finds it before its
+ * mode is right.
+ */
+static int bind_socket(struct run_state *state, int fd, const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char temp[32];
+
+	snprintf(temp, sizeof(temp), ".sock.%ld", (long)getpid());
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", state->dir_fd, temp);
+	unlinkat(state->dir_fd, temp, 0);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return -errno;
+	if (fchmodat(state->dir_fd, temp, 0600, 0) || listen(fd, BACKLOG) ||
+	    renameat(state->dir_fd, temp, state->dir_fd, name)) {
+		int ret = -errno;
+
+		unlinkat(state->dir_fd, temp, 0);
+		return ret;
+	}
+	return 0;
+}
+
+int run_state_listen(struct run_state *state, struct error *err)
+{
+	char name[FILE_NAME_LEN];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int ret = fd < 0 ? -errno : bind_socket(state, fd, file_name(name, state, "sock"));
+
+	if (ret < 0) {
+		if (fd >= 0)
+			close(fd);
+		return error_set_errno(err, ret, "%s/%s.sock", state->dir, state->name);
+	}
+	return fd;
+}
+
+static int write_text(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int replace_file(struct run_state *state, const char *name, const char *text)
+{
+	char temp[FILE_NAME_LEN];
+	int fd, ret;
+
+	file_name(temp, state, "json.new");
+	fd = openat(state->dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	ret = write_text(fd, text);
+	close(fd);
+	if (!ret && renameat(state->dir_fd, temp, state->dir_fd, name))
+		ret = -errno;
+	if (ret < 0)
+		unlinkat(state->dir_fd, temp, 0);
+	return ret;
+}
+
+int run_state_describe(struct run_state *state, const json_t *description, struct error *err)
+{
+	char name[FILE_NAME_LEN];
+	char *text = json_dumps(description, JSON_INDENT(1));
+	int ret = text ? replace_file(state, file_name(name, state, "json"), text) : -ENOMEM;
+
+	free(text);
+	if (ret < 0)
+		return error_set_errno(err, ret, "%s/%s.json", state->dir, state->name);
+	return 0;
+}
+
+void run_state_release(struct run_state *state)
+{
+	static const char *const suffixes[] = { "json", "sock", "lock" };
+	char name[FILE_NAME_LEN];
+
+	/* The lock is the last to go: until then nobody makes files of this name. */
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		unlinkat(state->dir_fd, file_name(name, state, suffixes[i]), 0);
+	close_all(state);
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From options to a live device, and back.
+ *
+ * Ending in order, whatever asks for it: what was written so far is made
+ * durable; the kernel takes the block device away, writing out what its page
+ * cache and a mounted file system hold; requests in flight are served; the
+ * device is deleted, the image closed.  Whoever still uses the device then
+ * gets errors.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aio/io.h"
+#include "aio/loop.h"
+#include "aio/timer.h"
+#include "block/io.h"
+#include "server/server.h"
+#include "server/stale.h"
+#include "server/status.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define RING_ENTRIES 256
+/* The longest read or write that reaches us in one piece, and each tag's buffer. */
+#define MAX_IO_BYTES (512 * KiB)
+
+/* ---- Waiting for each other ---- */
+
+void server_changed(struct server *server)
+{
+	pthread_mutex_lock(&server->mutex);
+	co_queue_wake_all(&server->changed);
+	pthread_mutex_unlock(&server->mutex);
+}
+
+void server_co_wait_change(struct server *server)
+{
+	pthread_mutex_lock(&server->mutex);
+	co_queue_wait(&server->changed, &server->mutex);
+	pthread_mutex_unlock(&server->mutex);
+}
+
+void server_ask_stop(struct server *server, const char *reason)
+{
+	if (server->stop_reason)
+		return;
+	server->stop_reason = reason;
+	server_changed(server);
+}
+
+void server_put_image(struct server *server)
+{
+	server->users--;
+	server_changed(server);
+}
+
+int server_co_wait_stopped(struct server *server, struct error *err)
+{
+	while (server->state != SERVER_STOPPED)
+		server_co_wait_change(server);
+	if (server->stop_error.code)
+		return error_set(err, server->stop_error.code, "%s",
+				 error_text(&server->stop_error));
+	return 0;
+}
+
+/* ---- The device; these functions run on worker threads ---- */
+
+struct device_call {
+	struct server *server;
+	struct ublk_device_opts opts;
+	struct error *err;
+};
+
+static int device_create(void *arg)
+{
+	struct device_call *call = arg;
+	int ret = stale_devices_delete(call->server->options->name, call->err);
+
+	if (ret < 0)
+		return ret;
+	return ublk_device_create(&call->server->device, &call->opts, call->err);
+}
+
+static int device_start(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_start(call->server->device, call->err);
+}
+
+static int device_stop(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_stop(call->server->device, call->err);
+}
+
+static int device_destroy(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_destroy(call->server->device, call->err);
+}
+
+/* On the main loop. */
+static void on_queue_ended(struct aio_post *post)
+{
+	struct server *server = container_of(post, struct server, queue_ended);
+
+	if (server->state == SERVER_LIVE && !server->stop_reason)
+		log_error("%s: the device was stopped by somebody else", server->options->name);
+	server_ask_stop(server, "the device is gone");
+}
+
+/* On a queue's thread. */
+static void queue_ended(void *arg)
+{
+	struct server *server = arg;
+
+	if (!atomic_flag_test_and_set(&server->queue_has_ended))
+		aio_loop_post(server->loop, &server->queue_ended);
+}
+
+static int co_create_device(struct server *server, struct error *err)
+{
+	const struct options *options = server->options;
+	struct blk_node *node = server->image.node;
+	struct device_call call = {
+		.server = server,
+		.err = err,
+		.opts = {
+			.dev_id = UBLK_ANY_DEV_ID,
+			.cookie = ublk_name_cookie(options->name),
+			.queues = options->queues,
+			.depth = options->depth,
+			.limits = {
+				.size = node->size,
+				.cluster_size = node->cluster_size,
+				.file_align = node->file ? node->file->align : 0,
+				.mem_align = node->file ? node->file->mem_align : 0,
+				.max_io_bytes = MAX_IO_BYTES,
+				.read_only = options->read_only,
+				.discard = options->discard && node->driver->co_pdiscard,
+			},
+			.target = &server->target.target,
+			.queue_ended = queue_ended,
+			.arg = server,
+		},
+	};
+
+	ublk_node_target_init(&server->target, node);
+	return aio_co_call(device_create, &call);
+}
+
+/*
+ * For a device that could not be stopped: threads are in the middle of
+ * requests, and nothing can be taken down under them.
+ */
+static noreturn void leave_at_once(struct server *server)
+{
+	run_state_release(&server->run);
+	_exit(1);
+}
+
+/* ---- Starting ---- */
+
+static int describe(struct server *server, struct error *err)
+{
+	json_t *json = state_file_json(server);
+	int ret = json ? run_state_describe(&server->run, json, err) :
+			 error_set(err, -ENOMEM, "not enough memory");
+
+	json_decref(json);
+	if (ret < 0)
+		return ret;
+	server->description = status_describe(server);
+	return server->description ? 0 : error_set(err, -ENOMEM, "not enough memory");
+}
+
+static int open_control(struct server *server, struct error *err)
+{
+	int fd = run_state_listen(&server->run, err);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = control_start(&server->control, server, fd);
+	return ret < 0 ? error_set_errno(err, ret, "control socket") : 0;
+}
+
+static int co_start_device(struct server *server, struct error *err)
+{
+	struct device_call call = { .server = server, .err = err };
+	int ret = describe(server, err);
+
+	if (!ret)
+		ret = aio_co_call(device_start, &call);
+	if (!ret)
+		ret = open_control(server, err);
+	return ret;
+}
+
+/* Returns false where queues may still run. */
+static bool co_abort_start(struct server *server)
+{
+	struct device_call call = { .server = server };
+
+	control_co_stop(&server->control);
+	if (server->device) {
+		if (aio_co_call(device_stop, &call) < 0)
+			return false;
+		aio_co_call(device_destroy, &call);
+	}
+	image_co_close(&server->image);
+	return true;
+}
+
+static int co_start_server(struct server *server, struct error *err)
+{
+	int ret = image_co_open(&server->image, server->options, err);
+
+	if (ret < 0)
+		return ret;
+	ret = co_create_device(server, err);
+	if (!ret)
+		ret = co_start_device(server, err);
+	if (ret < 0 && !co_abort_start(server)) {
+		starter_error(&server->starter, server->options->name, error_text(err));
+		leave_at_once(server);
+	}
+	return ret;
+}
+
+/* ---- Running and stopping ---- */
+
+static void co_run(struct server *server)
+{
+	char device[UBLK_PATH_LEN];
+
+	image_keep(&server->image);
+	/* Names are settled by now; a daemon keeps no directory from being unmounted. */
+	if (server->starter.detach && chdir("/"))
+		log_warning("chdir: %s", strerror(errno));
+	server->state = SERVER_LIVE;
+	server->live_since = aio_now();
+	ublk_block_path(device, ublk_device_info(server->device)->dev_id);
+	log_info("%s: %s is live on %s", server->options->name, server->image.path, device);
+	starter_ready(&server->starter, device);
+	while (!server->stop_reason)
+		server_co_wait_change(server);
+	log_info("%s: stopping: %s", server->options->name, server->stop_reason);
+	server->state = SERVER_STOPPING;
+	while (server->users)
+		server_co_wait_change(server);
+}
+
+static void note_stop_error(struct server *server, int ret, const char *what)
+{
+	if (ret < 0)
+		error_set_errno(&server->stop_error, ret, "%s: %s", server->image.path, what);
+}
+
+/* Returns -errno where queues may still run, and the image must stay open under them. */
+static int co_stop_device(struct server *server)
+{
+	struct device_call call = { .server = server, .err = &server->stop_error };
+	int ret;
+
+	/* Now already, should the kernel's part take long. */
+	note_stop_error(server, blk_co_flush(server->image.node), "flush");
+	ret = aio_co_call(device_stop, &call);
+	if (ret < 0) {
+		blk_co_flush(server->image.node);
+		return ret;
+	}
+	aio_co_call(device_destroy, &call);
+	server->device = NULL;
+	return 0;
+}
+
+static void stopped(struct server *server)
+{
+	if (server->stop_error.code) {
+		log_error("%s: %s", server->options->name, error_text(&server->stop_error));
+		server->exit_status = 1;
+	}
+	server->state = SERVER_STOPPED;
+	server_changed(server);
+}
+
+static void co_stop(struct server *server)
+{
+	int ret = co_stop_device(server);
+
+	if (!ret)
+		note_stop_error(server, image_co_close(&server->image), "close");
+	stopped(server);
+	control_co_stop(&server->control);
+	if (ret < 0)
+		leave_at_once(server);
+	log_info("%s: stopped", server->options->name);
+}
+
+static void server_fn(void *arg)
+{
+	struct server *server = arg;
+	struct error err = ERROR_INIT;
+
+	if (co_start_server(server, &err) < 0) {
+		starter_error(&server->starter, server->options->name, error_text(&err));
+		server->exit_status = 1;
+	} else {
+		co_run(server);
+		co_stop(server);
+	}
+	error_free(&err);
+	signals_co_stop(server);
+}
+
+/* ---- The process ---- */
+
+static int prepare_loop(struct server *server, struct error *err)
+{
+	int ret = aio_loop_create(&server->loop, RING_ENTRIES, err);
+
+	if (ret < 0)
+		return ret;
+	ret = signals_start(server);
+	if (ret < 0) {
+		aio_loop_destroy(server->loop);
+		return error_set_errno(err, ret, "signals");
+	}
+	return 0;
+}
+
+static int run_locked(struct server *server, struct error *err)
+{
+	int ret = prepare_loop(server, err);
+
+	if (ret < 0)
+		return ret;
+	ret = aio_loop_run_co(server->loop, server_fn, server);
+	if (ret < 0) {
+		error_set_errno(err, ret, "event loop");
+		return ret;
+	}
+	aio_loop_destroy(server->loop);
+	return 0;
+}
+
+int server_run(const struct options *options, char **argv, const struct starter *starter)
+{
+	struct server server = {
+		.options = options,
+		.argv = argv,
+		.starter = *starter,
+		.queue_ended = { .fn = on_queue_ended },
+		.queue_has_ended = ATOMIC_FLAG_INIT,
+	};
+	struct error err = ERROR_INIT;
+	int ret;
+
+	pthread_mutex_init(&server.mutex, NULL);
+	co_queue_init(&server.changed);
+	server.signal_fd = signals_block();
+	ret = server.signal_fd < 0 ? error_set_errno(&err, server.signal_fd, "signals") :
+				     run_state_acquire(&server.run, options->name, &err);
+	if (!ret) {
+		ret = run_locked(&server, &err);
+		run_state_release(&server.run);
+	}
+	if (ret < 0) {
+		starter_error(&server.starter, options->name, error_text(&err));
+		server.exit_status = 1;
+	}
+	error_free(&err);
+	error_free(&server.stop_error);
+	json_decref(server.description);
+	pthread_mutex_destroy(&server.mutex);
+	if (server.signal_fd >= 0)
+		close(server.signal_fd);
+	return server.exit_status;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Descriptions of the server, its device and its image. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aio/timer.h"
+#include "server/server.h"
+#include "server/status.h"
+#include "util/units.h"
+
+/* How long `info` may count clusters before it does without. */
+#define COUNT_NS (3 * 1000000000ULL)
+
+/* File names are bytes, JSON is UTF-8: what is not is shown as a replacement character. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char *copy, *to;
+
+	if (json)
+		return json;
+	copy = malloc(3 * strlen(text) + 1);
+	if (!copy)
+		return NULL;
+	to = copy;
+	for (; *text; text++) {
+		if (*text & 0x80) {
+			memcpy(to, "\xef\xbf\xbd", 3);
+			to += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+	json = json_string(copy);
+	free(copy);
+	return json;
+}
+
+static json_t *chain_json(const struct blk_node *top)
+{
+	json_t *chain = json_array();
+
+	for (const struct blk_node *node = top->backing; node; node = node->backing) {
+		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename", text_json(node->filename),
+					  "format", node->driver->name, "probed", node->probed);
+
+		json_array_append_new(chain, entry);
+	}
+	return chain;
+}
+
+json_t *status_describe(struct server *server)
+{
+	const struct ublk_dev_info *dev = ublk_device_info(server->device);
+	const struct blk_node *node = server->image.node;
+	char device[UBLK_PATH_LEN];
+	json_t *json;
+
+	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:b, s:b, s:s, s:b, s:i, s:i, "
+			 "s:i, s:I, s:o}",
+			 "name", server->options->name, "state", "live", "image",
+			 text_json(server->image.path), "format", node->driver->name, "device",
+			 ublk_block_path(device, dev->dev_id), "dev-id", (int)dev->dev_id, "size",
+			 (json_int_t)node->size, "cluster-size", (json_int_t)node->cluster_size,
+			 "read-only", !(node->flags & BLK_O_RDWR), "copy-on-read",
+			 image_copies_on_read(&server->image), "cache",
+			 server->options->direct ? "none" : "writeback", "direct",
+			 node->file && node->file->direct, "queues", (int)dev->queues, "depth",
+			 (int)dev->depth, "pid", (int)getpid(), "uptime", (json_int_t)0,
+			 "backing-chain", chain_json(node));
+	if (json && node->cluster_size) {
+		json_int_t total = div_round_up(node->size, node->cluster_size);
+
+		json_object_set_new(json, "clusters",
+				    json_pack("{s:I, s:n, s:n}", "total", total, "data", "zero"));
+	}
+	return json;
+}
+
+json_t *status_json(struct server *server)
+{
+	json_t *json = json_deep_copy(server->description);
+
+	if (!json)
+		return NULL;
+	json_object_set_new(json, "state",
+			    json_string(server->state == SERVER_LIVE ? "live" : "stopping"));
+	json_object_set_new(json, "uptime",
+			    json_integer((aio_now() - server->live_since) / 1000000000));
+	return json;
+}
+
+json_t *stats_json(struct server *server)
+{
+	const struct blk_stats *stats = &server->image.node->stats;
+	json_t *json = json_object();
+
+	for (int i = 0; i < BLK_STAT_COUNT; i++)
+		json_object_set_new(json, blk_stat_name(i), json_integer(blk_stats_get(stats, i)));
+	json_object_set_new(json, "in-flight", json_integer(ublk_device_in_flight(server->device)));
+	return json;
+}
+
+static void add_feature(void *arg, const char *name)
+{
+	json_array_append_new(arg, json_string(name));
+}
+
+static json_t *features_json(const struct ublk_dev_info *dev)
+{
+	json_t *features = json_array();
+
+	ublk_for_each_feature(dev->flags, add_feature, features);
+	return features;
+}
+
+/* All in bytes. */
+static json_t *limits_json(const struct ublk_params_v2 *params)
+{
+	const struct ublk_param_basic *basic = &params->basic;
+	const struct ublk_param_discard *discard = &params->discard;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "logical-block-size",
+			 (json_int_t)1 << basic->logical_bs_shift, "physical-block-size",
+			 (json_int_t)1 << basic->physical_bs_shift, "io-min",
+			 (json_int_t)1 << basic->io_min_shift, "io-opt",
+			 (json_int_t)1 << basic->io_opt_shift, "max-io",
+			 (json_int_t)basic->max_sectors * SECTOR_SIZE, "discard-granularity",
+			 (json_int_t)discard->discard_granularity, "max-discard",
+			 (json_int_t)discard->max_discard_sectors * SECTOR_SIZE, "max-write-zeroes",
+			 (json_int_t)discard->max_write_zeroes_sectors * SECTOR_SIZE);
+}
+
+/* Returns whether it was done in time. */
+static bool co_count_clusters(struct blk_node *node, uint64_t *data, uint64_t *zero)
+{
+	uint64_t deadline = aio_now() + COUNT_NS;
+	uint64_t offset = 0, size = node->size;
+
+	*data = *zero = 0;
+	while (offset < size) {
+		struct blk_map map;
+		uint64_t clusters;
+
+		if (aio_now() > deadline ||
+		    node->driver->co_map(node, offset, size - offset, &map) < 0 || !map.bytes)
+			return false;
+		clusters = div_round_up(map.bytes, node->cluster_size);
+		if (map.kind == BLK_MAP_DATA)
+			*data += clusters;
+		else if (map.kind == BLK_MAP_ZERO)
+			*zero += clusters;
+		offset += map.bytes;
+	}
+	return true;
+}
+
+static void co_add_cluster_counts(struct blk_node *node, json_t *clusters)
+{
+	uint64_t data, zero;
+
+	if (!clusters || !node->driver->co_map || !co_count_clusters(node, &data, &zero))
+		return;
+	json_object_set_new(clusters, "data", json_integer(data));
+	json_object_set_new(clusters, "zero", json_integer(zero));
+}
+
+int info_co_json(struct server *server, json_t **info, struct error *err)
+{
+	struct blk_node *node = server->image.node;
+	struct blk_info blk = { 0 };
+	json_t *json;
+	int ret = blk_co_info(node, &blk);
+
+	if (ret < 0)
+		return error_set_errno(err, ret, "%s", server->image.path);
+	json = status_json(server);
+	if (!json)
+		return error_set(err, -ENOMEM, "not enough memory");
+	json_object_set_new(json, "image-info",
+			    json_pack("{s:I, s:I, s:I, s:I, s:b}", "virtual-size",
+				      (json_int_t)blk.virtual_size, "actual-size",
+				      (json_int_t)blk.actual_size, "cluster-size",
+				      (json_int_t)blk.cluster_size, "table-size",
+				      (json_int_t)blk.table_size, "dirty", blk.dirty));
+	json_object_set_new(json, "features", features_json(ublk_device_info(server->device)));
+	json_object_set_new(json, "limits", limits_json(ublk_device_params(server->device)));
+	co_add_cluster_counts(node, json_object_get(json, "clusters"));
+	*info = json;
+	return 0;
+}
+
+json_t *state_file_json(struct server *server)
+{
+	const struct ublk_dev_info *dev = ublk_device_info(server->device);
+	char device[UBLK_PATH_LEN];
+	json_t *options = json_array();
+
+	for (char **arg = server->argv + 1; *arg; arg++)
+		json_array_append_new(options, text_json(*arg));
+	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:o}", "name", server->options->name, "image",
+			 text_json(server->image.path), "dev-id", (int)dev->dev_id, "device",
+			 ublk_block_path(device, dev->dev_id), "pid", (int)getpid(), "options",
+			 options);
+}

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A failing disk under the QED driver: the request that meets the error gets
+ * it, the image stays consistent and usable, a commit that failed is believed
+ * by nobody, and what could not be written is written when the disk is well.
+ */
+#include "test_qed_common.h"
+
+#define CLUSTER (64 * KiB)
+#define IMAGE_SIZE (256 * MiB)
+
+/* Which operations of the image file fail, and how. */
+struct faults {
+	const struct blk_file_ops *real;
+	int write_error, flush_error, truncate_error; /* 0: none */
+	int fail_write_after;			      /* so many writes succeed first */
+	unsigned int flushes;
+};
+
+struct test {
+	struct scratch scratch;
+	struct faults faults;
+	struct blk_node *node;
+	uint8_t *buf;
+};
+
+static ssize_t faulty_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			     uint64_t offset)
+{
+	const struct faults *f = file->ops_data;
+
+	return f->real->co_preadv(file, iov, iovcnt, offset);
+}
+
+static ssize_t faulty_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			      uint64_t offset)
+{
+	struct faults *f = file->ops_data;
+
+	if (f->write_error && f->fail_write_after-- <= 0)
+		return f->write_error;
+	return f->real->co_pwritev(file, iov, iovcnt, offset);
+}
+
+static int faulty_flush(struct blk_file *file)
+{
+	struct faults *f = file->ops_data;
+
+	f->flushes++;
+	return f->flush_error ? f->flush_error : f->real->co_flush(file);
+}
+
+static int faulty_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
+{
+	const struct faults *f = file->ops_data;
+
+	return f->real->co_fallocate(file, mode, offset, len);
+}
+
+static int faulty_truncate(struct blk_file *file, uint64_t size)
+{
+	const struct faults *f = file->ops_data;
+
+	return f->truncate_error ? f->truncate_error : f->real->co_truncate(file, size);
+}
+
+static const struct blk_file_ops faulty_ops = {
+	.co_preadv = faulty_preadv,
+	.co_pwritev = faulty_pwritev,
+	.co_flush = faulty_flush,
+	.co_fallocate = faulty_fallocate,
+	.co_truncate = faulty_truncate,
+};
+
+static void open_node(struct test *t, unsigned int flags)
+{
+	struct blk_open_opts opts = { .format = "qed", .flags = flags };
+	struct error err = ERROR_INIT;
+
+	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
+		fprintf(stderr, "%s\n", error_text(&err));
+		abort();
+	}
+	memset(&t->faults, 0, sizeof(t->faults));
+	t->faults.real = t->node->file->ops;
+	t->node->file->ops = &faulty_ops;
+	t->node->file->ops_data = &t->faults;
+}
+
+static void start(struct test *t, bool backing)
+{
+	struct blk_create_opts opts = {
+		.filename = t->scratch.image,
+		.format = "qed",
+		.size = IMAGE_SIZE,
+		.cluster_size = CLUSTER,
+		.table_size = 1,
+		.backing_file = backing ? "backing.raw" : NULL,
+		.backing_format = "raw",
+	};
+	uint8_t block[BLOCK] __attribute__((aligned(8)));
+	int fd;
+
+	t->buf = aligned_alloc(BLOCK, 1 * MiB);
+	CHECK(t->buf);
+	if (backing) {
+		fd = open(t->scratch.backing, O_RDWR | O_CREAT | O_EXCL, 0600);
+		CHECK(fd >= 0);
+		for (uint64_t b = 0; b < 4 * MiB / BLOCK; b++) {
+			fill_block(block, b, 1);
+			CHECK(pwrite(fd, block, BLOCK, b * BLOCK) == BLOCK);
+		}
+		close(fd);
+	}
+	CHECK(blk_co_create(&opts, NULL) == 0);
+	open_node(t, BLK_O_RDWR | BLK_O_DIRECT);
+}
+
+static int write_block(struct test *t, uint64_t block, uint32_t version)
+{
+	fill_block(t->buf, block, version);
+	return blk_co_pwrite(t->node, block * BLOCK, BLOCK, t->buf, 0);
+}
+
+static void expect_block(struct test *t, uint64_t block, uint32_t version)
+{
+	uint8_t want[BLOCK] __attribute__((aligned(8)));
+
+	fill_block(want, block, version);
+	CHECK(blk_co_pread(t->node, block * BLOCK, BLOCK, t->buf, 0) == 0);
+	CHECK(!memcmp(want, t->buf, BLOCK));
+}
+
+/* Close, and judge what is left: nothing wrong and nothing leaked. */
+static void close_and_check(struct test *t)
+{
+	struct blk_check_result result;
+
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, 0);
+	CHECK(blk_co_check(t->node, 0, NULL, NULL, &result, NULL) == 0);
+	CHECK(!result.corruptions && !result.leaks && !result.check_errors);
+}
+
+static void end(struct test *t)
+{
+	CHECK(blk_co_close(t->node) == 0);
+	free(t->buf);
+}
+
+/* A data write that fails: the guest's error, then everything goes on. */
+static void data_error(void *arg)
+{
+	struct test *t = arg;
+
+	for (int backing = 0; backing < 2; backing++) {
+		start(t, backing);
+		CHECK(write_block(t, 0, 2) == 0);
+		t->faults.write_error = backing ? -EIO : -ENOSPC;
+		CHECK(write_block(t, 100, 3) == t->faults.write_error);
+		/* What is there can be read, and the failed block is old or new. */
+		expect_block(t, 0, 2);
+		expect_block(t, 100, backing ? 1 : 0);
+		CHECK(blk_co_pwrite_zeroes(t->node, 0, CLUSTER, BLK_REQ_MAY_UNMAP) == 0);
+		t->faults.write_error = 0;
+		CHECK(write_block(t, 100, 4) == 0);
+		CHECK(blk_co_flush(t->node) == 0);
+		close_and_check(t);
+		expect_block(t, 0, 0);
+		expect_block(t, 100, 4);
+		expect_block(t, 101, backing ? 1 : 0);
+		end(t);
+		(void)unlink(t->scratch.image);
+	}
+}
+
+/* A file that can't grow: allocation fails, overwrites go on. */
+static void growth_error(void *arg)
+{
+	struct test *t = arg;
+	unsigned int failed = 0;
+
+	start(t, false);
+	CHECK(write_block(t, 0, 2) == 0);
+	t->faults.truncate_error = -ENOSPC;
+	for (uint64_t c = 1; c < IMAGE_SIZE / CLUSTER; c++) {
+		int ret = write_block(t, c * (CLUSTER / BLOCK), 3);
+
+		CHECK(ret == 0 || ret == -ENOSPC);
+		failed += ret == -ENOSPC;
+	}
+	CHECK(failed > 0);
+	CHECK(write_block(t, 0, 4) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	t->faults.truncate_error = 0;
+	CHECK(write_block(t, IMAGE_SIZE / BLOCK - 1, 5) == 0);
+	close_and_check(t);
+	expect_block(t, 0, 4);
+	expect_block(t, IMAGE_SIZE / BLOCK - 1, 5);
+	end(t);
+}
+
+/* A commit that fails at each of its steps: FLUSH says so, and a later one makes it good. */
+static void commit_error(void *arg)
+{
+	struct test *t = arg;
+
+	for (int step = 0; step < 4; step++) {
+		start(t, false);
+		CHECK(write_block(t, 0, 2) == 0);
+		CHECK(blk_co_flush(t->node) == 0);
+		CHECK(write_block(t, 30000, 3) == 0);
+		CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
+		if (step == 0)
+			t->faults.flush_error = -EIO;
+		else
+			t->faults.write_error = -EIO;
+		t->faults.fail_write_after = step - 1;
+		/* Two slices are written, which are no neighbours: at the last step nothing fails. */
+		CHECK(blk_co_flush(t->node) == (step == 3 ? 0 : -EIO));
+		/* The freed cluster is not free as long as its freeing may not be durable. */
+		CHECK(step == 3 || blk_stats_get(&t->node->stats, BLK_STAT_reused_clusters) == 0);
+		t->faults.flush_error = 0;
+		t->faults.write_error = 0;
+		expect_block(t, 0, 0);
+		expect_block(t, 30000, 3);
+		CHECK(blk_co_flush(t->node) == 0);
+		close_and_check(t);
+		expect_block(t, 0, 0);
+		expect_block(t, 30000, 3);
+		end(t);
+		(void)unlink(t->scratch.image);
+	}
+}
+
+/* Too much dirty metadata that can't be written: writers get the error, nobody hangs. */
+static void metadata_error_limits(void *arg)
+{
+	struct test *t = arg;
+	struct blk_open_opts opts = { .format = "qed",
+				      .flags = BLK_O_RDWR | BLK_O_DIRECT,
+				      .l2_cache_size = 1 };
+	unsigned int failed = 0;
+
+	start(t, false);
+	CHECK(blk_co_close(t->node) == 0);
+	(void)unlink(t->scratch.image);
+	CHECK(blk_co_create(&(struct blk_create_opts){ .filename = t->scratch.image,
+						       .format = "qed",
+						       .size = IMAGE_SIZE,
+						       .cluster_size = 4096,
+						       .table_size = 1 },
+			    NULL) == 0);
+	CHECK(blk_co_open(&t->node, t->scratch.image, &opts, NULL) == 0);
+	t->faults.real = t->node->file->ops;
+	t->node->file->ops = &faulty_ops;
+	t->node->file->ops_data = &t->faults;
+	t->faults.flush_error = -EIO;
+	for (uint64_t b = 0; b < IMAGE_SIZE / BLOCK; b += 512)
+		failed += write_block(t, b, 2) != 0;
+	CHECK(failed > 0);
+	t->faults.flush_error = 0;
+	/* The first may still be told of the failure before it. */
+	while (write_block(t, IMAGE_SIZE / BLOCK - 1, 3))
+		aio_co_sleep(10 * MSEC);
+	CHECK(blk_co_flush(t->node) == 0);
+	close_and_check(t);
+	expect_block(t, IMAGE_SIZE / BLOCK - 1, 3);
+	end(t);
+}
+
+/* A FLUSH with nothing dirty costs one fdatasync, with dirty metadata two. */
+static void flush_cost(void *arg)
+{
+	struct test *t = arg;
+
+	start(t, false);
+	CHECK(write_block(t, 0, 2) == 0);
+	t->faults.flushes = 0;
+	CHECK(blk_co_flush(t->node) == 0);
+	CHECK(t->faults.flushes == 2);
+	CHECK(write_block(t, 0, 3) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	CHECK(t->faults.flushes == 3);
+	close_and_check(t);
+	end(t);
+}
+
+static void run(co_fn *fn)
+{
+	struct test t = { 0 };
+
+	scratch_make(&t.scratch);
+	in_coroutine(fn, &t);
+	scratch_remove(&t.scratch);
+}
+
+static void test_data_error(void **state)
+{
+	(void)state;
+	run(data_error);
+}
+
+static void test_growth_error(void **state)
+{
+	(void)state;
+	run(growth_error);
+}
+
+static void test_commit_error(void **state)
+{
+	(void)state;
+	run(commit_error);
+}
+
+static void test_metadata_error_limits(void **state)
+{
+	(void)state;
+	run(metadata_error_limits);
+}
+
+static void test_flush_cost(void **state)
+{
+	(void)state;
+	run(flush_cost);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_data_error),
+		cmocka_unit_test(test_growth_error),
+		cmocka_unit_test(test_commit_error),
+		cmocka_unit_test(test_metadata_error_limits),
+		cmocka_unit_test(test_flush_cost),
+	};
+
+	return cmocka_run_group_tests_name("qed_faults", tests, NULL, NULL);
+}

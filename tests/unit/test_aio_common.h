@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "aio/co.h"
+#include "aio/co_switch.h"
 #include "aio/io.h"
 #include "aio/loop.h"
 #include "aio/timer.h"
@@ -28,7 +29,7 @@
 
 #define MSEC 1000000ULL
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(CO_ASAN) || defined(AIO_TSAN)
 #define SANITIZED 1
 #else
 #define SANITIZED 0

@@ -12,6 +12,8 @@
 
 /* Stands before liburing's own: the kernel refuses as often as a test wishes. */
 static unsigned int refusals;
+/* As kernels before 5.19 did: no more submissions while completions are not taken. */
+static bool refuse_while_ready;
 
 int io_uring_submit(struct io_uring *ring)
 {
@@ -21,6 +23,8 @@ int io_uring_submit(struct io_uring *ring)
 		refusals--;
 		return refusals % 2 ? -EAGAIN : -EBUSY;
 	}
+	if (refuse_while_ready && io_uring_cq_ready(ring))
+		return -EBUSY;
 	if (!real)
 		real = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
 	return real(ring);
@@ -121,6 +125,9 @@ static void test_kernel_refuses(void **state)
 	(void)state;
 	run_tier_co(8, nop_flood, &yes);
 	assert_int_equal(refusals, 0);
+	refuse_while_ready = true;
+	run_tier_co(8, nop_flood, NULL);
+	refuse_while_ready = false;
 }
 
 static void poll_flood(void *arg)
@@ -224,6 +231,41 @@ static void test_fairness(void **state)
 {
 	(void)state;
 	run_tier_co(8, everybody_runs, NULL);
+}
+
+static void read_one_byte(void *arg)
+{
+	int *ends = arg;
+	char byte;
+
+	CHECK(aio_co_read(ends[0], &byte, 1) == 1);
+	ends[0] = -1;
+}
+
+/* A completion that comes by itself, while no turn waits and none submits. */
+static void turns_that_never_wait(void *arg)
+{
+	unsigned int i;
+	int ends[2], fd;
+
+	(void)arg;
+	CHECK(!pipe(ends));
+	fd = ends[0];
+	CHECK(co_start(read_one_byte, ends) == 0);
+	for (i = 0; i < 100; i++)
+		co_yield_turn();
+	CHECK(write(ends[1], "x", 1) == 1);
+	for (i = 0; i < 100 && ends[0] >= 0; i++)
+		co_yield_turn();
+	CHECK(ends[0] == -1);
+	close(fd);
+	close(ends[1]);
+}
+
+static void test_completions_without_waiting(void **state)
+{
+	(void)state;
+	run_tier_co(8, turns_that_never_wait, NULL);
 }
 
 /* ---- posts from several threads arrive all, those of one thread in order ---- */
@@ -387,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_kernel_refuses),
 		cmocka_unit_test(test_thousands_in_flight),
 		cmocka_unit_test(test_fairness),
+		cmocka_unit_test(test_completions_without_waiting),
 		cmocka_unit_test(test_posts),
 		cmocka_unit_test(test_stop_and_destroy),
 		cmocka_unit_test(test_stop_is_remembered),

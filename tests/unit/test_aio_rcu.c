@@ -6,7 +6,7 @@
 #include "test_aio_common.h"
 
 #define READERS	     3
-#define REPLACEMENTS (SANITIZED ? 300 : 2000)
+#define REPLACEMENTS 2000
 #define ALIVE	     0x600d600d
 #define DEAD	     0xdeaddead
 
@@ -39,7 +39,7 @@ static void free_object(struct aio_rcu_head *head)
 	atomic_fetch_add(&freed, 1);
 }
 
-static void read_on(void)
+static void read_on(bool may_sleep)
 {
 	unsigned int serial = 0, i;
 	struct object *object;
@@ -50,11 +50,11 @@ static void read_on(void)
 		serial = object->serial;
 		for (i = 0; i < 50; i++)
 			CHECK(*(volatile unsigned int *)&object->state == ALIVE);
-		/* Sometimes a turn that does not wait, sometimes one that does. */
-		if (serial % 2)
-			co_yield_turn();
-		else
+		/* Turns that do not wait and turns that do are both quiescent. */
+		if (may_sleep)
 			aio_co_sleep(20000);
+		else
+			co_yield_turn();
 	}
 }
 
@@ -67,15 +67,22 @@ static void write_on(void)
 		old = atomic_exchange_explicit(&published, new_object(i), memory_order_acq_rel);
 		aio_rcu_defer(&old->rcu, free_object);
 		if (i % 16 == 0)
-			aio_co_sleep(50000);
+			aio_co_sleep(2 * MSEC);
+	}
+	/* Freeing must go on while the readers do, or else this shows nothing. */
+	for (i = 0; atomic_load(&freed) < REPLACEMENTS / 2; i++) {
+		CHECK(i < 10000);
+		aio_co_sleep(MSEC);
 	}
 	atomic_store(&over, true);
 }
 
 static void reader_or_writer(void *arg)
 {
-	if (*(unsigned int *)arg < READERS)
-		read_on();
+	unsigned int id = *(unsigned int *)arg;
+
+	if (id < READERS)
+		read_on(id % 2);
 	else
 		write_on();
 }
@@ -108,6 +115,8 @@ static void mark_called(struct aio_rcu_head *head)
 static void long_reader(void *arg)
 {
 	(void)arg;
+	/* Having waited is as good as never having: this is a reader again. */
+	aio_co_sleep(MSEC);
 	atomic_store(&reading, true);
 	while (!atomic_load(&let_go))
 		usleep(1000);

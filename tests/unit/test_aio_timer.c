@@ -2,7 +2,12 @@
 /*
  * Timers: order, cancelling and arming again, against a plain model.
  */
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "test_aio_common.h"
+
+#define NSEC 1000000000ULL
 
 #define TIMERS 2000
 #define OPS    20000
@@ -123,6 +128,59 @@ static void test_callbacks_change_timers(void **state)
 	run_co(8, change_each_other, NULL);
 }
 
+/* ---- equal deadlines, and a clock that stands still ---- */
+
+#define EQUALS 50
+
+static uint64_t frozen; /* 0: the clock goes */
+
+/* Stands before the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	if (!frozen || clock != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, clock, ts);
+	ts->tv_sec = (time_t)(frozen / NSEC);
+	ts->tv_nsec = (long)(frozen % NSEC);
+	return 0;
+}
+
+static struct aio_timer equals[EQUALS];
+static unsigned int nr_equals;
+
+static void on_equal(struct aio_timer *timer)
+{
+	CHECK(timer == &equals[nr_equals]);
+	nr_equals++;
+}
+
+static void stand_still(void *arg)
+{
+	unsigned int i;
+
+	(void)arg;
+	frozen = aio_now();
+	for (i = 0; i < EQUALS; i++) {
+		aio_timer_init(&equals[i], on_equal);
+		aio_timer_arm(&equals[i], MSEC);
+	}
+	again_count = 0;
+	aio_timer_arm(&again, 0);
+	for (i = 0; i < 10; i++)
+		co_yield_turn();
+	CHECK(again_count == 10 && !nr_equals);
+	aio_timer_cancel(&again);
+	frozen += MSEC;
+	co_yield_turn();
+	CHECK(nr_equals == EQUALS);
+	frozen = 0;
+}
+
+static void test_equal_deadlines(void **state)
+{
+	(void)state;
+	run_co(8, stand_still, NULL);
+}
+
 /* ---- waiting ---- */
 
 static void sleeper(void *arg)
@@ -163,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_model),
 		cmocka_unit_test(test_callbacks_change_timers),
+		cmocka_unit_test(test_equal_deadlines),
 		cmocka_unit_test(test_sleep),
 	};
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Images as the image tools open them, and errors in the words of QEMU's tools.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "util/units.h"
+
+int image_cache_parse(const char *mode, struct image_cache *cache)
+{
+	static const struct {
+		const char *name;
+		struct image_cache cache;
+	} modes[] = {
+		{ "none", { .direct = true } },
+		{ "off", { .direct = true } },
+		{ "directsync", { .direct = true, .writethrough = true } },
+		{ "writeback", { 0 } },
+		{ "unsafe", { .no_flush = true } },
+		{ "writethrough", { .writethrough = true } },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (!strcmp(modes[i].name, mode)) {
+			*cache = modes[i].cache;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *image_path(const char *filename, struct error *err)
+{
+	size_t len = strcspn(filename, ":/");
+
+	if (filename[len] != ':')
+		return filename;
+	if (!strncmp(filename, "file:", 5))
+		return filename + 5;
+	error_set(err, -EINVAL, "Unknown protocol '%.*s'", (int)len, filename);
+	return NULL;
+}
+
+/* Replace the text of @err, which is set; the code stays. */
+static void reword(struct error *err, char *text)
+{
+	if (!text)
+		return; /* no memory: the old words have to do */
+	free(err->text);
+	err->text = text;
+}
+
+/* The words of QEMU for "@file: @reason", or NULL where there is no memory. */
+static char *words_for(const char *file, int file_len, const char *reason, const char *doing,
+		       int code)
+{
+	char *words;
+
+	/* A bare errno: the system would not open the file. */
+	if (strcmp(reason, strerror(-code)))
+		return strdup(reason);
+	if (asprintf(&words, "Could not %s '%.*s': %s", doing, file_len, file, reason) < 0)
+		return NULL;
+	return words;
+}
+
+/*
+ * Lower layers say "FILE: reason", where FILE may be @filename or one of its
+ * chain.  QEMU says "reason", and "Could not open backing file: reason".
+ */
+static void reword_for(const char *filename, const char *doing, struct error *err)
+{
+	const char *text = error_text(err);
+	const char *colon = strstr(text, ": ");
+	size_t len = strlen(filename);
+	char *words, *reason;
+
+	if (!strncmp(text, filename, len) && !strncmp(text + len, ": ", 2)) {
+		reword(err, words_for(filename, (int)len, text + len + 2, doing, err->code));
+		return;
+	}
+	if (!colon)
+		return;
+	reason = words_for(text, (int)(colon - text), colon + 2, doing, err->code);
+	/* A reason other than a bare errno keeps the name of its file. */
+	if (!reason || asprintf(&words, "Could not open backing file: %s",
+				!strcmp(reason, colon + 2) ? text : reason) < 0)
+		words = NULL;
+	free(reason);
+	reword(err, words);
+}
+
+void image_unname(const char *filename, struct error *err)
+{
+	const char *text = error_text(err);
+	size_t len = strlen(filename);
+
+	if (!strncmp(text, filename, len) && !strncmp(text + len, ": ", 2))
+		reword(err, strdup(text + len + 2));
+}
+
+int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
+		  struct error *err)
+{
+	const char *path = image_path(filename, err);
+	int ret;
+
+	if (!path)
+		return err->code;
+	if (!*path)
+		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
+	if (opts->format && !blk_driver_find(opts->format))
+		return error_set(err, -EINVAL, "Unknown driver '%s'", opts->format);
+	ret = blk_co_open(node, path, opts, err);
+	if (ret < 0) {
+		reword_for(path, "open", err);
+		return ret;
+	}
+	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && !strcmp((*node)->driver->name, "raw"))
+		fprintf(stderr,
+			"WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
+			"         Automatically detecting the format is dangerous for raw images, "
+			"write operations on block 0 will be restricted.\n"
+			"         Specify the 'raw' format explicitly to remove the restrictions.\n",
+			path);
+	return 0;
+}
+
+int image_co_create(const struct blk_create_opts *opts, struct error *err)
+{
+	int ret = blk_co_create(opts, err);
+
+	if (ret < 0)
+		reword_for(opts->filename, "create", err);
+	return ret;
+}

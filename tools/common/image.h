@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the image tools share: opening an image with what people type, and
+ * saying what went wrong in the words that QEMU's tools use.
+ */
+#ifndef QEDBLK_TOOLS_IMAGE_H
+#define QEDBLK_TOOLS_IMAGE_H
+
+#include <stdbool.h>
+
+#include "block/node.h"
+#include "util/error.h"
+
+/* A cache mode: none, writeback, writethrough, directsync or unsafe. */
+struct image_cache {
+	bool direct; /* O_DIRECT */
+	bool writethrough; /* every write is made durable */
+	bool no_flush; /* flushes are left out */
+};
+
+/* Returns 0 or -EINVAL (no such mode). */
+int image_cache_parse(const char *mode, struct image_cache *cache);
+
+/*
+ * The path behind @filename: "file:PATH" is PATH, and a path stands for itself.  NULL, with
+ * @err set, for any other "PROTOCOL:...".
+ */
+const char *image_path(const char *filename, struct error *err);
+
+/*
+ * blk_co_open() of a file that a person named.  The error line is what QEMU prints after
+ * "Could not open 'FILE': ".  Warns on standard error when an image is opened for writing whose
+ * format was guessed to be raw.
+ */
+int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
+		  struct error *err);
+
+/* Take "FILE: ", which lower layers put in front of a reason, off @err's line. */
+void image_unname(const char *filename, struct error *err);
+
+/* blk_co_create(), with QEMU's words on failure. */
+int image_co_create(const struct blk_create_opts *opts, struct error *err);
+
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img check: is an image consistent?  Repairs it where asked to.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/img.h"
+
+/* Exit statuses, as scripts know them. */
+enum check_status {
+	CHECK_OK = 0,
+	CHECK_FAILED = 1, /* the check itself */
+	CHECK_CORRUPT = 2,
+	CHECK_LEAKS = 3,
+	CHECK_UNSUPPORTED = 63,
+};
+
+struct check {
+	const char *filename, *format;
+	unsigned int fix; /* enum blk_check_fix */
+	bool json, quiet, force_share, direct;
+	struct blk_check_result result;
+};
+
+static void print_human(const struct blk_check_result *r)
+{
+	if (!r->corruptions && !r->leaks && !r->check_errors)
+		printf("No errors were found on the image.\n");
+	if (r->corruptions)
+		printf("\n%" PRIu64 " errors were found on the image.\n"
+		       "Data may be corrupted, or further writes to the image may corrupt it.\n",
+		       r->corruptions);
+	if (r->leaks)
+		printf("\n%" PRIu64 " leaked clusters were found on the image.\n"
+		       "This means waste of disk space, but no harm to data.\n",
+		       r->leaks);
+	if (r->check_errors)
+		printf("\n%" PRIu64 " internal errors have occurred during the check.\n",
+		       r->check_errors);
+	if (r->total_clusters && r->allocated_clusters)
+		printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, "
+		       "0.00%% compressed clusters\n",
+		       r->allocated_clusters, r->total_clusters,
+		       (double)r->allocated_clusters * 100.0 / (double)r->total_clusters,
+		       (double)r->fragmented_clusters * 100.0 / (double)r->allocated_clusters);
+}
+
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+	if (value)
+		json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+/* Keys in qemu-img's order, since some compare the text; most are left out when they are 0. */
+static void print_json(const struct check *c, const char *format)
+{
+	const struct blk_check_result *r = &c->result;
+	json_t *object = json_object();
+
+	set_number(object, "total-clusters", r->total_clusters);
+	set_number(object, "corruptions", r->corruptions);
+	set_number(object, "corruptions-fixed", r->corruptions_fixed);
+	json_object_set_new(object, "check-errors", json_integer((json_int_t)r->check_errors));
+	set_number(object, "leaks", r->leaks);
+	set_number(object, "leaks-fixed", r->leaks_fixed);
+	set_number(object, "allocated-clusters", r->allocated_clusters);
+	json_object_set_new(object, "filename", img_json_string(c->filename));
+	json_object_set_new(object, "format", json_string(format));
+	set_number(object, "fragmented-clusters", r->fragmented_clusters);
+	img_json_print(object);
+}
+
+/* After a repair: look again, so that what is told is what is there now. */
+static int co_check_again(struct check *c, struct blk_node *node, struct error *err)
+{
+	struct blk_check_result first = c->result;
+	int ret;
+
+	if (!first.corruptions_fixed && !first.leaks_fixed)
+		return 0;
+	if (!c->json && !c->quiet)
+		printf("The following inconsistencies were found and repaired:\n\n"
+		       "    %" PRIu64 " leaked clusters\n    %" PRIu64 " corruptions\n\n"
+		       "Double checking the fixed image now...\n",
+		       first.leaks_fixed, first.corruptions_fixed);
+	memset(&c->result, 0, sizeof(c->result));
+	ret = blk_co_check(node, 0, NULL, NULL, &c->result, err);
+	c->result.corruptions_fixed = first.corruptions_fixed;
+	c->result.leaks_fixed = first.leaks_fixed;
+	return ret;
+}
+
+static int co_check(struct check *c, struct blk_node *node)
+{
+	struct error err = ERROR_INIT;
+	int ret;
+
+	if (!node->driver->co_check) {
+		report_error("This image format does not support checks");
+		return CHECK_UNSUPPORTED;
+	}
+	ret = blk_co_check(node, c->fix, NULL, NULL, &c->result, &err);
+	if (ret == 0)
+		ret = co_check_again(c, node, &err);
+	if (ret < 0) {
+		error_set(&err, ret, "%s", strerror(-ret));
+		image_unname(node->filename, &err);
+		error_prefix(&err, "Check failed");
+		return report_fail(&err);
+	}
+	if (c->json)
+		print_json(c, node->driver->name);
+	else if (!c->quiet)
+		print_human(&c->result);
+	if (c->result.check_errors) {
+		report_error("Check failed");
+		return CHECK_FAILED;
+	}
+	if (c->result.corruptions)
+		return CHECK_CORRUPT;
+	return c->result.leaks ? CHECK_LEAKS : CHECK_OK;
+}
+
+static int co_run_check(struct check *c)
+{
+	unsigned int flags = BLK_O_CHECK;
+	struct blk_node *node;
+	int status, ret;
+
+	if (c->fix)
+		flags |= BLK_O_RDWR;
+	if (c->force_share)
+		flags |= BLK_O_NO_LOCK;
+	if (c->direct)
+		flags |= BLK_O_DIRECT;
+	node = img_co_open(c->filename, c->format, flags);
+	if (!node)
+		return CHECK_FAILED;
+	status = co_check(c, node);
+	ret = blk_co_close(node);
+	if (ret < 0 && status == CHECK_OK)
+		return report_error("%s: %s", c->filename, strerror(-ret));
+	return status;
+}
+
+static int parse_fix(struct check *c, const char *text)
+{
+	if (!strcmp(text, "leaks"))
+		c->fix = BLK_FIX_LEAKS;
+	else if (!strcmp(text, "all"))
+		c->fix = BLK_FIX_LEAKS | BLK_FIX_ERRORS;
+	else
+		return img_usage("Unknown option value for -r (expecting 'leaks' or 'all'): %s",
+				 text);
+	return 0;
+}
+
+static int parse_letters(struct check *c, int argc, char **argv, const char **output,
+			 const char **cache)
+{
+	static const struct option options[] = {
+		{ "format", required_argument, NULL, 'f' },
+		{ "repair", required_argument, NULL, 'r' },
+		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
+		{ "force-share", no_argument, NULL, 'U' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "f:r:T:qU", options)) != -1) {
+		switch (opt) {
+		case 'f':
+			c->format = optarg;
+			break;
+		case 'r':
+			if (parse_fix(c, optarg))
+				return 1;
+			break;
+		case 'T':
+			*cache = optarg;
+			break;
+		case 'q':
+			c->quiet = true;
+			break;
+		case 'U':
+			c->force_share = true;
+			break;
+		case IMG_OPT_OUTPUT:
+			*output = optarg;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	const char *output = "human", *cache = "writeback";
+	struct image_cache mode;
+	struct check c = { 0 };
+
+	if (parse_letters(&c, argc, argv, &output, &cache))
+		return CHECK_FAILED;
+	c.filename = img_one_filename(argc, argv);
+	if (!c.filename || img_parse_output(output, &c.json))
+		return CHECK_FAILED;
+	if (image_cache_parse(cache, &mode) < 0)
+		return report_error("Invalid source cache option: %s", cache);
+	c.direct = mode.direct;
+	return co_run_check(&c);
+}
+
+const struct verb img_check_verb = {
+	.name = "check",
+	.synopsis = "[-q] [-f FMT] [--output=human|json] [-r leaks|all] [-T CACHE] [-U] FILE",
+	.summary = "check an image, and repair it with -r",
+	.run = run,
+};

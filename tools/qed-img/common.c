@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Options, sizes and images as people type them.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+int img_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fprintf(stderr, "qed-img: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry 'qed-img --help' for more information\n");
+	return 1;
+}
+
+int img_getopt(int argc, char **argv, const char *short_options, const struct option *options)
+{
+	/* The colon makes getopt tell a missing argument from an unknown option. */
+	bool in_order = short_options[0] == '+';
+	char letters[64];
+	int opt;
+
+	snprintf(letters, sizeof(letters), "%s:%s", in_order ? "+" : "", short_options + in_order);
+	opterr = 0;
+	opt = getopt_long(argc, argv, letters, options, NULL);
+	if (opt == ':') {
+		img_usage("missing argument for option '%s'", argv[optind - 1]);
+		return '?';
+	}
+	if (opt == '?')
+		img_usage("unrecognized option '%s'", argv[optind - 1]);
+	return opt;
+}
+
+const char *img_one_filename(int argc, char **argv)
+{
+	if (optind == argc - 1)
+		return argv[optind];
+	img_usage("Expecting one image file name");
+	return NULL;
+}
+
+int img_parse_size(const char *what, const char *text, uint64_t *bytes)
+{
+	int ret = parse_size(text, bytes);
+
+	if (ret == -ERANGE && text[0] != '-')
+		return report_error("Invalid %s specified. Must be between 0 and %" PRId64 ".",
+				    what, INT64_MAX);
+	if (ret < 0) {
+		report_error("Invalid %s specified. You may use k, M, G, T, P or E suffixes for",
+			     what);
+		return report_error("kilobytes, megabytes, gigabytes, terabytes, petabytes "
+				    "and exabytes.");
+	}
+	return 0;
+}
+
+int img_parse_output(const char *text, bool *json)
+{
+	*json = !strcmp(text, "json");
+	if (*json || !strcmp(text, "human"))
+		return 0;
+	return report_error("--output must be used with human or json as argument.");
+}
+
+struct blk_node *img_co_open(const char *filename, const char *format, unsigned int flags)
+{
+	struct blk_open_opts opts = { .format = format, .flags = flags };
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
+
+	if ((flags & BLK_O_NO_LOCK) && (flags & BLK_O_RDWR))
+		error_set(&err, -EINVAL, "force-share=on can only be used with read-only images");
+	else if (image_co_open(&node, filename, &opts, &err) == 0)
+		return node;
+	error_prefix(&err, "Could not open '%s'", filename);
+	report_fail(&err);
+	return NULL;
+}

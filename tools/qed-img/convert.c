@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img convert: copy images into a new one, or over an existing one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/convert.h"
+#include "qed-img/create_options.h"
+#include "qed-img/img.h"
+#include "qed-img/progress.h"
+#include "util/units.h"
+
+#define DEFAULT_SPARSE 4096
+
+struct convert {
+	/* As it was asked for. */
+	const char *source_format, *target_format;
+	const char *backing_file, *backing_fmt; /* of -B and -F */
+	const char *source_cache, *target_cache;
+	char *options; /* heap, all of -o */
+	bool no_create, target_is_zero, force_share, progress, quiet, compress, has_sparse;
+	bool copy_range; /* asked for; the kernel's part of it is not used */
+	char **source_names;
+	const char *target_name;
+
+	struct img_create_options create;
+	struct image_cache source_mode, target_mode;
+	struct convert_job job;
+};
+
+static int parse_count(const char *text, unsigned int *count)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 0);
+	if (errno || end == text || *end || n < 1 || n > CONVERT_MAX_COROUTINES)
+		return report_error("Invalid number of coroutines. Allowed number of coroutines is "
+				    "between 1 and %d",
+				    CONVERT_MAX_COROUTINES);
+	*count = (unsigned int)n;
+	return 0;
+}
+
+static int parse_sparse(const char *text, uint64_t *sparse)
+{
+	if (img_parse_size("buffer size for sparse output", text, sparse))
+		return 1;
+	if (*sparse % SECTOR_SIZE || *sparse > CONVERT_MAX_SPARSE)
+		return report_error("Invalid buffer size for sparse output specified. Valid sizes "
+				    "are multiples of %u up to %u. Select 0 to disable sparse "
+				    "detection (fully allocates output).",
+				    SECTOR_SIZE, CONVERT_MAX_SPARSE);
+	return 0;
+}
+
+/* The letters that are on or off.  Returns false for any other. */
+static bool parse_switch(struct convert *c, int opt)
+{
+	switch (opt) {
+	case 'C':
+		c->copy_range = true;
+		break;
+	case 'U':
+		c->force_share = true;
+		break;
+	case 'W':
+		c->job.any_order = true;
+		break;
+	case 'c':
+		c->compress = true;
+		break;
+	case 'n':
+		c->no_create = true;
+		break;
+	case 'p':
+		c->progress = true;
+		break;
+	case 'q':
+		c->quiet = true;
+		break;
+	case IMG_OPT_SALVAGE:
+		c->job.salvage = true;
+		break;
+	case IMG_OPT_TARGET_IS_ZERO:
+		c->target_is_zero = true;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* The letters that take a value.  Returns 0, or 1 after a complaint. */
+static int parse_value(struct convert *c, int opt, const char *value)
+{
+	switch (opt) {
+	case 'B':
+		c->backing_file = value;
+		return 0;
+	case 'F':
+		c->backing_fmt = value;
+		return 0;
+	case 'O':
+		c->target_format = value;
+		return 0;
+	case 'S':
+		c->has_sparse = true;
+		return parse_sparse(value, &c->job.min_sparse);
+	case 'T':
+		c->source_cache = value;
+		return 0;
+	case 'f':
+		c->source_format = value;
+		return 0;
+	case 'm':
+		return parse_count(value, &c->job.coroutines);
+	case 'o':
+		return img_options_add(&c->options, value);
+	case 'r':
+		return img_parse_size("rate limit", value, &c->job.rate);
+	case 't':
+		c->target_cache = value;
+		return 0;
+	default:
+		return 1; /* img_getopt() has complained */
+	}
+}
+
+static int parse_letters(struct convert *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "force-share", no_argument, NULL, 'U' },
+		{ "source-format", required_argument, NULL, 'f' },
+		{ "target-format", required_argument, NULL, 'O' },
+		{ "salvage", no_argument, NULL, IMG_OPT_SALVAGE },
+		{ "target-is-zero", no_argument, NULL, IMG_OPT_TARGET_IS_ZERO },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "B:CF:O:S:T:UWcf:m:no:pqr:t:", options)) != -1)
+		if (!parse_switch(c, opt) && parse_value(c, opt, optarg))
+			return 1;
+	return 0;
+}
+
+/* What must not be said together. */
+static int check_letters(struct convert *c)
+{
+	if (c->copy_range && c->has_sparse)
+		return report_error("Cannot enable copy offloading when -S is used");
+	if (c->no_create && c->options)
+		return report_error("-o has no effect when skipping image creation");
+	if (c->target_is_zero && !c->no_create)
+		return report_error("--target-is-zero requires use of -n flag");
+	if (!c->job.source_count)
+		return report_error("Must specify image file name");
+	if (image_cache_parse(c->source_cache, &c->source_mode) < 0)
+		return report_error("Invalid source cache option: %s", c->source_cache);
+	return 0;
+}
+
+static unsigned int open_flags(const struct image_cache *mode)
+{
+	return mode->direct ? BLK_O_DIRECT : 0;
+}
+
+static int co_open_sources(struct convert *c)
+{
+	unsigned int flags = open_flags(&c->source_mode) | (c->force_share ? BLK_O_NO_LOCK : 0);
+	struct convert_source *src;
+	size_t i;
+
+	c->job.sources = calloc(c->job.source_count, sizeof(*c->job.sources));
+	if (!c->job.sources)
+		return report_error("%s", strerror(ENOMEM));
+	for (i = 0; i < c->job.source_count; i++) {
+		src = &c->job.sources[i];
+		src->node = img_co_open(c->source_names[i], c->source_format, flags);
+		if (!src->node)
+			return 1;
+		src->start = c->job.total;
+		src->size = src->node->size;
+		c->job.total += src->size;
+	}
+	return 0;
+}
+
+/* -B FILE is -o backing_file=FILE, and so on. */
+static int merge_options(struct convert *c, struct error *err)
+{
+	if (img_options_parse(&c->create, c->options, c->target_format, err) < 0)
+		return err->code;
+	if ((c->backing_file || c->backing_fmt) && !img_format_has_backing(c->target_format))
+		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
+				 c->backing_file ? "file" : "file format", c->target_format);
+	if (c->backing_file) {
+		free(c->create.backing_file);
+		c->create.backing_file = strdup(c->backing_file);
+	}
+	if (c->backing_fmt) {
+		free(c->create.backing_fmt);
+		c->create.backing_fmt = strdup(c->backing_fmt);
+	}
+	c->create.size = c->job.total;
+	if (c->create.backing_file && c->job.source_count > 1)
+		return error_set(err, -EINVAL,
+				 "Having a backing file for the target makes no sense "
+				 "when concatenating multiple input images");
+	if (c->create.backing_file && !c->create.backing_fmt)
+		return error_set(err, -EINVAL,
+				 "Use of backing file requires explicit backing format");
+	return 0;
+}
+
+static int check_target(struct convert *c)
+{
+	struct error err = ERROR_INIT;
+
+	if (!blk_driver_find(c->target_format))
+		return report_error("Unknown file format '%s'", c->target_format);
+	if (merge_options(c, &err) < 0)
+		return report_fail(&err);
+	if (c->compress)
+		return report_error("Compression not supported for this file format");
+	if (image_cache_parse(c->target_cache, &c->target_mode) < 0)
+		return report_error("Invalid cache option: %s", c->target_cache);
+	return 0;
+}
+
+static int co_open_target(struct convert *c)
+{
+	struct error err = ERROR_INIT;
+
+	if (!c->no_create && img_co_make(&c->create, c->target_name, c->target_format, &err) < 0) {
+		error_prefix(&err, "%s: error while converting %s", c->target_name,
+			     c->target_format);
+		return report_fail(&err);
+	}
+	c->job.target = img_co_open(c->target_name, c->target_format,
+				    BLK_O_RDWR | open_flags(&c->target_mode));
+	if (!c->job.target)
+		return 1;
+	if (c->job.target->size < c->job.total)
+		return report_error("output file is smaller than input file");
+	return 0;
+}
+
+static int co_convert(struct convert *c)
+{
+	struct convert_job *job = &c->job;
+
+	if (co_open_sources(c) || check_target(c) || co_open_target(c))
+		return 1;
+	/* Whatever was given to an image that is not new, its bytes are not known. */
+	job->target_has_backing = c->create.backing_file && job->target->backing;
+	job->target_is_zero = c->target_is_zero || (!c->no_create && !job->target->backing);
+	job->flush = !c->target_mode.no_flush;
+	return convert_co_copy(job) < 0;
+}
+
+static int co_close_all(struct convert *c, int status)
+{
+	size_t i;
+	int ret;
+
+	if (c->job.target) {
+		ret = blk_co_close(c->job.target);
+		if (ret < 0 && !status)
+			status = report_error("error while closing %s: %s", c->target_name,
+					      strerror(-ret));
+	}
+	for (i = 0; c->job.sources && i < c->job.source_count; i++)
+		if (c->job.sources[i].node)
+			blk_co_close(c->job.sources[i].node);
+	free(c->job.sources);
+	return status;
+}
+
+static int co_run_convert(struct convert *c, int argc, char **argv)
+{
+	int status;
+
+	if (img_options_want_help(c->options))
+		return img_options_help(c->target_format, optind + 1 < argc);
+	c->job.source_count = optind < argc ? (size_t)(argc - optind - 1) : 0;
+	c->source_names = argv + optind;
+	c->target_name = argv[argc - 1];
+	if (check_letters(c))
+		return 1;
+	progress_start(c->progress && !c->quiet);
+	status = co_close_all(c, co_convert(c));
+	progress_end();
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct convert c = {
+		.target_format = "raw",
+		.source_cache = "writeback",
+		.target_cache = "unsafe",
+		.job = { .min_sparse = DEFAULT_SPARSE, .coroutines = CONVERT_DEFAULT_COROUTINES },
+	};
+	int status = 1;
+
+	if (!parse_letters(&c, argc, argv))
+		status = co_run_convert(&c, argc, argv);
+	img_options_free(&c.create);
+	free(c.options);
+	return status;
+}
+
+const struct verb img_convert_verb = {
+	.name = "convert",
+	.synopsis = "[-f FMT] [-O FMT] [-B BACKING -F FMT] [-o OPTIONS] [-S SIZE] [-n] [-p] [-q] "
+		    "[-m COUNT] [-W] [-r RATE] [-t CACHE] [-T CACHE] [-U] [--salvage] "
+		    "[--target-is-zero] FILE... TARGET",
+	.summary = "copy images into a new one, or with -n over an existing one",
+	.run = run,
+};

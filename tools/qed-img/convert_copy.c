@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copying images: several coroutines take one piece after the other.
+ *
+ * A piece is data, zeroes, or what the target's backing file has already.
+ * Reads overlap; writes follow each other by offset unless any order will do,
+ * since files that are written in order read faster afterwards.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "aio/lock.h"
+#include "aio/timer.h"
+#include "block/io.h"
+#include "block/zero.h"
+#include "common/report.h"
+#include "qed-img/convert.h"
+#include "qed-img/progress.h"
+#include "util/units.h"
+
+enum piece_kind { PIECE_DATA, PIECE_ZERO, PIECE_BACKING };
+
+struct piece {
+	enum piece_kind kind;
+	uint64_t start, bytes;
+};
+
+struct copier {
+	const struct convert_job *job;
+	struct co_mutex next_lock; /* of @next and @source: finding a piece may park */
+	uint64_t next; /* start of the next piece */
+	size_t source; /* that @next is in */
+	struct piece run; /* what is alike around @next, as the source said */
+
+	pthread_mutex_t mutex; /* of what follows; never contended on one loop */
+	struct co_queue turn; /* waiting for @written, or for the last coroutine */
+	uint64_t written; /* all before it is written, when in order */
+	uint64_t done, todo; /* bytes of data, for progress */
+	unsigned int running;
+	int ret;
+	uint64_t started; /* ns */
+	uint64_t limited; /* bytes counted against the rate */
+};
+
+/* What the source says of the bytes from @pos on. */
+static int co_look_up(const struct convert_job *job, const struct convert_source *src, uint64_t pos,
+		      struct piece *run)
+{
+	uint64_t offset = pos - src->start;
+	struct blk_status st;
+	uint64_t edge;
+	int ret;
+
+	ret = blk_co_status(src->node, offset, src->size - offset, &st);
+	if (ret < 0)
+		return ret;
+	run->start = pos;
+	run->bytes = st.bytes;
+	run->kind = st.kind == BLK_MAP_DATA ? PIECE_DATA : PIECE_ZERO;
+	if (job->target_has_backing && (st.depth > 0 || st.kind == BLK_MAP_BACKING))
+		run->kind = PIECE_BACKING;
+	/* Past the end of the target's backing file there are zeroes without a word. */
+	edge = job->target_has_backing ? job->target->backing->size : UINT64_MAX;
+	if (run->kind == PIECE_ZERO && pos >= edge)
+		run->kind = PIECE_BACKING;
+	else if (run->kind == PIECE_ZERO && pos + run->bytes > edge)
+		run->bytes = edge - pos;
+	return 0;
+}
+
+/* Does it count as work?  The rest is over at once. */
+static bool is_work(const struct convert_job *job, enum piece_kind kind)
+{
+	return kind == PIECE_DATA || (kind == PIECE_ZERO && !job->min_sparse);
+}
+
+/* Cut the next piece off; @piece stays as it is at the end.  Called with next_lock held. */
+static int co_cut(struct copier *c, struct piece *piece)
+{
+	const struct convert_job *job = c->job;
+	const struct convert_source *src;
+	int ret;
+
+	if (c->next >= job->total)
+		return 0;
+	src = &job->sources[c->source];
+	while (c->next >= src->start + src->size)
+		src = &job->sources[++c->source];
+	if (c->next >= c->run.start + c->run.bytes) {
+		ret = co_look_up(job, src, c->next, &c->run);
+		if (ret < 0 && !job->salvage) {
+			report_error("error while reading block status at offset %" PRIu64 ": %s",
+				     c->next - src->start, strerror(-ret));
+			return ret;
+		}
+		if (ret < 0)
+			c->run = (struct piece){ PIECE_DATA, c->next, SECTOR_SIZE };
+	}
+	piece->kind = c->run.kind;
+	piece->start = c->next;
+	piece->bytes = c->run.start + c->run.bytes - c->next;
+	if (is_work(job, piece->kind))
+		piece->bytes = min_u64(piece->bytes, CONVERT_PIECE);
+	c->next += piece->bytes;
+	return 0;
+}
+
+static const struct convert_source *source_of(const struct convert_job *job, uint64_t pos)
+{
+	size_t i = 0;
+
+	while (pos >= job->sources[i].start + job->sources[i].size)
+		i++;
+	return &job->sources[i];
+}
+
+/* Read a piece sector by sector, zeroes in place of what cannot be read. */
+static void co_salvage(const struct convert_source *src, const struct piece *piece, char *buf)
+{
+	uint64_t pos, len;
+
+	for (pos = 0; pos < piece->bytes; pos += len) {
+		len = min_u64(piece->bytes - pos, SECTOR_SIZE);
+		if (blk_co_pread(src->node, piece->start + pos - src->start, len, buf + pos, 0) ==
+		    0)
+			continue;
+		report_error("warning: error while reading offset %" PRIu64,
+			     piece->start + pos - src->start);
+		memset(buf + pos, 0, len);
+	}
+}
+
+static int co_read(const struct convert_job *job, const struct piece *piece, char *buf)
+{
+	const struct convert_source *src = source_of(job, piece->start);
+	int ret;
+
+	if (piece->kind == PIECE_ZERO) {
+		memset(buf, 0, piece->bytes);
+		return 0;
+	}
+	ret = blk_co_pread(src->node, piece->start - src->start, piece->bytes, buf, 0);
+	if (ret < 0 && job->salvage) {
+		co_salvage(src, piece, buf);
+		return 0;
+	}
+	if (ret < 0)
+		report_error("error while reading at byte %" PRIu64 ": %s",
+			     piece->start - src->start, strerror(-ret));
+	return ret;
+}
+
+static int co_write_zeroes(const struct convert_job *job, uint64_t start, uint64_t bytes)
+{
+	if (job->target_is_zero)
+		return 0;
+	return blk_co_pwrite_zeroes(job->target, start, bytes, BLK_REQ_MAY_UNMAP);
+}
+
+/* How much of @buf, from its start, is alike as to being zero, in steps of @unit by @start. */
+static uint64_t alike(const char *buf, uint64_t start, uint64_t bytes, uint64_t unit, bool *zero)
+{
+	uint64_t len = 0, step;
+	bool step_zero;
+
+	while (len < bytes) {
+		step = min_u64(bytes - len, unit - (start + len) % unit);
+		step_zero = buffer_is_zero(buf + len, step);
+		if (len && step_zero != *zero)
+			break;
+		*zero = step_zero;
+		len += step;
+	}
+	return len;
+}
+
+static int co_write_data(const struct convert_job *job, const struct piece *piece, const char *buf)
+{
+	uint64_t pos, len;
+	bool zero = false;
+	int ret;
+
+	for (pos = 0; pos < piece->bytes; pos += len) {
+		len = piece->bytes - pos;
+		if (job->min_sparse)
+			len = alike(buf + pos, piece->start + pos, len, job->min_sparse, &zero);
+		if (zero)
+			ret = co_write_zeroes(job, piece->start + pos, len);
+		else
+			ret = blk_co_pwrite(job->target, piece->start + pos, len, buf + pos, 0);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int co_write(const struct convert_job *job, const struct piece *piece, const char *buf)
+{
+	int ret = 0;
+
+	if (is_work(job, piece->kind))
+		ret = co_write_data(job, piece, buf);
+	else if (piece->kind == PIECE_ZERO)
+		ret = co_write_zeroes(job, piece->start, piece->bytes);
+	if (ret < 0)
+		report_error("error while writing at byte %" PRIu64 ": %s", piece->start,
+			     strerror(-ret));
+	return ret;
+}
+
+/* Wait for the pieces before this one.  Returns what went wrong with one of them. */
+static int co_await_turn(struct copier *c, const struct piece *piece)
+{
+	int ret;
+
+	pthread_mutex_lock(&c->mutex);
+	while (!c->job->any_order && !c->ret && c->written != piece->start)
+		co_queue_wait(&c->turn, &c->mutex);
+	ret = c->ret;
+	pthread_mutex_unlock(&c->mutex);
+	return ret;
+}
+
+static void finish_piece(struct copier *c, const struct piece *piece)
+{
+	pthread_mutex_lock(&c->mutex);
+	c->written = piece->start + piece->bytes;
+	if (is_work(c->job, piece->kind))
+		c->done += piece->bytes;
+	co_queue_wake_all(&c->turn);
+	pthread_mutex_unlock(&c->mutex);
+	if (is_work(c->job, piece->kind))
+		progress_update(c->done, c->todo);
+}
+
+/* Sleep until the bytes counted so far are within the rate. */
+static void co_keep_rate(struct copier *c, const struct piece *piece)
+{
+	uint64_t due, now;
+
+	if (!c->job->rate || !is_work(c->job, piece->kind))
+		return;
+	c->limited += piece->bytes;
+	due = c->started + (uint64_t)((double)c->limited * 1e9 / (double)c->job->rate);
+	now = aio_now();
+	if (due > now)
+		aio_co_sleep(due - now);
+}
+
+/* Returns 1 after a piece, 0 at the end, or a negative errno. */
+static int co_copy_piece(struct copier *c, char *buf)
+{
+	struct piece piece = { .bytes = 0 };
+	int ret;
+
+	co_mutex_lock(&c->next_lock);
+	ret = c->ret ? c->ret : co_cut(c, &piece);
+	co_mutex_unlock(&c->next_lock);
+	if (ret < 0 || !piece.bytes)
+		return ret;
+	if (is_work(c->job, piece.kind))
+		ret = co_read(c->job, &piece, buf);
+	if (ret < 0)
+		return ret;
+	ret = co_await_turn(c, &piece);
+	if (ret == 0)
+		ret = co_write(c->job, &piece, buf);
+	if (ret < 0)
+		return ret;
+	finish_piece(c, &piece);
+	co_keep_rate(c, &piece);
+	return 1;
+}
+
+static void co_worker(void *arg)
+{
+	struct copier *c = arg;
+	int ret = -ENOMEM;
+	void *buf;
+
+	if (posix_memalign(&buf, 4096, CONVERT_PIECE) == 0) {
+		do
+			ret = co_copy_piece(c, buf);
+		while (ret > 0);
+		free(buf);
+	}
+	pthread_mutex_lock(&c->mutex);
+	if (ret < 0 && !c->ret)
+		c->ret = ret;
+	c->running--;
+	co_queue_wake_all(&c->turn);
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/* How much there is to do, for progress.  Errors show again when copying. */
+static void co_measure(struct copier *c)
+{
+	struct piece piece = { .bytes = 0 };
+
+	for (; co_cut(c, &piece) == 0 && piece.bytes; piece.bytes = 0)
+		if (is_work(c->job, piece.kind))
+			c->todo += piece.bytes;
+	c->next = 0;
+	c->source = 0;
+	c->run = (struct piece){ .bytes = 0 };
+}
+
+static void co_run_workers(struct copier *c)
+{
+	unsigned int i;
+	int ret = 0;
+
+	pthread_mutex_lock(&c->mutex);
+	c->running = c->job->coroutines;
+	pthread_mutex_unlock(&c->mutex);
+	for (i = 0; i < c->job->coroutines; i++) {
+		if (!ret)
+			ret = co_start(co_worker, c);
+		if (ret < 0) {
+			c->ret = c->ret ? c->ret : ret;
+			c->running--;
+		}
+	}
+	pthread_mutex_lock(&c->mutex);
+	while (c->running)
+		co_queue_wait(&c->turn, &c->mutex);
+	pthread_mutex_unlock(&c->mutex);
+}
+
+int convert_co_copy(const struct convert_job *job)
+{
+	struct copier c = { .job = job, .started = aio_now() };
+	int ret;
+
+	co_mutex_init(&c.next_lock);
+	pthread_mutex_init(&c.mutex, NULL);
+	co_queue_init(&c.turn);
+	co_measure(&c);
+	co_run_workers(&c);
+	ret = c.ret;
+	pthread_mutex_destroy(&c.mutex);
+	co_mutex_destroy(&c.next_lock);
+	if (ret == 0 && job->flush)
+		ret = blk_co_flush(job->target);
+	if (ret == 0)
+		progress_update(1, 1);
+	return ret;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img create: make an image.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/create_options.h"
+#include "qed-img/img.h"
+
+struct create {
+	const char *format, *filename;
+	const char *backing_file, *backing_fmt; /* of -b and -F */
+	char *options; /* heap, all of -o */
+	bool quiet, unsafe;
+	struct img_create_options opts;
+};
+
+static int parse_letters(struct create *c, int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "F:b:f:o:qu", options)) != -1) {
+		switch (opt) {
+		case 'F':
+			c->backing_fmt = optarg;
+			break;
+		case 'b':
+			c->backing_file = optarg;
+			break;
+		case 'f':
+			c->format = optarg;
+			break;
+		case 'o':
+			if (img_options_add(&c->options, optarg))
+				return 1;
+			break;
+		case 'q':
+			c->quiet = true;
+			break;
+		case 'u':
+			c->unsafe = true;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int parse_operands(struct create *c, int argc, char **argv)
+{
+	if (optind >= argc)
+		return img_usage("Expecting image file name");
+	c->filename = argv[optind++];
+	if (optind < argc) {
+		if (img_parse_size("image size", argv[optind++], &c->opts.size))
+			return 1;
+		c->opts.has_size = true;
+	}
+	if (optind != argc)
+		return img_usage("Unexpected argument: %s", argv[optind]);
+	return 0;
+}
+
+/* -b FILE is -o backing_file=FILE, and so on; then look at what was asked for as a whole. */
+static int merge_options(struct create *c, struct error *err)
+{
+	bool has_operand = c->opts.has_size;
+	uint64_t operand = c->opts.size;
+
+	if (!blk_driver_find(c->format))
+		return error_set(err, -EINVAL, "Unknown file format '%s'", c->format);
+	if (!image_path(c->filename, err))
+		return err->code;
+	c->opts.has_size = false;
+	if (img_options_parse(&c->opts, c->options, c->format, err) < 0)
+		return err->code;
+	if (has_operand && c->opts.has_size)
+		return error_set(err, -EINVAL, "The image size must be specified only once");
+	if (has_operand) {
+		c->opts.size = operand;
+		c->opts.has_size = true;
+	}
+	if ((c->backing_file || c->backing_fmt) && !img_format_has_backing(c->format))
+		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
+				 c->backing_file ? "file" : "format", c->format);
+	if (c->backing_file) {
+		free(c->opts.backing_file);
+		c->opts.backing_file = strdup(c->backing_file);
+	}
+	if (c->backing_fmt) {
+		free(c->opts.backing_fmt);
+		c->opts.backing_fmt = strdup(c->backing_fmt);
+	}
+	if ((c->backing_file && !c->opts.backing_file) || (c->backing_fmt && !c->opts.backing_fmt))
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	return 0;
+}
+
+/* Open the backing file: it must be there, and lends its size where none was given. */
+static int look_at_backing(struct create *c, struct error *err)
+{
+	struct blk_open_opts open = { .format = c->opts.backing_fmt };
+	struct blk_node *node;
+	char *path;
+	int ret;
+
+	path = blk_resolve_backing(image_path(c->filename, NULL), c->opts.backing_file);
+	if (!path)
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	ret = image_co_open(&node, path, &open, err);
+	free(path);
+	if (ret < 0) {
+		/* QEMU has this on a line of its own; here an error is one line. */
+		error_prefix(err, "Could not open backing image");
+		return ret;
+	}
+	if (!c->opts.backing_fmt)
+		ret = error_set(
+			err, -EINVAL,
+			"Backing file specified without backing format (detected format of %s)",
+			node->driver->name);
+	if (!c->opts.has_size)
+		c->opts.size = node->size;
+	c->opts.has_size = true;
+	blk_co_close(node);
+	return ret;
+}
+
+static int check_backing(struct create *c, struct error *err)
+{
+	const char *backing = c->opts.backing_file;
+
+	if (!backing)
+		return 0;
+	if (!*backing)
+		return error_set(err, -EINVAL, "Expected backing file name, got empty string");
+	if (!strcmp(backing, c->filename))
+		return error_set(err, -EINVAL,
+				 "Error: Trying to create an image with the same "
+				 "filename as the backing file");
+	if (!c->unsafe)
+		return look_at_backing(c, err);
+	if (!c->opts.backing_fmt)
+		return error_set(err, -EINVAL, "Backing file specified without backing format");
+	return 0;
+}
+
+static int make(struct create *c)
+{
+	struct error err = ERROR_INIT;
+
+	if (merge_options(c, &err) == 0 && check_backing(c, &err) == 0) {
+		if (!c->opts.has_size)
+			error_set(&err, -EINVAL, "Image creation needs a size parameter");
+		else if (!c->quiet)
+			img_options_print(&c->opts, c->filename, c->format);
+	}
+	if (!err.code)
+		img_co_make(&c->opts, c->filename, c->format, &err);
+	if (!err.code)
+		return 0;
+	error_prefix(&err, "%s", c->filename);
+	return report_fail(&err);
+}
+
+static int run(int argc, char **argv)
+{
+	struct create c = { .format = "raw" };
+	int status;
+
+	status = parse_letters(&c, argc, argv);
+	if (!status && img_options_want_help(c.options))
+		status = img_options_help(c.format, optind < argc);
+	else if (!status && parse_operands(&c, argc, argv) == 0)
+		status = make(&c);
+	else
+		status = 1;
+	img_options_free(&c.opts);
+	free(c.options);
+	return status;
+}
+
+const struct verb img_create_verb = {
+	.name = "create",
+	.synopsis = "[-q] [-f FMT] [-b BACKING [-F BACKING_FMT]] [-u] [-o OPTIONS] FILE [SIZE]",
+	.summary = "make an image",
+	.run = run,
+};

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Options of an image that is to be made: one table for parsing, help and the
+ * line that is printed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/image.h"
+#include "qed-img/create_options.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+#define QED_DEFAULT_CLUSTER_SIZE UINT64_C(65536)
+#define QED_MIN_CLUSTER_SIZE	 4096u
+#define QED_MAX_CLUSTER_SIZE	 67108864u
+#define QED_MAX_TABLE_SIZE	 16u
+
+enum option_kind { OPTION_STRING, OPTION_SIZE };
+
+struct option_row {
+	const char *name, *help;
+	enum option_kind kind;
+	const char *format; /* NULL: every format */
+	size_t value, given; /* where in struct img_create_options; @given for sizes */
+};
+
+#define FIELD(f) offsetof(struct img_create_options, f)
+
+static const struct option_row rows[] = {
+	{ "backing_file", "File name of a base image", OPTION_STRING, "qed", FIELD(backing_file),
+	  0 },
+	{ "backing_fmt", "Image format of the base image", OPTION_STRING, "qed", FIELD(backing_fmt),
+	  0 },
+	{ "cluster_size", "Cluster size (in bytes)", OPTION_SIZE, "qed", FIELD(cluster_size),
+	  FIELD(has_cluster_size) },
+	{ "preallocation", "Preallocation mode (allowed values: off, falloc, full)", OPTION_STRING,
+	  "raw", FIELD(preallocation), 0 },
+	{ "size", "Virtual disk size", OPTION_SIZE, NULL, FIELD(size), FIELD(has_size) },
+	{ "table_size", "L1/L2 table size (in clusters)", OPTION_SIZE, "qed", FIELD(table_size),
+	  FIELD(has_table_size) },
+};
+
+static bool row_is_for(const struct option_row *row, const char *format)
+{
+	return !row->format || !strcmp(row->format, format);
+}
+
+bool img_format_has_backing(const char *format)
+{
+	return !strcmp(format, "qed");
+}
+
+int img_options_add(char **all, const char *list)
+{
+	size_t len = strlen(list);
+	char *joined;
+
+	/* Joining must not turn the end of one list and the start of the next into ",,". */
+	if (!len || list[0] == ',' || list[len - 1] == ',')
+		return report_error("Invalid option list: %s", list);
+	if (asprintf(&joined, "%s%s%s", *all ? *all : "", *all ? "," : "", list) < 0)
+		return report_error("%s", strerror(ENOMEM));
+	free(*all);
+	*all = joined;
+	return 0;
+}
+
+/* The length of the first NAME=VALUE of @text; ",," is a comma of the value. */
+static size_t item_len(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] && (text[len] != ',' || text[len + 1] == ','))
+		len += text[len] == ',' ? 2 : 1;
+	return len;
+}
+
+bool img_options_want_help(const char *all)
+{
+	size_t len;
+
+	for (; all && *all; all += len + (all[len] == ',')) {
+		len = item_len(all);
+		if ((len == 4 && !strncmp(all, "help", 4)) || (len == 1 && *all == '?'))
+			return true;
+	}
+	return false;
+}
+
+int img_options_help(const char *format, bool have_filename)
+{
+	char spec[64];
+	size_t i;
+
+	if (!blk_driver_find(format))
+		return report_error("Unknown file format '%s'", format);
+	printf(have_filename ? "Supported options:\n" : "Supported %s options:\n", format);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!row_is_for(&rows[i], format))
+			continue;
+		snprintf(spec, sizeof(spec), "%s=<%s>", rows[i].name,
+			 rows[i].kind == OPTION_SIZE ? "size" : "str");
+		printf("  %-22s - %s\n", spec, rows[i].help);
+	}
+	return 0;
+}
+
+static int store(struct img_create_options *opts, const struct option_row *row, const char *value,
+		 struct error *err)
+{
+	uint64_t *number = (uint64_t *)((char *)opts + row->value);
+	char **string = (char **)((char *)opts + row->value);
+
+	if (row->kind == OPTION_STRING) {
+		free(*string);
+		*string = strdup(value);
+		return *string ? 0 : error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	}
+	if (parse_size(value, number) < 0)
+		return error_set(err, -EINVAL,
+				 "Parameter '%s' expects a non-negative number below 2^64\n"
+				 "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
+				 "tera-, peta-\nand exabytes, respectively.",
+				 row->name);
+	*(bool *)((char *)opts + row->given) = true;
+	return 0;
+}
+
+/* Make every ",," a ",". */
+static void single_commas(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		*to++ = *text;
+		if (text[0] == ',' && text[1] == ',')
+			text++;
+	}
+	*to = '\0';
+}
+
+/* @item is NAME=VALUE, or NAME alone; it is taken apart. */
+static int parse_item(struct img_create_options *opts, char *item, const char *format,
+		      struct error *err)
+{
+	char *value = strchr(item, '=');
+	size_t i;
+
+	if (value) {
+		*value++ = '\0';
+		single_commas(value);
+	} else {
+		value = "on";
+	}
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(rows[i].name, item) && row_is_for(&rows[i], format))
+			break;
+	if (i == ARRAY_SIZE(rows))
+		return error_set(err, -EINVAL, "Invalid parameter '%s'", item);
+	return store(opts, &rows[i], value, err);
+}
+
+int img_options_parse(struct img_create_options *opts, const char *all, const char *format,
+		      struct error *err)
+{
+	char *item;
+	size_t len;
+	int ret;
+
+	for (; all && *all; all += len + (all[len] == ',')) {
+		len = item_len(all);
+		item = strndup(all, len);
+		if (!item)
+			return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+		ret = parse_item(opts, item, format, err);
+		free(item);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+void img_options_free(struct img_create_options *opts)
+{
+	free(opts->backing_file);
+	free(opts->backing_fmt);
+	free(opts->preallocation);
+}
+
+static void print_string(const char *name, const char *value)
+{
+	if (!value)
+		return;
+	printf(" %s=", name);
+	for (; *value; value++)
+		printf(*value == ',' ? ",," : "%c", *value);
+}
+
+void img_options_print(const struct img_create_options *opts, const char *filename,
+		       const char *format)
+{
+	printf("Formatting '%s', fmt=%s size=%" PRIu64, filename, format, opts->size);
+	print_string("backing_file", opts->backing_file);
+	print_string("backing_fmt", opts->backing_fmt);
+	if (!strcmp(format, "qed"))
+		printf(" cluster_size=%" PRIu64,
+		       opts->has_cluster_size ? opts->cluster_size : QED_DEFAULT_CLUSTER_SIZE);
+	if (opts->has_table_size)
+		printf(" table_size=%" PRIu64, opts->table_size);
+	print_string("preallocation", opts->preallocation);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* Take the space of a raw image that was just made. */
+static int preallocate(const char *path, const char *mode, uint64_t size, struct error *err)
+{
+	static const char zeroes[64 * KiB];
+	uint64_t done = 0;
+	ssize_t n;
+	int fd, ret;
+
+	if (!size || !strcmp(mode, "off"))
+		return 0;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, -errno, "Could not open '%s'", path);
+	ret = -posix_fallocate(fd, 0, (off_t)size);
+	while (!ret && !strcmp(mode, "full") && done < size) {
+		n = pwrite(fd, zeroes, min_u64(size - done, sizeof(zeroes)), (off_t)done);
+		if (n < 0)
+			ret = -errno;
+		else
+			done += (uint64_t)n;
+	}
+	if (ret < 0)
+		error_set_errno(err, ret, "Could not preallocate '%s'", path);
+	close(fd);
+	return ret;
+}
+
+static bool in_range(uint64_t n, uint64_t min, uint64_t max)
+{
+	return n >= min && n <= max && is_power_of_2(n);
+}
+
+static int check_options(const struct img_create_options *opts, struct error *err)
+{
+	const char *mode = opts->preallocation;
+
+	if (mode && strcmp(mode, "off") && strcmp(mode, "falloc") && strcmp(mode, "full"))
+		return error_set(err, -EINVAL, "invalid parameter value: %s", mode);
+	/* Looked at here since zero, further down, stands for the default. */
+	if (opts->has_cluster_size &&
+	    !in_range(opts->cluster_size, QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE))
+		return error_set(err, -EINVAL,
+				 "QED cluster size must be within range [%u, %u] and power of 2",
+				 QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE);
+	if (opts->has_table_size && !in_range(opts->table_size, 1, QED_MAX_TABLE_SIZE))
+		return error_set(err, -EINVAL,
+				 "QED table size must be within range [1, %u] and power of 2",
+				 QED_MAX_TABLE_SIZE);
+	return 0;
+}
+
+int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
+		struct error *err)
+{
+	const char *path = image_path(filename, err);
+	struct blk_create_opts create = {
+		.filename = path,
+		.format = format,
+		.size = round_up(opts->size, SECTOR_SIZE),
+		.cluster_size = (uint32_t)opts->cluster_size,
+		.table_size = (uint32_t)opts->table_size,
+		.backing_file = opts->backing_file,
+		.backing_format = opts->backing_fmt,
+	};
+	int ret;
+
+	if (!path)
+		return err->code;
+	ret = check_options(opts, err);
+	if (ret == 0)
+		ret = image_co_create(&create, err);
+	if (ret == 0 && opts->preallocation)
+		ret = preallocate(path, opts->preallocation, create.size, err);
+	return ret;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the verbs of qed-img share: options, sizes and images as people type
+ * them, and complaints in the words of qemu-img.
+ */
+#ifndef QEDBLK_QED_IMG_IMG_H
+#define QEDBLK_QED_IMG_IMG_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block/node.h"
+#include "common/report.h"
+#include "common/verbs.h"
+
+/* Each verb is a file that ends with its row; main.c lists the rows. */
+extern const struct verb img_check_verb;
+extern const struct verb img_convert_verb;
+extern const struct verb img_create_verb;
+extern const struct verb img_info_verb;
+extern const struct verb img_map_verb;
+
+/* Values of long options that have no letter. */
+enum img_long_option {
+	IMG_OPT_OUTPUT = 256,
+	IMG_OPT_BACKING_CHAIN,
+	IMG_OPT_TARGET_IS_ZERO,
+	IMG_OPT_SALVAGE,
+};
+
+/* Complain about how the program was called, printf style, and return 1. */
+int img_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* getopt_long() with qemu-img's complaints; '?' after one was printed. */
+int img_getopt(int argc, char **argv, const char *short_options, const struct option *options);
+
+/* The one operand of @argv, or NULL after a complaint. */
+const char *img_one_filename(int argc, char **argv);
+
+/* Parse a size in bytes, called @what in the complaint.  Returns 0, or 1 after a complaint. */
+int img_parse_size(const char *what, const char *text, uint64_t *bytes);
+
+/* --output: human or json.  Returns 0, or 1 after a complaint. */
+int img_parse_output(const char *text, bool *json);
+
+/* Open @filename (flags: BLK_O_*), or NULL after a complaint.  @format NULL probes. */
+struct blk_node *img_co_open(const char *filename, const char *format, unsigned int flags);
+
+/* A string for JSON of bytes that need not be text: what is no UTF-8 becomes U+FFFD. */
+json_t *img_json_string(const char *bytes);
+
+/* Print @value as qemu-img does (indented, ASCII), drop the reference, return 0. */
+int img_json_print(json_t *value);
+
+#endif

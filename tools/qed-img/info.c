@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img info: what an image, or a chain of images, is.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+struct info {
+	const char *format;
+	bool json, chain, force_share;
+};
+
+/* An image on which there is nothing left to ask. */
+struct image_facts {
+	char *filename;
+	const char *format;
+	struct blk_info info;
+	char *backing_name; /* as stored, or NULL */
+	char *backing_format; /* as stored, or NULL */
+	char *backing_path; /* seen from here, or NULL */
+};
+
+static void free_facts(struct image_facts *facts)
+{
+	free(facts->filename);
+	free(facts->backing_name);
+	free(facts->backing_format);
+	free(facts->backing_path);
+}
+
+static char *copy_string(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static int co_look(const struct info *in, const char *filename, const char *format,
+		   struct image_facts *facts)
+{
+	unsigned int flags = BLK_O_NO_BACKING | (in->force_share ? BLK_O_NO_LOCK : 0);
+	struct blk_node *node = img_co_open(filename, format, flags);
+	int ret;
+
+	if (!node)
+		return 1;
+	*facts = (struct image_facts){
+		.filename = copy_string(image_path(filename, NULL)),
+		.format = node->driver->name,
+		.backing_name = copy_string(node->backing_name),
+		.backing_format = copy_string(node->backing_format),
+		.backing_path = blk_backing_path(node),
+	};
+	ret = blk_co_info(node, &facts->info);
+	blk_co_close(node);
+	if (ret == 0)
+		return 0;
+	free_facts(facts);
+	return report_error("%s: %s", filename, strerror(-ret));
+}
+
+static void print_backing(const struct image_facts *facts)
+{
+	if (!facts->backing_name)
+		return;
+	printf("backing file: %s", facts->backing_name);
+	if (!facts->backing_path)
+		printf(" (cannot determine actual path)");
+	else if (strcmp(facts->backing_path, facts->backing_name))
+		printf(" (actual path: %s)", facts->backing_path);
+	printf("\n");
+	if (facts->backing_format)
+		printf("backing file format: %s\n", facts->backing_format);
+}
+
+static void print_human(const struct image_facts *facts)
+{
+	char virtual_size[32], disk_size[32];
+
+	format_size(virtual_size, sizeof(virtual_size), facts->info.virtual_size);
+	format_size(disk_size, sizeof(disk_size), facts->info.actual_size);
+	printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n"
+	       "disk size: %s\n",
+	       facts->filename, facts->format, virtual_size, facts->info.virtual_size, disk_size);
+	if (facts->info.cluster_size)
+		printf("cluster_size: %" PRIu32 "\n", facts->info.cluster_size);
+	if (facts->info.dirty)
+		printf("cleanly shut down: no\n");
+	print_backing(facts);
+}
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+	if (value)
+		json_object_set_new(object, key, img_json_string(value));
+}
+
+/* Keys in qemu-img's order, since some compare the text. */
+static json_t *to_json(const struct image_facts *facts)
+{
+	json_t *object = json_object();
+
+	set_string(object, "backing-filename-format", facts->backing_format);
+	json_object_set_new(object, "virtual-size",
+			    json_integer((json_int_t)facts->info.virtual_size));
+	set_string(object, "filename", facts->filename);
+	if (facts->info.cluster_size)
+		json_object_set_new(object, "cluster-size", json_integer(facts->info.cluster_size));
+	set_string(object, "format", facts->format);
+	json_object_set_new(object, "actual-size",
+			    json_integer((json_int_t)facts->info.actual_size));
+	if (facts->backing_name)
+		set_string(object, "full-backing-filename", facts->backing_path);
+	set_string(object, "backing-filename", facts->backing_name);
+	json_object_set_new(object, "dirty-flag", json_boolean(facts->info.dirty));
+	return object;
+}
+
+static void print_all(const struct info *in, const struct image_facts *images, size_t count)
+{
+	json_t *array;
+	size_t i;
+
+	if (in->json && !in->chain) {
+		img_json_print(to_json(&images[0]));
+		return;
+	}
+	array = json_array();
+	for (i = 0; i < count; i++) {
+		if (in->json) {
+			json_array_append_new(array, to_json(&images[i]));
+			continue;
+		}
+		if (i)
+			printf("\n");
+		print_human(&images[i]);
+	}
+	if (in->json)
+		img_json_print(array);
+	else
+		json_decref(array);
+}
+
+/* Look at the next image of the chain.  Returns 0, or 1 after a complaint. */
+static int co_look_below(const struct info *in, struct image_facts *images, size_t count)
+{
+	const struct image_facts *above = &images[count - 1];
+
+	if (count == BLK_MAX_CHAIN)
+		return report_error("Backing file '%s' creates an infinite loop.",
+				    above->backing_path);
+	return co_look(in, above->backing_path, above->backing_format, &images[count]);
+}
+
+/* Nothing is printed of a chain that cannot be followed to its end. */
+static int co_run_info(const struct info *in, const char *filename)
+{
+	struct image_facts *images = calloc(BLK_MAX_CHAIN, sizeof(*images));
+	size_t count = 0;
+	int status;
+
+	if (!images)
+		return report_error("%s", strerror(ENOMEM));
+	status = co_look(in, filename, in->format, &images[0]);
+	if (!status)
+		count = 1;
+	while (!status && in->chain && images[count - 1].backing_path) {
+		status = co_look_below(in, images, count);
+		if (!status)
+			count++;
+	}
+	if (!status)
+		print_all(in, images, count);
+	while (count)
+		free_facts(&images[--count]);
+	free(images);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "format", required_argument, NULL, 'f' },
+		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
+		{ "backing-chain", no_argument, NULL, IMG_OPT_BACKING_CHAIN },
+		{ "force-share", no_argument, NULL, 'U' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *output = "human";
+	struct info in = { 0 };
+	const char *filename;
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "f:U", options)) != -1) {
+		switch (opt) {
+		case 'f':
+			in.format = optarg;
+			break;
+		case 'U':
+			in.force_share = true;
+			break;
+		case IMG_OPT_OUTPUT:
+			output = optarg;
+			break;
+		case IMG_OPT_BACKING_CHAIN:
+			in.chain = true;
+			break;
+		default:
+			return 1;
+		}
+	}
+	filename = img_one_filename(argc, argv);
+	if (!filename || img_parse_output(output, &in.json))
+		return 1;
+	return co_run_info(&in, filename);
+}
+
+const struct verb img_info_verb = {
+	.name = "info",
+	.synopsis = "[-f FMT] [--output=human|json] [--backing-chain] [-U] FILE",
+	.summary = "tell what an image is",
+	.run = run,
+};

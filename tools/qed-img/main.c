@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img: what qemu-img does, on images of the formats of this project.
+ *
+ * A verb is a row of the table.  It runs in a coroutine, so that it may call
+ * the block layer as it likes.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "aio/loop.h"
+#include "block/driver.h"
+#include "common/version.h"
+#include "qed-img/img.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define RING_ENTRIES 256
+
+static const struct verb *const rows[] = {
+	&img_check_verb, &img_convert_verb, &img_create_verb, &img_info_verb, &img_map_verb,
+};
+
+struct run {
+	const struct verb *verb;
+	int argc;
+	char **argv;
+	int status;
+};
+
+static void print_help(void)
+{
+	size_t i;
+
+	printf("usage: qed-img [-h | -V] VERB [ARGUMENT...]\n"
+	       "Makes, shows, checks and converts disk images.\n\nVerbs:\n");
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		printf("  %s %s\n      %s\n", rows[i]->name, rows[i]->synopsis, rows[i]->summary);
+	printf("\nSizes are in bytes, or take k, M, G, T, P or E (base 1024).\n"
+	       "Cache modes: none, writeback, writethrough, directsync, unsafe.\n"
+	       "Supported formats:");
+	for (i = 0; blk_drivers[i]; i++)
+		printf(" %s", blk_drivers[i]->name);
+	printf("\n");
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(rows[i]->name, name))
+			return rows[i];
+	return NULL;
+}
+
+static void run_co(void *arg)
+{
+	struct run *run = arg;
+
+	run->status = run->verb->run(run->argc, run->argv);
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+	struct run run = { .verb = verb, .argc = argc, .argv = argv };
+	struct error err = ERROR_INIT;
+	struct aio_loop *loop;
+	int ret;
+
+	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
+		print_help();
+		return 0;
+	}
+	if (aio_loop_create(&loop, RING_ENTRIES, &err) < 0)
+		return report_fail(&err);
+	optind = 0;
+	ret = aio_loop_run_co(loop, run_co, &run);
+	aio_loop_destroy(loop);
+	if (ret < 0)
+		return report_error("io_uring: %s", strerror(-ret));
+	return run.status;
+}
+
+static int run_program(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const struct verb *verb;
+	int opt;
+
+	opt = img_getopt(argc, argv, "+hV", options);
+	if (opt == '?')
+		return 1;
+	if (opt == 'h') {
+		print_help();
+		return 0;
+	}
+	if (opt == 'V') {
+		printf("qed-img version %s\n", QEDBLK_VERSION);
+		return 0;
+	}
+	if (optind >= argc)
+		return img_usage("Not enough arguments");
+	verb = find_verb(argv[optind]);
+	if (!verb)
+		return img_usage("Command not found: %s", argv[optind]);
+	return run_verb(verb, argc - optind, argv + optind);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	report_program("qed-img");
+	log_init("qed-img", false, LOG_LEVEL_ERROR);
+	status = run_program(argc, argv);
+	return report_flush() ? 1 : status;
+}

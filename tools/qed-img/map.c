@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img map: where the bytes of an image are, through its whole chain.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+/* What is alike from @start on.  Bytes. */
+struct extent {
+	uint64_t start, length;
+	unsigned int depth;
+	bool present, zero, data;
+	bool has_offset;
+	uint64_t offset; /* in the file */
+	const struct blk_file *file; /* of @offset */
+};
+
+struct map {
+	const char *filename, *format;
+	bool json, force_share;
+	uint64_t start, max_length;
+	bool has_max_length;
+	struct extent current; /* grows until something else follows */
+	bool printed;
+};
+
+static int print_human(const struct extent *e)
+{
+	if (!e->data || e->zero)
+		return 0;
+	if (!e->has_offset)
+		return report_error("File contains external, encrypted or compressed clusters.");
+	printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", e->start, e->length, e->offset,
+	       e->file->name);
+	return 0;
+}
+
+/* One extent a line, which is not how JSON is printed elsewhere, but what scripts know. */
+static int print_json(struct map *m, const struct extent *e)
+{
+	static const char *const truth[] = { "false", "true" };
+
+	printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, "
+	       "\"present\": %s, \"zero\": %s, \"data\": %s",
+	       m->printed ? ",\n" : "[", e->start, e->length, e->depth, truth[e->present],
+	       truth[e->zero], truth[e->data]);
+	if (e->has_offset)
+		printf(", \"offset\": %" PRIu64, e->offset);
+	printf("}");
+	m->printed = true;
+	return 0;
+}
+
+static int print_extent(struct map *m, const struct extent *e)
+{
+	return m->json ? print_json(m, e) : print_human(e);
+}
+
+static struct extent to_extent(uint64_t start, const struct blk_status *st)
+{
+	/* What a backing file is too short for belongs to nobody; the image above it says so. */
+	bool beyond = st->depth && start >= st->node->size;
+	bool present = st->kind != BLK_MAP_BACKING && !beyond;
+
+	return (struct extent){
+		.start = start,
+		.length = st->bytes,
+		.depth = st->depth - beyond,
+		.present = present,
+		.zero = st->kind != BLK_MAP_DATA,
+		.data = st->kind == BLK_MAP_DATA,
+		.has_offset = present && st->file,
+		.offset = st->file_offset,
+		.file = st->file,
+	};
+}
+
+static bool continues(const struct extent *a, const struct extent *b)
+{
+	return a->length && a->depth == b->depth && a->present == b->present &&
+	       a->zero == b->zero && a->data == b->data && a->has_offset == b->has_offset &&
+	       (!a->has_offset || (a->file == b->file && a->offset + a->length == b->offset));
+}
+
+static int co_walk(struct map *m, struct blk_node *node)
+{
+	uint64_t pos = m->start, end = node->size;
+	struct blk_status st;
+	struct extent next;
+	int ret;
+
+	if (m->has_max_length && m->start < end)
+		end = m->start + min_u64(m->max_length, end - m->start);
+	m->current = (struct extent){ .start = pos };
+	while (pos < end) {
+		ret = blk_co_status(node, pos, end - pos, &st);
+		if (ret < 0)
+			return report_error("Failed to read image metadata: %s", strerror(-ret));
+		next = to_extent(pos, &st);
+		pos += st.bytes;
+		if (continues(&m->current, &next)) {
+			m->current.length += next.length;
+			continue;
+		}
+		if (m->current.length && print_extent(m, &m->current))
+			return 1;
+		m->current = next;
+	}
+	return print_extent(m, &m->current);
+}
+
+static int co_run_map(struct map *m)
+{
+	struct blk_node *node =
+		img_co_open(m->filename, m->format, m->force_share ? BLK_O_NO_LOCK : 0);
+	int status;
+
+	if (!node)
+		return 1;
+	if (!m->json)
+		printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
+	status = co_walk(m, node);
+	if (m->json && !status)
+		printf("]\n");
+	blk_co_close(node);
+	return status;
+}
+
+static int parse_letters(struct map *m, int argc, char **argv, const char **output)
+{
+	static const struct option options[] = {
+		{ "format", required_argument, NULL, 'f' },
+		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
+		{ "force-share", no_argument, NULL, 'U' },
+		{ "start-offset", required_argument, NULL, 's' },
+		{ "max-length", required_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "f:s:l:U", options)) != -1) {
+		switch (opt) {
+		case 'f':
+			m->format = optarg;
+			break;
+		case 'U':
+			m->force_share = true;
+			break;
+		case 's':
+			if (img_parse_size("start offset", optarg, &m->start))
+				return 1;
+			break;
+		case 'l':
+			if (img_parse_size("max length", optarg, &m->max_length))
+				return 1;
+			m->has_max_length = true;
+			break;
+		case IMG_OPT_OUTPUT:
+			*output = optarg;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	const char *output = "human";
+	struct map m = { 0 };
+
+	if (parse_letters(&m, argc, argv, &output))
+		return 1;
+	m.filename = img_one_filename(argc, argv);
+	if (!m.filename || img_parse_output(output, &m.json))
+		return 1;
+	return co_run_map(&m);
+}
+
+const struct verb img_map_verb = {
+	.name = "map",
+	.synopsis = "[-f FMT] [--start-offset=OFFSET] [--max-length=LENGTH] "
+		    "[--output=human|json] [-U] FILE",
+	.summary = "tell where the bytes of an image are",
+	.run = run,
+};

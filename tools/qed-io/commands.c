@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of commands, and how a line becomes a call.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/report.h"
+#include "qed-io/io.h"
+#include "util/units.h"
+
+/* In order of their names, which is the order of help. */
+static const struct io_command *const commands[] = {
+	&io_aio_flush_command, &io_aio_read_command, &io_aio_write_command, &io_alloc_command,
+	&io_close_command,     &io_discard_command,  &io_flush_command,	    &io_help_command,
+	&io_info_command,      &io_length_command,   &io_map_command,	    &io_open_command,
+	&io_quit_command,      &io_read_command,     &io_reopen_command,    &io_sleep_command,
+	&io_truncate_command,  &io_write_command,
+};
+
+const struct io_command *io_command_get(size_t index)
+{
+	return index < ARRAY_SIZE(commands) ? commands[index] : NULL;
+}
+
+const struct io_command *io_command_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i]->name, name) ||
+		    (commands[i]->altname && !strcmp(commands[i]->altname, name)))
+			return commands[i];
+	return NULL;
+}
+
+int io_usage(const struct io_command *command)
+{
+	printf("%s ", command->name);
+	if (command->args)
+		printf("%s ", command->args);
+	printf("-- %s\n", command->summary);
+	return -EINVAL;
+}
+
+static int check_count(const struct io_command *command, const char *name, int count)
+{
+	int min = command->argmin, max = command->argmax;
+
+	if (count >= min && (max < 0 || count <= max))
+		return 0;
+	fflush(stdout);
+	fprintf(stderr, "bad argument count %d to %s, expected ", count, name);
+	if (max < 0)
+		fprintf(stderr, "at least %d arguments\n", min);
+	else if (min == max)
+		fprintf(stderr, "%d arguments\n", min);
+	else
+		fprintf(stderr, "between %d and %d arguments\n", min, max);
+	return -EINVAL;
+}
+
+static int co_run(struct io_session *io, int argc, char **argv)
+{
+	const struct io_command *command = io_command_find(argv[0]);
+	int ret;
+
+	fflush(stdout); /* keeps both streams in order where they are one file */
+	if (!command) {
+		fprintf(stderr, "command \"%s\" not found\n", argv[0]);
+		return -EINVAL;
+	}
+	if (!(command->flags & IO_NO_FILE) && !io->node) {
+		fprintf(stderr, "no file open, try 'help open'\n");
+		return -EINVAL;
+	}
+	ret = check_count(command, argv[0], argc - 1);
+	if (ret < 0)
+		return ret;
+	if ((command->flags & IO_WRITE) && io->open.read_only && !io->open.snapshot) {
+		report_error("Block node is read-only");
+		return -EACCES;
+	}
+	optind = 0; /* a new scan by getopt() */
+	return command->co_run(io, argc, argv);
+}
+
+int io_co_run_line(struct io_session *io, char *line)
+{
+	int argc = 0, ret = 0;
+	char **argv, *word, *save;
+
+	/* Every other byte starts a word at most; one more ends the list. */
+	argv = calloc(strlen(line) / 2 + 2, sizeof(*argv));
+	if (!argv) {
+		report_error("%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		argv[argc++] = word;
+	if (argc)
+		ret = co_run(io, argc, argv);
+	free(argv);
+	return ret;
+}

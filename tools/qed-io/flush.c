@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * flush: make durable what was written.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "qed-io/io.h"
+
+static int co_run(struct io_session *io, int argc, char **argv)
+{
+	int ret = io_session_co_flush(io);
+
+	(void)argc;
+	(void)argv;
+	if (ret < 0)
+		printf("flush failed: %s\n", strerror(-ret));
+	return ret;
+}
+
+const struct io_command io_flush_command = {
+	.name = "flush",
+	.altname = "f",
+	.summary = "flush all in-core file state to disk",
+	.co_run = co_run,
+};

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * help: tell of all commands, or of one.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "qed-io/io.h"
+
+static int co_run(struct io_session *io, int argc, char **argv)
+{
+	const struct io_command *command;
+	size_t i;
+
+	(void)io;
+	if (argc == 1) {
+		for (i = 0; (command = io_command_get(i)); i++)
+			io_usage(command);
+		printf("\nUse 'help commandname' for extended help.\n");
+		return 0;
+	}
+	command = io_command_find(argv[1]);
+	if (!command) {
+		printf("command %s not found\n", argv[1]);
+		return -EINVAL;
+	}
+	io_usage(command);
+	if (command->text)
+		printf("\n%s\n", command->text);
+	return 0;
+}
+
+const struct io_command io_help_command = {
+	.name = "help",
+	.altname = "?",
+	.args = "[command]",
+	.summary = "help for one or all commands",
+	.argmax = 1,
+	.flags = IO_NO_FILE,
+	.co_run = co_run,
+};

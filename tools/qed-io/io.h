@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the commands of qed-io share: the image that is open, the row that a
+ * command is, and how arguments are read and results printed.
+ */
+#ifndef QEDBLK_QED_IO_IO_H
+#define QEDBLK_QED_IO_IO_H
+
+#include <getopt.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aio/lock.h"
+#include "block/node.h"
+#include "common/image.h"
+
+/* The longest request, in bytes. */
+#define IO_MAX_REQUEST UINT64_C(2147483136)
+
+/* How an image is, or is to be, opened. */
+struct io_open {
+	const char *format; /* NULL: probe */
+	bool read_only, snapshot, copy_on_read, force_share, discard_ignore;
+	bool native_aio; /* asked for, which QEMU takes with O_DIRECT only */
+	struct image_cache cache;
+};
+
+struct io_session {
+	struct blk_node *node; /* NULL: none is open */
+	char *filename; /* of it, as given; heap */
+	char *format; /* heap copy that @open.format points to, or NULL */
+	struct io_open open; /* how it was opened */
+
+	pthread_mutex_t mutex; /* of what follows */
+	unsigned int in_flight; /* asynchronous requests */
+	struct co_queue idle; /* waiting for them all */
+
+	bool quit;
+};
+
+enum io_command_flags {
+	IO_NO_FILE = 1 << 0, /* needs no open image */
+	IO_WRITE = 1 << 1, /* needs one that is open for writing */
+};
+
+struct io_command {
+	const char *name, *altname; /* the latter may be NULL */
+	const char *args; /* for help; NULL: none */
+	const char *summary; /* one line */
+	const char *text; /* more help, lines each ending in '\n', or NULL */
+	int argmin, argmax; /* of arguments after the name; argmax -1: no limit */
+	unsigned int flags;
+	/* Runs in a coroutine.  Returns 0, or a negative errno after a complaint. */
+	int (*co_run)(struct io_session *io, int argc, char **argv);
+};
+
+/* Each command is a file that ends with its row; commands.c lists the rows. */
+extern const struct io_command io_aio_flush_command;
+extern const struct io_command io_aio_read_command;
+extern const struct io_command io_aio_write_command;
+extern const struct io_command io_alloc_command;
+extern const struct io_command io_close_command;
+extern const struct io_command io_discard_command;
+extern const struct io_command io_flush_command;
+extern const struct io_command io_help_command;
+extern const struct io_command io_info_command;
+extern const struct io_command io_length_command;
+extern const struct io_command io_map_command;
+extern const struct io_command io_open_command;
+extern const struct io_command io_quit_command;
+extern const struct io_command io_read_command;
+extern const struct io_command io_reopen_command;
+extern const struct io_command io_sleep_command;
+extern const struct io_command io_truncate_command;
+extern const struct io_command io_write_command;
+
+/* commands.c */
+
+/* The @index'th command in order of their names, or NULL. */
+const struct io_command *io_command_get(size_t index);
+const struct io_command *io_command_find(const char *name);
+/* Print its line of help; returns -EINVAL, for `return io_usage(...)`. */
+int io_usage(const struct io_command *command);
+/* Run one line.  Returns 0, or a negative errno after a complaint.  @line is taken apart. */
+int io_co_run_line(struct io_session *io, char *line);
+
+/* session.c */
+
+void io_session_init(struct io_session *io);
+/* Open @filename; -EEXIST after a complaint when there is one open. */
+int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how);
+/* Wait for what is in flight, then close it.  Without one, nothing. */
+int io_session_co_close(struct io_session *io);
+/* Count an asynchronous request; wait for all. */
+void io_session_begin(struct io_session *io);
+void io_session_end(struct io_session *io);
+void io_session_co_drain(struct io_session *io);
+/* Flags that every write of this session has. */
+unsigned int io_session_write_flags(const struct io_session *io);
+/* Flush, unless the cache mode leaves flushes out. */
+int io_session_co_flush(struct io_session *io);
+
+/* args.c: each returns 0, or -EINVAL after a complaint. */
+
+/* A size or offset in bytes. */
+int io_parse_bytes(const char *text, uint64_t *bytes);
+int io_parse_pattern(const char *text, int *pattern);
+/* The lengths @argv[0..argc), added up; a request of them all is allowed. */
+int io_parse_lengths(int argc, char **argv, uint64_t *bytes);
+/* -t, -d: as QEMU's tools name them. */
+int io_parse_cache(const char *text, struct image_cache *cache);
+int io_parse_discard(const char *text, bool *ignore);
+/* -i: what kernel interface to use, which is no choice here. */
+int io_parse_aio(const char *text, bool *native);
+
+/* print.c */
+
+/* How a result is shown. */
+struct io_show {
+	bool quiet; /* not at all */
+	bool machine; /* as numbers, separated by commas */
+	bool dump; /* with the bytes that were read */
+};
+
+/* "1.500 KiB", "512 bytes". */
+char *io_format_bytes(char *buf, size_t len, double bytes);
+/* What @op ("read") did in @ns nanoseconds: @done of @asked bytes at @offset. */
+void io_print_report(const char *op, uint64_t ns, uint64_t offset, uint64_t asked, uint64_t done,
+		     const struct io_show *show);
+/* @buf in hexadecimal, as from @offset on. */
+void io_print_dump(const uint8_t *buf, uint64_t len, uint64_t offset);
+
+/* input.c */
+
+/* The next line of standard input without its newline (heap), or NULL at the end. */
+char *io_co_read_line(void);
+
+/* A buffer of @bytes bytes of value @fill for direct I/O (free() it); NULL after a complaint. */
+void *io_buffer(uint64_t bytes, int fill);
+
+#endif

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-io: reads, writes and more on an image, command by command, as qemu-io
+ * does it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/loop.h"
+#include "common/report.h"
+#include "common/version.h"
+#include "qed-io/io.h"
+#include "util/log.h"
+
+#define RING_ENTRIES 512
+
+struct program {
+	struct io_open how;
+	const char *filename; /* or NULL */
+	char **lines; /* of -c */
+	size_t line_count;
+	struct io_session io;
+	bool failed;
+};
+
+static void print_help(void)
+{
+	printf("Usage: qed-io [OPTION]... [-c COMMAND]... [FILE]\n"
+	       "Runs commands on a disk image: those of -c, or lines of standard input.\n\n"
+	       "  -c, --cmd COMMAND      run COMMAND; may be given many times\n"
+	       "  -f, --format FORMAT    the image's format; it is guessed otherwise\n"
+	       "  -r, --read-only        open for reading\n"
+	       "  -s, --snapshot         write to a temporary image on top\n"
+	       "  -n, --nocache          as -t none\n"
+	       "  -C, --copy-on-read     keep what is read from the backing file\n"
+	       "  -t, --cache=MODE       none, writeback, writethrough, directsync or unsafe\n"
+	       "  -d, --discard=MODE     ignore or unmap (the default)\n"
+	       "  -i, --aio=MODE         threads, native or io_uring: taken, of no effect\n"
+	       "  -k, --native-aio       as -i native\n"
+	       "  -m, --misalign         taken, of no effect\n"
+	       "  -U, --force-share      read an image that somebody else is using\n"
+	       "  -h, --help             this text\n"
+	       "  -V, --version          the version\n\n"
+	       "`qed-io -c help` lists the commands.\n");
+}
+
+static int add_line(struct program *p, char *line)
+{
+	char **lines = realloc(p->lines, (p->line_count + 1) * sizeof(*lines));
+
+	if (!lines)
+		return report_error("%s", strerror(ENOMEM));
+	lines[p->line_count++] = line;
+	p->lines = lines;
+	return 0;
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_option(struct program *p, int opt)
+{
+	switch (opt) {
+	case 'c':
+		return add_line(p, optarg) ? 1 : -1;
+	case 'f':
+		p->how.format = optarg;
+		return -1;
+	case 'r':
+		p->how.read_only = true;
+		return -1;
+	case 's':
+		p->how.snapshot = true;
+		return -1;
+	case 'n':
+		p->how.cache = (struct image_cache){ .direct = true };
+		return -1;
+	case 'C':
+		p->how.copy_on_read = true;
+		return -1;
+	case 'U':
+		p->how.force_share = true;
+		return -1;
+	case 't':
+		return io_parse_cache(optarg, &p->how.cache) < 0 ? 1 : -1;
+	case 'd':
+		return io_parse_discard(optarg, &p->how.discard_ignore) < 0 ? 1 : -1;
+	case 'i':
+		return io_parse_aio(optarg, &p->how.native_aio) < 0 ? 1 : -1;
+	case 'k':
+		p->how.native_aio = true;
+		return -1;
+	case 'm': /* buffers are always aligned */
+		return -1;
+	case 'V':
+		printf("qed-io version %s\n", QEDBLK_VERSION);
+		return 0;
+	case 'h':
+		print_help();
+		return 0;
+	default:
+		print_help();
+		return 1;
+	}
+}
+
+static int parse_arguments(struct program *p, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "cmd", required_argument, NULL, 'c' },
+		{ "format", required_argument, NULL, 'f' },
+		{ "read-only", no_argument, NULL, 'r' },
+		{ "snapshot", no_argument, NULL, 's' },
+		{ "nocache", no_argument, NULL, 'n' },
+		{ "copy-on-read", no_argument, NULL, 'C' },
+		{ "misalign", no_argument, NULL, 'm' },
+		{ "native-aio", no_argument, NULL, 'k' },
+		{ "aio", required_argument, NULL, 'i' },
+		{ "discard", required_argument, NULL, 'd' },
+		{ "cache", required_argument, NULL, 't' },
+		{ "force-share", no_argument, NULL, 'U' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt, status;
+
+	while ((opt = getopt_long(argc, argv, "hVc:d:f:rsnCmki:t:U", options, NULL)) != -1) {
+		status = parse_option(p, opt);
+		if (status >= 0)
+			return status;
+	}
+	if (argc - optind > 1) {
+		print_help();
+		return 1;
+	}
+	p->filename = argv[optind];
+	return -1;
+}
+
+static void co_run_line(struct program *p, char *line)
+{
+	if (line && io_co_run_line(&p->io, line) < 0)
+		p->failed = true;
+}
+
+static void co_run_input(struct program *p)
+{
+	char *line;
+
+	while (!p->io.quit) {
+		printf("qed-io> ");
+		fflush(stdout);
+		line = io_co_read_line();
+		if (!line)
+			return;
+		co_run_line(p, line);
+		free(line);
+	}
+}
+
+static void run_co(void *arg)
+{
+	struct program *p = arg;
+	char *line;
+	size_t i;
+
+	if (p->filename && io_session_co_open(&p->io, p->filename, &p->how) < 0) {
+		p->failed = true;
+		return;
+	}
+	for (i = 0; i < p->line_count && !p->io.quit; i++) {
+		line = strdup(p->lines[i]);
+		co_run_line(p, line);
+		free(line);
+	}
+	if (!p->line_count)
+		co_run_input(p);
+	if (io_session_co_close(&p->io) < 0)
+		p->failed = true;
+}
+
+static int run_program(struct program *p)
+{
+	struct error err = ERROR_INIT;
+	struct aio_loop *loop;
+	int ret;
+
+	if (aio_loop_create(&loop, RING_ENTRIES, &err) < 0)
+		return report_fail(&err);
+	io_session_init(&p->io);
+	ret = aio_loop_run_co(loop, run_co, p);
+	aio_loop_destroy(loop);
+	free(p->io.filename);
+	free(p->io.format);
+	if (ret < 0)
+		return report_error("io_uring: %s", strerror(-ret));
+	return p->failed;
+}
+
+int main(int argc, char **argv)
+{
+	struct program p = { 0 };
+	int status;
+
+	report_program("qed-io");
+	log_init("qed-io", false, LOG_LEVEL_ERROR);
+	status = parse_arguments(&p, argc, argv);
+	if (status < 0)
+		status = run_program(&p);
+	free(p.lines);
+	return report_flush() ? 1 : status;
+}

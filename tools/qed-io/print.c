@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Results as qemu-io prints them, to the digit.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "qed-io/io.h"
+#include "util/units.h"
+
+char *io_format_bytes(char *buf, size_t len, double bytes)
+{
+	static const char units[] = "KMGTPE";
+	double scaled = bytes;
+	char number[64], *zeroes;
+	int unit = -1;
+
+	while (scaled >= 1024 && unit < 5) {
+		scaled /= 1024;
+		unit++;
+	}
+	snprintf(number, sizeof(number), unit < 0 ? "%f" : "%.3f", scaled);
+	/* "1.000 KiB" is "1 KiB". */
+	zeroes = strstr(number, ".000");
+	if (zeroes)
+		*zeroes = '\0';
+	if (unit < 0)
+		snprintf(buf, len, "%s bytes", number);
+	else
+		snprintf(buf, len, "%s %ciB", number, units[unit]);
+	return buf;
+}
+
+/* Hours, minutes and seconds when that much time passed, or always (@machine). */
+static void format_time(char *buf, size_t len, uint64_t ns, bool machine)
+{
+	uint64_t sec = ns / 1000000000;
+	unsigned int hundredths = (unsigned int)(ns % 1000000000 / 10000000);
+
+	if (machine || sec)
+		snprintf(buf, len, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%02u", sec / 3600,
+			 sec / 60 % 60, sec % 60, hundredths);
+	else
+		snprintf(buf, len, "00.%02u sec", hundredths);
+}
+
+void io_print_report(const char *op, uint64_t ns, uint64_t offset, uint64_t asked, uint64_t done,
+		     const struct io_show *show)
+{
+	double seconds = (double)(ns ? ns : 1) / 1e9;
+	char time[64], total[64], rate[64];
+
+	format_time(time, sizeof(time), ns, show->machine);
+	if (show->machine) {
+		printf("%" PRIu64 ",1,%s,%.3f,%.3f\n", done, time, (double)done / seconds,
+		       1 / seconds);
+		return;
+	}
+	printf("%s %" PRIu64 "/%" PRIu64 " bytes at offset %" PRIu64 "\n", op, done, asked, offset);
+	printf("%s, 1 ops; %s (%s/sec and %.4f ops/sec)\n",
+	       io_format_bytes(total, sizeof(total), (double)done), time,
+	       io_format_bytes(rate, sizeof(rate), (double)done / seconds), 1 / seconds);
+}
+
+void io_print_dump(const uint8_t *buf, uint64_t len, uint64_t offset)
+{
+	uint64_t row, i, n;
+
+	for (row = 0; row < len; row += 16) {
+		n = min_u64(len - row, 16);
+		printf("%08" PRIx64 ":  ", offset + row);
+		for (i = 0; i < n; i++)
+			printf("%02x ", buf[row + i]);
+		putchar(' ');
+		for (i = 0; i < n; i++)
+			putchar(isalnum(buf[row + i]) ? buf[row + i] : '.');
+		putchar('\n');
+	}
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The image that is open, and the asynchronous requests on it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/io.h"
+#include "common/image.h"
+#include "common/report.h"
+#include "qed-io/io.h"
+#include "util/units.h"
+
+void io_session_init(struct io_session *io)
+{
+	memset(io, 0, sizeof(*io));
+	pthread_mutex_init(&io->mutex, NULL);
+	co_queue_init(&io->idle);
+}
+
+static unsigned int open_flags(const struct io_open *how)
+{
+	return (how->read_only ? 0 : BLK_O_RDWR) | (how->cache.direct ? BLK_O_DIRECT : 0) |
+	       (how->copy_on_read ? BLK_O_COPY_ON_READ : 0) |
+	       (how->force_share ? BLK_O_NO_LOCK : 0) |
+	       (how->discard_ignore ? BLK_O_DISCARD_IGNORE : 0);
+}
+
+static int check_how(const struct io_open *how, struct error *err)
+{
+	if (how->read_only && how->copy_on_read)
+		return error_set(err, -EINVAL, "Can't use copy-on-read on read-only device");
+	if (!how->read_only && how->force_share)
+		return error_set(err, -EINVAL,
+				 "force-share=on can only be used with read-only images");
+	if (how->native_aio && !how->cache.direct)
+		return error_set(err, -EINVAL,
+				 "aio=native was specified, but it requires "
+				 "cache.direct=on, which was not specified.");
+	return 0;
+}
+
+/* What an overlay must know of the image below it. */
+static int co_look_at_base(const char *filename, const struct io_open *how,
+			   struct blk_create_opts *create, struct error *err)
+{
+	struct blk_open_opts opts = { .format = how->format };
+	struct blk_node *node;
+	int ret = image_co_open(&node, filename, &opts, err);
+
+	if (ret < 0)
+		return ret;
+	create->format = "qed";
+	create->size = round_up(node->size, SECTOR_SIZE);
+	create->backing_format = node->driver->name;
+	blk_co_close(node);
+	return 0;
+}
+
+/* A temporary image on top of @filename, which goes away with its last user. */
+static int co_open_snapshot(struct blk_node **node, const char *filename, const struct io_open *how,
+			    struct error *err)
+{
+	const char *dir = getenv("TMPDIR");
+	struct blk_create_opts create = { 0 };
+	struct blk_open_opts opts = { .format = "qed", .flags = open_flags(how) };
+	char *name = NULL, *base = NULL;
+	int fd, ret;
+
+	ret = co_look_at_base(filename, how, &create, err);
+	if (ret < 0)
+		return ret;
+	base = realpath(image_path(filename, NULL), NULL);
+	if (!base || asprintf(&name, "%s/qed-io.XXXXXX", dir ? dir : "/var/tmp") < 0) {
+		free(base);
+		return error_set_errno(err, -errno, "Could not make a snapshot");
+	}
+	fd = mkstemp(name);
+	if (fd < 0) {
+		ret = error_set_errno(err, -errno, "Could not create '%s'", name);
+	} else {
+		close(fd);
+		create.filename = name;
+		create.backing_file = base;
+		opts.backing_format = create.backing_format;
+		ret = image_co_create(&create, err);
+		if (ret == 0)
+			ret = image_co_open(node, name, &opts, err);
+		unlink(name);
+	}
+	free(name);
+	free(base);
+	return ret;
+}
+
+static int co_open_node(struct blk_node **node, const char *filename, const struct io_open *how,
+			struct error *err)
+{
+	struct blk_open_opts opts = { .format = how->format, .flags = open_flags(how) };
+	int ret = check_how(how, err);
+
+	if (ret < 0)
+		return ret;
+	if (how->snapshot)
+		return co_open_snapshot(node, filename, how, err);
+	return image_co_open(node, filename, &opts, err);
+}
+
+int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how)
+{
+	struct error err = ERROR_INIT;
+	char *name, *format;
+	int ret;
+
+	if (io->node) {
+		report_error("file open already, try 'help close'");
+		return -EEXIST;
+	}
+	name = strdup(filename);
+	format = how->format ? strdup(how->format) : NULL;
+	ret = co_open_node(&io->node, filename, how, &err);
+	if (ret < 0) {
+		io->node = NULL;
+		free(name);
+		free(format);
+		error_prefix(&err, "can't open device %s", filename);
+		report_fail(&err);
+		return ret;
+	}
+	free(io->filename);
+	free(io->format);
+	io->filename = name;
+	io->format = format;
+	io->open = *how;
+	io->open.format = format;
+	return 0;
+}
+
+int io_session_co_close(struct io_session *io)
+{
+	int ret;
+
+	if (!io->node)
+		return 0;
+	io_session_co_drain(io);
+	ret = blk_co_close(io->node);
+	io->node = NULL;
+	if (ret < 0)
+		report_error("%s: %s", io->filename, strerror(-ret));
+	return ret;
+}
+
+void io_session_begin(struct io_session *io)
+{
+	pthread_mutex_lock(&io->mutex);
+	io->in_flight++;
+	pthread_mutex_unlock(&io->mutex);
+}
+
+void io_session_end(struct io_session *io)
+{
+	pthread_mutex_lock(&io->mutex);
+	if (!--io->in_flight)
+		co_queue_wake_all(&io->idle);
+	pthread_mutex_unlock(&io->mutex);
+}
+
+void io_session_co_drain(struct io_session *io)
+{
+	pthread_mutex_lock(&io->mutex);
+	while (io->in_flight)
+		co_queue_wait(&io->idle, &io->mutex);
+	pthread_mutex_unlock(&io->mutex);
+}
+
+unsigned int io_session_write_flags(const struct io_session *io)
+{
+	return io->open.cache.writethrough ? BLK_REQ_FUA : 0;
+}
+
+int io_session_co_flush(struct io_session *io)
+{
+	return io->open.cache.no_flush ? 0 : blk_co_flush(io->node);
+}

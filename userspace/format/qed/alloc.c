@@ -162,7 +162,7 @@ int qed_co_new_table(struct qed_image *img, uint64_t i)
 			}
 			atomic_store_explicit(&img->l1[i], start << img->cluster_bits,
 					      memory_order_release);
-			qed_keeper_kick(img, false);
+			qed_keeper_commit(img, false);
 			break;
 		}
 		pthread_mutex_unlock(&img->meta_lock);

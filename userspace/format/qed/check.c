@@ -159,7 +159,7 @@ static int check_tables(struct check *check)
 {
 	struct qed_image *img = check->img;
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
-	uint64_t nr = qed_l1_entries_used(img);
+	uint64_t nr = img->table_entries; /* those behind the image's end, too */
 	int ret = 0;
 
 	for (uint64_t i = 0; !ret && i < nr; i++) {
@@ -184,7 +184,7 @@ static int check_entries(struct check *check)
 {
 	struct qed_image *img = check->img;
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
-	uint64_t nr = qed_l1_entries_used(img);
+	uint64_t nr = img->table_entries; /* those behind the image's end, too */
 	int ret = 0;
 
 	for (uint64_t i = 0; !ret && i < nr; i++) {
@@ -256,7 +256,9 @@ static int run_check(struct check *check)
 	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
 	int ret;
 
-	ret = cluster_set_add(&check->used, 0, img->header.header_size);
+	ret = qed_co_l1_load_rest(img);
+	if (!ret)
+		ret = cluster_set_add(&check->used, 0, img->header.header_size);
 	if (!ret)
 		ret = cluster_set_add(&check->used, l1, img->header.table_size);
 	if (!ret)

@@ -226,6 +226,7 @@ static void end_batch(struct qed_image *img, int ret)
 		if (a->committing.nr) {
 			(void)qed_run_list_move(&a->durable, &a->committing);
 			a->durable_ticket = inflight_ticket(&img->node->inflight);
+			qed_keeper_recycle(img);
 		}
 	}
 	/* Slices became clean: for writers that wait, and for evicting. */
@@ -337,6 +338,16 @@ int qed_co_flush(struct blk_node *node)
 	return ret;
 }
 
+int qed_co_commit_dirty(struct qed_image *img)
+{
+	bool dirty;
+
+	pthread_mutex_lock(&img->meta_lock);
+	dirty = img->commit.dirty || img->commit.new_tables.nr || img->alloc.dropped.nr;
+	pthread_mutex_unlock(&img->meta_lock);
+	return dirty ? qed_co_flush(img->node) : 0;
+}
+
 int qed_co_throttle(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
@@ -344,7 +355,7 @@ int qed_co_throttle(struct qed_image *img)
 
 	pthread_mutex_lock(&img->meta_lock);
 	while (!ret && c->nr_dirty > c->max_dirty) {
-		qed_keeper_kick(img, true);
+		qed_keeper_commit(img, true);
 		co_queue_wait(&c->dirty_waiters, &img->meta_lock);
 		/* As long as metadata can't be written, no more of it is made. */
 		if (c->nr_dirty > c->max_dirty)

@@ -175,11 +175,12 @@ static int move_tail(struct qed_image *img)
 static int lend_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int n, bool *changed)
 {
 	struct qed_image *img = arg;
+	uint64_t end = div_round_up(img->header.image_size, img->header.cluster_size);
 	struct l2_slice *slice;
 	uint64_t to;
 
 	(void)changed; /* through the cache, so that what is cached stays true */
-	for (unsigned int i = 0; i < n && img->alloc.free.members; i++) {
+	for (unsigned int i = 0; i < n && first + i < end && img->alloc.free.members; i++) {
 		bool zero = entries[i] == QED_L2_ZERO ||
 			    (entries[i] == QED_L2_UNALLOCATED && !img->has_backing);
 		int ret;

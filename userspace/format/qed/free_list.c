@@ -75,7 +75,7 @@ void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 	if (qed_run_list_add(&img->alloc.dropped, start, count))
 		return;
 	blk_stats_add(&img->node->stats, BLK_STAT_freed_clusters, count);
-	qed_keeper_kick(img, false);
+	qed_keeper_commit(img, false);
 }
 
 /* Make a run read as zeroes and hand it to the allocator. */

@@ -38,12 +38,12 @@ int qed_co_read_header(struct blk_file *file, struct qed_header *h, char **backi
 
 	*backing_name = NULL;
 	if (size < sizeof(disk))
-		return error_set(err, -EINVAL, "not a QED image: too short");
+		return error_set(err, -EINVAL, "Image not in QED format");
 	ret = blk_file_co_pread(file, disk, sizeof(disk), 0);
 	if (ret)
 		return error_set_errno(err, ret, "could not read the QED header");
 	if (!qed_is_magic(disk, sizeof(disk)))
-		return error_set(err, -EINVAL, "not a QED image: bad magic");
+		return error_set(err, -EINVAL, "Image not in QED format");
 	qed_header_decode(h, disk);
 	ret = qed_header_validate(h, size, err);
 	if (!ret && (h->features & QED_F_BACKING_FILE))

@@ -13,6 +13,8 @@
 #define COMMIT_DELAY_NS (2 * 1000000000ULL)
 /* How soon to look again for requests that keep freed clusters from being reused. */
 #define RECYCLE_DELAY_NS (20 * 1000000ULL)
+/* How soon to try again what the disk refused. */
+#define RETRY_DELAY_NS (200 * 1000000ULL)
 
 static void keeper_tick(struct aio_timer *timer)
 {
@@ -20,38 +22,66 @@ static void keeper_tick(struct aio_timer *timer)
 	struct qed_image *img = container_of(k, struct qed_image, keeper);
 
 	pthread_mutex_lock(&img->meta_lock);
-	k->urgent = true;
 	co_queue_wake_all(&k->wakeup);
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
-void qed_keeper_kick(struct qed_image *img, bool now)
+/* Under meta_lock: have *@deadline come no later than @delay from now. */
+static void schedule(struct qed_keeper *k, uint64_t *deadline, uint64_t delay)
 {
-	struct qed_keeper *k = &img->keeper;
+	uint64_t at;
 
-	if (k->urgent || (k->pending && !now))
+	/* What is scheduled for a later time already needs no look at the clock. */
+	if (*deadline && delay)
 		return;
-	k->pending = true;
-	k->urgent |= now;
+	at = delay ? aio_now() + delay : 1;
+	if (*deadline && *deadline <= at)
+		return;
+	*deadline = at;
 	co_queue_wake_all(&k->wakeup);
 }
 
-/* Under meta_lock, which is dropped while asleep: until something is due.  False: end. */
-static bool wait_for_work(struct qed_image *img, bool retry)
+void qed_keeper_commit(struct qed_image *img, bool now)
+{
+	schedule(&img->keeper, &img->keeper.commit_at, now ? 0 : COMMIT_DELAY_NS);
+}
+
+void qed_keeper_recycle(struct qed_image *img)
+{
+	schedule(&img->keeper, &img->keeper.recycle_at, 0);
+}
+
+/* Under meta_lock: is it time?  If so the deadline is taken away. */
+static bool take_due(uint64_t *deadline, uint64_t now)
+{
+	if (!*deadline || *deadline > now)
+		return false;
+	*deadline = 0;
+	return true;
+}
+
+/* Under meta_lock, dropped while asleep: until something is due.  False: end. */
+static bool wait_for_work(struct qed_image *img, bool *commit, bool *recycle)
 {
 	struct qed_keeper *k = &img->keeper;
 
-	while (!k->stop && !k->urgent) {
+	while (!k->stop) {
+		uint64_t now = aio_now(), next = UINT64_MAX;
+
+		*commit = take_due(&k->commit_at, now);
+		*recycle = take_due(&k->recycle_at, now);
+		if (*commit || *recycle)
+			break;
+		if (k->commit_at)
+			next = k->commit_at;
+		if (k->recycle_at)
+			next = min_u64(next, k->recycle_at);
 		/* The timer belongs to this loop: only the keeper itself may arm it. */
-		if (retry && !k->timer.armed)
-			aio_timer_arm(&k->timer, RECYCLE_DELAY_NS);
-		else if (k->pending && !k->timer.armed)
-			aio_timer_arm(&k->timer, COMMIT_DELAY_NS);
+		if (next != UINT64_MAX)
+			aio_timer_arm(&k->timer, next - now);
 		co_queue_wait(&k->wakeup, &img->meta_lock);
+		aio_timer_cancel(&k->timer);
 	}
-	aio_timer_cancel(&k->timer);
-	k->urgent = false;
-	k->pending = false;
 	return !k->stop;
 }
 
@@ -59,20 +89,24 @@ static void keeper_main(void *arg)
 {
 	struct qed_image *img = arg;
 	struct qed_keeper *k = &img->keeper;
-	bool retry = false;
+	bool commit, recycle, left;
 
 	pthread_mutex_lock(&img->meta_lock);
-	while (wait_for_work(img, retry)) {
-		bool dirty = img->commit.dirty || img->commit.new_tables.nr ||
-			     img->alloc.dropped.nr;
+	while (wait_for_work(img, &commit, &recycle)) {
+		int ret = 0;
 
 		pthread_mutex_unlock(&img->meta_lock);
+		left = false;
 		/* An error is logged there, and told to whoever flushes or waits. */
-		if (dirty && qed_co_flush(img->node))
-			retry = true;
-		else
-			qed_co_recycle(img, &retry);
+		if (commit)
+			ret = qed_co_commit_dirty(img);
+		if (recycle)
+			qed_co_recycle(img, &left);
 		pthread_mutex_lock(&img->meta_lock);
+		if (ret)
+			schedule(k, &k->commit_at, RETRY_DELAY_NS);
+		if (left)
+			schedule(k, &k->recycle_at, RECYCLE_DELAY_NS);
 	}
 	k->running = false;
 	co_queue_wake_all(&k->stopped);

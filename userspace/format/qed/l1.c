@@ -8,7 +8,6 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "format/qed/qed.h"
@@ -42,29 +41,60 @@ static void *map_table(uint64_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* How many bytes of the table the image's size needs, in whole blocks. */
+static uint64_t needed_bytes(const struct qed_image *img)
+{
+	return round_up(qed_l1_entries_used(img) * 8, 4096);
+}
+
+/* Read the bytes [from, to) of the table; zeroes leave memory untouched. */
+static int load_range(struct qed_image *img, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		uint64_t n = min_u64(to - from, L1_READ_BYTES);
+		uint64_t offset = img->header.l1_table_offset + from;
+		int ret = blk_file_co_is_data(img->file, offset, to - from, &n);
+
+		n = ret > 0 ? min_u64(n, L1_READ_BYTES) : n;
+		if (ret > 0)
+			ret = blk_file_co_pread(img->file, (uint8_t *)img->l1_disk + from, n, offset);
+		if (ret)
+			return ret;
+		from += n;
+	}
+	return 0;
+}
+
+static void decode_range(struct qed_image *img, uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from / 8; i < to / 8; i++)
+		if (img->l1_disk[i])
+			atomic_store_explicit(&img->l1[i], le64toh(img->l1_disk[i]),
+					      memory_order_relaxed);
+}
+
 int qed_co_l1_load(struct qed_image *img, struct error *err)
 {
-	uint64_t mapped_by_l2 = img->table_entries * img->header.cluster_size;
-	uint64_t entries = div_round_up(img->header.image_size, mapped_by_l2);
-	uint64_t bytes = round_up(entries * 8, 4096);
+	int ret;
 
 	img->l1 = map_table(img->table_bytes);
 	img->l1_disk = map_table(img->table_bytes);
 	if (!img->l1 || !img->l1_disk)
 		return error_set_errno(err, -ENOMEM, "L1 table");
-
-	for (uint64_t done = 0; done < bytes;) {
-		uint64_t n = min_u64(bytes - done, L1_READ_BYTES);
-		int ret = blk_file_co_pread(img->file, (uint8_t *)img->l1_disk + done, n,
-					    img->header.l1_table_offset + done);
-
-		if (ret)
-			return error_set_errno(err, ret, "could not read the L1 table");
-		done += n;
-	}
-	for (uint64_t i = 0; i < bytes / 8; i++)
-		atomic_store_explicit(&img->l1[i], le64toh(img->l1_disk[i]), memory_order_relaxed);
+	ret = load_range(img, 0, needed_bytes(img));
+	if (ret)
+		return error_set_errno(err, ret, "could not read the L1 table");
+	decode_range(img, 0, needed_bytes(img));
 	return 0;
+}
+
+int qed_co_l1_load_rest(struct qed_image *img)
+{
+	int ret = load_range(img, needed_bytes(img), img->table_bytes);
+
+	if (!ret)
+		decode_range(img, needed_bytes(img), img->table_bytes);
+	return ret;
 }
 
 void qed_l1_free(struct qed_image *img)

@@ -173,7 +173,7 @@ static int take_slice(struct qed_image *img, struct l2_slice **slice)
 		if (full && img->commit.last_error && img->commit.nr_dirty)
 			return img->commit.last_error;
 		if (full)
-			qed_keeper_kick(img, true);
+			qed_keeper_commit(img, true);
 		co_queue_wait(&cache->waiters, &img->meta_lock);
 		return 0;
 	}
@@ -291,6 +291,6 @@ void l2_slice_set(struct qed_image *img, struct l2_slice *slice, unsigned int i,
 		slice->list_next = commit->dirty;
 		commit->dirty = slice;
 		commit->nr_dirty++;
-		qed_keeper_kick(img, false);
+		qed_keeper_commit(img, false);
 	}
 }

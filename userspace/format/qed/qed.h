@@ -145,8 +145,7 @@ struct qed_commit {
 /* The coroutine that commits what nobody flushed, and recycles clusters. */
 struct qed_keeper {
 	bool running, stop;
-	bool pending; /* there is something to commit or recycle, in a while */
-	bool urgent;  /* there is something to do now */
+	uint64_t commit_at, recycle_at; /* when to; ns of CLOCK_MONOTONIC, 0: not */
 	struct co_queue wakeup;	 /* the keeper itself */
 	struct co_queue stopped; /* whoever waits for its end */
 	struct aio_timer timer;	 /* of the keeper's loop */
@@ -185,6 +184,8 @@ int qed_co_write_header(struct blk_file *file, const struct qed_header *h);
 
 /* l1.c */
 int qed_co_l1_load(struct qed_image *img, struct error *err);
+/* The entries that the image's size does not need, which a check looks at too. */
+int qed_co_l1_load_rest(struct qed_image *img);
 void qed_l1_free(struct qed_image *img);
 /* Is @offset where an L2 table may be, within a file whose clusters end at @end bytes? */
 bool qed_table_offset_valid(const struct qed_image *img, uint64_t offset, uint64_t end);
@@ -239,14 +240,18 @@ void qed_co_recycle(struct qed_image *img, bool *left);
 int qed_commit_init(struct qed_image *img);
 void qed_commit_destroy(struct qed_image *img);
 int qed_co_flush(struct blk_node *node);
+/* The same, unless there is no metadata to write. */
+int qed_co_commit_dirty(struct qed_image *img);
 /* Wait while too much metadata is dirty; an error if it can't be written.  Parks. */
 int qed_co_throttle(struct qed_image *img);
 
 /* keeper.c */
 int qed_keeper_start(struct qed_image *img);
 void qed_co_keeper_stop(struct qed_image *img);
-/* Something became dirty or free.  Under meta_lock. */
-void qed_keeper_kick(struct qed_image *img, bool now);
+/* Something became dirty, or (now) somebody waits for it to be clean.  Under meta_lock. */
+void qed_keeper_commit(struct qed_image *img, bool now);
+/* Freed clusters wait to be recycled.  Under meta_lock. */
+void qed_keeper_recycle(struct qed_image *img);
 
 /* read.c */
 int qed_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
@@ -283,6 +288,8 @@ int qed_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes);
 /*
  * walk.c: call @fn for the entries of an L2 table on disk, by pieces, @n entries
  * from guest cluster @first on; what it sets *@changed for is written back.
+ * Holes, which are entries of 0, are left out; entries behind the image's end
+ * are not.
  */
 typedef int qed_walk_fn(void *arg, uint64_t first, uint64_t *entries, unsigned int n,
 			bool *changed);

@@ -15,7 +15,7 @@ int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	int ret;
 
 	if (size < old)
-		return error_set(err, -ENOTSUP, "shrinking QED images is not supported");
+		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	ret = qed_geometry_validate(header.cluster_size, header.table_size, size, err);
 	if (ret)
 		return ret;

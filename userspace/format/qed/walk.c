@@ -41,17 +41,26 @@ int qed_co_walk_table(struct qed_image *img, uint64_t l1_index, qed_walk_fn *fn,
 {
 	uint64_t table = atomic_load_explicit(&img->l1[l1_index], memory_order_relaxed);
 	uint64_t piece = min_u64(WALK_BYTES, img->table_bytes);
-	uint64_t clusters = div_round_up(img->header.image_size, img->header.cluster_size);
 	uint64_t first = l1_index * img->table_entries;
 	void *entries = aligned_alloc(4096, piece);
-	int ret = 0;
+	uint64_t pos = 0, run;
+	int ret = entries ? 0 : -ENOMEM;
 
-	if (!entries)
-		return -ENOMEM;
-	/* Entries behind the image's end mean nothing, but a table of a GiB need not be read. */
-	for (uint64_t pos = 0; !ret && pos < img->table_bytes && first + pos / 8 < clusters;
-	     pos += piece)
-		ret = walk_piece(img, first + pos / 8, table + pos, entries, piece / 8, fn, arg);
+	while (!ret && pos < img->table_bytes) {
+		int data = blk_file_co_is_data(img->file, table + pos, img->table_bytes - pos,
+					       &run);
+
+		if (data == 0) {
+			/* A table of a GiB is mostly a hole: entries that are 0. */
+			pos += round_down(run, piece);
+			if (run >= piece)
+				continue;
+		}
+		ret = data < 0 ? data :
+				 walk_piece(img, first + pos / 8, table + pos, entries, piece / 8,
+					    fn, arg);
+		pos += piece;
+	}
 	free(entries);
 	return ret;
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -114,7 +115,7 @@ static int make_device(const struct create_options *opts, struct creation *creat
 		creation->image_is_new = false;
 		return ret;
 	}
-	ret = server_start(opts->server, opts->foreground, creation->server, err);
+	ret = server_start(opts->name, opts->server, opts->foreground, creation->server, err);
 	creation->server_was_started = !ret;
 	if (!ret)
 		ret = server_wait_ready(creation->server, creation->signal_fd, lower, sizeof(lower),
@@ -154,10 +155,16 @@ static void undo(struct creation *creation)
 
 static int announce(const char *path, struct error *err)
 {
+	int ret;
+
 	errno = 0;
-	if (printf("%s\n", path) < 0 || fflush(stdout))
-		return error_set_errno(err, errno ? -errno : -EIO, "standard output");
-	return 0;
+	if (printf("%s\n", path) >= 0 && !fflush(stdout))
+		return 0;
+	ret = error_set_errno(err, errno ? -errno : -EIO, "standard output");
+	/* The program's end must not try, and complain, once more. */
+	__fpurge(stdout);
+	clearerr(stdout);
+	return ret;
 }
 
 static int create(const struct create_options *opts)
@@ -178,6 +185,7 @@ static int create(const struct create_options *opts)
 		undo(&creation);
 		return report_fail(&err);
 	}
+	server_relay_warnings(&server);
 	server_let_go(&server);
 	if (opts->foreground)
 		return create_stay_attached(&creation);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/report.h"
 #include "common/verbs.h"
@@ -137,48 +136,20 @@ static char *absolute_path(const char *path)
 	return result;
 }
 
-/*
- * A backing file's name is kept in the image and counts from the image's
- * directory; on a command line it counts from the current one.  It stays relative
- * where the two are the same.  An address (nbd://...) is left as it is.
- */
-static char *backing_name(const char *image, const char *backing)
-{
-	size_t scheme = strcspn(backing, ":/");
-	char cwd[PATH_MAX], *absolute;
-	size_t dir_len = strrchr(image, '/') - image;
-
-	if (backing[0] == '/' || backing[scheme] == ':')
-		return strdup(backing);
-	if (getcwd(cwd, sizeof(cwd)) && strlen(cwd) == dir_len && !strncmp(cwd, image, dir_len))
-		return strdup(backing);
-	absolute = absolute_path(backing);
-	return absolute ? absolute : strdup(backing);
-}
-
 static int add_option(struct create_options *opts, const struct create_option *option,
 		      const char *value)
 {
-	char *backing = NULL, *text;
+	char *text;
 	int ret;
 
 	if (option->not_for_server)
 		return 0;
-	if (option->kind == PATH) {
-		backing = backing_name(opts->image, value);
-		if (!backing)
-			return report_error("out of memory");
-		value = backing;
-	}
 	/* NAME=VALUE in one word: a value may begin with a dash. */
 	if (asprintf(&text, option->kind == NONE ? "--%s" : "--%s=%s", option->name,
-		     value ? value : "") < 0) {
-		free(backing);
+		     value ? value : "") < 0)
 		return report_error("out of memory");
-	}
 	ret = add_argument(opts, text);
 	free(text);
-	free(backing);
 	return ret;
 }
 
@@ -208,7 +179,7 @@ static int parse_operands(int argc, char **argv, struct create_options *opts)
 int create_options_parse(int argc, char **argv, struct create_options *opts)
 {
 	struct option long_options[ARRAY_SIZE(create_option) + 1] = { 0 };
-	/* Options are handed on once the image is known: its directory matters to --backing. */
+	/* Given twice, the last one counts. */
 	const char *value[ARRAY_SIZE(create_option)] = { 0 };
 	int given[ARRAY_SIZE(create_option)] = { 0 };
 	size_t i;

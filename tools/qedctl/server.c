@@ -125,11 +125,12 @@ static int fork_server(char *const options[], bool attached, int ready_fd, struc
 	return ret;
 }
 
-int server_start(char *const options[], bool attached, struct server *server, struct error *err)
+int server_start(const char *name, char *const options[], bool attached, struct server *server,
+		 struct error *err)
 {
 	int fds[2], ret;
 
-	*server = (struct server){ .pid = -1, .ready_fd = -1, .log_fd = -1 };
+	*server = (struct server){ .pid = -1, .ready_fd = -1, .log_fd = -1, .name = name };
 	/* Kept in memory: a server that dies before it can say why may have left its last words. */
 	if (!attached)
 		server->log_fd = memfd_create("qedd-stderr", MFD_CLOEXEC);
@@ -173,6 +174,18 @@ static void last_words(const struct server *server, char *buf, size_t len)
 		memmove(buf, line + 1, strlen(line));
 }
 
+void server_relay_warnings(const struct server *server)
+{
+	char buf[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	while (server->log_fd >= 0 && (n = pread(server->log_fd, buf, sizeof(buf), at)) > 0) {
+		fwrite(buf, 1, n, stderr);
+		at += n;
+	}
+}
+
 /* The server closed its end without a line: say how it died. */
 static int died_early(struct server *server, struct error *err)
 {
@@ -191,13 +204,20 @@ static int died_early(struct server *server, struct error *err)
 
 static int parse_ready(struct server *server, char *line, char *path, size_t len, struct error *err)
 {
+	size_t name_len = strlen(server->name);
+
 	line[strcspn(line, "\n")] = '\0';
 	if (!strncmp(line, "ready /", 7)) {
 		snprintf(path, len, "%s", line + 6);
 		return 0;
 	}
-	if (!strncmp(line, "error ", 6))
-		return error_set(err, -EIO, "%s", line + 6);
+	if (!strncmp(line, "error ", 6)) {
+		/* The device's name stands in front of our own line already. */
+		line += 6;
+		if (!strncmp(line, server->name, name_len) && !strncmp(line + name_len, ": ", 2))
+			line += name_len + 2;
+		return error_set(err, -EIO, "%s", line);
+	}
 	if (!line[0])
 		return died_early(server, err);
 	return error_set(err, -EPROTO, "the server said '%s'", line);

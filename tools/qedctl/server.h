@@ -14,16 +14,18 @@
 #include "util/error.h"
 
 struct server {
+	const char *name; /* of its device; the caller's */
 	pid_t pid;
 	int ready_fd; /* the server's line comes from here; -1 once it has come */
 	int log_fd; /* what it wrote to standard error, -1 when attached */
 };
 
 /*
- * Start qedd with @options (a NULL-terminated vector without program name).
+ * Start qedd for device @name with @options (a NULL-terminated vector without program name).
  * @attached: its messages go to our standard error, and it ends when we do.
  */
-int server_start(char *const options[], bool attached, struct server *server, struct error *err);
+int server_start(const char *name, char *const options[], bool attached, struct server *server,
+		 struct error *err);
 
 /*
  * Wait for the server's line, and put the path of its block device into
@@ -34,6 +36,9 @@ int server_wait_ready(struct server *server, int signal_fd, char *path, size_t l
 
 /* End a server that we started, whatever state it is in, and wait until it is gone. */
 void server_abandon(struct server *server);
+
+/* Print to standard error what a server that is not attached had to say while it started. */
+void server_relay_warnings(const struct server *server);
 
 /* Close the descriptors; the process goes on. */
 void server_let_go(struct server *server);

@@ -219,8 +219,6 @@ static int co_open_node(struct image *image, const struct options *options, stru
 		warn_of_probed_raw(image, options);
 	if (node->size < SECTOR_SIZE)
 		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
-	if (node->size % SECTOR_SIZE)
-		log_warning("%s: size is not a multiple of 512; the rest is left off", image->path);
 	return image->created ? 0 : co_check_existing(image, options, err);
 }
 

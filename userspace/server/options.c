@@ -214,7 +214,7 @@ static const struct option table[] = {
 	  "format of the image; by default it is probed, and a\n"
 	  "new image is qed" },
 	{ "read-only", NULL, set_read_only, "open the image for reading only" },
-	{ "size", "SIZE", set_size, "size of a new image; by default that of its backing file" },
+	{ "size", "SIZE", set_size, "size of a new image (that of its backing file)" },
 	{ "backing", "FILE", set_backing, "backing file of a new image" },
 	{ "backing-format", "FORMAT", set_backing_format, "format of the backing file" },
 	{ "cluster-size", "SIZE", set_cluster_size, "cluster size of a new image" },
@@ -229,8 +229,7 @@ static const struct option table[] = {
 	{ "depth", "N", set_depth, "requests in flight, a queue (128)" },
 	{ "l2-cache", "SIZE", set_l2_cache, "memory for the image's tables" },
 	{ "foreground", NULL, set_foreground, "stay attached, log to standard error" },
-	{ "ready-fd", "N", set_ready_fd,
-	  "write `ready DEVICE' or `error TEXT' to this descriptor" },
+	{ "ready-fd", "N", set_ready_fd, "write `ready DEVICE' or `error TEXT' there" },
 	{ "help", NULL, set_help, "print this" },
 };
 

@@ -53,6 +53,11 @@ static json_t *chain_json(const struct blk_node *top)
 	return chain;
 }
 
+static json_int_t count_all_clusters(const struct blk_node *node)
+{
+	return node->cluster_size ? div_round_up(node->size, node->cluster_size) : 0;
+}
+
 json_t *status_describe(struct server *server)
 {
 	const struct ublk_dev_info *dev = ublk_device_info(server->device);
@@ -72,12 +77,11 @@ json_t *status_describe(struct server *server)
 			 node->file && node->file->direct, "queues", (int)dev->queues, "depth",
 			 (int)dev->depth, "pid", (int)getpid(), "uptime", (json_int_t)0,
 			 "backing-chain", chain_json(node));
-	if (json && node->cluster_size) {
-		json_int_t total = div_round_up(node->size, node->cluster_size);
-
-		json_object_set_new(json, "clusters",
-				    json_pack("{s:I, s:n, s:n}", "total", total, "data", "zero"));
-	}
+	if (!json)
+		return NULL;
+	json_object_set_new(json, "clusters",
+			    json_pack("{s:I, s:n, s:n}", "total", count_all_clusters(node), "data",
+				      "zero"));
 	return json;
 }
 
@@ -163,7 +167,7 @@ static void co_add_cluster_counts(struct blk_node *node, json_t *clusters)
 {
 	uint64_t data, zero;
 
-	if (!clusters || !node->driver->co_map || !co_count_clusters(node, &data, &zero))
+	if (!node->cluster_size || !node->driver->co_map || !co_count_clusters(node, &data, &zero))
 		return;
 	json_object_set_new(clusters, "data", json_integer(data));
 	json_object_set_new(clusters, "zero", json_integer(zero));

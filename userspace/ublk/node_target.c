@@ -116,15 +116,6 @@ static void count_direct(struct blk_node *node, const struct ublk_request *req)
 	blk_stats_add(&node->stats, read ? BLK_STAT_read_bytes : BLK_STAT_write_bytes, req->bytes);
 }
 
-/* A write in place may be the first to reach that far in the file. */
-static void note_file_size(struct blk_file *file, uint64_t end)
-{
-	uint64_t size = atomic_load_explicit(&file->size, memory_order_relaxed);
-
-	while (size < end && !atomic_compare_exchange_weak(&file->size, &size, end))
-		;
-}
-
 static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
 {
 	struct ublk_request *req = container_of(op, struct ublk_request, io);
@@ -133,8 +124,6 @@ static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
 	(void)cqe_flags;
 	inflight_end(&node->inflight, req->token);
 	if (res >= 0 && (uint32_t)res == req->bytes) {
-		if (req->op == UBLK_IO_OP_WRITE)
-			note_file_size(req->file, req->io_end);
 		count_direct(node, req);
 		finish(req, 0);
 		return;
@@ -153,8 +142,6 @@ static void start_direct(struct ublk_request *req, const struct blk_map *map)
 {
 	struct io_uring_sqe *sqe = aio_get_sqe(aio_loop_current());
 
-	req->file = map->file;
-	req->io_end = map->file_offset + req->bytes;
 	req->io.done = on_direct_done;
 	if (req->op == UBLK_IO_OP_READ)
 		io_uring_prep_read(sqe, map->file->fd, req->buf, req->bytes, map->file_offset);

@@ -19,7 +19,6 @@
 
 struct ublk_queue;
 struct ublk_target;
-struct blk_file;
 
 struct ublk_request {
 	struct aio_op command; /* the fetch that brought, and the commit that will answer it */
@@ -35,8 +34,6 @@ struct ublk_request {
 
 	/* For the target, while it has the request. */
 	struct aio_op io;
-	struct blk_file *file;
-	uint64_t io_end; /* bytes, in @file */
 	unsigned int token;
 };
 

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The control socket's language: what is taken, what is refused in what words,
+ * and that no line, however damaged, does harm.  Takes a seed as its argument.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "server/protocol.c"
+
+static uint64_t seed;
+
+static uint64_t random_next(void)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return seed >> 33;
+}
+
+static void test_request(void **state)
+{
+	static const char line[] =
+		" {\"id\": [1], \"execute\":\"quit\",\"arguments\":{\"force\":true}}";
+	struct protocol_request request;
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(protocol_parse(&request, line, strlen(line), &err), 0);
+	assert_string_equal(request.execute, "quit");
+	assert_true(json_is_true(json_object_get(request.arguments, "force")));
+	assert_true(json_is_array(request.id));
+	protocol_request_free(&request);
+}
+
+static void refused(const char *line, const char *why)
+{
+	struct protocol_request request;
+	struct error err = ERROR_INIT;
+	int ret = protocol_parse(&request, line, strlen(line), &err);
+
+	if (ret != -EINVAL || strncmp(error_text(&err), why, strlen(why)))
+		fail_msg("%s: %d, %s", line, ret, error_text(&err));
+	protocol_request_free(&request);
+	error_free(&err);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	refused("", "not JSON");
+	refused("{", "not JSON");
+	refused("{\"execute\":\"a\"} x", "not JSON");
+	refused("{\"execute\":\"a\",\"execute\":\"b\"}", "not JSON");
+	refused("{\"execute\":\"\xff\"}", "not JSON");
+	refused("[1]", "not a JSON object");
+	refused("{}", "member 'execute'");
+	refused("{\"execute\":1}", "member 'execute'");
+	refused("{\"execute\":\"a\",\"arguments\":[]}", "member 'arguments'");
+	refused("{\"execute\":\"a\",\"argument\":{}}", "member 'argument' is not known");
+}
+
+static void equal_and_free(char *text, const char *wanted)
+{
+	assert_non_null(text);
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+static void test_answers(void **state)
+{
+	struct error err = ERROR_INIT;
+	json_t *id = json_integer(7);
+
+	(void)state;
+	equal_and_free(protocol_return(NULL, NULL), "{\"return\":{}}\n");
+	equal_and_free(protocol_return(json_pack("{s:i}", "a", 1), id),
+		       "{\"return\":{\"a\":1},\"id\":7}\n");
+	error_set(&err, -EBUSY, "two\nlines");
+	equal_and_free(protocol_error(&err, id), "{\"error\":{\"class\":\"DeviceBusy\","
+						 "\"desc\":\"two\\nlines\"},\"id\":7}\n");
+	error_free(&err);
+	error_set(&err, -ENOSYS, "x");
+	equal_and_free(protocol_error(&err, NULL),
+		       "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"x\"}}\n");
+	error_free(&err);
+	error_set(&err, -EIO, "caf\xe9");
+	equal_and_free(
+		protocol_error(&err, NULL),
+		"{\"error\":{\"class\":\"GenericError\",\"desc\":\"Input/output error\"}}\n");
+	error_free(&err);
+	json_decref(id);
+}
+
+/* Every answer is one line, whatever the id was. */
+static void answer_is_one_line(const struct protocol_request *request)
+{
+	char *line = protocol_return(NULL, request->id);
+
+	assert_non_null(line);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	free(line);
+}
+
+static void damage(char *line, size_t *len, size_t room)
+{
+	static const char bytes[] = "{}[]\":,\\ntrue0-1.eE\0\xff\xc3\n";
+
+	switch (random_next() % 4) {
+	case 0:
+		line[random_next() % *len] = bytes[random_next() % (sizeof(bytes) - 1)];
+		break;
+	case 1:
+		line[random_next() % *len] ^= 1 << random_next() % 8;
+		break;
+	case 2:
+		*len = 1 + random_next() % *len;
+		break;
+	default:
+		if (2 * *len < room) {
+			memcpy(line + *len, line, *len);
+			*len *= 2;
+		}
+	}
+}
+
+static void test_fuzz(void **state)
+{
+	static const char *const lines[] = {
+		"{\"execute\":\"status\",\"arguments\":{},\"id\":{\"a\":[1,2.5e3,null,\"\\u00e4\"]}}",
+		"{\"execute\":\"quit\",\"arguments\":{\"force\":true},\"id\":-1}",
+		"[[[[[[[[[[[[[[[[{\"a\":{\"b\":{}}}]]]]]]]]]]]]]]]]",
+	};
+	unsigned int good = 0, bad = 0;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		const char *line = lines[i % 3];
+		struct protocol_request request;
+		struct error err = ERROR_INIT;
+		size_t len = strlen(line), changes = random_next() % 6;
+		char *copy, text[4096];
+
+		memcpy(text, line, len);
+		while (changes--)
+			damage(text, &len, sizeof(text));
+		/* In memory of its own, so that reading too far is seen. */
+		copy = malloc(len);
+		memcpy(copy, text, len);
+		if (!protocol_parse(&request, copy, len, &err)) {
+			assert_non_null(request.execute);
+			answer_is_one_line(&request);
+			good++;
+		} else {
+			assert_int_equal(err.code, -EINVAL);
+			free(protocol_error(&err, request.id));
+			bad++;
+		}
+		protocol_request_free(&request);
+		error_free(&err);
+		free(copy);
+	}
+	assert_true(good > 100 && bad > 100);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_fuzz),
+	};
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+	printf("seed %llu\n", (unsigned long long)seed);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

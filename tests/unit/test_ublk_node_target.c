@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests as the kernel hands them over, served by a node: which go straight
+ * to the file, which by coroutine, with what flags, and what the kernel is told.
+ */
+#include "test_block_fake.h"
+
+#include "ublk/node_target.h"
+
+#define SIZE  (1 * MiB)
+#define BYTES (64 * KiB)
+
+/* ---- In place of a queue ---- */
+
+static struct {
+	struct ublk_node_target target;
+	struct ublk_request req;
+	struct co *waiter;
+	int result;
+	unsigned int completed;
+} s;
+
+void ublk_request_complete(struct ublk_request *req, int result)
+{
+	CHECK(req == &s.req);
+	s.result = result;
+	s.completed++;
+	if (s.waiter)
+		co_wake(s.waiter);
+}
+
+/* Serve one request and return what the kernel would be told. */
+static int co_serve_one(unsigned int op, uint32_t flags, uint64_t offset, uint32_t bytes)
+{
+	s.req.op = op;
+	s.req.flags = flags;
+	s.req.offset = offset;
+	s.req.bytes = bytes;
+	s.req.target = &s.target.target;
+	s.completed = 0;
+	s.waiter = NULL;
+	s.target.target.submit(&s.req);
+	if (!s.completed) {
+		s.waiter = co_self();
+		co_park();
+	}
+	CHECK(s.completed == 1);
+	CHECK(inflight_idle(&s.target.node->inflight));
+	return s.result;
+}
+
+static uint64_t direct_ops(void)
+{
+	return stat_of(s.target.node, BLK_STAT_direct_ops);
+}
+
+static void *request_buffer(void)
+{
+	return s.req.buf;
+}
+
+static bool buffer_is(unsigned char byte, size_t len)
+{
+	const unsigned char *p = request_buffer();
+
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != byte)
+			return false;
+	return true;
+}
+
+static void use(struct blk_node *node)
+{
+	ublk_node_target_init(&s.target, node);
+}
+
+/* ---- raw: everything can go straight ---- */
+
+static void co_raw(void *arg)
+{
+	unsigned int flags = *(unsigned int *)arg;
+	struct blk_node *node = must_open("raw", "raw", BLK_O_RDWR | flags);
+	uint64_t before;
+
+	use(node);
+	memset(request_buffer(), 'w', BYTES);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 64 * KiB, BYTES) == 0);
+	CHECK(direct_ops() == 1 && stat_of(node, BLK_STAT_write_bytes) == BYTES);
+	memset(request_buffer(), 'x', BYTES);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 64 * KiB, BYTES) == 0);
+	CHECK(buffer_is('w', BYTES));
+	CHECK(direct_ops() == 2 && stat_of(node, BLK_STAT_read_ops) == 1);
+
+	/* Durable: through the block layer, which flushes. */
+	before = direct_ops();
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, UBLK_IO_F_FUA, 0, BYTES) == 0);
+	CHECK(direct_ops() == before && stat_of(node, BLK_STAT_write_ops) == 2);
+	CHECK(co_serve_one(UBLK_IO_OP_FLUSH, 0, 0, 0) == 0);
+	CHECK(stat_of(node, BLK_STAT_flush_ops) == 1);
+
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE_ZEROES, UBLK_IO_F_NOUNMAP, 64 * KiB, 512) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_DISCARD, 0, 128 * KiB, BYTES) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 64 * KiB, BYTES) == 0);
+	CHECK(!memcmp((char *)request_buffer() + 512, "www", 3) && buffer_is(0, 512));
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE_SAME, 0, 0, 512) == -EOPNOTSUPP);
+	CHECK(stat_of(node, BLK_STAT_errors) == 0);
+	CHECK(blk_co_close(node) == 0);
+}
+
+static void test_raw(void **state)
+{
+	unsigned int buffered = 0, direct = BLK_O_DIRECT;
+
+	(void)state;
+	make_file(scratch("raw"), "x", 1, SIZE);
+	run_co(32, co_raw, &buffered);
+	run_co(32, co_raw, &direct);
+}
+
+/* The file was cut behind our back: what is gone reads as zeroes, never as old memory. */
+static void co_cut_short(void *arg)
+{
+	struct blk_node *node = must_open("short", "raw", 0);
+
+	(void)arg;
+	use(node);
+	CHECK(truncate(scratch("short"), 10000) == 0);
+	memset(request_buffer(), 'o', BYTES);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == 0);
+	CHECK(buffer_is('s', 10000));
+	CHECK(buffer_is_zero((char *)request_buffer() + 10000, BYTES - 10000));
+	CHECK(direct_ops() == 0);
+	CHECK(blk_co_close(node) == 0);
+}
+
+static void test_cut_short(void **state)
+{
+	static char data[SIZE];
+
+	(void)state;
+	memset(data, 's', sizeof(data));
+	make_file(scratch("short"), data, SIZE, SIZE);
+	run_co(32, co_cut_short, NULL);
+}
+
+/* ---- A format that has to be asked, and that fails ---- */
+
+static struct fake_image fake = { .name = "fake", .size = SIZE, .cluster_size = 64 * KiB };
+
+static void co_asked(void *arg)
+{
+	struct blk_node *node = must_open("fake", "fake", BLK_O_RDWR);
+
+	(void)arg;
+	use(node);
+	memset(request_buffer(), 'o', BYTES);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == 0);
+	CHECK(buffer_is(0, BYTES) && direct_ops() == 1 && fake.reads == 0);
+
+	memset(request_buffer(), 'w', BYTES);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 64 * KiB, BYTES) == 0);
+	CHECK(fake.writes == 1 && direct_ops() == 1 && fake.flushes == 0);
+	/* Half zero, half data: not one run, so by coroutine. */
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 32 * KiB, BYTES) == 0);
+	CHECK(fake.reads >= 1 && buffer_is(0, 32 * KiB));
+	CHECK(!memcmp((char *)request_buffer() + 32 * KiB, "www", 3));
+
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, UBLK_IO_F_FUA, 0, BYTES) == 0);
+	CHECK(fake.flushes == 1 || fake.last_flags & BLK_REQ_FUA);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE_ZEROES, UBLK_IO_F_NOUNMAP, 0, BYTES) == 0);
+	CHECK(fake.zeroes == 1 && !(fake.last_flags & BLK_REQ_MAY_UNMAP));
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE_ZEROES, 0, 0, BYTES) == 0);
+	CHECK(fake.zeroes == 2 && fake.last_flags & BLK_REQ_MAY_UNMAP);
+	CHECK(co_serve_one(UBLK_IO_OP_DISCARD, 0, 0, BYTES) == 0);
+	CHECK(fake.discards == 1);
+	CHECK(blk_co_close(node) == 0);
+}
+
+static void co_failing(void *arg)
+{
+	struct blk_node *node = must_open("fake", "fake", BLK_O_RDWR);
+
+	(void)arg;
+	use(node);
+	fake.fail_write = EDQUOT;
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -ENOSPC);
+	fake.fail_write = EINVAL;
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -EIO);
+	fake.fail_write = 0;
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == 0);
+	fake.fail_read = EBADF;
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == -EIO);
+	fake.fail_flush = ENOSPC;
+	CHECK(co_serve_one(UBLK_IO_OP_FLUSH, 0, 0, 0) == -ENOSPC);
+	/* The kernel asks for nothing beyond the end; were it to, it gets an error. */
+	CHECK(co_serve_one(UBLK_IO_OP_DISCARD, 0, SIZE, 512) == -EIO);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, SIZE - 512, 1024) == -EIO);
+	blk_co_close(node);
+}
+
+static void test_asked(void **state)
+{
+	(void)state;
+	fake_add(&fake);
+	run_co(32, co_asked, NULL);
+	fake.slow = true;
+	run_co(32, co_failing, NULL);
+	fake_clear();
+}
+
+/* ---- A descriptor that refuses: errors on the direct way ---- */
+
+static void co_refused(void *arg)
+{
+	struct blk_node *node = must_open("refused", "raw", BLK_O_RDWR);
+	int fd = node->file->fd, closed = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)arg;
+	use(node);
+	node->file->fd = closed;
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -EIO);
+	CHECK(stat_of(node, BLK_STAT_errors) == 1 && direct_ops() == 1);
+	node->file->fd = fd;
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == 0);
+	close(closed);
+	CHECK(blk_co_close(node) == 0);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	make_file(scratch("refused"), "x", 1, SIZE);
+	run_co(32, co_refused, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_refused),
+	};
+	int failed;
+
+	s.req.buf = aligned_alloc(4096, SIZE);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	free(s.req.buf);
+	return failed;
+}

@@ -28,12 +28,13 @@ int img_options_add(char **all, const char *list);
 /* Does it ask for help? */
 bool img_options_want_help(const char *all);
 
-/* Print the options that @format has.  Returns 0, or 1 after a complaint: there is no such format. */
+/* Print the options that @format has.  Returns 0, or 1 after a complaint: no such format. */
 int img_options_help(const char *format, bool have_filename);
 
 /*
- * Take @all (may be NULL) apart into @opts, which the caller has zeroed or filled in part.  Returns 0 or a
- * negative errno with QEMU's words in @err; free @opts in any case.
+ * Take @all (may be NULL) apart into @opts, which the caller has zeroed or
+ * filled in part.  Returns 0 or a negative errno with QEMU's words in @err;
+ * free @opts in any case.
  */
 int img_options_parse(struct img_create_options *opts, const char *all, const char *format,
 		      struct error *err);

@@ -26,7 +26,7 @@ static int parse_mode(struct io_open *how, struct reopen_letters *given, bool re
 	return 0;
 }
 
-static int parse(struct io_open *how, int argc, char **argv)
+static int parse(struct io_open *how, const char *filename, int argc, char **argv)
 {
 	struct reopen_letters given = { 0 };
 	int opt, ret = 0;
@@ -50,6 +50,10 @@ static int parse(struct io_open *how, int argc, char **argv)
 		report_error("Cannot change the option '%s'", given.options);
 		return -EINVAL;
 	}
+	if (how->read_only && how->copy_on_read) {
+		report_error("Can't set node '%s' to r/o with copy-on-read enabled", filename);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -61,7 +65,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 {
 	struct io_open before = io->open, how = io->open;
 	char *filename = NULL, *format = NULL;
-	int ret = parse(&how, argc, argv);
+	int ret = parse(&how, io->filename, argc, argv);
 
 	if (ret < 0)
 		return ret;

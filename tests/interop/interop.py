@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the interop tests share: results, temporary files, the programs on both sides."""
+
+import os
+import random
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+BUILD = os.path.abspath(os.environ.get("QEDBLK_BUILD") or "build")
+SANITIZE = os.environ.get("QEDBLK_SANITIZE", "")
+QED_IMG = os.path.join(BUILD, "qed-img")
+QED_IO = os.path.join(BUILD, "qed-io")
+
+KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
+
+# Seconds that any one program may take; sanitizers make them slow.
+TIMEOUT = 600
+
+
+class Failure(Exception):
+    """A test's claim does not hold."""
+
+
+class Results:
+    """Prints a line for each result; status() is the exit status."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def run(self, name, function, *args):
+        try:
+            function(*args)
+        except Failure as failure:
+            self.not_ok(name, str(failure))
+        else:
+            self.ok(name)
+
+    def ok(self, name):
+        print("ok %s" % name, flush=True)
+
+    def not_ok(self, name, why):
+        self.failed += 1
+        print("not ok %s: %s" % (name, " | ".join(why.strip().splitlines())), flush=True)
+
+    def skip(self, name, why):
+        print("skip %s: %s" % (name, why), flush=True)
+
+    def status(self):
+        return 1 if self.failed else 0
+
+
+class WorkDir:
+    """A temporary directory that is the working directory inside `with`."""
+
+    def __enter__(self):
+        self.before = os.getcwd()
+        self.path = tempfile.mkdtemp(prefix="qedblk-interop-")
+        os.chdir(self.path)
+        return self.path
+
+    def __exit__(self, *unused):
+        os.chdir(self.before)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def seed_from(argv):
+    """The seed of a property test: an argument, $SEED, or a new one; printed."""
+    text = argv[1] if len(argv) > 1 else os.environ.get("SEED")
+    seed = int(text) if text else random.SystemRandom().randrange(1 << 32)
+    print("# seed %d" % seed, flush=True)
+    return seed
+
+
+class Result:
+    def __init__(self, args, status, out, err):
+        self.args, self.status, self.out, self.err = args, status, out, err
+
+    def __str__(self):
+        return "%s: status %d, %s%s" % (" ".join(self.args), self.status, self.out, self.err)
+
+
+def run(*args, stdin=""):
+    done = subprocess.run(args, input=stdin.encode(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=TIMEOUT, check=False)
+    return Result(args, done.returncode, done.stdout.decode(errors="replace"),
+                  done.stderr.decode(errors="replace"))
+
+
+def must(*args, stdin=""):
+    result = run(*args, stdin=stdin)
+    if result.status:
+        raise Failure(str(result))
+    return result
+
+
+def have_qemu():
+    return shutil.which("qemu-img") and shutil.which("qemu-io")
+
+
+def need_qemu(results, name):
+    """True, or a skip line."""
+    if have_qemu():
+        return True
+    results.skip(name, "qemu-img and qemu-io are not installed")
+    return False
+
+
+def read_file(name):
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def write_file(name, data):
+    with open(name, "wb") as file:
+        file.write(data)
+
+
+def first_difference(name, expected):
+    """None, or where file @name and the bytes @expected differ."""
+    step = 4 * MiB
+    view = memoryview(expected)
+    with open(name, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != len(expected):
+            return "has %d bytes instead of %d" % (size, len(expected))
+        for start in range(0, len(expected), step):
+            got = file.read(step)
+            want = view[start:start + step]
+            if got == want:
+                continue
+            i = next(i for i in range(len(want)) if got[i] != want[i])
+            return "byte %d is %#x instead of %#x" % (start + i, got[i], want[i])
+    return None
+
+
+# Formatting, and fields of the header, as the specification has them.
+HEADER = struct.Struct("<4sIIIQQQQQII")
+HEADER_FIELDS = ("magic", "cluster_size", "table_size", "header_size", "features",
+                 "compat_features", "autoclear_features", "l1_table_offset", "image_size",
+                 "backing_filename_offset", "backing_filename_size")
+F_BACKING, F_NEED_CHECK, F_NO_PROBE = 1, 2, 4
+
+
+def read_header(name):
+    with open(name, "rb") as file:
+        return dict(zip(HEADER_FIELDS, HEADER.unpack(file.read(HEADER.size))))
+
+
+def write_header(name, **changes):
+    fields = read_header(name)
+    fields.update(changes)
+    with open(name, "r+b") as file:
+        file.write(HEADER.pack(*(fields[f] for f in HEADER_FIELDS)))
+
+
+def peek64(name, offset):
+    with open(name, "rb") as file:
+        file.seek(offset)
+        return struct.unpack("<Q", file.read(8))[0]
+
+
+def poke64(name, offset, value):
+    with open(name, "r+b") as file:
+        file.seek(offset)
+        file.write(struct.pack("<Q", value))
+
+
+def l2_entry_offset(name, cluster):
+    """Where in image @name the L2 entry of @cluster is."""
+    header = read_header(name)
+    entries = header["cluster_size"] * header["table_size"] // 8
+    table = peek64(name, header["l1_table_offset"] + 8 * (cluster // entries))
+    if not table:
+        raise Failure("no L2 table for cluster %d" % cluster)
+    return table + 8 * (cluster % entries)
+
+
+def qemu_can_open(cluster_size, table_size):
+    """QEMU 7.2 refuses some legal geometries: small tables, and those that could map too much."""
+    return table_size > 1 and (cluster_size * table_size // 8) ** 2 * cluster_size < 1 << 64
+
+
+class QedIo:
+    """One qed-io, fed commands over a pipe."""
+
+    END = "quit -- exit the program"
+
+    def __init__(self, *args):
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen([QED_IO, *args], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.pending = b""
+        self.log = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def _read_until(self, mark):
+        while mark not in self.pending:
+            if not select.select([self.process.stdout], [], [], TIMEOUT)[0]:
+                raise Failure("qed-io hangs after: %s" % "; ".join(self.log[-20:]))
+            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                raise Failure("qed-io died (status %s) after: %s; it said: %s" % (
+                    self.process.wait(), "; ".join(self.log[-20:]),
+                    self.pending.decode(errors="replace")[-2000:]))
+            self.pending += chunk
+        text, self.pending = self.pending.split(mark, 1)
+        return text.decode(errors="replace").replace("qed-io> ", "")
+
+    def do(self, *lines):
+        """Run lines, wait for the last, return what was printed."""
+        self.log.extend(lines)
+        script = "".join(line + "\n" for line in lines) + "help quit\n"
+        try:
+            self.process.stdin.write(script.encode())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # why it died shows below
+        return self._read_until(self.END.encode() + b"\n")
+
+    def quiet(self, *lines):
+        """As do(), of lines that print nothing when all is well."""
+        out = self.do(*lines)
+        if out.strip():
+            raise Failure("%s: %s" % ("; ".join(lines[-64:]), out.strip()))
+
+    def quit(self):
+        try:
+            self.process.stdin.write(b"quit\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        out = self.process.stdout.read().decode(errors="replace").replace("qed-io> ", "")
+        status = self.process.wait(TIMEOUT)
+        if status or out.strip():
+            raise Failure("qed-io ended with status %s: %s" % (status, out.strip()))
+
+
+DUMP_LINE = re.compile(r"^[0-9a-f]{8,}:  ((?:[0-9a-f]{2} )+) ")
+
+
+def parse_dump(text):
+    """The bytes that `read -v` printed."""
+    data = bytearray()
+    for line in text.splitlines():
+        match = DUMP_LINE.match(line)
+        if match:
+            data += bytes.fromhex(match.group(1).replace(" ", ""))
+    return data
+
+
+def main(function):
+    """Run function(results) in a temporary directory and exit."""
+    results = Results()
+    for program in (QED_IMG, QED_IO):
+        if not os.access(program, os.X_OK):
+            results.not_ok("programs", "%s is not built" % program)
+            sys.exit(1)
+    with WorkDir():
+        function(results)
+    sys.exit(results.status())

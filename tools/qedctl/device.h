@@ -12,7 +12,8 @@
 #include "qedctl/dm.h"
 #include "util/error.h"
 
-#define DEVICE_NAME_MAX 127
+/* The kernel takes names of 127 bytes, but uuids of 128, and ours are "QED-" and the name. */
+#define DEVICE_NAME_MAX 124
 
 struct device {
 	char name[DEVICE_NAME_MAX + 1];

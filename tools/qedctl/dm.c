@@ -308,6 +308,22 @@ int mapping_remove(const char *name, unsigned int flags, struct error *err)
 	return ret;
 }
 
+void mapping_refresh_node(const char *name)
+{
+	struct dm_task *task = mapping_udev_runs() ? NULL : task_new(DM_DEVICE_MKNODES, name);
+
+	if (!task)
+		return;
+	task_run(task, "nodes", NULL);
+	dm_task_update_nodes();
+	dm_task_destroy(task);
+}
+
+void mapping_release(void)
+{
+	dm_lib_release();
+}
+
 int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
 {
 	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);

@@ -61,6 +61,16 @@ int mapping_create(const char *name, uint64_t size, dev_t lower, bool read_only,
 /* Remove the mapping.  -EBUSY while somebody has it open: nothing is changed then. */
 int mapping_remove(const char *name, unsigned int flags, struct error *err);
 
+/*
+ * Where no udev runs the library takes a mapping's node away when a deferred
+ * removal is asked for, not when it happens.  Make the node there, or not, as the
+ * mapping is; does nothing where udev does that.
+ */
+void mapping_refresh_node(const char *name);
+
+/* Close what the library keeps open; it opens it again when it needs it. */
+void mapping_release(void);
+
 /* Make every request to the mapping, waiting ones too, fail from now on. */
 int mapping_replace_by_error(const char *name, uint64_t size, struct error *err);
 

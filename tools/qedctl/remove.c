@@ -41,9 +41,11 @@ static int leave_waiter(const struct device *dev, struct error *err)
 	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
 	    !freopen("/dev/null", "w", stderr))
 		_exit(1);
+	mapping_release();
 	close_range(3, ~0u, 0);
 	while (server_quit(dev, false, 0, NULL) == -EBUSY)
 		usleep(500 * 1000);
+	mapping_refresh_node(dev->name);
 	_exit(0);
 }
 
@@ -68,6 +70,8 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 	/* Behind an error table nothing needs the server any more. */
 	if (!ret && (flags & MAPPING_DEFERRED) && !opts->force)
 		*waits = now.exists && now.ours;
+	if (*waits)
+		mapping_refresh_node(dev->name);
 	return ret;
 }
 

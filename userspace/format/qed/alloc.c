@@ -51,7 +51,8 @@ static uint64_t take_frontier(struct qed_image *img, uint64_t least, uint64_t wa
 	struct qed_allocator *a = &img->alloc;
 	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
 	uint64_t room = a->physical > end ? (a->physical - end) >> img->cluster_bits : 0;
-	uint64_t n = min_u64(want, room);
+	/* One is left over: by that the next opener sees that we did not close (leak_scan.c). */
+	uint64_t n = room ? min_u64(want, room - 1) : 0;
 
 	if (n < least)
 		return 0;
@@ -106,7 +107,7 @@ static uint64_t grow_target(const struct qed_image *img, uint64_t clusters)
 	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
 	uint64_t step = min_u64(max_u64(end / 8, GROW_MIN_BYTES), GROW_MAX_BYTES);
 
-	step = max_u64(step, clusters << img->cluster_bits);
+	step = max_u64(step, (clusters + 1) << img->cluster_bits);
 	if (end > INT64_MAX - step - qed_cluster_size(img))
 		return 0;
 	return end + round_up(step, qed_cluster_size(img));

@@ -71,6 +71,7 @@ void qed_run_list_destroy(struct qed_run_list *list)
 
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 {
+	qed_leak_scan_dropped(img, start, count);
 	/* Without memory to remember them they are leaked, which is harmless. */
 	if (qed_run_list_add(&img->alloc.dropped, start, count))
 		return;
@@ -78,16 +79,15 @@ void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 	qed_keeper_commit(img, false);
 }
 
-/* Make a run read as zeroes and hand it to the allocator. */
-static void punch_run(struct qed_image *img, const struct qed_run *run)
+void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count)
 {
-	uint64_t offset = run->start << img->cluster_bits;
-	uint64_t bytes = run->count << img->cluster_bits;
+	uint64_t offset = start << img->cluster_bits;
+	uint64_t bytes = count << img->cluster_bits;
 	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (!ret)
-		ret = cluster_set_add(&img->alloc.free, run->start, run->count);
+		ret = cluster_set_add(&img->alloc.free, start, count);
 	pthread_mutex_unlock(&img->meta_lock);
 	if (ret) {
 		static struct log_ratelimit limit;
@@ -114,7 +114,7 @@ void qed_co_recycle(struct qed_image *img, bool *left)
 	pthread_mutex_unlock(&img->meta_lock);
 
 	for (size_t i = 0; i < batch.nr; i++)
-		punch_run(img, &batch.runs[i]);
+		qed_co_punch_run(img, batch.runs[i].start, batch.runs[i].count);
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (batch.nr) {

@@ -114,6 +114,7 @@ static int qed_co_open(struct blk_node *node, const struct blk_open_opts *opts, 
 	range_lock_init(&img->clusters);
 	co_queue_init(&img->keeper.wakeup);
 	co_queue_init(&img->keeper.stopped);
+	co_queue_init(&img->scan.stopped);
 	node->opaque = img;
 	ret = open_image(img, opts, err);
 	if (ret) {
@@ -136,7 +137,12 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	if (node->flags & BLK_O_CHECK)
 		return 0;
 	ret = clear_autoclear(img, err);
-	return ret ? ret : check_if_needed(img, err);
+	if (!ret)
+		ret = check_if_needed(img, err);
+	if (ret)
+		return ret;
+	ret = qed_co_leak_scan_start(img);
+	return ret ? error_set_errno(err, ret, "search for leaked clusters") : 0;
 }
 
 /* The file ends where its last cluster does. */
@@ -157,6 +163,7 @@ static int qed_co_close(struct blk_node *node)
 	int ret = 0;
 
 	if (img->keeper.running) {
+		qed_co_leak_scan_stop(img);
 		ret = qed_co_flush(node);
 		if (!ret) {
 			qed_co_recycle(img, &left);

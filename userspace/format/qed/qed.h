@@ -151,6 +151,15 @@ struct qed_keeper {
 	struct aio_timer timer;	 /* of the keeper's loop */
 };
 
+/* The search for what a crash leaked. */
+struct qed_leak_scan {
+	bool running;
+	_Atomic bool stop;
+	uint64_t end;		 /* file clusters when the image was opened */
+	struct cluster_set used; /* those of them that are, or were since, named by a table */
+	struct co_queue stopped;
+};
+
 struct qed_image {
 	struct blk_node *node;
 	struct blk_file *file;
@@ -170,6 +179,7 @@ struct qed_image {
 	struct qed_allocator alloc;
 	struct qed_commit commit;
 	struct qed_keeper keeper;
+	struct qed_leak_scan scan;
 };
 
 static inline uint32_t qed_cluster_size(const struct qed_image *img)
@@ -235,6 +245,15 @@ void qed_run_list_destroy(struct qed_run_list *list);
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);
 /* Punch and free what may be.  Parks.  *@left tells whether some must wait for requests. */
 void qed_co_recycle(struct qed_image *img, bool *left);
+
+/* Punch a run and hand it to the allocator.  Parks. */
+void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count);
+
+/* leak_scan.c.  Started before the first request, stopped before the image is closed. */
+int qed_co_leak_scan_start(struct qed_image *img);
+void qed_co_leak_scan_stop(struct qed_image *img);
+/* Clusters were dropped.  Under meta_lock. */
+void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count);
 
 /* commit.c */
 int qed_commit_init(struct qed_image *img);

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * After an unclean end: what the crash leaked is found in the background, while
+ * guests write and discard, and nothing that is in use is taken for a leak.
+ */
+#include "test_qed_common.h"
+
+#include "format/qed/qed.h"
+
+#define CLUSTER (64 * KiB)
+#define IMAGE_SIZE (2 * GiB)
+#define PER_CLUSTER (CLUSTER / BLOCK)
+
+struct test {
+	struct scratch scratch;
+	struct blk_node *node;
+	uint8_t *buf;
+};
+
+static void open_node(struct test *t, unsigned int flags)
+{
+	struct blk_open_opts opts = { .format = "qed", .flags = flags };
+	struct error err = ERROR_INIT;
+
+	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
+		fprintf(stderr, "%s\n", error_text(&err));
+		abort();
+	}
+}
+
+static void write_cluster(struct test *t, uint64_t cluster, uint32_t version)
+{
+	fill_block(t->buf, cluster, version);
+	CHECK(blk_co_pwrite(t->node, cluster * CLUSTER, BLOCK, t->buf, 0) == 0);
+}
+
+static void expect_cluster(struct test *t, uint64_t cluster, uint32_t version)
+{
+	uint8_t want[BLOCK] __attribute__((aligned(8)));
+
+	fill_block(want, cluster, version);
+	CHECK(blk_co_pread(t->node, cluster * CLUSTER, BLOCK, t->buf, 0) == 0);
+	CHECK(!memcmp(want, t->buf, BLOCK));
+}
+
+/* Leave the file as a killed process would: the state on disk while it is open. */
+static void crash(struct test *t)
+{
+	char command[3 * PATH_MAX];
+
+	snprintf(command, sizeof(command), "cp --sparse=always '%s' '%s.crashed'",
+		 t->scratch.image, t->scratch.image);
+	CHECK(system(command) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	snprintf(command, sizeof(command), "%s.crashed", t->scratch.image);
+	CHECK(rename(command, t->scratch.image) == 0);
+}
+
+static struct blk_check_result check(struct test *t)
+{
+	struct blk_check_result result;
+
+	open_node(t, 0);
+	CHECK(blk_co_check(t->node, 0, NULL, NULL, &result, NULL) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(!result.corruptions && !result.check_errors);
+	return result;
+}
+
+static bool scan_running(struct test *t)
+{
+	struct qed_image *img = t->node->opaque;
+	bool running;
+
+	pthread_mutex_lock(&img->meta_lock);
+	running = img->scan.running;
+	pthread_mutex_unlock(&img->meta_lock);
+	return running;
+}
+
+/* 400 flushed clusters, every other of which is leaked by a crash that keeps its discard. */
+static void make_crashed(struct test *t)
+{
+	CHECK(blk_co_create(&(struct blk_create_opts){ .filename = t->scratch.image,
+						       .format = "qed",
+						       .size = IMAGE_SIZE,
+						       .table_size = 1 },
+			    NULL) == 0);
+	open_node(t, BLK_O_RDWR);
+	for (uint64_t c = 0; c < 400; c++)
+		write_cluster(t, c * 20, 2);
+	CHECK(blk_co_flush(t->node) == 0);
+	for (uint64_t c = 0; c < 400; c += 2)
+		CHECK(blk_co_pdiscard(t->node, c * 20 * CLUSTER, CLUSTER) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	crash(t);
+}
+
+static void leaks_are_freed(void *arg)
+{
+	struct test *t = arg;
+	struct qed_image *img;
+
+	make_crashed(t);
+	CHECK(check(t).leaks >= 200);
+	open_node(t, BLK_O_RDWR);
+	img = t->node->opaque;
+	while (scan_running(t))
+		aio_co_sleep(MSEC);
+	CHECK(img->alloc.free.members >= 200);
+	/* Freed clusters read as zeroes and are used again. */
+	fill_block(t->buf, 0, 3);
+	CHECK(blk_co_pwrite(t->node, 512, 512, t->buf, 0) == 0);
+	CHECK(blk_stats_get(&t->node->stats, BLK_STAT_reused_clusters) > 0);
+	CHECK(blk_co_pread(t->node, 0, CLUSTER, t->buf, 0) == 0);
+	for (unsigned int i = 1024; i < CLUSTER; i++)
+		CHECK(t->buf[i] == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+}
+
+/* Everything that may confuse the scan, while it runs. */
+static void scan_under_writes(void *arg)
+{
+	struct test *t = arg;
+	unsigned int changes = 0;
+
+	make_crashed(t);
+	open_node(t, BLK_O_RDWR);
+	while (scan_running(t)) {
+		uint64_t c = 1 + changes % 200 * 2;
+
+		CHECK(blk_co_pdiscard(t->node, c * 20 * CLUSTER, CLUSTER) == 0);
+		if (changes % 8 == 0)
+			CHECK(blk_co_flush(t->node) == 0);
+		write_cluster(t, c * 20, 4 + c);
+		write_cluster(t, c * 20 + 7, 4 + c);
+		changes++;
+	}
+	CHECK(changes > 3);
+	for (unsigned int i = 0; i < 200; i++) {
+		uint64_t c = 1 + i * 2;
+
+		expect_cluster(t, c * 20, i < changes ? 4 + c : 2);
+		expect_cluster(t, (c - 1) * 20, 0);
+	}
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+	open_node(t, 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		uint64_t c = 1 + i * 2;
+
+		expect_cluster(t, c * 20, i < changes ? 4 + c : 2);
+		expect_cluster(t, c * 20 + 7, i < changes ? 4 + c : 0);
+	}
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* An image that was closed is not searched. */
+static void closed_image_is_left_alone(void *arg)
+{
+	struct test *t = arg;
+
+	make_crashed(t);
+	open_node(t, BLK_O_RDWR);
+	while (scan_running(t))
+		aio_co_sleep(MSEC);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, BLK_O_RDWR);
+	CHECK(!scan_running(t));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+static void run(co_fn *fn)
+{
+	struct test t = { .buf = aligned_alloc(BLOCK, CLUSTER) };
+
+	CHECK(t.buf);
+	scratch_make(&t.scratch);
+	in_coroutine(fn, &t);
+	scratch_remove(&t.scratch);
+	free(t.buf);
+}
+
+static void test_leaks_are_freed(void **state)
+{
+	(void)state;
+	run(leaks_are_freed);
+}
+
+static void test_scan_under_writes(void **state)
+{
+	(void)state;
+	run(scan_under_writes);
+}
+
+static void test_closed_image_is_left_alone(void **state)
+{
+	(void)state;
+	run(closed_image_is_left_alone);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_leaks_are_freed),
+		cmocka_unit_test(test_scan_under_writes),
+		cmocka_unit_test(test_closed_image_is_left_alone),
+	};
+
+	return cmocka_run_group_tests_name("qed_leaks", tests, NULL, NULL);
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Finding what a crash leaked, in the background, while the image is in use.
+ *
+ * A cluster that lay in the file when it was opened is leaked if no table on
+ * disk names it.  While the tables are read they change, but only in one way
+ * that matters: a cluster that was named loses its name.  Those go through
+ * qed_drop_clusters() and are noted; all others that were named at the opening
+ * still are when their slice is read, whatever a commit is writing beside them.
+ * So what was neither read nor dropped was named by nobody from the start, and
+ * nobody can have got hold of it: the allocator knows only what lies behind the
+ * old end, or was dropped.
+ *
+ * Whether the last writer ended in order is written nowhere.  But the file of a
+ * writer that is at work always ends in a cluster that was never used (see
+ * alloc.c), a hole, while a closed one ends in its last cluster: no hole at the
+ * end, nothing to look for.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "format/qed/qed.h"
+#include "util/log.h"
+
+/* The guests' requests come first: a pause after each piece of a table, in ns. */
+#define PIECE_PAUSE_NS 1000000ULL
+
+static int note_used(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	uint64_t end = img->scan.end;
+	int ret = 0;
+
+	if (start >= end)
+		return 0;
+	pthread_mutex_lock(&img->meta_lock);
+	ret = cluster_set_add(&img->scan.used, start, min_u64(count, end - start));
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}
+
+void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	struct qed_leak_scan *scan = &img->scan;
+
+	if (!scan->running || start >= scan->end)
+		return;
+	/* Without memory to remember, give up: nothing is freed that may be in use. */
+	if (cluster_set_add(&scan->used, start, min_u64(count, scan->end - start)))
+		scan->stop = true;
+}
+
+static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int n, bool *changed)
+{
+	struct qed_image *img = arg;
+	uint64_t end = img->scan.end << img->cluster_bits;
+	int ret = 0;
+
+	(void)first;
+	(void)changed;
+	for (unsigned int i = 0; !ret && i < n; i++) {
+		if (entries[i] <= QED_L2_ZERO)
+			continue;
+		/* A damaged image: what it uses can't be told. */
+		if (!qed_entry_valid(img, entries[i],
+				     atomic_load_explicit(&img->alloc.end, memory_order_acquire)))
+			return -EINVAL;
+		if (entries[i] < end)
+			ret = note_used(img, entries[i] >> img->cluster_bits, 1);
+	}
+	aio_co_sleep(PIECE_PAUSE_NS);
+	return img->scan.stop ? -ECANCELED : ret;
+}
+
+static int scan_tables(struct qed_image *img)
+{
+	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
+	int ret = note_used(img, 0, img->header.header_size);
+
+	if (!ret)
+		ret = note_used(img, l1, img->header.table_size);
+	for (uint64_t i = 0; !ret && i < img->table_entries; i++) {
+		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_acquire);
+
+		if (!table)
+			continue;
+		if (!qed_table_offset_valid(img, table,
+					    atomic_load_explicit(&img->alloc.end,
+								 memory_order_acquire)))
+			return -EINVAL;
+		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);
+		if (!ret)
+			ret = qed_co_walk_table(img, i, scan_piece, img);
+	}
+	return ret;
+}
+
+/* Free all that was not seen. */
+static uint64_t free_leaks(struct qed_image *img)
+{
+	struct qed_leak_scan *scan = &img->scan;
+	uint64_t cluster = 0, freed = 0, start;
+
+	while (cluster < scan->end && !scan->stop) {
+		uint64_t n, gap_end;
+
+		pthread_mutex_lock(&img->meta_lock);
+		n = cluster_set_next_run(&scan->used, cluster, UINT64_MAX, &start);
+		pthread_mutex_unlock(&img->meta_lock);
+		gap_end = n ? start : scan->end;
+		if (gap_end > cluster) {
+			qed_co_punch_run(img, cluster, gap_end - cluster);
+			freed += gap_end - cluster;
+		}
+		cluster = n ? start + n : scan->end;
+	}
+	return freed;
+}
+
+static void scan_main(void *arg)
+{
+	struct qed_image *img = arg;
+	struct qed_leak_scan *scan = &img->scan;
+	uint64_t freed = 0;
+	int ret = scan_tables(img);
+
+	if (!ret)
+		freed = free_leaks(img);
+	if (freed)
+		log_info("%s: %" PRIu64 " clusters that an unclean end had leaked are free again",
+			 img->node->filename, freed);
+	else if (ret && ret != -ECANCELED)
+		log_warning("%s: the search for leaked clusters failed: %s", img->node->filename,
+			    strerror(-ret));
+	pthread_mutex_lock(&img->meta_lock);
+	cluster_set_destroy(&scan->used);
+	scan->running = false;
+	co_queue_wake_all(&scan->stopped);
+	pthread_mutex_unlock(&img->meta_lock);
+}
+
+/* Does the file end in a hole? */
+static int ends_in_hole(struct qed_image *img)
+{
+	uint64_t size = atomic_load_explicit(&img->file->size, memory_order_relaxed);
+	uint64_t last = size > qed_cluster_size(img) ? size - qed_cluster_size(img) : 0;
+	uint64_t run;
+	int data = blk_file_co_is_data(img->file, last, size - last, &run);
+
+	return data < 0 ? data : !data && run == size - last;
+}
+
+int qed_co_leak_scan_start(struct qed_image *img)
+{
+	struct qed_leak_scan *scan = &img->scan;
+	int ret;
+
+	if (img->file->is_device)
+		return 0;
+	ret = ends_in_hole(img);
+	if (ret <= 0)
+		return ret;
+	scan->end = img->alloc.frontier;
+	ret = qed_co_l1_load_rest(img);
+	if (ret)
+		return ret;
+	cluster_set_init(&scan->used);
+	scan->running = true;
+	ret = co_start(scan_main, img);
+	if (ret)
+		scan->running = false;
+	return ret;
+}
+
+void qed_co_leak_scan_stop(struct qed_image *img)
+{
+	struct qed_leak_scan *scan = &img->scan;
+
+	pthread_mutex_lock(&img->meta_lock);
+	scan->stop = true;
+	while (scan->running)
+		co_queue_wait(&scan->stopped, &img->meta_lock);
+	pthread_mutex_unlock(&img->meta_lock);
+}

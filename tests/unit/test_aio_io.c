@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -152,6 +153,53 @@ static void test_socket(void **state)
 	run_co(8, server, NULL);
 }
 
+/* ---- how a server gets its coroutines back ---- */
+
+static int shut_fd;
+
+static void accept_until_shut(void *arg)
+{
+	CHECK(aio_co_accept(shut_fd) == -EINVAL);
+	group_done(arg);
+}
+
+static void read_until_shut(void *arg)
+{
+	char byte;
+
+	CHECK(aio_co_read(shut_fd, &byte, 1) == 0);
+	group_done(arg);
+}
+
+static void shut_down(void *arg)
+{
+	struct group group = { .left = 2 };
+	int listener = listen_somewhere(), pair[2];
+
+	(void)arg;
+	shut_fd = listener;
+	CHECK(co_start(accept_until_shut, &group) == 0);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	shut_fd = pair[0];
+	CHECK(co_start(read_until_shut, &group) == 0);
+	aio_co_sleep(5 * MSEC);
+	CHECK(group.left == 2);
+	shutdown(listener, SHUT_RDWR);
+	shutdown(pair[0], SHUT_RDWR);
+	group_wait(&group);
+	close(listener);
+	close(pair[0]);
+	CHECK(aio_co_write(pair[1], "x", 1) == -EPIPE);
+	close(pair[1]);
+}
+
+static void test_shutdown(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	run_co(8, shut_down, NULL);
+}
+
 /* ---- many at once, on several loops: each reads back its own ---- */
 
 #define FLOWS	 40
@@ -211,9 +259,8 @@ static void test_many_flows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_file),
-		cmocka_unit_test(test_pipe),
-		cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_file),	   cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_socket),	   cmocka_unit_test(test_shutdown),
 		cmocka_unit_test(test_many_flows),
 	};
 

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "aio/loop_internal.h"
 #include "test_aio_common.h"
@@ -422,6 +423,38 @@ static void test_identity(void **state)
 	aio_loop_destroy(loop);
 }
 
+/* ---- no descriptors left: an error, and nothing lost ---- */
+
+static void test_no_descriptors(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct rlimit limit, none;
+	struct aio_loop *loop;
+	int lowest, i;
+
+	(void)state;
+	lowest = dup(0);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* None for the ring; then one for that and none for the event. */
+	for (i = 0; i < 2; i++) {
+		none = limit;
+		none.rlim_cur = (rlim_t)(lowest + i);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		assert_int_equal(loop_create(&loop, 8, tier, &err), -EMFILE);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_non_null(strstr(error_text(&err), "Too many open files"));
+		error_free(&err);
+		assert_null(aio_loop_current());
+	}
+	i = dup(0);
+	assert_int_equal(i, lowest);
+	close(i);
+	loop = new_tier_loop(8);
+	assert_int_equal(aio_loop_index(loop), 0);
+	aio_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_stop_and_destroy),
 		cmocka_unit_test(test_stop_is_remembered),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_no_descriptors),
 	};
 	int failed = 0;
 

@@ -166,12 +166,84 @@ static void test_barrier_on_loop(void **state)
 	run_co(8, barrier_inside, NULL);
 }
 
+/* ---- a thread that has a loop and does not run it ---- */
+
+static void *barrier_outside(void *arg)
+{
+	(void)arg;
+	atomic_store(&called, false);
+	aio_rcu_defer(&marker, mark_called);
+	aio_rcu_barrier();
+	CHECK(atomic_load(&called));
+	return NULL;
+}
+
+static void some_turns(void *arg)
+{
+	(void)arg;
+	co_yield_turn();
+	co_yield_turn();
+}
+
+static void park_for_good(void *arg)
+{
+	*(struct co **)arg = co_self();
+	co_park();
+}
+
+static void test_idle_loop_holds_nothing_up(void **state)
+{
+	struct aio_loop *loop = new_loop(8);
+	pthread_t thread;
+	struct co *parked;
+
+	(void)state;
+	/* Neither before the first run, nor after one, nor after a start outside of any. */
+	barrier_outside(NULL);
+	assert_int_equal(aio_loop_run_co(loop, some_turns, NULL), 0);
+	assert_int_equal(co_start(park_for_good, &parked), 0);
+	assert_int_equal(pthread_create(&thread, NULL, barrier_outside, NULL), 0);
+	pthread_join(thread, NULL);
+	co_wake(parked);
+	assert_int_equal(aio_loop_run_co(loop, some_turns, NULL), 0);
+	aio_loop_destroy(loop);
+}
+
+static void start_reader(void *arg)
+{
+	(void)arg;
+	atomic_store(&reading, true);
+	while (!atomic_load(&let_go))
+		usleep(1000);
+	CHECK(!atomic_load(&called));
+}
+
+/* A coroutine that is started outside of a run is a reader like all others. */
+static void test_started_outside_is_reader(void **state)
+{
+	struct aio_loop *loop = new_loop(8);
+	pthread_t thread;
+
+	(void)state;
+	atomic_store(&reading, false);
+	atomic_store(&let_go, false);
+	atomic_store(&called, false);
+	assert_int_equal(pthread_create(&thread, NULL, release_later, NULL), 0);
+	assert_int_equal(co_start(start_reader, NULL), 0);
+	pthread_join(thread, NULL);
+	aio_rcu_barrier();
+	assert_true(called);
+	aio_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readers_and_a_writer),
 		cmocka_unit_test(test_reader_holds_up),
 		cmocka_unit_test(test_barrier_on_loop),
+		cmocka_unit_test(test_idle_loop_holds_nothing_up),
+		cmocka_unit_test(test_started_outside_is_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,35 +23,38 @@ static unsigned int nr_threads(void)
 /* ---- results, and other coroutines meanwhile ---- */
 
 static pthread_t loop_thread;
+static atomic_uint ticks;
 
 static int slow_negate(void *arg)
 {
 	CHECK(!pthread_equal(pthread_self(), loop_thread));
-	usleep(20000);
+	/* For as long as this sleeps the loop goes on, or else this takes forever. */
+	while (ticks < 5)
+		usleep(1000);
 	return -*(int *)arg;
 }
 
 static void ticker(void *arg)
 {
-	unsigned int *ticks = arg;
+	bool *stop = arg;
 
-	while (*ticks != UINT32_MAX) {
-		++*ticks;
+	while (!*stop) {
+		ticks++;
 		aio_co_sleep(MSEC);
 	}
 }
 
 static void call_once(void *arg)
 {
-	unsigned int ticks = 0;
+	bool stop = false;
 	int value = 17;
 
 	(void)arg;
 	loop_thread = pthread_self();
-	CHECK(co_start(ticker, &ticks) == 0);
+	ticks = 0;
+	CHECK(co_start(ticker, &stop) == 0);
 	CHECK(aio_co_call(slow_negate, &value) == -17);
-	CHECK(ticks > 2);
-	ticks = UINT32_MAX;
+	stop = true;
 	aio_co_sleep(5 * MSEC);
 }
 
@@ -59,6 +62,51 @@ static void test_result(void **state)
 {
 	(void)state;
 	run_co(8, call_once, NULL);
+}
+
+/* ---- calls that need each other, one more each time than there are idle workers ---- */
+
+static atomic_uint arrived, expected;
+
+static int meet(void *arg)
+{
+	unsigned int tries;
+
+	(void)arg;
+	arrived++;
+	for (tries = 0; arrived < expected; tries++) {
+		CHECK(tries < 10000);
+		usleep(1000);
+	}
+	return 0;
+}
+
+static void call_meet(void *arg)
+{
+	CHECK(aio_co_call(meet, NULL) == 0);
+	group_done(arg);
+}
+
+static void meetings(void *arg)
+{
+	struct group group;
+	unsigned int n, i;
+
+	(void)arg;
+	for (n = 1; n <= AIO_MAX_WORKERS; n++) {
+		group = (struct group){ .left = n };
+		arrived = 0;
+		expected = n;
+		for (i = 0; i < n; i++)
+			CHECK(co_start(call_meet, &group) == 0);
+		group_wait(&group);
+	}
+}
+
+static void test_as_many_workers_as_calls(void **state)
+{
+	(void)state;
+	run_co(8, meetings, NULL);
 }
 
 /* ---- more calls than workers, from several loops ---- */
@@ -71,10 +119,14 @@ static atomic_uint running, most_running, finished;
 static int count_running(void *arg)
 {
 	unsigned int now = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
+	unsigned int tries;
 
 	while (now > most && !atomic_compare_exchange_weak(&most_running, &most, now))
 		;
-	usleep(5000);
+	/* The first ones wait for each other, up to a limit; then there is time for one too many. */
+	for (tries = 0; tries < 5000 && most_running < AIO_MAX_WORKERS; tries++)
+		usleep(1000);
+	usleep(2000);
 	atomic_fetch_sub(&running, 1);
 	atomic_fetch_add(&finished, 1);
 	return *(int *)arg;
@@ -117,18 +169,19 @@ static void test_saturation(void **state)
 
 /* ---- idle workers end, and others come when needed ---- */
 
+static unsigned int threads_without_workers;
+
 static void test_idle_workers_end(void **state)
 {
-	unsigned int before, tries;
+	unsigned int tries;
 
 	(void)state;
-	/* Those of the tests before wait for longer; these calls make them look at the clock anew. */
 	aio_worker_idle_ms = 20;
 	run_on_loops(THREADS, saturate, NULL, 0);
-	before = nr_threads();
-	for (tries = 0; tries < 500 && nr_threads() > before - AIO_MAX_WORKERS; tries++)
+	/* Those that wait since the tests before do so for five seconds. */
+	for (tries = 0; tries < 2000 && nr_threads() > threads_without_workers; tries++)
 		usleep(10000);
-	assert_int_equal(nr_threads(), before - AIO_MAX_WORKERS);
+	assert_int_equal(nr_threads(), threads_without_workers);
 
 	aio_worker_idle_ms = 1;
 	for (tries = 0; tries < 20; tries++)
@@ -143,9 +196,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_result),
+		cmocka_unit_test(test_as_many_workers_as_calls),
 		cmocka_unit_test(test_saturation),
 		cmocka_unit_test(test_idle_workers_end),
 	};
 
+	/* The first loop starts liburcu's thread. */
+	aio_loop_destroy(new_loop(8));
+	threads_without_workers = nr_threads();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

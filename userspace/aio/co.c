@@ -131,7 +131,13 @@ int co_start(co_fn *fn, void *arg)
 	loop->nr_busy++;
 	co->fn = fn;
 	co->arg = arg;
-	co_run(loop, co);
+	if (loop->running) {
+		co_run(loop, co);
+	} else {
+		loop_enter(loop);
+		co_run(loop, co);
+		loop_leave(loop);
+	}
 	return 0;
 }
 

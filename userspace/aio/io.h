@@ -5,7 +5,8 @@
  * that io_uring of the kernels we support does not have.
  *
  * All return what the system call returns, or a negative errno; short
- * transfers are the caller's to continue.
+ * transfers are the caller's to continue.  Descriptors are blocking ones: with
+ * O_NONBLOCK the kernel answers -EAGAIN instead of waiting.
  */
 #ifndef QEDBLK_AIO_IO_H
 #define QEDBLK_AIO_IO_H
@@ -23,7 +24,11 @@ ssize_t aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint64_t off
 int aio_co_fdatasync(int fd);
 int aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
 
-/* For sockets and pipes (no offset).  Return 0 at the end of the stream. */
+/*
+ * For sockets and pipes (no offset).  Return 0 at the end of the stream.  The
+ * program ignores SIGPIPE, as for write(2).  Who waits in one of these or in
+ * aio_co_accept() is released by shutdown(2) on the socket, not by close(2).
+ */
 ssize_t aio_co_read(int fd, void *buf, size_t len);
 ssize_t aio_co_write(int fd, const void *buf, size_t len);
 /* Wait for poll(2) @events on @fd; returns the events that came. */

@@ -117,7 +117,9 @@ void aio_loop_destroy(struct aio_loop *loop)
 
 	if (loop != aio_this_loop)
 		aio_bug("event loop destroyed by another thread");
+	loop_enter(loop);
 	inbox_destroy(loop);
+	loop_leave(loop);
 	if (loop->nr_busy)
 		log_warning("event loop destroyed with %u coroutines parked", loop->nr_busy);
 	co_loop_exit(loop);
@@ -138,6 +140,20 @@ unsigned int aio_loop_index(const struct aio_loop *loop)
 	return loop->index;
 }
 
+void loop_enter(struct aio_loop *loop)
+{
+	if (loop != aio_this_loop || loop->running)
+		aio_bug("event loop run from within, or by another thread");
+	loop->running = true;
+	rcu_loop_online();
+}
+
+void loop_leave(struct aio_loop *loop)
+{
+	rcu_loop_offline();
+	loop->running = false;
+}
+
 /* One turn; it does not wait once *@done. */
 static int loop_turn(struct aio_loop *loop, const bool *done)
 {
@@ -148,19 +164,14 @@ static int loop_turn(struct aio_loop *loop, const bool *done)
 			 loop->timers ? loop->timers->deadline : 0);
 }
 
-static void check_caller(struct aio_loop *loop)
-{
-	if (loop != aio_this_loop || loop->current)
-		aio_bug("event loop run from within, or by another thread");
-}
-
 int aio_loop_run(struct aio_loop *loop)
 {
 	int ret = 0;
 
-	check_caller(loop);
+	loop_enter(loop);
 	while (!loop->stopping && ret >= 0)
 		ret = loop_turn(loop, &loop->stopping);
+	loop_leave(loop);
 	loop->stopping = false;
 	atomic_store(&loop->stop_asked, false);
 	return ret;
@@ -185,9 +196,10 @@ int aio_loop_run_co(struct aio_loop *loop, co_fn *fn, void *arg)
 	struct main_co main_co = { .fn = fn, .arg = arg };
 	int ret;
 
-	check_caller(loop);
+	loop_enter(loop);
 	ret = co_start(main_co_entry, &main_co);
 	while (!main_co.done && ret >= 0)
 		ret = loop_turn(loop, &main_co.done);
+	loop_leave(loop);
 	return ret;
 }

@@ -57,6 +57,7 @@ struct aio_loop {
 	struct aio_timer *timers; /* root of the heap */
 	uint64_t timer_order;
 
+	bool running; /* inside of aio_loop_run*(), where this thread is a reader (aio/rcu.h) */
 	bool stopping;
 	int failed; /* negative errno once the ring cannot be used */
 	unsigned int index;
@@ -90,6 +91,9 @@ void ring_destroy(struct aio_loop *loop);
 int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline);
 
 /* loop.c */
+/* Bracket whatever runs turns, or code that may expect to be called from one. */
+void loop_enter(struct aio_loop *loop);
+void loop_leave(struct aio_loop *loop);
 int loop_create(struct aio_loop **loop, unsigned int entries, unsigned int first_tier,
 		struct error *err);
 
@@ -115,6 +119,7 @@ void timers_expire(struct aio_loop *loop);
 extern atomic_uint aio_worker_idle_ms;
 
 /* rcu.c */
+/* Afterwards the thread is registered, and offline. */
 void rcu_loop_init(void);
 void rcu_loop_exit(void);
 void rcu_loop_quiescent(void);

@@ -28,6 +28,7 @@ void rcu_loop_init(void)
 	/* Starts the helper thread, so that aio_rcu_defer() needs no memory for it. */
 	(void)get_default_call_rcu_data();
 	rcu_register_thread();
+	rcu_loop_offline();
 }
 
 void rcu_loop_exit(void)
@@ -95,15 +96,16 @@ void aio_rcu_barrier(void)
 {
 	struct barrier barrier = { .mutex = PTHREAD_MUTEX_INITIALIZER,
 				   .cond = PTHREAD_COND_INITIALIZER };
+	bool reader = aio_this_loop && aio_this_loop->running;
 
 	aio_rcu_defer(&barrier.head, on_barrier);
-	if (aio_this_loop)
+	if (reader)
 		rcu_loop_offline();
 	pthread_mutex_lock(&barrier.mutex);
 	while (!barrier.passed)
 		pthread_cond_wait(&barrier.cond, &barrier.mutex);
 	pthread_mutex_unlock(&barrier.mutex);
-	if (aio_this_loop)
+	if (reader)
 		rcu_loop_online();
 	pthread_cond_destroy(&barrier.cond);
 	pthread_mutex_destroy(&barrier.mutex);

@@ -2,9 +2,14 @@
 /*
  * Deferred freeing for lock-free look-ups: liburcu's QSBR flavour.
  *
- * Every loop's thread is registered; a reader is any stretch of loop code or
- * coroutine between two parks: a pointer loaded from a shared structure stays
- * valid until the code parks or the turn ends, and not beyond.
+ * A reader is any stretch of loop code or coroutine between two parks: a
+ * pointer loaded from a shared structure stays valid until the code parks or
+ * the turn ends, and not beyond.  Code outside of aio_loop_run() and
+ * aio_loop_run_co(), on threads with a loop or without, is no reader, and holds
+ * nothing up.  Pointers are published with C11 atomics (release, acquire).
+ *
+ * Creating the first loop starts a helper thread: a process that wants to go on
+ * in a child without exec() forks before that.
  */
 #ifndef QEDBLK_AIO_RCU_H
 #define QEDBLK_AIO_RCU_H

@@ -101,7 +101,8 @@ static bool backlog_grow(struct ring_backlog *backlog, unsigned int more)
 static void backlog_fill(struct aio_loop *loop)
 {
 	struct ring_backlog *backlog = &loop->backlog;
-	unsigned int ready = io_uring_cq_ready(&loop->ring), n = 0, head;
+	unsigned int ready = io_uring_cq_ready(&loop->ring), n = 0;
+	unsigned int head __attribute__((unused)); /* newer liburing only sets it */
 	struct io_uring_cqe *cqe;
 
 	if (!ready || !backlog_grow(backlog, ready))
@@ -135,7 +136,8 @@ static void backlog_deliver(struct aio_loop *loop)
 /* Deliver the completions that are there now; those that come meanwhile are for the next turn. */
 static void reap(struct aio_loop *loop)
 {
-	unsigned int left = io_uring_cq_ready(&loop->ring), head, n, i;
+	unsigned int left = io_uring_cq_ready(&loop->ring), n, i;
+	unsigned int head __attribute__((unused)); /* newer liburing only sets it */
 	struct ring_done batch[BATCH];
 	struct io_uring_cqe *cqe;
 

@@ -43,6 +43,7 @@ void qed_alloc_destroy(struct qed_image *img)
 	qed_run_list_destroy(&a->dropped);
 	qed_run_list_destroy(&a->committing);
 	qed_run_list_destroy(&a->durable);
+	qed_run_list_destroy(&a->waiting);
 }
 
 /* Under meta_lock: a run at the frontier, at least @least and at most @want clusters; 0: grow first. */

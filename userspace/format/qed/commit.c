@@ -225,7 +225,6 @@ static void end_batch(struct qed_image *img, int ret)
 		c->batch_tables.nr = 0;
 		if (a->committing.nr) {
 			(void)qed_run_list_move(&a->durable, &a->committing);
-			a->durable_ticket = inflight_ticket(&img->node->inflight);
 			qed_keeper_recycle(img);
 		}
 	}

@@ -4,8 +4,10 @@
  *
  *	dropped     its entry was changed in memory
  *	committing  the commit that is running carries the change
- *	durable     the change is on disk; requests that began before may still
- *	            read or write the old place
+ *	durable     the change is on disk
+ *	waiting     requests that began before may still read or write the old
+ *	            place; the list is closed while it waits for them, so that a
+ *	            stream of commits can't put off its turn for ever
  *	free        those are over, and the cluster has been punched, so that it
  *	            reads as zeroes; the allocator may take it
  *
@@ -98,29 +100,40 @@ void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count)
 	}
 }
 
+/* Under meta_lock: close the list of those that wait, or see that its wait is over. */
+static bool take_unused(struct qed_image *img, struct qed_run_list *unused)
+{
+	struct qed_allocator *a = &img->alloc;
+
+	if (!a->waiting.nr && a->durable.nr) {
+		(void)qed_run_list_move(&a->waiting, &a->durable); /* to an empty list: a swap */
+		a->ticket = inflight_ticket(&img->node->inflight);
+	}
+	if (!a->waiting.nr || !inflight_passed(&img->node->inflight, a->ticket))
+		return false;
+	(void)qed_run_list_move(unused, &a->waiting);
+	return true;
+}
+
 void qed_co_recycle(struct qed_image *img, bool *left)
 {
 	struct qed_allocator *a = &img->alloc;
-	struct qed_run_list batch = { 0 };
+	struct qed_run_list unused = { 0 };
 
 	pthread_mutex_lock(&img->meta_lock);
 	while (a->recycling)
 		co_queue_wait(&a->recycle_waiters, &img->meta_lock);
-	*left = a->durable.nr && !inflight_passed(&img->node->inflight, a->durable_ticket);
-	if (!*left && a->durable.nr) {
-		(void)qed_run_list_move(&batch, &a->durable); /* to an empty list: a swap */
-		a->recycling = true;
+	a->recycling = true;
+	while (take_unused(img, &unused)) {
+		pthread_mutex_unlock(&img->meta_lock);
+		for (size_t i = 0; i < unused.nr; i++)
+			qed_co_punch_run(img, unused.runs[i].start, unused.runs[i].count);
+		unused.nr = 0;
+		pthread_mutex_lock(&img->meta_lock);
 	}
+	a->recycling = false;
+	co_queue_wake_all(&a->recycle_waiters);
+	*left = a->waiting.nr;
 	pthread_mutex_unlock(&img->meta_lock);
-
-	for (size_t i = 0; i < batch.nr; i++)
-		qed_co_punch_run(img, batch.runs[i].start, batch.runs[i].count);
-
-	pthread_mutex_lock(&img->meta_lock);
-	if (batch.nr) {
-		a->recycling = false;
-		co_queue_wake_all(&a->recycle_waiters);
-	}
-	pthread_mutex_unlock(&img->meta_lock);
-	qed_run_list_destroy(&batch);
+	qed_run_list_destroy(&unused);
 }

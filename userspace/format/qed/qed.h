@@ -108,8 +108,9 @@ struct qed_allocator {
 	/* The stages on the way to it (free_list.c). */
 	struct qed_run_list dropped;	/* unreferenced in memory */
 	struct qed_run_list committing; /* copied by the commit that is running */
-	struct qed_run_list durable;	/* unreferenced on disk; requests may still be in flight */
-	uint64_t durable_ticket;	/* of node->inflight, for all of @durable */
+	struct qed_run_list durable;	/* unreferenced on disk */
+	struct qed_run_list waiting;	/* was durable when @ticket was drawn */
+	uint64_t ticket;		/* of node->inflight: when it has passed, @waiting is unused */
 	bool recycling;			/* a coroutine is punching */
 	struct co_queue recycle_waiters;
 };

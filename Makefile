@@ -178,6 +178,8 @@ install: all man
 SANITIZERS := address,undefined thread
 sanitize_dir = $(BUILD)/sanitize-$(subst $(comma),-,$(1))
 RUN_TESTS = tests/run --build $(BUILD)
+# All processors for who typed no -j.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # `make deps` is its own step because a fresh machine has no compiler when make starts.
 .PHONY: deps
@@ -186,13 +188,13 @@ deps:
 
 .PHONY: check
 check: deps
-	$(Q)$(MAKE) --no-print-directory all tests man
-	$(Q)$(MAKE) --no-print-directory build-sanitized
+	$(Q)$(SUBMAKE) all tests man
+	$(Q)$(SUBMAKE) build-sanitized
 	$(Q)$(RUN_TESTS) self format unit interop sanitized vm
 
 .PHONY: build-sanitized
 build-sanitized:
-	$(Q)$(foreach s,$(SANITIZERS),$(MAKE) --no-print-directory SANITIZE=$(s) all tests &&) true
+	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
 .PHONY: check-unit check-interop check-vm check-sanitize format-check
 check-unit: all tests
@@ -216,7 +218,7 @@ endif
 ifneq ($(wildcard scripts/demo),)
 .PHONY: demo
 demo: deps
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(SUBMAKE) all
 	$(Q)export QEDBLK_BUILD=$(abspath $(BUILD)); \
 	if scripts/have-ublk-dm; then scripts/demo; else tests/vm/run-vm -- scripts/demo; fi
 endif

@@ -17,7 +17,7 @@ import report
 
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
-TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600}
+TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "vm": 900}
 SLOWER = 3
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
@@ -76,6 +76,9 @@ def discover(root, build, layers, only):
         add_unit(build)
     if "interop" in layers:
         add_interop(build)
+    if "vm" in layers:
+        script = os.path.join(root, "tests/vm/selftest")
+        add("vm", script, script)
     if "sanitized" in layers:
         for sanitizer in SANITIZERS:
             where = os.path.join(build, "sanitize-" + sanitizer.replace(",", "-"))

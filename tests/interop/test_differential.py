@@ -139,6 +139,8 @@ class Case:
         if not where:
             return None
         offset, length = where
+        if self.cor and self.rng.random() < 0.3:
+            return self.read_and_overtake(offset, length)
         kind = self.rng.random()
         fua = "-f " if self.rng.random() < 0.05 else ""
         if kind < 0.35:
@@ -159,6 +161,20 @@ class Case:
             return "flush"
         value, run = self.uniform_run(offset, length)
         return "aio_read -q -P %d %d %d" % (value, offset, run)
+
+    def read_and_overtake(self, offset, length):
+        """A read, whose populating is overtaken by a change of the same bytes."""
+        read = "aio_read -q %d %d\n" % (offset, length)
+        kind = self.rng.randrange(4)
+        if kind == 0:
+            self.discard(offset, length)
+            return read + "discard -q %d %d" % (offset, length)
+        if kind == 1:
+            value = self.rng.randrange(1, 256)
+            self.write(offset, length, value)
+            return read + "aio_write -q -P %d %d %d" % (value, offset, length)
+        self.write(offset, length, 0)
+        return read + "aio_write -q -z %s%d %d" % ("-u " if kind == 2 else "", offset, length)
 
     def check_some(self, io):
         """Read a piece that need not be uniform, and compare all its bytes."""

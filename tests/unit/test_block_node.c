@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Opening images: backing chains, their names, formats by name and by sight,
+ * what is refused and in which words.
+ */
+#include "test_block_fake.h"
+
+#include "block/image_lock.h"
+
+static void expect_no_open(const char *name, const struct blk_open_opts *opts, int code,
+			   const char *line)
+{
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
+	char expected[600];
+	int ret;
+
+	/* @line names files relative to the scratch directory. */
+	snprintf(expected, sizeof(expected), "%s", scratch(line));
+	ret = blk_co_open(&node, scratch(name), opts, &err);
+	if (ret != code || strcmp(error_text(&err), expected))
+		printf("got %d \"%s\", not %d \"%s\"\n", ret, error_text(&err), code, expected);
+	CHECK(ret == code);
+	CHECK(!strcmp(error_text(&err), expected));
+	error_free(&err);
+}
+
+/* ---- names ---- */
+
+static void expect_path(const char *image, const char *backing, const char *expected)
+{
+	char *path = blk_resolve_backing(image, backing);
+
+	assert_string_equal(path, expected);
+	free(path);
+}
+
+static void test_resolve(void **state)
+{
+	(void)state;
+	expect_path("vm.qed", "golden.img", "golden.img");
+	expect_path("/images/vm.qed", "golden.img", "/images/golden.img");
+	expect_path("dir/vm.qed", "../golden.img", "dir/../golden.img");
+	expect_path("dir/vm.qed", "/golden.img", "/golden.img");
+	expect_path("/vm.qed", "a:b", "/a:b");
+	expect_path("dir/vm.qed", "nbd://host/x", "nbd://host/x");
+	expect_path("dir/vm.qed", "json:{}", "json:{}");
+}
+
+/* ---- chains ---- */
+
+static void chain(void *arg)
+{
+	struct fake_image top = { .name = "top",
+				  .size = MiB,
+				  .cluster_size = 65536,
+				  .backing = "sub/middle",
+				  .backing_format = "fake" };
+	struct fake_image middle = { .name = "middle",
+				     .size = MiB,
+				     .cluster_size = 4096,
+				     .backing = "../golden",
+				     .backing_format = "raw" };
+	struct blk_node *node;
+	char *path;
+
+	(void)arg;
+	CHECK(mkdir(scratch("sub"), 0755) == 0);
+	fake_add(&top);
+	fake_add(&middle);
+	CHECK(rename(scratch("middle"), scratch("sub/middle")) == 0);
+	make_file(scratch("golden"), "golden", 6, 1000);
+
+	node = must_open("top", "fake", BLK_O_RDWR | BLK_O_COPY_ON_READ | BLK_O_CHECK);
+	CHECK(!node->probed && node->copy_pool && node->populate_pool);
+	CHECK(bufpool_buf_size(node->copy_pool) == 65536);
+	CHECK(node->backing->opaque == &middle && node->backing->flags == 0);
+	CHECK(node->backing->copy_pool && !node->backing->populate_pool);
+	CHECK(node->backing->backing->driver == &blk_driver_raw);
+	CHECK(atomic_load(&node->backing->backing->size) == 1024);
+	CHECK(!node->backing->backing->file->writable);
+	path = blk_backing_path(node);
+	CHECK(!strcmp(path, node->backing->filename));
+	free(path);
+	CHECK(top.starts == 1 && middle.starts == 1);
+	CHECK(blk_co_close(node) == 0);
+	CHECK(top.closes == 1 && middle.closes == 1);
+
+	node = must_open("top", "fake", BLK_O_NO_BACKING);
+	CHECK(!node->backing && node->backing_name && top.starts == 2 && middle.starts == 1);
+	top.fail_close = ENOSPC;
+	CHECK(blk_co_close(node) == -ENOSPC);
+	fake_clear();
+}
+
+static void test_chain(void **state)
+{
+	(void)state;
+	run_co(32, chain, NULL);
+}
+
+static void bad_chains(void *arg)
+{
+	struct blk_open_opts opts = { .format = "fake", .flags = BLK_O_RDWR };
+	struct fake_image orphan = {
+		.name = "orphan", .size = MiB, .cluster_size = 4096, .backing = "missing"
+	};
+	struct fake_image ring[] = {
+		{ .name = "ring0", .size = MiB, .cluster_size = 4096, .backing = "ring1" },
+		{ .name = "ring1", .size = MiB, .cluster_size = 4096, .backing = "./ring0" },
+		{ .name = "self", .size = MiB, .cluster_size = 4096, .backing = "self" },
+	};
+
+	(void)arg;
+	fake_add(&orphan);
+	expect_no_open("orphan", &opts, -ENOENT, "missing: No such file or directory");
+	CHECK(orphan.closes == 1 && orphan.starts == 0);
+	orphan.backing_format = "qcow2";
+	make_file(scratch("missing"), "", 0, 512);
+	expect_no_open("orphan", &opts, -ENOTSUP, "missing: format qcow2 is not supported");
+	opts.backing_format = "odd";
+	expect_no_open("orphan", &opts, -EINVAL, "missing: Unknown driver 'odd'");
+
+	opts.backing_format = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(ring); i++) {
+		ring[i].backing_format = "fake";
+		fake_add(&ring[i]);
+	}
+	/* Writable or not: the refusal is for the loop, not for a lock of our own. */
+	expect_no_open("ring0", &opts, -ELOOP,
+		       "./ring0: the backing chain loops back to this file");
+	expect_no_open("self", &opts, -ELOOP, "self: the backing chain loops back to this file");
+	opts.flags = 0;
+	expect_no_open("self", &opts, -ELOOP, "self: the backing chain loops back to this file");
+	for (size_t i = 0; i < ARRAY_SIZE(ring); i++)
+		CHECK(ring[i].starts == 0);
+	fake_clear();
+}
+
+static void test_bad_chains(void **state)
+{
+	(void)state;
+	run_co(32, bad_chains, NULL);
+}
+
+static void long_chain(void *arg)
+{
+	static struct fake_image images[BLK_MAX_CHAIN + 1];
+	static char names[BLK_MAX_CHAIN + 1][16];
+	struct blk_open_opts opts = { .format = "fake" };
+	struct blk_node *node;
+	char line[64], byte = 1;
+
+	(void)arg;
+	for (int i = 0; i <= BLK_MAX_CHAIN; i++) {
+		snprintf(names[i], sizeof(names[i]), "long%d", i);
+		images[i] = (struct fake_image){ .name = names[i],
+						 .size = 4096,
+						 .cluster_size = 4096,
+						 .backing_format = "fake" };
+		if (i)
+			images[i - 1].backing = names[i];
+		fake_add(&images[i]);
+	}
+	snprintf(line, sizeof(line), "long0: more than %d images in its backing chain",
+		 BLK_MAX_CHAIN);
+	expect_no_open("long0", &opts, -ELOOP, line);
+
+	/* One less may be, and can be read through. */
+	images[BLK_MAX_CHAIN].data[7] = 42;
+	images[BLK_MAX_CHAIN].state[0] = FAKE_DATA;
+	node = must_open("long1", "fake", 0);
+	CHECK(blk_co_pread(node, 7, 1, &byte, 0) == 0 && byte == 42);
+	CHECK(blk_co_close(node) == 0);
+	fake_clear();
+}
+
+static void test_long_chain(void **state)
+{
+	(void)state;
+	run_co(32, long_chain, NULL);
+}
+
+/* ---- formats ---- */
+
+static void formats(void *arg)
+{
+	static const struct {
+		const char *format, *magic;
+		unsigned int offset;
+	} foreign[] = {
+		{ "qcow2", "QFI\xfb", 0 },     { "vmdk", "KDMV", 0 },
+		{ "vhdx", "vhdxfile", 0 },     { "vdi", "\x7f\x10\xda\xbe", 64 },
+		{ "luks", "LUKS\xba\xbe", 0 }, { "vpc", "conectix", 0 },
+	};
+	struct blk_open_opts opts = { .flags = BLK_O_RDWR };
+	struct fake_image fixed = { .name = "fixed.img", .size = 4096, .cluster_size = 4096 };
+	struct blk_node *node;
+	char head[512], line[128];
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		memset(head, 0, sizeof(head));
+		memcpy(head + foreign[i].offset, foreign[i].magic, strlen(foreign[i].magic));
+		make_file(scratch("image"), head, sizeof(head), MiB);
+		snprintf(line, sizeof(line), "image: format %s is not supported",
+			 foreign[i].format);
+		expect_no_open("image", &opts, -ENOTSUP, line);
+		/* Who says raw means it. */
+		node = must_open("image", "raw", BLK_O_RDWR);
+		CHECK(!node->probed);
+		CHECK(blk_co_close(node) == 0);
+	}
+	make_file(scratch("image"), "", 0, 0);
+	node = must_open("image", NULL, BLK_O_RDWR);
+	CHECK(node->probed && node->driver == &blk_driver_raw && atomic_load(&node->size) == 0);
+	CHECK(blk_co_close(node) == 0);
+
+	opts.format = "foo";
+	expect_no_open("image", &opts, -EINVAL, "image: Unknown driver 'foo'");
+	opts.format = "fake";
+	expect_no_open("image", &opts, -EINVAL, "image: no such fake");
+	fake_add(&fixed);
+	opts.format = "fixed";
+	expect_no_open("fixed.img", &opts, -ENOTSUP,
+		       "fixed.img: format fixed cannot be written to");
+	CHECK(mkdir(scratch("folder"), 0755) == 0);
+	opts.format = NULL;
+	expect_no_open("folder", &opts, -EISDIR, "folder: Is a directory");
+	fake_clear();
+}
+
+static void test_formats(void **state)
+{
+	(void)state;
+	run_co(32, formats, NULL);
+}
+
+/* ---- who may open what somebody has open ---- */
+
+static void sharing(void *arg)
+{
+	static const char *const busy[] = {
+		"golden: Failed to get \"write\" lock: is another process using the image?",
+		"vm: Failed to get \"write\" lock: is another process using the image?",
+		"vm: Failed to get shared \"write\" lock: is another process using the image?",
+	};
+	struct blk_open_opts raw_rw = { .format = "raw", .flags = BLK_O_RDWR };
+	struct blk_open_opts raw_ro = { .format = "raw" };
+	struct fake_image vm = { .name = "vm",
+				 .size = MiB,
+				 .cluster_size = 4096,
+				 .backing = "golden",
+				 .backing_format = "raw" };
+	struct fake_image vm2 = { .name = "vm2",
+				  .size = MiB,
+				  .cluster_size = 4096,
+				  .backing = "golden",
+				  .backing_format = "raw" };
+	struct blk_node *node, *node2, *look;
+
+	(void)arg;
+	fake_add(&vm);
+	fake_add(&vm2);
+	make_file(scratch("golden"), "", 0, MiB);
+	node = must_open("vm", "fake", BLK_O_RDWR);
+	/* Two overlays share a golden image, and others may read it. */
+	node2 = must_open("vm2", "fake", BLK_O_RDWR);
+	look = must_open("golden", "raw", 0);
+	CHECK(blk_co_close(look) == 0);
+	/* Nobody writes to it, and an image has one writer and no readers beside it. */
+	expect_no_open("golden", &raw_rw, -EBUSY, busy[0]);
+	expect_no_open("vm", &raw_rw, -EBUSY, busy[1]);
+	expect_no_open("vm", &raw_ro, -EBUSY, busy[2]);
+	look = must_open("vm", "raw", BLK_O_NO_LOCK);
+	CHECK(blk_co_close(look) == 0);
+	CHECK(blk_co_close(node2) == 0);
+	CHECK(blk_co_close(node) == 0);
+	node = must_open("golden", "raw", BLK_O_RDWR);
+	CHECK(blk_co_close(node) == 0);
+	fake_clear();
+}
+
+static void test_sharing(void **state)
+{
+	(void)state;
+	run_co(32, sharing, NULL);
+}
+
+/* ---- raw images ---- */
+
+static void expect_no_create(const struct blk_create_opts *opts, int code, const char *line)
+{
+	struct error err = ERROR_INIT;
+	char expected[600];
+
+	snprintf(expected, sizeof(expected), "%s", scratch(line));
+	CHECK(blk_co_create(opts, &err) == code);
+	if (strcmp(error_text(&err), expected))
+		printf("got \"%s\", not \"%s\"\n", error_text(&err), expected);
+	CHECK(!strcmp(error_text(&err), expected));
+	error_free(&err);
+}
+
+static void raw_images(void *arg)
+{
+	struct blk_create_opts opts = { .format = "raw", .size = MiB, .exclusive = true };
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
+	struct blk_info info;
+	char path[512], buf[4096];
+
+	(void)arg;
+	snprintf(path, sizeof(path), "%s", scratch("new.raw"));
+	opts.filename = path;
+	CHECK(blk_co_create(&opts, &err) == 0);
+	CHECK(file_bytes(path) == MiB);
+	expect_no_create(&opts, -EEXIST, "new.raw: File exists");
+	opts.exclusive = false;
+
+	node = must_open("new.raw", "raw", BLK_O_RDWR | BLK_O_DIRECT);
+	expect_no_create(&opts, -EBUSY,
+			 "new.raw: Failed to get \"write\" lock: is another process using "
+			 "the image?");
+	memset(buf, 3, sizeof(buf));
+	CHECK(blk_co_pwrite(node, MiB - 4096, 4096, buf, BLK_REQ_FUA) == 0);
+	CHECK(blk_co_info(node, &info) == 0);
+	CHECK(info.virtual_size == MiB && info.actual_size == 4096 && !info.cluster_size);
+	CHECK(blk_co_pdiscard(node, 0, MiB) == 0);
+	CHECK(blk_co_pread(node, MiB - 4096, 4096, buf, 0) == 0 && buffer_is_zero(buf, 4096));
+	CHECK(blk_co_truncate(node, MiB + 512, &err) == 0);
+	CHECK(file_bytes(path) == MiB + 512 && atomic_load(&node->size) == MiB + 512);
+	CHECK(blk_co_close(node) == 0);
+
+	/* An existing file is overwritten. */
+	opts.size = 512;
+	CHECK(blk_co_create(&opts, &err) == 0 && file_bytes(path) == 512);
+	opts.backing_file = "golden";
+	expect_no_create(&opts, -ENOTSUP,
+			 "new.raw: Backing file not supported for file format 'raw'");
+	opts.format = "fake";
+	expect_no_create(&opts, -ENOTSUP, "new.raw: format fake cannot be created");
+	opts.format = "bar";
+	expect_no_create(&opts, -EINVAL, "new.raw: Unknown driver 'bar'");
+}
+
+static void test_raw(void **state)
+{
+	(void)state;
+	run_co(32, raw_images, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_resolve),	   cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_bad_chains), cmocka_unit_test(test_long_chain),
+		cmocka_unit_test(test_formats),	   cmocka_unit_test(test_sharing),
+		cmocka_unit_test(test_raw),
+	};
+
+	return cmocka_run_group_tests_name("block_node", tests, NULL, NULL);
+}

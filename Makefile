@@ -214,13 +214,12 @@ bench: all $(BENCHES)
 	$(Q)set -e; for b in $(BENCHES); do $$b; done
 endif
 
-# The main job on real input: directly where the kernel can, else in a virtual machine.
+# The main job on real input; the script finds out whether it needs a virtual machine.
 ifneq ($(wildcard scripts/demo),)
 .PHONY: demo
 demo: deps
 	$(Q)$(SUBMAKE) all
-	$(Q)export QEDBLK_BUILD=$(abspath $(BUILD)); \
-	if scripts/have-ublk-dm; then scripts/demo; else tests/vm/run-vm -- scripts/demo; fi
+	$(Q)QEDBLK_BUILD=$(abspath $(BUILD)) scripts/demo
 endif
 
 .PHONY: clean

@@ -17,7 +17,7 @@ __thread struct aio_loop *aio_this_loop;
 
 static _Atomic uint64_t used_indices[AIO_MAX_LOOPS / INDEX_BITS];
 
-noreturn void aio_bug(const char *what)
+_Noreturn void aio_bug(const char *what)
 {
 	log_error("internal error: %s", what);
 	abort();
@@ -172,8 +172,11 @@ int aio_loop_run(struct aio_loop *loop)
 	while (!loop->stopping && ret >= 0)
 		ret = loop_turn(loop, &loop->stopping);
 	loop_leave(loop);
-	loop->stopping = false;
-	atomic_store(&loop->stop_asked, false);
+	/* A stop that a failing ring kept from arriving is on its way still. */
+	if (loop->stopping) {
+		loop->stopping = false;
+		atomic_store(&loop->stop_asked, false);
+	}
 	return ret;
 }
 

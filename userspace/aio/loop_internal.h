@@ -6,7 +6,6 @@
 #define QEDBLK_AIO_LOOP_INTERNAL_H
 
 #include <stdatomic.h>
-#include <stdnoreturn.h>
 
 #include "aio/co_switch.h"
 #include "aio/loop.h"
@@ -80,7 +79,7 @@ struct aio_loop {
 extern __thread struct aio_loop *aio_this_loop;
 
 /* A mistake of the program's own: say which, and end. */
-noreturn void aio_bug(const char *what);
+_Noreturn void aio_bug(const char *what);
 
 /* ring.c */
 /* @tier: 0 the best set of setup flags, higher ones ask less of the kernel. */

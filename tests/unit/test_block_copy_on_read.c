@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copy-on-read: what is kept and how, what is not, and that neither failing
+ * disks nor writers beside it change what a reader gets.
+ */
+#include "test_block_fake.h"
+
+#define CLUSTER 4096u
+
+static struct fake_image overlay;
+static uint8_t *golden; /* what the backing file holds */
+
+/* A backing file of @size bytes: even clusters zero, the others not, beginning with data. */
+static struct blk_node *open_over(uint64_t golden_size, uint64_t size, uint32_t cluster_size,
+				  unsigned int flags)
+{
+	golden = calloc(1, max_u64(golden_size, size) + 1);
+	CHECK(golden);
+	for (uint64_t i = 0; i < golden_size; i++)
+		golden[i] = i / cluster_size % 2 ? 0 : (uint8_t)(1 + i % 250);
+	make_file(scratch("golden"), golden, golden_size, golden_size);
+	overlay = (struct fake_image){ .name = "overlay",
+				       .size = size,
+				       .cluster_size = cluster_size,
+				       .backing = "golden",
+				       .backing_format = "raw" };
+	fake_add(&overlay);
+	return must_open("overlay", "fake", BLK_O_RDWR | flags);
+}
+
+static void close_over(struct blk_node *node)
+{
+	CHECK(inflight_idle(&node->inflight));
+	CHECK(!node->populating.head);
+	CHECK(blk_co_close(node) == 0);
+	free(golden);
+	fake_clear();
+}
+
+static void check_read(struct blk_node *node, uint64_t offset, uint64_t bytes, unsigned int flags)
+{
+	uint8_t *buf = malloc(bytes + 1);
+
+	CHECK(buf);
+	memset(buf, 0xee, bytes + 1);
+	CHECK(blk_co_pread(node, offset, bytes, buf, flags) == 0);
+	CHECK(!memcmp(buf, golden + offset, bytes));
+	CHECK(buf[bytes] == 0xee);
+	free(buf);
+}
+
+static void expect_states(const char *states)
+{
+	for (uint64_t c = 0; c < fake_clusters(&overlay); c++)
+		CHECK("-0#"[overlay.state[c]] == states[c]);
+}
+
+/* ---- what is kept ---- */
+
+static void keeping(void *arg)
+{
+	struct blk_node *node = open_over(10 * CLUSTER, 10 * CLUSTER, CLUSTER, 0);
+
+	(void)arg;
+	/* Not unless asked for. */
+	check_read(node, 0, 3 * CLUSTER, 0);
+	expect_states("----------");
+	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 3 * CLUSTER);
+
+	/* A byte of a cluster keeps the cluster. */
+	overlay.longest = 0;
+	check_read(node, CLUSTER - 1, 1, BLK_REQ_COPY_ON_READ);
+	expect_states("#---------");
+	CHECK(overlay.populates == 1 && overlay.longest == CLUSTER);
+	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 4 * CLUSTER);
+	/* Once: then it is here. */
+	check_read(node, 0, CLUSTER, BLK_REQ_COPY_ON_READ);
+	CHECK(overlay.populates == 1);
+	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 4 * CLUSTER);
+
+	/* Zeroes become zero clusters. */
+	check_read(node, 5, 4 * CLUSTER, BLK_REQ_COPY_ON_READ);
+	expect_states("#0#0#-----");
+	CHECK(stat_of(node, BLK_STAT_populated_clusters) == 3);
+	CHECK(stat_of(node, BLK_STAT_populated_zero_clusters) == 2);
+
+	check_read(node, 0, 10 * CLUSTER, BLK_REQ_COPY_ON_READ);
+	expect_states("#0#0#0#0#0");
+	CHECK(overlay.writes == 0 && overlay.zeroes == 0);
+	CHECK(stat_of(node, BLK_STAT_write_ops) == 0);
+	close_over(node);
+}
+
+static void test_keeping(void **state)
+{
+	(void)state;
+	run_co(32, keeping, NULL);
+}
+
+/* Runs of clusters that are alike go to the driver together. */
+static void runs(void *arg)
+{
+	struct blk_node *node = open_over(15 * CLUSTER, 15 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+
+	(void)arg;
+	memset(golden + 4 * CLUSTER, 0, 4 * CLUSTER);
+	memset(golden + 8 * CLUSTER, 5, 7 * CLUSTER);
+	make_file(scratch("golden"), golden, 15 * CLUSTER, 15 * CLUSTER);
+	overlay.state[13] = FAKE_ZERO; /* newer than the backing file */
+	memset(golden + 13 * CLUSTER, 0, CLUSTER);
+	check_read(node, 3 * CLUSTER, 12 * CLUSTER, 0);
+	expect_states("---00000#####0#");
+	/* 3 to 7 zero, 8 to 12, 14. */
+	CHECK(overlay.populates == 3 && overlay.longest == 5 * CLUSTER);
+	close_over(node);
+}
+
+static void test_runs(void **state)
+{
+	(void)state;
+	run_co(32, runs, NULL);
+}
+
+/* More than a buffer holds is read in several goes. */
+static void long_reads(void *arg)
+{
+	uint64_t size = 3 * MiB + 5 * CLUSTER;
+	struct blk_node *node = open_over(size, size, CLUSTER, BLK_O_COPY_ON_READ);
+
+	(void)arg;
+	check_read(node, 3, size - 5, 0);
+	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == size);
+	for (uint64_t c = 0; c < fake_clusters(&overlay); c++)
+		CHECK(overlay.state[c] == (c % 2 ? FAKE_ZERO : FAKE_DATA));
+	close_over(node);
+}
+
+static void test_long_reads(void **state)
+{
+	(void)state;
+	run_co(32, long_reads, NULL);
+}
+
+/* ---- ends that do not meet ---- */
+
+static void ends(void *arg)
+{
+	struct blk_node *node;
+
+	(void)arg;
+	/* The backing file ends in the fifth cluster; what is behind it is not kept. */
+	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	check_read(node, 6 * CLUSTER, CLUSTER, 0);
+	CHECK(overlay.populates == 0);
+	check_read(node, 0, 8 * CLUSTER, 0);
+	expect_states("#0#0#---");
+	check_read(node, 0, 8 * CLUSTER, 0);
+	close_over(node);
+
+	/* Reading behind its end, in the cluster where it ends, needs nothing of it. */
+	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	check_read(node, 4 * CLUSTER + 1024, 100, 0);
+	expect_states("--------");
+	close_over(node);
+
+	/* The image's last cluster is a part of one, and counts as whole. */
+	node = open_over(8 * CLUSTER, 4 * CLUSTER + 512, CLUSTER, BLK_O_COPY_ON_READ);
+	check_read(node, 4 * CLUSTER + 511, 1, 0);
+	expect_states("----#");
+	CHECK(overlay.longest == 512);
+	check_read(node, 0, 4 * CLUSTER + 512, 0);
+	expect_states("#0#0#");
+	close_over(node);
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	run_co(32, ends, NULL);
+}
+
+/* ---- clusters larger than a buffer ---- */
+
+static void large_clusters(void *arg)
+{
+	const uint32_t large = 4 * MiB;
+	struct blk_node *node =
+		open_over(3 * (uint64_t)large, 3 * (uint64_t)large, large, BLK_O_COPY_ON_READ);
+
+	(void)arg;
+	CHECK(bufpool_buf_size(node->populate_pool) == MiB);
+	/* A part: the driver gets just that, and keeps the cluster. */
+	check_read(node, 5000, 10000, 0);
+	expect_states("#--");
+	CHECK(overlay.longest == 10000);
+	check_read(node, large + 5, 7, 0);
+	expect_states("#0-");
+	/* A whole one, with the end of the one before. */
+	check_read(node, 2 * large - 9, large + 9, 0);
+	expect_states("#0#");
+	CHECK(stat_of(node, BLK_STAT_populated_clusters) == 2);
+	CHECK(stat_of(node, BLK_STAT_populated_zero_clusters) == 1);
+	check_read(node, 0, 3 * (uint64_t)large, 0);
+	close_over(node);
+}
+
+static void test_large_clusters(void **state)
+{
+	(void)state;
+	run_co(32, large_clusters, NULL);
+}
+
+/* ---- failures ---- */
+
+static ssize_t failing_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			      uint64_t offset)
+{
+	int *code = file->ops_data;
+
+	if (*code)
+		return -*code;
+	return blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
+}
+
+static void failures(void *arg)
+{
+	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_file_ops ops = blk_file_kernel_ops;
+	int source_error = 0;
+	char buf[CLUSTER];
+
+	(void)arg;
+	/* A full or failing disk is no concern of who reads. */
+	overlay.fail_populate = ENOSPC;
+	check_read(node, 0, 2 * CLUSTER, 0);
+	expect_states("--------");
+	CHECK(stat_of(node, BLK_STAT_populate_errors) == 2);
+	CHECK(stat_of(node, BLK_STAT_populated_clusters) == 0);
+	CHECK(stat_of(node, BLK_STAT_errors) == 0);
+	overlay.fail_populate = 0;
+	check_read(node, 0, 2 * CLUSTER, 0);
+	expect_states("#0------");
+
+	/* Without the efficient way zeroes are kept as data. */
+	overlay.zeroes_refused = ENOTSUP;
+	check_read(node, 3 * CLUSTER, CLUSTER, 0);
+	expect_states("#0-#----");
+	overlay.zeroes_refused = 0;
+
+	/* What cannot be read from the backing file is an error, and nothing is kept. */
+	ops.co_preadv = failing_preadv;
+	node->backing->file->ops_data = &source_error;
+	node->backing->file->ops = &ops;
+	source_error = EIO;
+	CHECK(blk_co_pread(node, 4 * CLUSTER, CLUSTER, buf, 0) == -EIO);
+	expect_states("#0-#----");
+	CHECK(stat_of(node, BLK_STAT_errors) == 1);
+	CHECK(blk_co_pread(node, 0, CLUSTER, buf, 0) == 0);
+	source_error = 0;
+	check_read(node, 0, 8 * CLUSTER, 0);
+	expect_states("#0###0#0");
+	close_over(node);
+}
+
+static void test_failures(void **state)
+{
+	(void)state;
+	run_co(32, failures, NULL);
+}
+
+/* ---- many readers and writers at once ---- */
+
+#define STRESS_CLUSTERS 64
+#define STRESS_SIZE	(STRESS_CLUSTERS * CLUSTER)
+#define WORKERS		12
+
+struct worker {
+	struct blk_node *node;
+	struct group *group;
+	uint64_t seed;
+	unsigned int number;
+};
+
+/* A sector belongs to one worker, who alone writes it and so knows what is in it. */
+static void own_sector(struct worker *w, uint64_t *offset)
+{
+	do {
+		*offset = test_random(&w->seed) % (STRESS_SIZE / 512) * 512;
+	} while (*offset / 512 % WORKERS != w->number);
+}
+
+static void worker(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t *buf = malloc(STRESS_SIZE);
+
+	CHECK(buf);
+	for (unsigned int i = 0; i < (SANITIZED ? 60 : 200); i++) {
+		uint64_t offset, bytes;
+
+		own_sector(w, &offset);
+		if (test_random(&w->seed) % 4 == 0) {
+			memset(golden + offset, (int)test_random(&w->seed), 512);
+			CHECK(blk_co_pwrite(w->node, offset, 512, golden + offset, 0) == 0);
+		}
+		CHECK(blk_co_pread(w->node, offset, 512, buf, 0) == 0);
+		CHECK(!memcmp(buf, golden + offset, 512));
+		/* Others' sectors change meanwhile; this is for populating beside them. */
+		offset = test_random(&w->seed) % STRESS_SIZE;
+		bytes = 1 + test_random(&w->seed) % (STRESS_SIZE - offset);
+		CHECK(blk_co_pread(w->node, offset, bytes, buf, 0) == 0);
+	}
+	free(buf);
+	group_done(w->group);
+}
+
+static void stress(void *arg)
+{
+	uint64_t size = STRESS_SIZE - 3000;
+	struct blk_node *node = open_over(size, STRESS_SIZE, CLUSTER, BLK_O_COPY_ON_READ);
+	struct group group = { .left = WORKERS };
+	struct worker workers[WORKERS];
+	uint64_t seed = *(uint64_t *)arg;
+
+	overlay.slow = true;
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		workers[i] = (struct worker){ node, &group, seed + 2 * i, i };
+		CHECK(co_start(worker, &workers[i]) == 0);
+	}
+	group_wait(&group);
+	check_read(node, 0, STRESS_SIZE, 0);
+	CHECK(stat_of(node, BLK_STAT_populate_errors) == 0);
+	close_over(node);
+}
+
+static void test_stress(void **state)
+{
+	uint64_t seed = test_seed();
+
+	(void)state;
+	run_co(64, stress, &seed);
+}
+
+/* Readers of one cluster fetch it once. */
+
+struct reader {
+	struct blk_node *node;
+	struct group *group;
+	uint64_t offset;
+};
+
+static void reader(void *arg)
+{
+	struct reader *r = arg;
+
+	check_read(r->node, r->offset, 512, 0);
+	group_done(r->group);
+}
+
+static void once(void *arg)
+{
+	struct blk_node *node = open_over(65536, 65536, 65536, BLK_O_COPY_ON_READ);
+	struct reader readers[16];
+	struct group group = { .left = ARRAY_SIZE(readers) };
+
+	(void)arg;
+	overlay.slow = true;
+	for (unsigned int i = 0; i < ARRAY_SIZE(readers); i++) {
+		readers[i] = (struct reader){ node, &group, i * 4096 };
+		CHECK(co_start(reader, &readers[i]) == 0);
+	}
+	group_wait(&group);
+	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 65536);
+	CHECK(overlay.populates == 1);
+	close_over(node);
+}
+
+static void test_once(void **state)
+{
+	(void)state;
+	run_co(64, once, NULL);
+}
+
+/* ---- where there is nothing to keep or nowhere to keep it ---- */
+
+static void not_applicable(void *arg)
+{
+	struct blk_node *node = open_over(4 * CLUSTER, 4 * CLUSTER, CLUSTER, 0);
+	struct fake_image lone = { .name = "lone", .size = MiB, .cluster_size = 4096 };
+	char buf[512];
+
+	(void)arg;
+	CHECK(blk_co_close(node) == 0);
+	node = must_open("overlay", "fake", BLK_O_COPY_ON_READ); /* read-only */
+	check_read(node, 0, 4 * CLUSTER, BLK_REQ_COPY_ON_READ);
+	expect_states("----");
+	CHECK(overlay.populates == 0);
+	CHECK(blk_co_close(node) == 0);
+	fake_add(&lone);
+	node = must_open("lone", "fake", BLK_O_RDWR | BLK_O_COPY_ON_READ);
+	CHECK(blk_co_pread(node, 0, 512, buf, 0) == 0 && buffer_is_zero(buf, 512));
+	CHECK(lone.populates == 0);
+	close_over(node);
+}
+
+static void test_not_applicable(void **state)
+{
+	(void)state;
+	run_co(32, not_applicable, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keeping),	       cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_long_reads),     cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_large_clusters), cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_stress),	       cmocka_unit_test(test_once),
+		cmocka_unit_test(test_not_applicable),
+	};
+
+	return cmocka_run_group_tests_name("block_copy_on_read", tests, NULL, NULL);
+}

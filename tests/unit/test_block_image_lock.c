@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Image locks: among ourselves, and with QEMU's programs in both directions.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "test_block_common.h"
+
+#include "block/image_lock.h"
+
+#define WRITER (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE)
+#define READER IMAGE_PERM_CONSISTENT_READ
+#define SHARED (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE_UNCHANGED)
+
+static char image[512];
+
+static int open_image(void)
+{
+	int fd = open(image, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void expect_busy(unsigned int perm, const char *line)
+{
+	struct error err = ERROR_INIT;
+	int fd = open_image();
+
+	assert_int_equal(image_lock_acquire(fd, perm, SHARED, &err), -EBUSY);
+	assert_string_equal(error_text(&err), line);
+	error_free(&err);
+	close(fd);
+}
+
+static void expect_free(unsigned int perm)
+{
+	int fd = open_image();
+
+	assert_int_equal(image_lock_acquire(fd, perm, SHARED, NULL), 0);
+	close(fd);
+}
+
+static const char busy_writer[] =
+	"Failed to get \"write\" lock: is another process using the image?";
+static const char busy_reader[] =
+	"Failed to get shared \"write\" lock: is another process using the image?";
+
+static void use_plain_image(void)
+{
+	snprintf(image, sizeof(image), "%s", scratch("plain"));
+	make_file(image, "", 0, MiB);
+}
+
+static void test_among_ourselves(void **state)
+{
+	int writer, reader, reader2;
+
+	(void)state;
+	use_plain_image();
+	writer = open_image();
+	assert_int_equal(image_lock_acquire(writer, WRITER, SHARED, NULL), 0);
+	expect_busy(WRITER, busy_writer);
+	expect_busy(READER, busy_reader);
+	/* Who was refused holds nothing: the writer is in nobody's way. */
+	image_lock_release(writer);
+	expect_free(WRITER);
+
+	reader = open_image();
+	reader2 = open_image();
+	assert_int_equal(image_lock_acquire(reader, READER, SHARED, NULL), 0);
+	assert_int_equal(image_lock_acquire(reader2, READER, SHARED, NULL), 0);
+	expect_busy(WRITER, busy_writer);
+	close(reader);
+	expect_busy(WRITER, busy_writer);
+	close(reader2); /* closing lets go, too */
+	expect_free(WRITER);
+	close(writer);
+}
+
+/* Somebody locks it in a way of his own. */
+static void test_stranger(void **state)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1 };
+	int fd;
+
+	(void)state;
+	use_plain_image();
+	fd = open_image();
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &fl), 0);
+	expect_busy(READER, "Failed to lock: is another process using the image?");
+	close(fd);
+	expect_free(READER);
+}
+
+/* ---- QEMU ---- */
+
+static bool have_qemu(void)
+{
+	return !access("/usr/bin/qemu-img", X_OK) && !access("/usr/bin/qemu-io", X_OK);
+}
+
+static void need_qemu(void)
+{
+	if (have_qemu())
+		return;
+	printf("skipped: qemu-img and qemu-io are not installed\n");
+	skip();
+}
+
+/* Run a program without a word; its exit status. */
+static int run(const char *const *argv)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, 0);
+		dup2(null, 1);
+		dup2(null, 2);
+		execv(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int qemu_img(const char *verb, const char *option)
+{
+	const char *argv[] = { "/usr/bin/qemu-img", verb, option, image, NULL };
+
+	return run(argv);
+}
+
+static int qemu_io(const char *option, const char *command)
+{
+	const char *argv[] = { "/usr/bin/qemu-io", "-f", "qed", "-c", command, image, option, NULL };
+
+	return run(argv);
+}
+
+static bool byte_is_locked(int fd, off_t byte)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	assert_int_equal(fcntl(fd, F_OFD_GETLK, &fl), 0);
+	return fl.l_type != F_UNLCK;
+}
+
+/* A qemu-io that has the image open, until it is killed. */
+static pid_t start_holder(const char *option)
+{
+	const char *argv[] = { "/usr/bin/qemu-io", "-f",  "qed",  "-c",
+			       "sleep 60000",	   image, option, NULL };
+	int held = option ? 100 : 101; /* consistent read, write */
+	int fd = open_image();
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execv(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	assert_true(pid > 0);
+	for (int i = 0; !byte_is_locked(fd, held) || !byte_is_locked(fd, 203); i++) {
+		assert_true(i < 2000);
+		usleep(10000);
+	}
+	close(fd);
+	return pid;
+}
+
+static void stop_holder(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void use_qed_image(void)
+{
+	const char *create[] = { "/usr/bin/qemu-img", "create", "-f", "qed", image, "1M", NULL };
+
+	need_qemu();
+	snprintf(image, sizeof(image), "%s", scratch("image.qed"));
+	assert_int_equal(run(create), 0);
+}
+
+static void test_qemu_holds(void **state)
+{
+	pid_t holder;
+
+	(void)state;
+	use_qed_image();
+	holder = start_holder(NULL);
+	expect_busy(WRITER, busy_writer);
+	expect_busy(READER, busy_reader);
+	stop_holder(holder);
+	expect_free(WRITER);
+
+	holder = start_holder("-r");
+	expect_busy(WRITER, busy_writer);
+	expect_free(READER);
+	stop_holder(holder);
+	expect_free(WRITER);
+}
+
+static void test_we_hold(void **state)
+{
+	int fd;
+
+	(void)state;
+	use_qed_image();
+	fd = open_image();
+	assert_int_equal(image_lock_acquire(fd, WRITER, SHARED, NULL), 0);
+	assert_int_equal(qemu_img("info", "-q"), 1);
+	assert_int_equal(qemu_img("info", "-U"), 0);
+	assert_int_equal(qemu_img("check", "-q"), 1);
+	assert_int_equal(qemu_io(NULL, "read 0 512"), 1);
+	assert_int_equal(qemu_io("-r", "read 0 512"), 1);
+	image_lock_release(fd);
+	assert_int_equal(qemu_img("check", "-q"), 0);
+
+	/* A reader of ours leaves theirs alone, and keeps writers out. */
+	assert_int_equal(image_lock_acquire(fd, READER, SHARED, NULL), 0);
+	assert_int_equal(qemu_img("check", "-q"), 0);
+	assert_int_equal(qemu_io("-r", "read 0 512"), 0);
+	assert_int_equal(qemu_io(NULL, "write 0 512"), 1);
+	close(fd);
+	assert_int_equal(qemu_io(NULL, "write 0 512"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_among_ourselves),
+		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_qemu_holds),
+		cmocka_unit_test(test_we_hold),
+	};
+
+	return cmocka_run_group_tests_name("block_image_lock", tests, NULL, NULL);
+}

@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Manual pages and --help agree: every verb, command and option of the one is in the other.
+set -u
+build=${QEDBLK_BUILD:-build}
+man=$(cd "$(dirname "$0")/../.." && pwd)/Documentation/man
+failed=0
+
+not_ok() {
+	echo "not ok $1: $2"
+	failed=1
+}
+
+# The options in a text, one a line: --long, and -x, of which -xyz is three.
+options() {
+	grep -oE '(^|[][[:space:]`(|])-(-[a-z][a-z-]*|[A-Za-z]+)' | sed 's/^[^-]*//' |
+		awk '/^--/ { print; next } { for (i = 2; i <= length; i++) print "-" substr($0, i, 1) }' |
+		sort -u
+}
+
+# section PAGE UNDERLINE WORD: the section whose title begins with WORD, up to the next title.
+section() {
+	awk -v line="^$2$2$2*\$" -v word="$3" '
+		NR > 1 && $0 ~ /^(===*|---*)$/ { inside = ($0 ~ line && split(before, w, " ") && w[1] == word)
+			before = ""; next }
+		NR > 1 && inside { print before }
+		{ before = $0 }
+		END { if (inside) print before }' "$1"
+}
+
+# titles PAGE UNDERLINE WORD: first words of the titles below section WORD, up to the next section.
+titles() {
+	awk -v word="$3" '
+		/^===*$/ { inside = (before == word) }
+		/^---*$/ && inside { split(before, w, " "); print w[1] }
+		{ before = $0 }' "$1" | sort -u
+}
+
+# compare NAME HELP PAGE: two lists, a line each.
+compare() {
+	local missing extra
+	missing=$(comm -23 <(echo "$2") <(echo "$3") | xargs)
+	extra=$(comm -13 <(echo "$2") <(echo "$3") | xargs)
+	if [ -z "$2$3" ]; then
+		not_ok "$1" "neither has any"
+	elif [ -n "$missing" ]; then
+		not_ok "$1" "the page lacks: $missing"
+	elif [ -n "$extra" ]; then
+		not_ok "$1" "--help lacks: $extra"
+	else
+		echo "ok $1"
+	fi
+}
+
+# same_options NAME HELP-TEXT PAGE UNDERLINE SECTION; neither need have any.
+same_options() {
+	local help page
+	help=$(options <<<"$2" | grep -vx -e --help)
+	page=$(section "$3" "$4" "$5" | options | grep -vx -e --help)
+	if [ -z "$help$page" ]; then
+		echo "ok $1, there are none"
+	else
+		compare "$1" "$help" "$page"
+	fi
+}
+
+page=$man/qedctl.8.rst
+verbs=$("$build/qedctl" --help | sed -nE 's/^  ([a-z]+)  +.*/\1/p' | sort -u)
+compare "qedctl: verbs" "$verbs" "$(titles "$page" - VERBS)"
+for verb in $verbs; do
+	same_options "qedctl: options of $verb" "$("$build/qedctl" "$verb" --help)" "$page" - "$verb"
+done
+
+same_options "qedd: options" "$("$build/qedd" --help | sed 1,2d)" "$man/qedd.8.rst" = OPTIONS
+
+page=$man/qed-img.1.rst
+help=$("$build/qed-img" --help)
+verbs=$(sed -nE 's/^  ([a-z]+) .*/\1/p' <<<"$help" | sort -u)
+compare "qed-img: verbs" "$verbs" "$(titles "$page" - VERBS)"
+same_options "qed-img: options" "$(head -n 1 <<<"$help")" "$page" = OPTIONS
+for verb in $verbs; do
+	same_options "qed-img: options of $verb" "$(grep "^  $verb " <<<"$help")" "$page" - "$verb"
+done
+
+page=$man/qed-io.1.rst
+same_options "qed-io: options" "$("$build/qed-io" --help | sed '1,2d; $d')" "$page" = OPTIONS
+commands=$("$build/qed-io" -c help | sed -nE 's/^([a-z_]+) .*-- .*/\1/p' | sort -u)
+compare "qed-io: commands" "$commands" "$(titles "$page" - COMMANDS)"
+for command in $commands; do
+	same_options "qed-io: options of $command" "$("$build/qed-io" -c "help $command")" \
+		"$page" - "$command"
+done
+
+# Documents that docutils has something to say about look wrong somewhere.
+for file in "$man"/*.rst; do
+	if why=$(rst2man --strict "$file" /dev/null 2>&1); then
+		echo "ok ${file##*/} is good reST"
+	else
+		not_ok "${file##*/} is good reST" "$(tail -n 2 <<<"$why" | tr '\n' ' ')"
+	fi
+done
+for file in "$man"/../*.rst; do
+	if why=$(rst2html --strict "$file" /dev/null 2>&1); then
+		echo "ok ${file##*/} is good reST"
+	else
+		not_ok "${file##*/} is good reST" "$(tail -n 2 <<<"$why" | tr '\n' ' ')"
+	fi
+done
+exit $failed

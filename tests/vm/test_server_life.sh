@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 480
+# A server's life: starting twice, refusing bad images, ending while in use, being killed.
+. "$(dirname "$0")/lib.sh"
+
+cd "$SCRATCH" || exit 1
+modprobe ublk_drv
+at_exit pkill -KILL -x qedd
+
+# ask JSON: what the server of v answers.
+ask() {
+	perl -MIO::Socket::UNIX -e '
+		my $s = IO::Socket::UNIX->new("/run/qedblk/v.sock") or die "no socket\n";
+		print $s "$ARGV[0]\n"; print scalar <$s>' "$1"
+}
+
+is_gone() {
+	[ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v : | grep .)" ] && ! pgrep -x qedd
+}
+
+# one_line NAME LINE COMMAND...: fails with this line on standard error, and nothing else.
+one_line() {
+	local name=$1 wanted=$2 rc
+	shift 2
+	"$@" >out 2>err
+	rc=$?
+	same "$name" "$rc: $(cat out err)" "1: $wanted"
+}
+
+# ---- Images that cannot be served ----
+mkdir dir
+echo short >short.raw
+head -c 100 /dev/zero >trunc.qed && printf 'QED\0' | dd of=trunc.qed conv=notrunc status=none
+serve="qedd --name v --image"
+one_line "a missing image" "qedd: v: $SCRATCH/none.qed: No such file or directory" $serve none.qed
+one_line "a directory" "qedd: v: $SCRATCH/dir: Is a directory" $serve dir
+one_line "a device that is none" "qedd: v: /dev/null: Not a regular file or block device" \
+	$serve /dev/null
+expect_fail "a truncated image" $serve trunc.qed
+expect_fail "a format that there is not" $serve short.raw --format vmdk
+expect_fail "an image without room" $serve new.qed --size 1G --cluster-size 3000
+one_line "no --name" "qedd: --name is needed" qedd --image a
+expect_fail "a backing file that is not there" $serve new.qed --backing none.img
+same "no image was left behind" "$(ls *.qed)" trunc.qed
+check "nothing else was, either" is_gone
+
+# ---- One server a name, one server an image ----
+dev=$(qedd --name v --image v.qed --size 64M --cluster-size 64K 2>err)
+same "a new image is served" "$dev" /dev/ublkb0
+same "without a word" "$(cat err)" ""
+pid=$(cat /run/qedblk/v.lock)
+one_line "its name is taken" "qedd: v: already served by process $pid" $serve other.qed --size 1M
+expect_fail "its image is taken" qedd --name w --image v.qed
+same "no files of others" "$(ls /run/qedblk | tr '\n' ' ')$(ls *.qed | tr '\n' ' ')" \
+	"v.json v.lock v.sock trunc.qed v.qed "
+check "the state file is JSON that names the device" \
+	perl -ne '$t .= $_; END { exit !($t =~ m{"device": "/dev/ublkb0"} && $t =~ /"dev-id": 0/ &&
+		$t =~ /"pid": '"$pid"'/) }' /run/qedblk/v.json
+
+# ---- Talking to it ----
+same "an unknown command" "$(ask '{"execute":"dance","id":3}')" \
+	'{"error":{"class":"CommandNotFound","desc":"no such command: dance"},"id":3}'
+check "nonsense is refused" eval 'ask "nonsense" | grep -q "GenericError.*not JSON"'
+check "commands" eval 'ask "{\"execute\":\"commands\"}" | grep -q "\"quit\""'
+same "flush" "$(ask '{"execute":"flush"}')" '{"return":{}}'
+check "info has features, limits and counts" eval 'ask "{\"execute\":\"info\"}" |
+	grep "CMD_IOCTL_ENCODE" | grep "\"io-opt\":65536" |
+	grep -q "\"clusters\":{\"total\":1024,\"data\":0,\"zero\":0}"'
+
+# ---- In use ----
+sleep 1000 <$dev &
+user=$!
+same "quit is refused while a process has it open" "$(ask '{"execute":"quit"}')" \
+	"{\"error\":{\"class\":\"DeviceBusy\",\"desc\":\"$dev is in use by process $user\"}}"
+kill $user
+wait $user 2>/dev/null
+mkfs.ext4 -q $dev && mkdir mnt && mount $dev mnt
+check "quit is refused while it is mounted" eval \
+	'ask "{\"execute\":\"quit\"}" | grep -q "DeviceBusy.*is in use (mounted"'
+cp /usr/bin/perl mnt/ && sum=$(sha256sum <mnt/perl)
+check "it goes on" sync -f mnt
+umount mnt
+same "quit, when nobody has it" "$(ask '{"execute":"quit"}')" '{"return":{}}'
+check "the server has ended" wait_until 10 is_gone
+check "qemu finds no fault in the image" qemu-img check -q v.qed
+
+# ---- SIGTERM amid everything ----
+dev=$(qedd --name v --image v.qed)
+mount $dev mnt
+same "what was written is there again" "$(sha256sum <mnt/perl)" "$sum"
+dd if=/dev/urandom of=mnt/synced bs=1M count=4 conv=fsync status=none
+synced=$(sha256sum <mnt/synced)
+# Not synced by anybody: in the file system's and the device's caches.
+cp mnt/synced mnt/cached
+(while dd if=/dev/zero of=mnt/noise bs=64k count=64 conv=notrunc,fsync status=none; do :; done) \
+	2>/dev/null &
+noise=$!
+sleep 1
+kill -TERM "$(cat /run/qedblk/v.lock)"
+kill -TERM "$(cat /run/qedblk/v.lock 2>/dev/null || echo $noise)" 2>/dev/null
+check "it ends while mounted and written to" wait_until 60 is_gone
+wait $noise
+umount mnt
+check "qemu finds no fault in the image now" qemu-img check -q v.qed
+dev=$(qedd --name v --image v.qed)
+check "the file system can be mended" eval "fsck.ext4 -fy $dev; [ \$? -le 1 ]"
+mount $dev mnt
+same "what was synced is there" "$(sha256sum <mnt/synced)" "$synced"
+same "what was cached is there, too" "$(sha256sum <mnt/cached)" "$synced"
+umount mnt
+
+# ---- Killed ----
+dd if=/dev/urandom of=data bs=1M count=2 status=none
+dd if=data of=$dev bs=1M seek=50 conv=fsync status=none
+kill -KILL "$(cat /run/qedblk/v.lock)"
+check "a killed server's device goes away" wait_until 20 eval '[ ! -e /sys/block/ublkb0 ]'
+same "its dead device stays" "$(ls /sys/class/ublk-char)" ublkc0
+# Somebody else's device must stay.
+dev2=$(qedd --name w --image w.raw --format raw --size 1M)
+dev=$(qedd --name v --image v.qed)
+check "the name can be served again" test -b "$dev"
+same "the dead device is gone" "$(ls /sys/class/ublk-char | wc -l)" 2
+check "what was flushed is there" cmp -n 2097152 -i 0:52428800 data "$dev"
+kill "$(cat /run/qedblk/w.lock)"
+same "quit by force" "$(ask '{"execute":"quit","arguments":{"force":true}}')" '{"return":{}}'
+check "everything has ended" wait_until 20 is_gone
+[ -n "$dev2" ] || not_ok "another server" "did not start"
+
+# ---- In the foreground, and stopped from outside ----
+qedd --name v --image v.qed --foreground >out 2>err &
+server=$!
+check "--foreground prints the device, too" wait_until 20 grep -q /dev/ublkb out
+kill -INT $server
+wait $server
+same "SIGINT ends it well" $? 0
+check "it logs to standard error" grep -q 'qedd: v: stopped' err
+check "all is gone again" is_gone
+finish

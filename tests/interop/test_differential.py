@@ -226,10 +226,9 @@ class Case:
             raise Failure("as %s reads it, %s" % (os.path.basename(program), difference))
 
     def judge(self):
-        must(interop.QED_IMG, "check", "top.qed")
+        interop.check_image("top.qed")
         self.compare(interop.QED_IMG)
         if interop.qemu_can_open(self.cluster, self.table):
-            must("qemu-img", "check", "-f", "qed", "top.qed")
             self.compare("qemu-img")
         for name, before in self.below.items():
             if interop.read_file(name) != before:

@@ -8,9 +8,6 @@
 #include "block/node_internal.h"
 #include "util/units.h"
 
-/* How much of an image the drivers get to see. */
-#define PROBE_BYTES 4096
-
 /* Formats that we know by sight only. */
 static const struct foreign_format {
 	const char *name;
@@ -77,9 +74,19 @@ static const struct blk_driver *find_surest(const uint8_t *buf, size_t len)
 	return best;
 }
 
+const char *blk_probe_buffer(const uint8_t *buf, size_t len)
+{
+	const char *foreign = find_foreign(buf, len);
+	const struct blk_driver *driver = find_surest(buf, len);
+
+	if (foreign)
+		return foreign;
+	return driver ? driver->name : "raw";
+}
+
 int blk_co_probe(struct blk_file *file, const struct blk_driver **driver, struct error *err)
 {
-	uint8_t buf[PROBE_BYTES];
+	uint8_t buf[BLK_PROBE_BYTES];
 	size_t len = min_u64(sizeof(buf), atomic_load(&file->size));
 	const char *foreign;
 	int ret;

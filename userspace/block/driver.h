@@ -113,6 +113,15 @@ struct blk_driver {
 /* All formats, ended by NULL.  Defined by format/. */
 extern const struct blk_driver *const blk_drivers[];
 
+/* How much of an image is looked at to tell its format, in bytes. */
+#define BLK_PROBE_BYTES 4096u
+
+/*
+ * The name of the format that an image which begins with @buf has, formats that
+ * we know by sight only included; "raw" where it looks like nothing else.
+ */
+const char *blk_probe_buffer(const uint8_t *buf, size_t len);
+
 /* The driver of that name, or NULL. */
 const struct blk_driver *blk_driver_find(const char *name);
 

@@ -4,8 +4,15 @@
  *
  * The virtual size is the file's, rounded up to whole sectors as QEMU does;
  * what the last sector lacks reads as zeroes.
+ *
+ * Where the format was guessed, a guest must not be able to change what the
+ * next guess will be: a header of its own making could name any file of the
+ * host as its backing file.  So the bytes that a guess goes by take the slow
+ * way, and a write that would make them look like another format is refused
+ * (-EPERM), as QEMU does.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "block/image_lock.h"
 #include "block/node.h"
@@ -74,8 +81,17 @@ static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
 	return ret;
 }
 
+static bool is_guarded(const struct blk_node *node, uint64_t offset)
+{
+	return node->probed && (node->flags & BLK_O_RDWR) && offset < BLK_PROBE_BYTES;
+}
+
 static int raw_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
+	if (is_guarded(node, offset)) {
+		*map = (struct blk_map){ .kind = BLK_MAP_ASK, .bytes = bytes };
+		return 0;
+	}
 	*map = (struct blk_map){
 		.kind = BLK_MAP_DATA,
 		.bytes = bytes,
@@ -92,9 +108,12 @@ static int raw_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, st
 
 	if (data < 0)
 		return data;
-	raw_map(node, offset, run, map);
-	if (!data)
-		map->kind = BLK_MAP_ZERO;
+	*map = (struct blk_map){
+		.kind = data ? BLK_MAP_DATA : BLK_MAP_ZERO,
+		.bytes = run,
+		.file = node->file,
+		.file_offset = offset,
+	};
 	return 0;
 }
 
@@ -103,13 +122,29 @@ static int raw_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, 
 	return blk_file_co_pread(node->file, buf, bytes, offset);
 }
 
+/* Would the image look like another format after this write? */
+static int guard_write(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf)
+{
+	uint8_t head[BLK_PROBE_BYTES];
+	int ret = blk_file_co_pread(node->file, head, sizeof(head), 0);
+
+	if (ret)
+		return ret;
+	memcpy(head + offset, buf, min_u64(bytes, sizeof(head) - offset));
+	return strcmp(blk_probe_buffer(head, sizeof(head)), "raw") ? -EPERM : 0;
+}
+
 static int raw_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
 			 unsigned int flags)
 {
+	int ret = 0;
+
 	/* Everything is here already: nothing can be populated. */
 	if (flags & BLK_REQ_POPULATE)
 		return 0;
-	return blk_file_co_pwrite(node->file, buf, bytes, offset);
+	if (is_guarded(node, offset))
+		ret = guard_write(node, offset, bytes, buf);
+	return ret ? ret : blk_file_co_pwrite(node->file, buf, bytes, offset);
 }
 
 static int raw_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
@@ -117,6 +152,9 @@ static int raw_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t
 {
 	if (flags & BLK_REQ_POPULATE)
 		return 0;
+	/* Zeroes can end a magic: have them written, and looked at. */
+	if (is_guarded(node, offset))
+		return -ENOTSUP;
 	return blk_file_co_write_zeroes(node->file, offset, bytes, flags & BLK_REQ_MAY_UNMAP);
 }
 

@@ -106,7 +106,7 @@ static void test_mutex_is_fair(void **state)
 
 /* ---- a token goes round all threads ---- */
 
-#define ROUNDS (SANITIZED ? 500 : 3000)
+#define ROUNDS (SANITIZED ? 500 : 1000)
 
 static pthread_mutex_t token_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct co_queue token_queues[THREADS];

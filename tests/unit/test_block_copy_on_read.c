@@ -105,6 +105,8 @@ static void runs(void *arg)
 	(void)arg;
 	memset(golden + 4 * CLUSTER, 0, 4 * CLUSTER);
 	memset(golden + 8 * CLUSTER, 5, 7 * CLUSTER);
+	memset(golden + 9 * CLUSTER, 0, 2 * CLUSTER - 1); /* a byte makes it data */
+	golden[9 * CLUSTER] = 1;
 	make_file(scratch("golden"), golden, 15 * CLUSTER, 15 * CLUSTER);
 	overlay.state[13] = FAKE_ZERO; /* newer than the backing file */
 	memset(golden + 13 * CLUSTER, 0, CLUSTER);
@@ -189,12 +191,17 @@ static void large_clusters(void *arg)
 
 	(void)arg;
 	CHECK(bufpool_buf_size(node->populate_pool) == MiB);
+	/* Zeroes in a cluster that holds more than those. */
+	memset(golden + 5000, 0, 10000);
+	make_file(scratch("golden"), golden, 3 * (uint64_t)large, 3 * (uint64_t)large);
 	/* A part: the driver gets just that, and keeps the cluster. */
 	check_read(node, 5000, 10000, 0);
 	expect_states("#--");
 	CHECK(overlay.longest == 10000);
 	check_read(node, large + 5, 7, 0);
 	expect_states("#0-");
+	CHECK(stat_of(node, BLK_STAT_populated_clusters) == 1);
+	CHECK(stat_of(node, BLK_STAT_populated_zero_clusters) == 1);
 	/* A whole one, with the end of the one before. */
 	check_read(node, 2 * large - 9, large + 9, 0);
 	expect_states("#0#");

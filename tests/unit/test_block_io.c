@@ -59,6 +59,10 @@ static void pieces(void *arg)
 	CHECK(img.longest == GiB && img.covered == 16 * TiB - 512);
 	CHECK(img.zeroes == 16 * 1024);
 	CHECK(img.last_flags == BLK_REQ_MAY_UNMAP);
+	/* Pieces end where clusters do. */
+	img.zeroes = 0;
+	CHECK(blk_co_pwrite_zeroes(node, 512, GiB, 0) == 0);
+	CHECK(img.zeroes == 2);
 	img.longest = img.covered = 0;
 	CHECK(blk_co_pdiscard(node, 1, 16 * TiB - 1) == 0);
 	CHECK(img.longest <= GiB && img.covered == 16 * TiB - 1);

@@ -61,6 +61,8 @@ static void chain(void *arg)
 				     .cluster_size = 4096,
 				     .backing = "../golden",
 				     .backing_format = "raw" };
+	struct blk_open_opts opts = { .format = "fake" };
+	struct error err = ERROR_INIT;
 	struct blk_node *node;
 	char *path;
 
@@ -86,8 +88,16 @@ static void chain(void *arg)
 	CHECK(blk_co_close(node) == 0);
 	CHECK(top.closes == 1 && middle.closes == 1);
 
+	/* What is said of the backing file's format is said of the direct one only. */
+	top.backing_format = "odd";
+	opts.backing_format = "fake";
+	CHECK(blk_co_open(&node, scratch("top"), &opts, &err) == 0);
+	CHECK(node->backing->driver == &fake_driver);
+	CHECK(node->backing->backing->driver == &blk_driver_raw);
+	CHECK(blk_co_close(node) == 0);
+
 	node = must_open("top", "fake", BLK_O_NO_BACKING);
-	CHECK(!node->backing && node->backing_name && top.starts == 2 && middle.starts == 1);
+	CHECK(!node->backing && node->backing_name && top.starts == 3 && middle.starts == 2);
 	top.fail_close = ENOSPC;
 	CHECK(blk_co_close(node) == -ENOSPC);
 	fake_clear();

@@ -225,7 +225,7 @@ def check_image(name):
     if leaks or wrong:
         raise Failure("%s: %d leaks; %s" % (name, leaks, "; ".join(wrong[:5])))
     header = read_header(name)
-    if not qemu_can_open(header["cluster_size"], header["table_size"]):
+    if not have_qemu() or not qemu_can_open(header["cluster_size"], header["table_size"]):
         return
     result = run("qemu-img", "check", "-f", "qed", name)
     # With 4 KiB clusters QEMU 7.2 counts a leak for each 16 MiB of data, in its own images too.

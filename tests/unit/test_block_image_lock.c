@@ -63,9 +63,12 @@ static void test_among_ourselves(void **state)
 	assert_int_equal(image_lock_acquire(writer, WRITER, SHARED, NULL), 0);
 	expect_busy(WRITER, busy_writer);
 	expect_busy(READER, busy_reader);
-	/* Who was refused holds nothing: the writer is in nobody's way. */
+	/* Who was refused holds nothing, and is in nobody's way. */
+	reader = open_image();
+	assert_int_equal(image_lock_acquire(reader, READER, SHARED, NULL), -EBUSY);
 	image_lock_release(writer);
 	expect_free(WRITER);
+	close(reader);
 
 	reader = open_image();
 	reader2 = open_image();

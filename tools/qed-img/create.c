@@ -88,7 +88,7 @@ static int merge_options(struct create *c, struct error *err)
 	}
 	if ((c->backing_file || c->backing_fmt) && !img_format_has_backing(c->format))
 		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
-				 c->backing_file ? "file" : "format", c->format);
+				 c->backing_file ? "file" : "file format", c->format);
 	if (c->backing_file) {
 		free(c->opts.backing_file);
 		c->opts.backing_file = strdup(c->backing_file);

@@ -13,7 +13,7 @@
 
 /* ---- A server whose answers are known: "echo LINE", and "sleep MS" ---- */
 
-static unsigned int answers;
+static _Atomic unsigned int answers;
 
 char *commands_co_answer(struct server *server, const char *line, size_t len)
 {

@@ -99,7 +99,7 @@ noise=$!
 sleep 1
 kill -TERM "$(cat /run/qedblk/v.lock)"
 kill -TERM "$(cat /run/qedblk/v.lock 2>/dev/null || echo $noise)" 2>/dev/null
-check "it ends while mounted and written to" wait_until 60 is_gone
+check "it ends while mounted and written to, and does not wait for the mount" wait_until 15 is_gone
 wait $noise
 umount mnt
 check "qemu finds no fault in the image now" qemu-img check -q v.qed

@@ -12,6 +12,9 @@
 #include "server/status.h"
 #include "util/units.h"
 
+#define BUSY_TRIES  5
+#define BUSY_NAP_NS (100 * 1000000ULL)
+
 struct command {
 	const char *name;
 	/* Set *@result (a new reference; NULL: nothing to tell), or fail with a line. */
@@ -61,6 +64,21 @@ static int check_unused(void *arg)
 	return device_check_unused(call->dev_id, call->err);
 }
 
+/* Programs such as udev's open a new device for a moment: they are given one. */
+static int co_check_unused(struct server *server, struct error *err)
+{
+	struct unused_call call = { ublk_device_info(server->device)->dev_id, err };
+	int ret;
+
+	for (int tries = 0;; tries++) {
+		ret = aio_co_call(check_unused, &call);
+		if (ret != -EBUSY || tries == BUSY_TRIES)
+			return ret;
+		error_free(err);
+		aio_co_sleep(BUSY_NAP_NS);
+	}
+}
+
 static int co_quit(struct server *server, json_t *arguments, json_t **result, struct error *err)
 {
 	bool force = json_is_true(json_object_get(arguments, "force"));
@@ -68,10 +86,8 @@ static int co_quit(struct server *server, json_t *arguments, json_t **result, st
 
 	(void)result;
 	if (!force && server->state == SERVER_LIVE) {
-		struct unused_call call = { ublk_device_info(server->device)->dev_id, err };
-
 		server->users++;
-		ret = aio_co_call(check_unused, &call);
+		ret = co_check_unused(server, err);
 		server_put_image(server);
 		if (ret < 0)
 			return error_set_errno(err, ret, "looking for users of the device");

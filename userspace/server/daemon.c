@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,12 +161,22 @@ static void protect_from_oom(void)
 	close(fd);
 }
 
+/* Pages are locked as they are touched: buffers take memory when they are used. */
+static void keep_memory(void)
+{
+	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	/* Under a limit, later allocations would fail. */
+	if (setrlimit(RLIMIT_MEMLOCK, &none))
+		return;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) && errno != EPERM)
+		log_warning("mlockall: %s", strerror(errno));
+}
+
 void daemon_harden(void)
 {
 	protect_from_oom();
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) && errno != EPERM && errno != EINVAL)
 		log_warning("PR_SET_IO_FLUSHER: %s", strerror(errno));
-	/* Pages are locked as they are touched: buffers take memory when they are used. */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) && errno != EPERM && errno != ENOMEM)
-		log_warning("mlockall: %s", strerror(errno));
+	keep_memory();
 }

@@ -187,10 +187,15 @@ int ublk_ctrl_stop(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
 int ublk_ctrl_del(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
 {
 	struct ublk_ctrl_call call = {
-		.op = UBLK_U_CMD_DEL_DEV,
+		.op = UBLK_U_CMD_DEL_DEV_ASYNC,
 		.dev_id = dev_id,
 		.timeout = TIMEOUT_DEL,
 	};
+	int ret = ublk_ctrl_call(ctrl, &call);
 
-	return command_result(ublk_ctrl_call(ctrl, &call), "deleting it", dev_id, err);
+	if (ret == -EOPNOTSUPP) {
+		call.op = UBLK_U_CMD_DEL_DEV;
+		ret = ublk_ctrl_call(ctrl, &call);
+	}
+	return command_result(ret, "deleting it", dev_id, err);
 }

@@ -110,8 +110,9 @@ int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
  */
 int ublk_ctrl_stop(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
 /*
- * Delete a stopped device (a live one is stopped first by the kernel).  Waits
- * until nobody has the character device open.
+ * Delete a stopped device (a live one is stopped first by the kernel).  Its
+ * number becomes free when the last who has either of its devices open, or
+ * mounted, lets go; that is waited for only by kernels before 6.7.
  */
 int ublk_ctrl_del(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
 

@@ -175,7 +175,7 @@ int ublk_device_destroy(struct ublk_device *dev, struct error *err)
 {
 	int ret;
 
-	/* Deleting waits for the last user of the character device, so not for us. */
+	/* Old kernels wait for the last user of the character device: not for us. */
 	if (dev->char_fd >= 0)
 		close(dev->char_fd);
 	dev->char_fd = -1;

@@ -135,15 +135,16 @@ static int make_device(const struct create_options *opts, struct creation *creat
 static void undo(struct creation *creation)
 {
 	struct device dev;
+	bool ready;
 
 	if (creation->mapped)
 		mapping_remove(creation->name, MAPPING_RETRY, NULL);
-	server_abandon(creation->server);
+	ready = server_abandon(creation->server) || creation->server_is_ready;
 	/*
 	 * A server that never was ready has taken its own image back, or never made one: a file
 	 * that is there now may be that of another.
 	 */
-	if (creation->server_is_ready && creation->image_is_new)
+	if (ready && creation->image_is_new)
 		unlink(creation->image);
 	/* A server that had to be killed leaves its device. */
 	if (creation->server_was_started && !device_look(creation->name, &dev, NULL)) {

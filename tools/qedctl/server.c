@@ -263,8 +263,20 @@ static bool reap(pid_t pid, int timeout_ms)
 	return false;
 }
 
-void server_abandon(struct server *server)
+/* Whether there is a line that nobody read.  Only of a server that has ended. */
+static bool was_ready(const struct server *server)
 {
+	struct pollfd pfd = { .fd = server->ready_fd, .events = POLLIN };
+	char line[6];
+
+	return poll(&pfd, 1, 0) > 0 && read(server->ready_fd, line, sizeof(line)) == sizeof(line) &&
+	       !memcmp(line, "ready ", sizeof(line));
+}
+
+bool server_abandon(struct server *server)
+{
+	bool ready;
+
 	if (server->pid > 0) {
 		kill(server->pid, SIGTERM);
 		if (!reap(server->pid, ABANDON_TIMEOUT_MS)) {
@@ -273,5 +285,7 @@ void server_abandon(struct server *server)
 		}
 		server->pid = -1;
 	}
+	ready = was_ready(server);
 	server_let_go(server);
+	return ready;
 }

@@ -34,8 +34,12 @@ int server_start(const char *name, char *const options[], bool attached, struct 
 int server_wait_ready(struct server *server, int signal_fd, char *path, size_t len,
 		      struct error *err);
 
-/* End a server that we started, whatever state it is in, and wait until it is gone. */
-void server_abandon(struct server *server);
+/*
+ * End a server that we started, whatever state it is in, and wait until it is
+ * gone.  Returns whether it has been ready, be it that its line was not read:
+ * until then it takes an image that it made back itself.
+ */
+bool server_abandon(struct server *server);
 
 /* Print to standard error what a server that is not attached had to say while it started. */
 void server_relay_warnings(const struct server *server);

@@ -101,24 +101,24 @@ static bool take_exact(struct qed_image *img, uint64_t count, uint64_t *start)
 	return take_frontier(img, count, count, start) == count;
 }
 
-/* Under meta_lock: the size in bytes to grow to for @clusters more; 0: no offset is that large. */
-static uint64_t grow_target(const struct qed_image *img, uint64_t clusters)
+/* Grow from @end bytes by @step; the new size goes to *@size. */
+static int grow_file(struct qed_image *img, uint64_t end, uint64_t step, uint64_t *size)
 {
-	const struct qed_allocator *a = &img->alloc;
-	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
-	uint64_t step = min_u64(max_u64(end / 8, GROW_MIN_BYTES), GROW_MAX_BYTES);
-
-	step = max_u64(step, (clusters + 1) << img->cluster_bits);
-	if (end > INT64_MAX - step - qed_cluster_size(img))
-		return 0;
-	return end + round_up(step, qed_cluster_size(img));
+	if (img->file->is_device)
+		return -ENOSPC;
+	step = round_up(step, qed_cluster_size(img));
+	if (end > INT64_MAX - step)
+		return -EFBIG;
+	*size = end + step;
+	return blk_file_co_truncate(img->file, *size);
 }
 
 int qed_co_extend(struct qed_image *img, uint64_t clusters)
 {
 	struct qed_allocator *a = &img->alloc;
-	uint64_t target;
-	int ret = 0;
+	uint64_t least = (clusters + 1) << img->cluster_bits;
+	uint64_t end, size;
+	int ret;
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (a->extending) {
@@ -128,20 +128,24 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 		pthread_mutex_unlock(&img->meta_lock);
 		return ret;
 	}
+	end = atomic_load_explicit(&a->end, memory_order_relaxed);
+	if (end + least <= a->physical) {
+		/* Somebody was faster.  Growing by less than there is would cut the file. */
+		pthread_mutex_unlock(&img->meta_lock);
+		return 0;
+	}
 	a->extending = true;
-	target = grow_target(img, clusters);
 	pthread_mutex_unlock(&img->meta_lock);
 
-	if (img->file->is_device)
-		ret = -ENOSPC;
-	else if (!target)
-		ret = -EFBIG;
-	else
-		ret = blk_file_co_truncate(img->file, target);
+	ret = grow_file(img, end, max_u64(least, min_u64(max_u64(end / 8, GROW_MIN_BYTES),
+							 GROW_MAX_BYTES)), &size);
+	/* Near a limit of the file system the least may still fit. */
+	if (ret)
+		ret = grow_file(img, end, least, &size);
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (!ret)
-		a->physical = target;
+		a->physical = size;
 	a->extend_error = ret;
 	a->extending = false;
 	co_queue_wake_all(&a->extend_waiters);

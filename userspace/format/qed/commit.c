@@ -128,24 +128,72 @@ static void copy_batch(struct qed_image *img)
 	}
 }
 
+/* Slices are written by this many coroutines at once. */
+#define MAX_WRITERS 16
+
+struct slice_writers {
+	struct qed_image *img;
+	unsigned int next; /* of the batch, not taken yet */
+	unsigned int running;
+	struct co *leader; /* parked until the last one ends, or NULL */
+	int ret;
+};
+
+/* Take the next slices that are neighbours in the file; their number, 0: none is left. */
+static unsigned int take_neighbours(struct slice_writers *w, unsigned int *first)
+{
+	const struct qed_commit *c = &w->img->commit;
+	unsigned int n = 1;
+	uint64_t offset;
+
+	*first = w->next;
+	if (w->next == c->nr_batch)
+		return 0;
+	offset = slice_offset(w->img, c->batch[*first]);
+	while (*first + n < c->nr_batch && slice_offset(w->img, c->batch[*first + n]) ==
+						   offset + (uint64_t)n * QED_SLICE_BYTES)
+		n++;
+	w->next += n;
+	return n;
+}
+
+/* All writers run on the leader's loop: what they share needs no lock. */
+static void writer_main(void *arg)
+{
+	struct slice_writers *w = arg;
+	const struct qed_commit *c = &w->img->commit;
+	unsigned int first, n;
+
+	while (!w->ret && (n = take_neighbours(w, &first))) {
+		int ret = blk_file_co_pwrite(w->img->file,
+					     c->copies + (size_t)first * QED_SLICE_BYTES,
+					     (size_t)n * QED_SLICE_BYTES,
+					     slice_offset(w->img, c->batch[first]));
+
+		if (ret)
+			w->ret = ret;
+	}
+	if (!--w->running && w->leader)
+		co_wake(w->leader);
+}
+
 static int write_slices(struct qed_image *img)
 {
-	struct qed_commit *c = &img->commit;
-	unsigned int first = 0;
-	int ret = 0;
+	struct slice_writers w = { .img = img };
 
-	while (!ret && first < c->nr_batch) {
-		uint64_t offset = slice_offset(img, c->batch[first]);
-		unsigned int n = 1;
-
-		while (first + n < c->nr_batch && slice_offset(img, c->batch[first + n]) ==
-							  offset + (uint64_t)n * QED_SLICE_BYTES)
-			n++;
-		ret = blk_file_co_pwrite(img->file, c->copies + (size_t)first * QED_SLICE_BYTES,
-					 (size_t)n * QED_SLICE_BYTES, offset);
-		first += n;
+	for (unsigned int i = 0; i < MAX_WRITERS && w.next < img->commit.nr_batch; i++) {
+		w.running++;
+		/* Without memory for more, fewer do it; the leader does it alone if need be. */
+		if (co_start(writer_main, &w)) {
+			writer_main(&w);
+			break;
+		}
 	}
-	return ret;
+	if (w.running) {
+		w.leader = co_self();
+		co_park();
+	}
+	return w.ret;
 }
 
 /* L1 is written in blocks of this many bytes, which O_DIRECT takes anywhere. */

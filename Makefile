@@ -51,6 +51,10 @@ UNIT_TESTS := $(UNIT_SRC:%.c=$(OUT)/%)
 TEST_HELPERS := $(HELPER_SRC:%.c=$(OUT)/%)
 BENCHES := $(BENCH_SRC:%.c=$(OUT)/%)
 
+# One program of all files of tests/crash.
+CRASH_SRC := $(wildcard tests/crash/*.c)
+CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
+
 MAN_SRC := $(wildcard Documentation/man/*.rst)
 MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 
@@ -85,7 +89,7 @@ finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 all: $(PROGRAMS) $(if $(LIB_SRC),$(LIB))
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(TEST_HELPERS)
+tests: $(UNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST)
 
 # A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
 .PHONY: FORCE
@@ -141,8 +145,13 @@ $(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(UNIT_COMMON_SRC)) $(LIBS_ALL
 	$(call link,$(CMOCKA_LIBS))
 $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
+# The recorder comes between those who open image files and the block layer.
+CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
+$(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+	$(call link,$(CRASH_LDFLAGS))
 
 ALL_SRC := $(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
+	$(CRASH_SRC) \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
@@ -190,17 +199,20 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop sanitized vm
+	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm
 
 .PHONY: build-sanitized
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-vm check-sanitize format-check
+.PHONY: check-unit check-interop check-crash check-vm check-sanitize format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
 check-interop: all tests
 	$(Q)$(RUN_TESTS) interop
+# A longer run: CRASH_IMAGES=200000 make check-crash
+check-crash: all tests
+	$(Q)$(RUN_TESTS) crash
 check-vm: all tests
 	$(Q)$(RUN_TESTS) vm
 check-sanitize: build-sanitized
@@ -230,7 +242,7 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-vm check-sanitize format-check   one layer of them
+check-unit check-interop check-crash check-vm check-sanitize format-check   one layer of them
 demo            deps, build, the main job on real input
 bench           micro-benchmarks
 man             manual pages, into $(BUILD)/man/

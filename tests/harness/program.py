@@ -17,7 +17,7 @@ import report
 
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
-TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "vm": 900}
+TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "crash": 1200, "vm": 900}
 SLOWER = 3
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
@@ -37,7 +37,7 @@ class Test:
         os.makedirs(folder, exist_ok=True)
         self.log = os.path.join(folder, self.name + ".log")
         self.limit = TIME_LIMITS[layer] * (SLOWER if sanitizer else 1)
-        if layer in ("unit", "interop"):
+        if layer in ("unit", "interop", "crash"):
             self.limit = time_limit(source, TIME_LIMITS[layer]) * (SLOWER if sanitizer else 1)
 
 
@@ -66,6 +66,10 @@ def discover(root, build, layers, only):
             for source in sorted(glob.glob(os.path.join(root, "tests/interop/test_*." + suffix))):
                 add("interop", source, source, where, sanitizer)
 
+    def add_crash(where, sanitizer=""):
+        for source in glob.glob(os.path.join(root, "tests/crash/qed_crash.c")):
+            add("crash", os.path.join(where, "tests/crash/qed_crash"), source, where, sanitizer)
+
     if "self" in layers:
         script = os.path.join(root, "tests/run-selftest")
         add("self", script, script)
@@ -76,6 +80,10 @@ def discover(root, build, layers, only):
         add_unit(build)
     if "interop" in layers:
         add_interop(build)
+    if "crash" in layers:
+        add_crash(build)
+        for source in sorted(glob.glob(os.path.join(root, "tests/crash/test_*.py"))):
+            add("crash", source, source)
     if "vm" in layers:
         script = os.path.join(root, "tests/vm/selftest")
         add("vm", script, script)
@@ -84,6 +92,7 @@ def discover(root, build, layers, only):
             where = os.path.join(build, "sanitize-" + sanitizer.replace(",", "-"))
             add_unit(where, sanitizer)
             add_interop(where, sanitizer)
+            add_crash(where, sanitizer)
     return tests
 
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Power-loss simulation of the QED driver: what its files share.
+ *
+ * A round: a workload runs on a new image (or on what an earlier crash left);
+ * record.c notes all that reaches the image file and all that the guest asked
+ * and was told, each with its position in one common order.  Then disk.c makes
+ * the images that a loss of power at some position may have left, and judge.c
+ * looks at each: it must be a consistent image, and each guest sector must
+ * hold what model.c allows.
+ */
+#ifndef QEDBLK_TESTS_CRASH_H
+#define QEDBLK_TESTS_CRASH_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "util/units.h"
+
+#define BLOCK	      4096u /* bytes: what guest requests are mostly made of */
+#define BLOCK_SECTORS (BLOCK / SECTOR_SIZE)
+
+/* For what can only go wrong in the simulator itself. */
+#define CHECK(cond)                                                                        \
+	do {                                                                               \
+		if (!(cond)) {                                                             \
+			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond); \
+			abort();                                                           \
+		}                                                                          \
+	} while (0)
+
+/* ---- content.c ---- */
+
+/*
+ * What a sector holds is a version: 0 is zeroes, 1 the backing file's bytes,
+ * above that the write that brought it.
+ */
+#define VERSION_ZERO	0u
+#define VERSION_BACKING 1u
+#define VERSION_FIRST	2u
+#define VERSION_GARBAGE UINT32_MAX
+
+/* One generator for content and for choices: splitmix64. */
+static inline uint64_t mix64(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15ULL;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+	return x ^ (x >> 31);
+}
+
+static inline uint64_t next_random(uint64_t *state)
+{
+	return mix64((*state)++);
+}
+
+/* Fill 512 bytes with guest sector @sector's content in version @version. */
+void sector_fill(void *buf, uint64_t sector, uint32_t version);
+/* The version that 512 bytes hold, and of which guest sector (not for VERSION_ZERO). */
+uint32_t sector_identify(const void *buf, uint64_t *sector);
+
+/* ---- The shape of an image and of the part of it that the guest uses ---- */
+
+/*
+ * The guest uses @spots ranges of @spot_bytes, @spot_stride apart, which are
+ * counted through in "arena" sectors.  All plain numbers: it is saved as it is.
+ */
+struct geometry {
+	char workload[32];
+	uint64_t seed;
+	uint32_t round, images; /* crash images to make of this round */
+	uint32_t cluster_size, table_size;
+	uint32_t align; /* of the image file's I/O, bytes; 1: none */
+	uint32_t spots;
+	uint64_t spot_bytes, spot_stride;
+	uint64_t size; /* bytes, of the guest's disk */
+	uint64_t backing_bytes; /* 0: no backing file */
+	uint64_t scratch; /* the last so many arena sectors; see guest.c */
+	uint32_t first_version; /* of this round's first request */
+	uint32_t reserved;
+};
+
+static inline uint64_t arena_sectors(const struct geometry *geo)
+{
+	return geo->spots * geo->spot_bytes / SECTOR_SIZE;
+}
+
+/* Guest sector of arena sector @s. */
+static inline uint64_t guest_sector(const struct geometry *geo, uint64_t s)
+{
+	uint64_t per_spot = geo->spot_bytes / SECTOR_SIZE;
+
+	return s / per_spot * (geo->spot_stride / SECTOR_SIZE) + s % per_spot;
+}
+
+/* What the backing file has there: VERSION_BACKING or VERSION_ZERO. */
+uint32_t backing_version(const struct geometry *geo, uint64_t sector);
+
+/* ---- record.c ---- */
+
+enum rec_kind { REC_NONE, REC_WRITE, REC_FLUSH, REC_PUNCH, REC_ZERO, REC_TRUNCATE };
+
+#define NEVER UINT64_MAX
+
+/* An operation on the image file. */
+struct rec_op {
+	enum rec_kind kind;
+	uint64_t start, end; /* positions of the call and of its return */
+	uint64_t offset, len; /* bytes; of a truncation: the sizes before and after */
+	uint8_t *data; /* of a write */
+};
+
+enum guest_kind {
+	GUEST_WRITE,
+	GUEST_ZERO_KEEP,
+	GUEST_ZERO_UNMAP,
+	GUEST_DISCARD,
+	GUEST_FLUSH,
+	GUEST_CLOSE, /* closing the image: durable like a flush */
+};
+
+struct guest_op {
+	enum guest_kind kind;
+	uint32_t fua;
+	uint64_t issue, ack; /* positions */
+	uint64_t sector, count; /* arena sectors that it changes */
+};
+
+struct record {
+	struct geometry geo;
+	pthread_mutex_t lock; /* all of the following */
+	uint64_t position; /* of the last event; the first is 1 */
+	struct rec_op *ops; /* in the order of their calls */
+	size_t nr_ops, room_ops;
+	struct guest_op *guest; /* in the order of their issue; version first_version + index */
+	size_t nr_guest, room_guest;
+	uint32_t *initial; /* version of each arena sector at position 0 */
+	_Atomic uint64_t jitter; /* state of the delays */
+};
+
+void record_init(struct record *rec, const struct geometry *geo);
+void record_destroy(struct record *rec);
+/*
+ * From now on who opens the file @path is recorded to @rec (NULL: nobody is),
+ * and who opens @backing is slowed down.
+ */
+void record_file(struct record *rec, const char *path, const char *backing);
+/* Note a request of the guest, and its answer.  The result is its index. */
+size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t sector,
+		    uint64_t count);
+void record_ack(struct record *rec, size_t index);
+
+/* The version that the guest's request @index leaves in its sectors. */
+static inline uint32_t op_version(const struct record *rec, size_t index)
+{
+	return rec->guest[index].kind == GUEST_WRITE ? rec->geo.first_version + (uint32_t)index :
+						       VERSION_ZERO;
+}
+
+/* ---- save.c: a record, with the image that it starts from, in a file ---- */
+
+bool record_save(const struct record *rec, const char *start_image, const char *path);
+bool record_load(struct record *rec, const char *start_image, const char *path);
+/* Copy what is data; the copy has the same size.  @to is overwritten. */
+void copy_sparse(const char *from, const char *to);
+
+/* ---- disk.c ---- */
+
+enum fate { FATE_LOST, FATE_WHOLE, FATE_TORN };
+
+struct survivor {
+	size_t op;
+	enum fate fate;
+	uint64_t sectors; /* torn: the first 64 sectors, a bit each */
+};
+
+struct undo {
+	uint64_t offset, len;
+	uint8_t *data;
+};
+
+/* The image file as a crash leaves it. */
+struct disk {
+	const struct record *rec;
+	int fd;
+	uint64_t position; /* of the crash */
+	uint64_t settled; /* what returned before this position is durable */
+	bool *durable; /* by op: applied for good */
+	size_t first_pending;
+	uint64_t size; /* durable, bytes */
+
+	/* Of the crash image that is there now. */
+	struct survivor *survivors; /* what was not durable and its fate */
+	size_t nr_survivors;
+	struct undo *undo;
+	size_t nr_undo, room_undo;
+};
+
+/* @path is a copy of the image at position 0, and stays the caller's. */
+void disk_open(struct disk *disk, const struct record *rec, const char *path);
+/* The crash image that is there stays. */
+void disk_close(struct disk *disk);
+/* Make the image that a crash at @position leaves; positions rise.  @random chooses. */
+void disk_crash(struct disk *disk, uint64_t position, uint64_t random);
+/* Back to what is durable. */
+void disk_undo(struct disk *disk);
+/* Print the survivors, as comment lines. */
+void disk_explain(const struct disk *disk);
+
+/* ---- model.c ---- */
+
+struct model {
+	const struct record *rec;
+	uint32_t *first; /* by arena sector: where its events start; one more at the end */
+	uint32_t *events; /* indices of guest ops, by sector, in order of issue */
+	uint64_t *durable; /* by event: from here on it, or a later one, is durable */
+	int32_t *base; /* by sector: the last event that is durable, from @first on; -1: none */
+};
+
+void model_init(struct model *model, const struct record *rec);
+void model_destroy(struct model *model);
+/* May arena sector @s hold @version after a crash at @position?  Positions rise. */
+bool model_allows(struct model *model, uint64_t s, uint64_t position, uint32_t version);
+/* Print what is allowed, as comment lines. */
+void model_explain(const struct model *model, uint64_t s, uint64_t position);
+
+/* ---- judge.c ---- */
+
+/* The files of a round, in a folder of its own. */
+struct files {
+	char dir[PATH_MAX - 32];
+	char live[PATH_MAX]; /* what the workload runs on */
+	char start[PATH_MAX]; /* a copy of it as it was before */
+	char crash[PATH_MAX]; /* a crash image */
+	char copy[PATH_MAX]; /* a copy of that, to be written to */
+	char raw[PATH_MAX]; /* qemu-img's reading of it */
+	char backing[PATH_MAX];
+};
+
+struct judge {
+	const struct record *rec;
+	const struct files *files;
+	struct model model;
+	uint8_t *content; /* the arena, as read from the crash image */
+};
+
+void judge_init(struct judge *judge, const struct record *rec, const struct files *files);
+void judge_destroy(struct judge *judge);
+/*
+ * Judge the crash image that is there.  Prints what is wrong, as comment
+ * lines, and returns false.  Parks.
+ */
+bool judge_co_image(struct judge *judge, uint64_t position);
+/* Open @path (read-only), look for corruptions, and read the arena to @content. */
+bool judge_co_read(const struct record *rec, const char *path, uint8_t *content);
+
+/* sample.c: more expensive looks at a crash image that was found good.  Both park. */
+bool sample_co_qemu(struct judge *judge);
+bool sample_co_writing(struct judge *judge, uint64_t random);
+
+/* ---- workload.c and guest.c ---- */
+
+struct workload {
+	const char *name;
+	uint32_t cluster_size, table_size;
+	uint32_t align;
+	uint32_t spots;
+	uint64_t spot_bytes, spot_stride;
+	unsigned int backing; /* percent of the guest's disk that the backing file has */
+	bool copy_on_read;
+	uint32_t l2_cache; /* bytes, 0: the default */
+	unsigned int loops, workers; /* threads, and coroutines in each */
+	unsigned int ops; /* of all workers together, in all sessions */
+	unsigned int sessions; /* how many times the image is opened and closed */
+	/* Of 100 requests; what is left are reads. */
+	unsigned int writes, fuas, zeroes, discards, flushes;
+	bool must_reuse, must_evict; /* it is no test unless that happens */
+};
+
+extern const struct workload workloads[];
+extern const unsigned int nr_workloads;
+
+struct tally {
+	uint64_t images, rounds, file_ops, guest_ops;
+	uint64_t reused, evicted, populated;
+};
+
+/* Run the workload on files->live, recording.  False: a reader was lied to.  Parks. */
+bool workload_co_run(const struct workload *w, struct record *rec, const struct files *files,
+		     struct tally *tally);
+
+/* A worker's request after request, until it has made @ops. */
+struct guest {
+	const struct workload *w;
+	struct record *rec;
+	struct blk_node *node;
+	uint32_t *current; /* by arena sector: the version that the last request left */
+	unsigned int owners;
+	_Atomic bool failed;
+};
+
+void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, uint64_t seed);
+
+/* ---- round.c ---- */
+
+struct options {
+	uint64_t seed, images;
+	const char *workload; /* NULL: all */
+	const char *keep; /* folder for the record of a failure */
+	const char *replay;
+	long image; /* of the replayed record; -1: all */
+};
+
+/* Both run in a coroutine, print the verdict, and return whether all was well. */
+bool round_co_workload(const struct workload *w, const struct options *opts, uint64_t images,
+		       struct tally *total);
+bool round_co_replay(const struct options *opts);
+
+#endif

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a loss of power leaves of the image file.
+ *
+ * A flush makes durable what had returned when it was called.  Of all other
+ * operations that were called before the crash any part may be there: none of
+ * it, all of it, or some of its 512-byte sectors; growing or cutting the file
+ * happens or does not.  They are applied in the order of their calls.  One that
+ * is not durable yet and called before a durable one was in flight together
+ * with it, so that either of them may be the later one on the disk.
+ *
+ * The file holds the durable state; the rest is laid over it for each crash
+ * image, and taken off again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "block/zero.h"
+#include "crash.h"
+
+/* How the survivors of one image are chosen. */
+enum choice {
+	CHOOSE_NONE,
+	CHOOSE_ALL,
+	CHOOSE_EACH, /* for each by itself, with one probability for all */
+	CHOOSE_BUT_ONE, /* all but one, which is lost or torn */
+	CHOOSE_ONE, /* one alone */
+	CHOOSE_FIRST, /* the first ones, the last of them torn */
+	CHOICES
+};
+
+void disk_open(struct disk *disk, const struct record *rec, const char *path)
+{
+	struct stat st;
+
+	memset(disk, 0, sizeof(*disk));
+	disk->rec = rec;
+	disk->fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(disk->fd >= 0 && fstat(disk->fd, &st) == 0);
+	disk->size = st.st_size;
+	disk->durable = calloc(rec->nr_ops + 1, sizeof(*disk->durable));
+	disk->survivors = calloc(rec->nr_ops + 1, sizeof(*disk->survivors));
+	CHECK(disk->durable && disk->survivors);
+}
+
+void disk_close(struct disk *disk)
+{
+	while (disk->nr_undo)
+		free(disk->undo[--disk->nr_undo].data);
+	free(disk->undo);
+	free(disk->durable);
+	free(disk->survivors);
+	close(disk->fd);
+}
+
+static uint64_t file_size(const struct disk *disk)
+{
+	struct stat st;
+
+	CHECK(fstat(disk->fd, &st) == 0);
+	return st.st_size;
+}
+
+static void put_bytes(const struct disk *disk, const uint8_t *data, uint64_t offset, uint64_t len)
+{
+	/* Holes stay holes, so that the file takes no more memory than the real one. */
+	if (!data || buffer_is_zero(data, len)) {
+		if (offset + len > file_size(disk))
+			CHECK(ftruncate(disk->fd, offset + len) == 0);
+		CHECK(fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+				len) == 0);
+		return;
+	}
+	CHECK(pwrite(disk->fd, data, len, offset) == (ssize_t)len);
+}
+
+/* Remember what [offset, offset + len) of the file is, as far as the file goes. */
+static void remember(struct disk *disk, uint64_t offset, uint64_t len)
+{
+	uint64_t size = file_size(disk);
+	struct undo *undo;
+
+	if (offset >= size)
+		return;
+	if (disk->nr_undo == disk->room_undo) {
+		disk->room_undo = disk->room_undo ? disk->room_undo * 2 : 64;
+		disk->undo = reallocarray(disk->undo, disk->room_undo, sizeof(*disk->undo));
+		CHECK(disk->undo);
+	}
+	undo = &disk->undo[disk->nr_undo++];
+	undo->offset = offset;
+	undo->len = min_u64(len, size - offset);
+	undo->data = malloc(undo->len);
+	CHECK(undo->data);
+	CHECK(pread(disk->fd, undo->data, undo->len, offset) == (ssize_t)undo->len);
+}
+
+/* The same for the data that cutting the file to @size takes away. */
+static void remember_tail(struct disk *disk, uint64_t size)
+{
+	off_t pos = size, end;
+
+	while ((pos = lseek(disk->fd, pos, SEEK_DATA)) >= 0) {
+		end = lseek(disk->fd, pos, SEEK_HOLE);
+		CHECK(end > pos);
+		remember(disk, pos, end - pos);
+		pos = end;
+	}
+	CHECK(errno == ENXIO);
+}
+
+void disk_undo(struct disk *disk)
+{
+	if (file_size(disk) != disk->size)
+		CHECK(ftruncate(disk->fd, disk->size) == 0);
+	while (disk->nr_undo) {
+		struct undo *undo = &disk->undo[--disk->nr_undo];
+
+		put_bytes(disk, undo->data, undo->offset, undo->len);
+		free(undo->data);
+	}
+	disk->nr_survivors = 0;
+}
+
+static void apply_truncate(struct disk *disk, const struct rec_op *op, bool for_good)
+{
+	uint64_t before = op->offset, after = op->len, size = file_size(disk);
+
+	/* Growing never cuts what another operation wrote behind, and the other way round. */
+	after = after >= before ? max_u64(size, after) : min_u64(size, after);
+	if (!for_good && after < size)
+		remember_tail(disk, after);
+	CHECK(ftruncate(disk->fd, after) == 0);
+}
+
+/* Do a part of an operation; @for_good: not to be undone. */
+static void apply_range(struct disk *disk, const struct rec_op *op, uint64_t from, uint64_t to,
+			bool for_good)
+{
+	if (op->kind == REC_PUNCH) /* never makes the file longer */
+		to = min_u64(to, max_u64(from, file_size(disk)));
+	if (from == to)
+		return;
+	if (!for_good)
+		remember(disk, from, to - from);
+	put_bytes(disk, op->kind == REC_WRITE ? op->data + (from - op->offset) : NULL, from,
+		  to - from);
+}
+
+static void apply_whole(struct disk *disk, const struct rec_op *op, bool for_good)
+{
+	switch (op->kind) {
+	case REC_WRITE:
+	case REC_PUNCH:
+	case REC_ZERO:
+		apply_range(disk, op, op->offset, op->offset + op->len, for_good);
+		break;
+	case REC_TRUNCATE:
+		apply_truncate(disk, op, for_good);
+		break;
+	case REC_NONE:
+	case REC_FLUSH:
+		break;
+	}
+}
+
+/* The end of the file's sector that holds @offset. */
+static uint64_t sector_end(uint64_t offset)
+{
+	return round_down(offset, SECTOR_SIZE) + SECTOR_SIZE;
+}
+
+/* Which sectors of a torn operation there are: a start, an end, or any, few or many. */
+static bool sector_survives(uint64_t random, uint64_t index, uint64_t count)
+{
+	uint64_t cut = (random >> 8) % (count + 1);
+
+	switch (random % 4) {
+	case 0:
+		return index < cut;
+	case 1:
+		return index >= cut;
+	default:
+		return mix64(random ^ index << 40) % 8 < 1 + (random >> 4) % 7;
+	}
+}
+
+static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t random)
+{
+	uint64_t end = op->offset + op->len, sectors = 0, index = 0;
+	uint64_t count =
+		(round_up(end, SECTOR_SIZE) - round_down(op->offset, SECTOR_SIZE)) / SECTOR_SIZE;
+	uint64_t pos = op->offset;
+
+	while (pos < end) {
+		uint64_t from = pos;
+
+		while (pos < end && sector_survives(random, index, count)) {
+			sectors |= index < 64 ? 1ULL << index : 0;
+			pos = min_u64(sector_end(pos), end);
+			index++;
+		}
+		apply_range(disk, op, from, pos, false);
+		for (; pos < end && !sector_survives(random, index, count); index++)
+			pos = min_u64(sector_end(pos), end);
+	}
+	return sectors;
+}
+
+/* Apply for good what the flushes that returned by @position cover. */
+static void settle(struct disk *disk, uint64_t position)
+{
+	const struct record *rec = disk->rec;
+	uint64_t settled = disk->settled;
+
+	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start <= position; i++)
+		if (rec->ops[i].kind == REC_FLUSH && rec->ops[i].end <= position)
+			settled = max_u64(settled, rec->ops[i].start);
+	if (settled == disk->settled)
+		return;
+	disk->settled = settled;
+	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start < settled; i++) {
+		if (disk->durable[i] || rec->ops[i].end >= settled)
+			continue;
+		apply_whole(disk, &rec->ops[i], true);
+		disk->durable[i] = true;
+	}
+	while (disk->first_pending < rec->nr_ops && disk->durable[disk->first_pending])
+		disk->first_pending++;
+	disk->size = file_size(disk);
+}
+
+static enum fate choose(enum choice choice, size_t i, size_t n, uint64_t image_random,
+			uint64_t random)
+{
+	size_t chosen = (image_random >> 16) % n;
+	enum fate some = random >> 8 & 1 ? FATE_TORN : FATE_WHOLE;
+
+	switch (choice) {
+	case CHOOSE_NONE:
+		return FATE_LOST;
+	case CHOOSE_ALL:
+		return FATE_WHOLE;
+	case CHOOSE_EACH:
+		return (random >> 16) % 8 < 1 + (image_random >> 8) % 7 ? some : FATE_LOST;
+	case CHOOSE_BUT_ONE:
+		if (i != chosen)
+			return FATE_WHOLE;
+		return some == FATE_TORN ? FATE_TORN : FATE_LOST;
+	case CHOOSE_ONE:
+		return i == chosen ? some : FATE_LOST;
+	case CHOOSE_FIRST:
+		return i < chosen ? FATE_WHOLE : i == chosen ? FATE_TORN : FATE_LOST;
+	case CHOICES:
+		break;
+	}
+	return FATE_LOST;
+}
+
+/* What was called by now, and is not durable. */
+static void collect_pending(struct disk *disk)
+{
+	const struct record *rec = disk->rec;
+
+	disk->nr_survivors = 0;
+	for (size_t i = disk->first_pending; i < rec->nr_ops; i++) {
+		const struct rec_op *op = &rec->ops[i];
+
+		if (op->start > disk->position)
+			break;
+		if (!disk->durable[i] && op->kind != REC_FLUSH && op->kind != REC_NONE)
+			disk->survivors[disk->nr_survivors++].op = i;
+	}
+}
+
+void disk_crash(struct disk *disk, uint64_t position, uint64_t random)
+{
+	enum choice choice = random % CHOICES;
+
+	disk_undo(disk);
+	settle(disk, position);
+	disk->position = position;
+	collect_pending(disk);
+	for (size_t i = 0; i < disk->nr_survivors; i++) {
+		struct survivor *s = &disk->survivors[i];
+		const struct rec_op *op = &disk->rec->ops[s->op];
+		uint64_t op_random = mix64(random ^ s->op);
+
+		s->fate = choose(choice, i, disk->nr_survivors, random, op_random);
+		s->sectors = 0;
+		if (s->fate == FATE_TORN && op->kind == REC_TRUNCATE)
+			s->fate = FATE_LOST;
+		if (s->fate == FATE_WHOLE)
+			apply_whole(disk, op, false);
+		else if (s->fate == FATE_TORN)
+			s->sectors = apply_torn(disk, op, mix64(op_random));
+	}
+}
+
+void disk_explain(const struct disk *disk)
+{
+	static const char *const kinds[] = {
+		"nothing", "write", "flush", "punch", "zero", "resize"
+	};
+	static const char *const fates[] = { "lost", "there", "torn" };
+
+	printf("# durable: what returned before %" PRIu64 "; of the rest:\n", disk->settled);
+	for (size_t i = 0; i < disk->nr_survivors; i++) {
+		const struct survivor *s = &disk->survivors[i];
+		const struct rec_op *op = &disk->rec->ops[s->op];
+
+		printf("#   %-5s %-6s 0x%" PRIx64 " %c 0x%" PRIx64 " called %" PRIu64,
+		       fates[s->fate], kinds[op->kind], op->offset,
+		       op->kind == REC_TRUNCATE ? '>' : '+', op->len, op->start);
+		if (op->end <= disk->position)
+			printf(", returned %" PRIu64, op->end);
+		if (s->fate == FATE_TORN)
+			printf(", sectors 0x%" PRIx64, s->sectors);
+		printf("\n");
+	}
+}

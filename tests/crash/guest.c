@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The guest: workers that write, zero, discard, flush and read.
+ *
+ * Every block of the arena has one owner, which alone changes it, one request
+ * after the other.  The first quarter is dealt out by single blocks and the
+ * second by parts of clusters, so that clusters have several owners; the third
+ * by clusters, the last by runs of them.  What is behind that is the scratch:
+ * everybody's, at the same time, so that requests, too, meet in flight.  What
+ * it holds matters little, but none of it may show up elsewhere.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "crash.h"
+
+#define MAX_WRITE (32 * BLOCK)
+
+struct worker {
+	struct guest *guest;
+	unsigned int owner;
+	uint64_t random;
+	uint8_t *buf; /* MAX_WRITE bytes and some, to start at any sector of a page */
+};
+
+/* Arena sectors, all in one spot. */
+struct range {
+	uint64_t sector, count;
+};
+
+/* Blocks that have an owner. */
+static uint64_t owned_blocks(const struct geometry *geo)
+{
+	if (geo->spots > 1)
+		return geo->spots * div_round_up(geo->spot_bytes, BLOCK);
+	return div_round_up(geo->size / SECTOR_SIZE - geo->scratch, BLOCK_SECTORS);
+}
+
+static unsigned int owner_of(const struct guest *guest, uint64_t block)
+{
+	const struct geometry *geo = &guest->rec->geo;
+	uint64_t per_cluster = geo->cluster_size / BLOCK;
+	uint64_t unit[4] = { 1, max_u64(per_cluster / 2, 1), per_cluster, per_cluster * 4 };
+
+	return block / unit[block * 4 / owned_blocks(geo)] % guest->owners;
+}
+
+static struct range pick_scratch(struct worker *w, uint64_t max)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+	uint64_t start = next_random(&w->random) % geo->scratch;
+	uint64_t count = 1 + next_random(&w->random) % (max * BLOCK_SECTORS);
+
+	if (next_random(&w->random) % 2)
+		start = round_down(start, geo->cluster_size / SECTOR_SIZE);
+	return (struct range){ arena_sectors(geo) - geo->scratch + start,
+			       min_u64(count, geo->scratch - start) };
+}
+
+/* Blocks of the worker's from a random one on, or some scratch; at most @max blocks. */
+static struct range pick(struct worker *w, uint64_t max)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+	uint64_t blocks = owned_blocks(geo), per_spot = blocks / geo->spots;
+	uint64_t block = next_random(&w->random) % blocks, count = 1, start, end;
+
+	if (geo->scratch && next_random(&w->random) % 8 == 0)
+		return pick_scratch(w, max);
+	while (owner_of(w->guest, block) != w->owner)
+		block = (block + 1) % blocks;
+	while (count < max && (block + count) % per_spot &&
+	       owner_of(w->guest, block + count) == w->owner)
+		count++;
+	start = block / per_spot * geo->spot_bytes + block % per_spot * BLOCK;
+	end = min_u64(start + count * BLOCK, (block / per_spot + 1) * geo->spot_bytes);
+	return (struct range){ start / SECTOR_SIZE, (end - start) / SECTOR_SIZE };
+}
+
+/* Now and then leave out some sectors at the ends. */
+static void trim(struct worker *w, struct range *range)
+{
+	uint64_t head, tail;
+
+	if (next_random(&w->random) % 3)
+		return;
+	head = next_random(&w->random) % min_u64(range->count, BLOCK_SECTORS);
+	range->sector += head;
+	range->count -= head;
+	tail = next_random(&w->random) % min_u64(range->count, BLOCK_SECTORS);
+	range->count -= tail;
+}
+
+static uint64_t offset_of(const struct worker *w, const struct range *range)
+{
+	return guest_sector(&w->guest->rec->geo, range->sector) * SECTOR_SIZE;
+}
+
+static void fail(struct worker *w, const char *what, uint64_t offset, int ret)
+{
+	if (!atomic_exchange(&w->guest->failed, true))
+		printf("# %s at guest offset 0x%" PRIx64 ": %s\n", what, offset,
+		       ret ? strerror(-ret) : "not what was written last");
+}
+
+static size_t issue(struct worker *w, enum guest_kind kind, bool fua, const struct range *range)
+{
+	size_t index = record_issue(w->guest->rec, kind, fua, range->sector, range->count);
+	uint32_t version = kind == GUEST_WRITE ?
+				   w->guest->rec->geo.first_version + (uint32_t)index :
+				   VERSION_ZERO;
+
+	for (uint64_t s = 0; s < range->count; s++)
+		w->guest->current[range->sector + s] = version;
+	return index;
+}
+
+static void answered(struct worker *w, size_t index, const char *what, uint64_t offset, int ret)
+{
+	if (ret)
+		fail(w, what, offset, ret);
+	else
+		record_ack(w->guest->rec, index);
+}
+
+/*
+ * The way of a block device's request that needs no coroutine's help: straight
+ * into the image file.  False: it can't go that way.
+ */
+static bool write_directly(struct worker *w, uint64_t offset, uint64_t bytes, uint8_t *buf,
+			   int *ret)
+{
+	struct blk_node *node = w->guest->node;
+	unsigned int token = inflight_begin(&node->inflight);
+	struct iovec iov = { buf, bytes };
+	struct blk_map map;
+	bool can;
+
+	blk_map_write(node, offset, bytes, &map);
+	can = map.kind == BLK_MAP_DATA && map.bytes == bytes &&
+	      blk_file_is_aligned(map.file, buf, bytes, map.file_offset);
+	if (can)
+		*ret = map.file->ops->co_pwritev(map.file, &iov, 1, map.file_offset) ==
+				       (ssize_t)bytes ?
+			       0 :
+			       -5;
+	inflight_end(&node->inflight, token);
+	return can;
+}
+
+static void do_write(struct worker *w, bool fua)
+{
+	struct range range = pick(w, 1 + next_random(&w->random) % (MAX_WRITE / BLOCK));
+	uint8_t *buf = w->buf + next_random(&w->random) % BLOCK_SECTORS * SECTOR_SIZE;
+	uint64_t offset, bytes;
+	int ret = 0;
+	size_t op;
+
+	trim(w, &range);
+	offset = offset_of(w, &range);
+	bytes = range.count * SECTOR_SIZE;
+	if (next_random(&w->random) % 2)
+		buf = w->buf;
+	op = issue(w, GUEST_WRITE, fua, &range);
+	for (uint64_t s = 0; s < range.count; s++)
+		sector_fill(buf + s * SECTOR_SIZE, offset / SECTOR_SIZE + s,
+			    w->guest->rec->geo.first_version + (uint32_t)op);
+	if (fua || next_random(&w->random) % 2 || !write_directly(w, offset, bytes, buf, &ret))
+		ret = blk_co_pwrite(w->guest->node, offset, bytes, buf, fua ? BLK_REQ_FUA : 0);
+	answered(w, op, "a write", offset, ret);
+}
+
+static void do_zeroes(struct worker *w)
+{
+	struct range range = pick(w, 1 + next_random(&w->random) % 64);
+	bool unmap = next_random(&w->random) % 2, fua = next_random(&w->random) % 8 == 0;
+	unsigned int flags = (unmap ? BLK_REQ_MAY_UNMAP : 0) | (fua ? BLK_REQ_FUA : 0);
+	size_t op;
+	int ret;
+
+	trim(w, &range);
+	op = issue(w, unmap ? GUEST_ZERO_UNMAP : GUEST_ZERO_KEEP, fua, &range);
+	ret = blk_co_pwrite_zeroes(w->guest->node, offset_of(w, &range), range.count * SECTOR_SIZE,
+				   flags);
+	answered(w, op, "write-zeroes", offset_of(w, &range), ret);
+}
+
+/* The whole clusters of a range; the last one of the disk may be short. */
+static struct range whole_clusters(const struct worker *w, const struct range *range)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+	uint64_t per_cluster = geo->cluster_size / SECTOR_SIZE;
+	uint64_t first = guest_sector(geo, range->sector), end = first + range->count;
+	uint64_t start = round_up(first, per_cluster);
+
+	if (end * SECTOR_SIZE != geo->size)
+		end = round_down(end, per_cluster);
+	return (struct range){ range->sector + (start - first), end > start ? end - start : 0 };
+}
+
+/* Discards reach beyond whole clusters; those parts stay as they are. */
+static void do_discard(struct worker *w)
+{
+	struct range range, whole = { 0 };
+	size_t op;
+	int ret;
+
+	for (unsigned int tries = 0; !whole.count && tries < 8; tries++) {
+		range = pick(w, 64);
+		trim(w, &range);
+		whole = whole_clusters(w, &range);
+	}
+	if (!whole.count)
+		return;
+	op = issue(w, GUEST_DISCARD, false, &whole);
+	ret = blk_co_pdiscard(w->guest->node, offset_of(w, &range), range.count * SECTOR_SIZE);
+	answered(w, op, "a discard", offset_of(w, &range), ret);
+}
+
+static void do_flush(struct worker *w)
+{
+	struct range none = { 0 };
+	size_t op = issue(w, GUEST_FLUSH, false, &none);
+
+	answered(w, op, "a flush", 0, blk_co_flush(w->guest->node));
+}
+
+/* Does the sector hold what the worker put there, or what was there at the start? */
+static bool reads_right(const struct worker *w, uint64_t s, const void *found)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+	uint64_t sector = guest_sector(geo, s);
+	uint32_t version = sector_identify(found, &sector);
+
+	return version == w->guest->current[s] && sector == guest_sector(geo, s);
+}
+
+static void do_read(struct worker *w)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+	uint64_t owned = arena_sectors(geo) - geo->scratch;
+	bool own = next_random(&w->random) % 2;
+	struct range range = pick(w, MAX_WRITE / BLOCK);
+	int ret;
+
+	trim(w, &range);
+	/* Those of others are read, too, which makes copy-on-read keep them. */
+	if (!own)
+		range.sector = min_u64(next_random(&w->random) % geo->spots * geo->spot_bytes +
+					       next_random(&w->random) % geo->spot_bytes,
+				       (geo->spots * geo->spot_bytes) - SECTOR_SIZE) /
+			       SECTOR_SIZE;
+	range.count = min_u64(range.count, geo->spot_bytes / SECTOR_SIZE -
+						   range.sector % (geo->spot_bytes / SECTOR_SIZE));
+	ret = blk_co_pread(w->guest->node, offset_of(w, &range), range.count * SECTOR_SIZE, w->buf,
+			   0);
+	if (ret) {
+		fail(w, "a read", offset_of(w, &range), ret);
+		return;
+	}
+	for (uint64_t s = 0; own && s < range.count && range.sector + s < owned; s++)
+		if (!reads_right(w, range.sector + s, w->buf + s * SECTOR_SIZE)) {
+			fail(w, "a read", offset_of(w, &range) + s * SECTOR_SIZE, 0);
+			return;
+		}
+}
+
+void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, uint64_t seed)
+{
+	struct worker w = { .guest = guest, .owner = owner, .random = mix64(seed) };
+	const struct workload *load = guest->w;
+
+	w.buf = aligned_alloc(BLOCK, MAX_WRITE + BLOCK);
+	CHECK(w.buf);
+	for (unsigned int i = 0; i < ops && !atomic_load(&guest->failed); i++) {
+		unsigned int op = next_random(&w.random) % 100;
+
+		if (op < load->writes)
+			do_write(&w, false);
+		else if ((op -= load->writes) < load->fuas)
+			do_write(&w, true);
+		else if ((op -= load->fuas) < load->zeroes)
+			do_zeroes(&w);
+		else if ((op -= load->zeroes) < load->discards)
+			do_discard(&w);
+		else if ((op -= load->discards) < load->flushes)
+			do_flush(&w);
+		else
+			do_read(&w);
+	}
+	free(w.buf);
+}

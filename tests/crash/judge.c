@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Judging a crash image: it opens, needs no check, a check finds no corruption,
+ * each sector that the guest uses holds what the model allows, and the rest of
+ * the guest's disk is as it was.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "crash.h"
+
+void judge_init(struct judge *judge, const struct record *rec, const struct files *files)
+{
+	memset(judge, 0, sizeof(*judge));
+	judge->rec = rec;
+	judge->files = files;
+	model_init(&judge->model, rec);
+	judge->content =
+		aligned_alloc(BLOCK, round_up(arena_sectors(&rec->geo) * SECTOR_SIZE, BLOCK));
+	CHECK(judge->content);
+}
+
+void judge_destroy(struct judge *judge)
+{
+	model_destroy(&judge->model);
+	free(judge->content);
+}
+
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	printf("# %s\n", line);
+}
+
+static bool no_corruption(struct blk_node *node)
+{
+	struct error err = ERROR_INIT;
+	struct blk_check_result result;
+	struct blk_info info;
+
+	if (blk_co_info(node, &info) || info.dirty) {
+		printf("# the image says that it needs a check\n");
+		return false;
+	}
+	if (blk_co_check(node, 0, NULL, NULL, &result, &err)) {
+		printf("# check failed: %s\n", error_text(&err));
+		error_free(&err);
+		return false;
+	}
+	if (!result.corruptions && !result.check_errors)
+		return true;
+	printf("# check finds %" PRIu64 " corruptions:\n", result.corruptions);
+	(void)blk_co_check(node, 0, print_line, NULL, &result, NULL);
+	return false;
+}
+
+static bool read_arena(const struct geometry *geo, struct blk_node *node, uint8_t *content)
+{
+	for (uint32_t spot = 0; spot < geo->spots; spot++) {
+		int ret = blk_co_pread(node, spot * geo->spot_stride, geo->spot_bytes,
+				       content + spot * geo->spot_bytes, 0);
+
+		if (ret) {
+			printf("# reading fails: %s\n", strerror(-ret));
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Data outside of the arena: clusters that were lent, which read as zeroes. */
+static bool data_is_zero(struct blk_node *node, uint64_t offset, uint64_t bytes)
+{
+	uint8_t block[BLOCK] __attribute__((aligned(8)));
+	uint64_t none;
+
+	for (uint64_t pos = 0; pos < bytes; pos += SECTOR_SIZE) {
+		if (blk_co_pread(node, offset + pos, SECTOR_SIZE, block, 0) ||
+		    sector_identify(block, &none) != VERSION_ZERO) {
+			printf("# guest sector %" PRIu64 ", never written, is not zero\n",
+			       (offset + pos) / SECTOR_SIZE);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What the guest never touched has no data of its own. */
+static bool rest_is_untouched(const struct geometry *geo, struct blk_node *node, uint64_t from,
+			      uint64_t to)
+{
+	while (from < to) {
+		struct blk_map map;
+		int ret = node->driver->co_map(node, from, to - from, &map);
+
+		if (ret) {
+			printf("# no map: %s\n", strerror(-ret));
+			return false;
+		}
+		if (map.kind == BLK_MAP_DATA && !data_is_zero(node, from, map.bytes))
+			return false;
+		if (map.kind != BLK_MAP_BACKING && from < geo->backing_bytes) {
+			printf("# guest offset 0x%" PRIx64
+			       ", never touched, hides the backing file\n",
+			       from);
+			return false;
+		}
+		from += map.bytes;
+	}
+	return true;
+}
+
+static bool look_at(const struct record *rec, struct blk_node *node, uint8_t *content)
+{
+	const struct geometry *geo = &rec->geo;
+
+	if (!no_corruption(node) || !read_arena(geo, node, content))
+		return false;
+	for (uint32_t spot = 0; spot < geo->spots; spot++) {
+		uint64_t from = spot * geo->spot_stride + geo->spot_bytes;
+		uint64_t to = spot + 1 < geo->spots ? (spot + 1) * geo->spot_stride : geo->size;
+
+		if (!rest_is_untouched(geo, node, from, to))
+			return false;
+	}
+	return true;
+}
+
+bool judge_co_read(const struct record *rec, const char *path, uint8_t *content)
+{
+	struct blk_open_opts opts = { .format = "qed" };
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
+	bool ok;
+
+	if (blk_co_open(&node, path, &opts, &err)) {
+		printf("# it does not open: %s\n", error_text(&err));
+		error_free(&err);
+		return false;
+	}
+	ok = look_at(rec, node, content);
+	if (blk_co_close(node)) {
+		printf("# closing fails\n");
+		ok = false;
+	}
+	return ok;
+}
+
+/* The version in arena sector @s, if the sector is where it belongs. */
+static uint32_t version_of(const struct judge *judge, uint64_t s, uint64_t *sector)
+{
+	uint32_t version = sector_identify(judge->content + s * SECTOR_SIZE, sector);
+
+	if (version != VERSION_ZERO && *sector != guest_sector(&judge->rec->geo, s))
+		return VERSION_GARBAGE;
+	return version;
+}
+
+static void explain_sector(const struct judge *judge, uint64_t s, uint64_t position)
+{
+	const uint8_t *found = judge->content + s * SECTOR_SIZE;
+	uint64_t sector = 0;
+	uint32_t version = sector_identify(found, &sector);
+
+	printf("# guest sector %" PRIu64 " (byte 0x%" PRIx64 "): found ",
+	       guest_sector(&judge->rec->geo, s), guest_sector(&judge->rec->geo, s) * SECTOR_SIZE);
+	if (version == VERSION_GARBAGE) {
+		printf("garbage:");
+		for (unsigned int i = 0; i < 24; i++)
+			printf(" %02x", found[i]);
+		printf("\n");
+	} else if (version == VERSION_ZERO) {
+		printf("zeroes\n");
+	} else {
+		printf("version %u of sector %" PRIu64 "\n", version, sector);
+	}
+	model_explain(&judge->model, s, position);
+}
+
+bool judge_co_image(struct judge *judge, uint64_t position)
+{
+	uint64_t sectors = arena_sectors(&judge->rec->geo), bad = 0, sector;
+
+	if (!judge_co_read(judge->rec, judge->files->crash, judge->content))
+		return false;
+	for (uint64_t s = 0; s < sectors; s++) {
+		if (model_allows(&judge->model, s, position, version_of(judge, s, &sector)))
+			continue;
+		if (!bad++)
+			explain_sector(judge, s, position);
+	}
+	if (bad)
+		printf("# %" PRIu64 " sectors hold what they must not\n", bad);
+	return !bad;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A record in a file, with the image that it starts from, so that a crash image
+ * that was found bad can be made again: threads do not run twice alike.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crash.h"
+
+#define SAVE_MAGIC 0x3148534152434451ULL
+
+struct saved {
+	uint64_t magic;
+	struct geometry geo;
+	uint64_t position, nr_ops, nr_guest, image_bytes;
+};
+
+/* The next data of @fd from @pos on, up to *@end; false: there is none. */
+static bool next_data(int fd, off_t *pos, off_t *end)
+{
+	*pos = lseek(fd, *pos, SEEK_DATA);
+	if (*pos < 0) {
+		CHECK(errno == ENXIO);
+		return false;
+	}
+	*end = lseek(fd, *pos, SEEK_HOLE);
+	CHECK(*end > *pos);
+	return true;
+}
+
+static uint8_t *read_range(int fd, off_t pos, off_t end)
+{
+	uint8_t *data = malloc(end - pos);
+
+	CHECK(data && pread(fd, data, end - pos, pos) == end - pos);
+	return data;
+}
+
+void copy_sparse(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	off_t pos = 0, end;
+	struct stat st;
+
+	CHECK(in >= 0 && out >= 0 && fstat(in, &st) == 0 && ftruncate(out, st.st_size) == 0);
+	for (; next_data(in, &pos, &end); pos = end) {
+		uint8_t *data = read_range(in, pos, end);
+
+		CHECK(pwrite(out, data, end - pos, pos) == end - pos);
+		free(data);
+	}
+	close(in);
+	close(out);
+}
+
+static bool put(FILE *file, const void *data, size_t len)
+{
+	return fwrite(data, 1, len, file) == len;
+}
+
+static bool get(FILE *file, void *data, size_t len)
+{
+	return fread(data, 1, len, file) == len;
+}
+
+/* The image: data ranges, each with its place and length, ended by a length of 0. */
+static bool save_image(FILE *file, int fd)
+{
+	off_t pos = 0, end;
+	uint64_t range[2] = { 0 };
+	bool ok = true;
+
+	for (; ok && next_data(fd, &pos, &end); pos = end) {
+		uint8_t *data = read_range(fd, pos, end);
+
+		range[0] = pos;
+		range[1] = end - pos;
+		ok = put(file, range, sizeof(range)) && put(file, data, end - pos);
+		free(data);
+	}
+	range[1] = 0;
+	return ok && put(file, range, sizeof(range));
+}
+
+static bool save_record(FILE *file, const struct record *rec, int fd)
+{
+	struct saved head = { SAVE_MAGIC, rec->geo, rec->position, rec->nr_ops, rec->nr_guest, 0 };
+	struct stat st;
+	bool ok;
+
+	CHECK(fstat(fd, &st) == 0);
+	head.image_bytes = st.st_size;
+	ok = put(file, &head, sizeof(head)) &&
+	     put(file, rec->initial, arena_sectors(&rec->geo) * sizeof(*rec->initial)) &&
+	     put(file, rec->guest, rec->nr_guest * sizeof(*rec->guest)) &&
+	     put(file, rec->ops, rec->nr_ops * sizeof(*rec->ops));
+	for (size_t i = 0; ok && i < rec->nr_ops; i++)
+		if (rec->ops[i].data)
+			ok = put(file, rec->ops[i].data, rec->ops[i].len);
+	return ok && save_image(file, fd);
+}
+
+bool record_save(const struct record *rec, const char *start_image, const char *path)
+{
+	int fd = open(start_image, O_RDONLY | O_CLOEXEC);
+	FILE *file = fopen(path, "we");
+	bool ok = fd >= 0 && file && save_record(file, rec, fd);
+
+	if (file)
+		ok &= fclose(file) == 0;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool load_image(FILE *file, int fd, uint64_t bytes)
+{
+	uint64_t range[2];
+
+	if (ftruncate(fd, bytes) < 0)
+		return false;
+	while (get(file, range, sizeof(range))) {
+		uint8_t *data;
+		bool ok;
+
+		if (!range[1])
+			return true;
+		data = malloc(range[1]);
+		CHECK(data);
+		ok = get(file, data, range[1]) &&
+		     pwrite(fd, data, range[1], range[0]) == (ssize_t)range[1];
+		free(data);
+		if (!ok)
+			break;
+	}
+	return false;
+}
+
+static bool load_arrays(FILE *file, struct record *rec, const struct saved *head)
+{
+	bool ok;
+
+	record_init(rec, &head->geo);
+	rec->position = head->position;
+	rec->guest = calloc(head->nr_guest + 1, sizeof(*rec->guest));
+	rec->ops = calloc(head->nr_ops + 1, sizeof(*rec->ops));
+	CHECK(rec->guest && rec->ops);
+	ok = get(file, rec->initial, arena_sectors(&rec->geo) * sizeof(*rec->initial)) &&
+	     get(file, rec->guest, head->nr_guest * sizeof(*rec->guest)) &&
+	     get(file, rec->ops, head->nr_ops * sizeof(*rec->ops));
+	rec->nr_guest = head->nr_guest;
+	for (size_t i = 0; ok && i < head->nr_ops; i++) {
+		struct rec_op *op = &rec->ops[i];
+
+		if (op->data) {
+			op->data = malloc(op->len);
+			CHECK(op->data);
+			ok = get(file, op->data, op->len);
+		}
+		rec->nr_ops++;
+	}
+	return ok;
+}
+
+bool record_load(struct record *rec, const char *start_image, const char *path)
+{
+	int fd = open(start_image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *file = fopen(path, "re");
+	struct saved head;
+	bool ok = fd >= 0 && file && get(file, &head, sizeof(head)) && head.magic == SAVE_MAGIC &&
+		  load_arrays(file, rec, &head) && load_image(file, fd, head.image_bytes);
+
+	if (file)
+		fclose(file);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}

@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""The power-loss simulator must notice a driver that orders its writes wrongly.
+
+Each mutation is a small edit of the QED driver, made in a copy, compiled, and linked to the
+simulator in the place of the original; the simulator must then fail within a bounded number of
+crash images. An edit that does not fit the source any more is a failure: mend it.
+
+  test_mutations.py [NAME...]
+
+timeout: 1200
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+DRIVER = "userspace/format/qed"
+IMAGES = 4000
+
+
+class Mutation:
+    """edits: (file of the driver, text, what it becomes). workload: where it must show."""
+
+    def __init__(self, name, workload, *edits):
+        self.name = name
+        self.workload = workload
+        self.edits = edits
+
+
+MUTATIONS = (
+    Mutation(
+        "first-fdatasync-left-out", "copy-on-write",
+        ("commit.c",
+         "	ret = blk_file_co_flush(img->file);\n	if (ret || !(c->nr_batch",
+         "	ret = c->nr_batch ? 0 : blk_file_co_flush(img->file);\n	if (ret || !(c->nr_batch")),
+    Mutation(
+        "second-fdatasync-left-out", "allocating-writes",
+        ("commit.c",
+         "		ret = write_l1(img);\n	if (!ret)\n		ret = blk_file_co_flush(img->file);\n",
+         "		ret = write_l1(img);\n")),
+    Mutation(
+        "entries-written-before-data-is-flushed", "copy-on-write",
+        ("commit.c",
+         "	copy_batch(img);\n	ret = blk_file_co_flush(img->file);\n",
+         "	copy_batch(img);\n	ret = write_slices(img);\n	if (!ret)\n"
+         "		ret = blk_file_co_flush(img->file);\n")),
+    Mutation(
+        "entries-copied-after-the-flush", "copy-on-write",
+        ("commit.c",
+         "	copy_batch(img);\n	ret = blk_file_co_flush(img->file);\n",
+         "	ret = blk_file_co_flush(img->file);\n	copy_batch(img);\n")),
+    Mutation(
+        "dropped-clusters-free-at-once", "discard-reuse",
+        ("free_list.c",
+         "	if (qed_run_list_add(&img->alloc.dropped, start, count))\n		return;\n",
+         "	if (cluster_set_add(&img->alloc.free, start, count))\n		return;\n")),
+    Mutation(
+        "dropped-clusters-reused-before-the-commit", "discard-reuse",
+        ("free_list.c",
+         "	qed_keeper_commit(img, false);\n}",
+         "	qed_keeper_commit(img, false);\n	qed_keeper_recycle(img);\n}"),
+        ("free_list.c",
+         "	if (!a->waiting.nr && a->durable.nr) {\n",
+         "	(void)qed_run_list_move(&a->durable, &a->dropped);\n"
+         "	if (!a->waiting.nr && a->durable.nr) {\n")),
+    Mutation(
+        "freed-clusters-reused-under-requests", "discard-reuse",
+        ("free_list.c",
+         "	if (!a->waiting.nr || !inflight_passed(&img->node->inflight, a->ticket))\n",
+         "	if (!a->waiting.nr)\n")),
+    Mutation(
+        "freed-clusters-not-punched", "discard-reuse",
+        ("free_list.c",
+         "	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);\n",
+         "	int ret = offset + bytes ? 0 : -1;\n")),
+    Mutation(
+        "punched-before-the-commit", "close-compacts",
+        ("commit.c",
+         "	copy_batch(img);\n",
+         "	copy_batch(img);\n	for (size_t i = 0; i < img->alloc.committing.nr; i++)\n"
+         "		(void)blk_file_co_write_zeroes(\n"
+         "			img->file, img->alloc.committing.runs[i].start << img->cluster_bits,\n"
+         "			img->alloc.committing.runs[i].count << img->cluster_bits, true);\n")),
+    Mutation(
+        "entry-set-before-the-copy-is-complete", "copy-on-write",
+        ("copy.c",
+         "	ret = fill_cluster(img, part, start << img->cluster_bits, &wrote);\n",
+         "	ret = set_entries(img, part->cluster, 1, start << img->cluster_bits, 0);\n"
+         "	if (!ret)\n"
+         "		ret = fill_cluster(img, part, start << img->cluster_bits, &wrote);\n")),
+    Mutation(
+        "populating-overwrites-newer-data", "copy-on-read",
+        ("write.c",
+         "			if (!(flags & BLK_REQ_POPULATE))\n",
+         "			if (flags != UINT32_MAX)\n")),
+    Mutation(
+        "populating-fills-discarded-clusters", "copy-on-read",
+        ("zero.c",
+         "		if (img->has_backing)\n			return QED_L2_ZERO;\n", "")),
+    Mutation(
+        "leak-scan-forgets-dropped-clusters", "small-l2-cache",
+        ("leak_scan.c",
+         "	if (!scan->running || start >= scan->end)\n",
+         "	if (scan->end || start >= scan->end)\n")),
+    Mutation(
+        "leak-scan-forgets-tables", "allocating-writes",
+        ("leak_scan.c",
+         "		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);\n", "")),
+)
+
+
+def run(command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", errors="replace", check=False)
+
+
+def pkg_config(option, *packages):
+    return run(["pkg-config", option, *packages]).stdout.split()
+
+
+PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd")
+
+
+def mutate(mutation, folder):
+    """Writes the edited files to folder; returns their paths, or what is wrong."""
+    texts = {}
+    for name, old, new in mutation.edits:
+        if name not in texts:
+            with open(os.path.join(ROOT, DRIVER, name)) as file:
+                texts[name] = file.read()
+        if texts[name].count(old) != 1:
+            return None, "the edit of %s does not apply any more" % name
+        texts[name] = texts[name].replace(old, new)
+    paths = []
+    for name, text in texts.items():
+        paths.append(os.path.join(folder, name))
+        with open(paths[-1], "w") as file:
+            file.write(text)
+    return paths, None
+
+
+def build(sources, folder, build_dir):
+    """Links the simulator with the mutated files; returns the program, or what is wrong."""
+    compiler = os.environ.get("CC", "gcc")
+    objects = []
+    for source in sources:
+        objects.append(source[:-2] + ".o")
+        result = run([compiler, "-std=gnu11", "-O2", "-g", "-pthread", "-w", "-D_GNU_SOURCE",
+                      "-D_FILE_OFFSET_BITS=64", "-I" + os.path.join(ROOT, "userspace"),
+                      *pkg_config("--cflags", *PACKAGES), "-c", "-o", objects[-1], source])
+        if result.returncode:
+            return None, "does not compile: " + result.stdout
+    simulator = os.path.join(build_dir, "obj/tests/crash")
+    objects += sorted(os.path.join(simulator, name) for name in os.listdir(simulator)
+                      if name.endswith(".o"))
+    program = os.path.join(folder, "qed_crash")
+    # The library's own copy of a mutated file is not looked at: its names are all defined.
+    result = run([compiler, "-pthread", "-Wl,--as-needed", "-Wl,--wrap=blk_file_co_open", "-o",
+                  program, *objects, os.path.join(build_dir, "libqedblk.a"),
+                  *pkg_config("--libs", *PACKAGES)])
+    if result.returncode:
+        return None, "does not link: " + result.stdout
+    return program, None
+
+
+def noticed(program, mutation, folder):
+    """Runs the simulator; returns None if it failed as it must, else what is wrong."""
+    result = run([program, "--images", str(IMAGES), "--workload", mutation.workload,
+                  "--keep", folder])
+    lines = result.stdout.splitlines()
+    if result.returncode == 0:
+        return "%d crash images, and nothing was noticed" % IMAGES
+    if result.returncode != 1 or not any(line.startswith("not ok ") for line in lines):
+        return "ended with %d: %s" % (result.returncode, result.stdout[-2000:])
+    for line in lines[:3 if lines[1].startswith("# ") else 1]:
+        print("#     " + line.lstrip("# ")[:160])
+    return None
+
+
+def try_mutation(mutation, build_dir):
+    with tempfile.TemporaryDirectory() as folder:
+        sources, wrong = mutate(mutation, folder)
+        if not wrong:
+            program, wrong = build(sources, folder, build_dir)
+        if not wrong:
+            wrong = noticed(program, mutation, folder)
+    if wrong:
+        print("not ok mutation %s: %s" % (mutation.name, wrong))
+    else:
+        print("ok mutation %s" % mutation.name)
+    return not wrong
+
+
+def main():
+    build_dir = os.environ.get("QEDBLK_BUILD", os.path.join(ROOT, "build"))
+    chosen = [m for m in MUTATIONS if not sys.argv[1:] or m.name in sys.argv[1:]]
+    sys.stdout.reconfigure(line_buffering=True)
+    results = [try_mutation(mutation, build_dir) for mutation in chosen]
+    return 0 if results and all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The workloads, and running one: threads with an event loop each, workers as
+ * coroutines on them, on an image that is opened and closed again.
+ */
+#include <string.h>
+
+#include "aio/io.h"
+#include "aio/loop.h"
+#include "block/io.h"
+#include "crash.h"
+
+const struct workload workloads[] = {
+	{ .name = "allocating-writes",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB,
+	  .loops = 2,
+	  .workers = 6,
+	  .ops = 300,
+	  .sessions = 1,
+	  .writes = 90,
+	  .flushes = 6 },
+	{ .name = "copy-on-write",
+	  .cluster_size = 32 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB - 5 * SECTOR_SIZE,
+	  .backing = 80,
+	  .loops = 2,
+	  .workers = 6,
+	  .ops = 300,
+	  .sessions = 1,
+	  .writes = 85,
+	  .zeroes = 5,
+	  .flushes = 6 },
+	{ .name = "write-zeroes",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 4,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB - 3 * SECTOR_SIZE,
+	  .backing = 60,
+	  .loops = 1,
+	  .workers = 8,
+	  .ops = 350,
+	  .sessions = 1,
+	  .writes = 40,
+	  .fuas = 1,
+	  .zeroes = 46,
+	  .flushes = 6 },
+	{ .name = "discard-reuse",
+	  .cluster_size = 4 * KiB,
+	  .table_size = 1,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 1 * MiB,
+	  .loops = 1,
+	  .workers = 8,
+	  .ops = 500,
+	  .sessions = 1,
+	  .writes = 50,
+	  .zeroes = 4,
+	  .discards = 30,
+	  .flushes = 10,
+	  .must_reuse = true },
+	{ .name = "discard-backing",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB,
+	  .backing = 100,
+	  .loops = 2,
+	  .workers = 5,
+	  .ops = 350,
+	  .sessions = 1,
+	  .writes = 45,
+	  .zeroes = 10,
+	  .discards = 28,
+	  .flushes = 10,
+	  .must_reuse = true },
+	{ .name = "copy-on-read",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB - 9 * SECTOR_SIZE,
+	  .backing = 100,
+	  .copy_on_read = true,
+	  .loops = 2,
+	  .workers = 5,
+	  .ops = 300,
+	  .sessions = 1,
+	  .writes = 30,
+	  .zeroes = 6,
+	  .discards = 4,
+	  .flushes = 6 },
+	{ .name = "fua",
+	  .cluster_size = 8 * KiB,
+	  .table_size = 2,
+	  .align = 512,
+	  .spots = 1,
+	  .spot_bytes = 1 * MiB,
+	  .backing = 50,
+	  .loops = 2,
+	  .workers = 4,
+	  .ops = 250,
+	  .sessions = 1,
+	  .writes = 55,
+	  .fuas = 16,
+	  .zeroes = 10,
+	  .discards = 10 },
+	{ .name = "direct-io",
+	  .cluster_size = 64 * KiB,
+	  .table_size = 4,
+	  .align = 4096,
+	  .spots = 1,
+	  .spot_bytes = 4 * MiB - 1 * SECTOR_SIZE,
+	  .backing = 70,
+	  .copy_on_read = true,
+	  .loops = 2,
+	  .workers = 6,
+	  .ops = 300,
+	  .sessions = 1,
+	  .writes = 55,
+	  .fuas = 2,
+	  .zeroes = 12,
+	  .discards = 10,
+	  .flushes = 6 },
+	{ .name = "small-l2-cache",
+	  .cluster_size = 4 * KiB,
+	  .table_size = 1,
+	  .align = 1,
+	  .spots = 40,
+	  .spot_bytes = 32 * KiB,
+	  .spot_stride = 2 * MiB,
+	  .backing = 60,
+	  .copy_on_read = true,
+	  .l2_cache = 64 * KiB,
+	  .loops = 4,
+	  .workers = 4,
+	  .ops = 450,
+	  .sessions = 1,
+	  .writes = 50,
+	  .fuas = 2,
+	  .zeroes = 10,
+	  .discards = 12,
+	  .flushes = 5,
+	  .must_evict = true },
+	{ .name = "close-compacts",
+	  .cluster_size = 8 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 1 * MiB,
+	  .loops = 1,
+	  .workers = 6,
+	  .ops = 240,
+	  .sessions = 4,
+	  .writes = 50,
+	  .zeroes = 10,
+	  .discards = 30,
+	  .flushes = 4 },
+	{ .name = "mixed",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 512,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB,
+	  .backing = 75,
+	  .copy_on_read = true,
+	  .loops = 4,
+	  .workers = 4,
+	  .ops = 450,
+	  .sessions = 2,
+	  .writes = 45,
+	  .fuas = 3,
+	  .zeroes = 12,
+	  .discards = 14,
+	  .flushes = 6,
+	  .must_reuse = true },
+};
+
+const unsigned int nr_workloads = ARRAY_SIZE(workloads);
+
+#define MAX_LOOPS   4
+#define MAX_WORKERS 8
+
+struct crew {
+	struct guest *guest;
+	struct aio_loop *loop;
+	pthread_t thread;
+	unsigned int index, running, ops;
+	uint64_t seed;
+	struct hand {
+		struct crew *crew;
+		unsigned int owner;
+	} hands[MAX_WORKERS];
+};
+
+static void hand_main(void *arg)
+{
+	struct hand *hand = arg;
+	struct crew *crew = hand->crew;
+
+	guest_co_work(crew->guest, hand->owner, crew->ops, crew->seed + hand->owner);
+	if (!--crew->running)
+		aio_loop_stop(crew->loop);
+}
+
+static void *crew_main(void *arg)
+{
+	struct crew *crew = arg;
+	unsigned int workers = crew->guest->w->workers;
+
+	CHECK(aio_loop_create(&crew->loop, 64, NULL) == 0);
+	crew->running = workers + 1;
+	for (unsigned int i = 0; i < workers; i++) {
+		crew->hands[i] = (struct hand){ crew, crew->index * workers + i };
+		CHECK(co_start(hand_main, &crew->hands[i]) == 0);
+	}
+	if (--crew->running)
+		CHECK(aio_loop_run(crew->loop) == 0);
+	aio_loop_destroy(crew->loop);
+	return NULL;
+}
+
+/* On a worker thread, so that this loop goes on, for the image's keeper. */
+static int run_crews(void *arg)
+{
+	struct crew *crews = arg;
+	unsigned int loops = crews->guest->w->loops;
+
+	for (unsigned int i = 0; i < loops; i++)
+		CHECK(pthread_create(&crews[i].thread, NULL, crew_main, &crews[i]) == 0);
+	for (unsigned int i = 0; i < loops; i++)
+		CHECK(pthread_join(crews[i].thread, NULL) == 0);
+	return 0;
+}
+
+static void count_stats(const struct blk_node *node, struct tally *tally)
+{
+	tally->reused += blk_stats_get(&node->stats, BLK_STAT_reused_clusters);
+	tally->evicted += blk_stats_get(&node->stats, BLK_STAT_l2_evictions);
+	tally->populated += blk_stats_get(&node->stats, BLK_STAT_populated_clusters) +
+			    blk_stats_get(&node->stats, BLK_STAT_populated_zero_clusters);
+}
+
+/* Open the image, let the guest work, close it. */
+static bool co_session(struct guest *guest, const char *path, uint64_t seed, struct tally *tally)
+{
+	const struct workload *w = guest->w;
+	struct blk_open_opts opts = {
+		.format = "qed",
+		.flags = BLK_O_RDWR | (w->copy_on_read ? BLK_O_COPY_ON_READ : 0),
+		.l2_cache_size = w->l2_cache,
+	};
+	struct crew crews[MAX_LOOPS];
+	struct error err = ERROR_INIT;
+	size_t closing;
+	int ret;
+
+	if (blk_co_open(&guest->node, path, &opts, &err)) {
+		printf("# opening for writing: %s\n", error_text(&err));
+		error_free(&err);
+		return false;
+	}
+	for (unsigned int i = 0; i < w->loops; i++)
+		crews[i] = (struct crew){ .guest = guest,
+					  .index = i,
+					  .seed = seed,
+					  .ops = w->ops / guest->owners / w->sessions };
+	CHECK(aio_co_call(run_crews, crews) == 0);
+	count_stats(guest->node, tally);
+	closing = record_issue(guest->rec, GUEST_CLOSE, false, 0, 0);
+	ret = blk_co_close(guest->node);
+	if (ret)
+		printf("# closing: %s\n", strerror(-ret));
+	else
+		record_ack(guest->rec, closing);
+	return !ret && !guest->failed;
+}
+
+bool workload_co_run(const struct workload *w, struct record *rec, const struct files *files,
+		     struct tally *tally)
+{
+	uint64_t sectors = arena_sectors(&rec->geo);
+	struct guest guest = { .w = w, .rec = rec, .owners = w->loops * w->workers };
+	uint64_t seed = rec->geo.seed;
+	bool ok = true;
+
+	CHECK(w->loops <= MAX_LOOPS && w->workers <= MAX_WORKERS);
+	guest.current = malloc(sectors * sizeof(*guest.current));
+	CHECK(guest.current);
+	memcpy(guest.current, rec->initial, sectors * sizeof(*guest.current));
+	record_file(rec, files->live, files->backing);
+	for (unsigned int i = 0; ok && i < w->sessions; i++)
+		ok = co_session(&guest, files->live, next_random(&seed), tally);
+	record_file(NULL, NULL, NULL);
+	free(guest.current);
+	return ok;
+}

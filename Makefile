@@ -220,6 +220,10 @@ check-sanitize: build-sanitized
 format-check:
 	$(Q)$(RUN_TESTS) format
 
+.PHONY: format
+format:
+	$(Q)find userspace tools tests kernel -name '*.[ch]' -exec clang-format --style=file -i {} +
+
 ifneq ($(BENCHES),)
 .PHONY: bench
 bench: all $(BENCHES)

@@ -1,117 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Image files: any offset, length and address, whatever O_DIRECT asks for;
- * refusals at opening; failing disks.
+ * Image files: any offset, length and address, whatever O_DIRECT asks for,
+ * one request after another and many at once.
  */
-#include <signal.h>
-#include <sys/resource.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 
-#include "test_block_common.h"
-
-#include "block/file.h"
-
-/* ---- opening a file in one of the ways that matter ---- */
-
-struct mode {
-	const char *name;
-	bool direct;
-	uint32_t align; /* to play a disk with these blocks; 0: as it is */
-	bool exact_end;
-};
-
-static const struct mode modes[] = {
-	{ "buffered", false, 0, false },	  { "direct", true, 0, false },
-	{ "direct, 4096", true, 4096, false },	  { "direct, 4096, exact end", true, 4096, true },
-	{ "buffered, 4096", false, 4096, false },
-};
-
-/* The kernel's operations, with a look at what they are asked. */
-
-static _Atomic unsigned long operations;
-static int inject_read, inject_write; /* errno of the next ones */
-static int inject_fallocate;
-static ssize_t inject_short = -1; /* bytes that the next write does */
-
-static void check_aligned(struct blk_file *file, const struct iovec *iov, int iovcnt,
-			  uint64_t offset)
-{
-	atomic_fetch_add(&operations, 1);
-	CHECK(!(offset & (file->align - 1)));
-	for (int i = 0; i < iovcnt; i++) {
-		CHECK(!(iov[i].iov_len & (file->align - 1)));
-		CHECK(!((uintptr_t)iov[i].iov_base & (file->mem_align - 1)));
-	}
-}
-
-static ssize_t watched_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
-			      uint64_t offset)
-{
-	check_aligned(file, iov, iovcnt, offset);
-	if (inject_read)
-		return -inject_read;
-	return blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
-}
-
-static ssize_t watched_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
-			       uint64_t offset)
-{
-	check_aligned(file, iov, iovcnt, offset);
-	if (inject_write)
-		return -inject_write;
-	if (inject_short >= 0)
-		return inject_short;
-	return blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
-}
-
-static int watched_flush(struct blk_file *file)
-{
-	return blk_file_kernel_ops.co_flush(file);
-}
-
-static int watched_fallocate(struct blk_file *file, int how, uint64_t offset, uint64_t len)
-{
-	atomic_fetch_add(&operations, 1);
-	if (inject_fallocate)
-		return -inject_fallocate;
-	return blk_file_kernel_ops.co_fallocate(file, how, offset, len);
-}
-
-static int watched_truncate(struct blk_file *file, uint64_t size)
-{
-	return blk_file_kernel_ops.co_truncate(file, size);
-}
-
-static ssize_t watched_tail(struct blk_file *file, const void *buf, size_t len, uint64_t offset)
-{
-	CHECK(file->exact_end && file->tail_fd >= 0);
-	return blk_file_kernel_ops.co_pwrite_tail(file, buf, len, offset);
-}
-
-static const struct blk_file_ops watched_ops = {
-	.co_preadv = watched_preadv,
-	.co_pwritev = watched_pwritev,
-	.co_flush = watched_flush,
-	.co_fallocate = watched_fallocate,
-	.co_truncate = watched_truncate,
-	.co_pwrite_tail = watched_tail,
-};
-
-static struct blk_file *open_mode(const char *path, const struct mode *mode)
-{
-	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE | (mode->direct ? BLK_FILE_DIRECT : 0);
-	struct error err = ERROR_INIT;
-	struct blk_file *file;
-
-	CHECK(blk_file_co_open(&file, path, flags, 0, 0, &err) == 0);
-	if (mode->direct && !file->direct)
-		printf("no O_DIRECT on %s: buffered instead\n", path);
-	if (mode->align)
-		CHECK(blk_file_set_align(file, mode->align, mode->align) == 0);
-	if (mode->exact_end)
-		CHECK(blk_file_co_keep_exact_end(file, &err) == 0);
-	file->ops = &watched_ops;
-	return file;
-}
+#include "test_block_file.h"
 
 /* ---- one request after another, against a model ---- */
 
@@ -496,208 +391,107 @@ static void test_odd_ends(void **state)
 	run_co(32, odd_ends, NULL);
 }
 
-/* ---- opening ---- */
+/* ---- block devices ---- */
 
-static void expect_refusal(const char *path, unsigned int flags, int code, const char *reason)
+/* A loop device over @path with sectors of @sector bytes; -1 where there are none. */
+static int open_loop(const char *path, uint32_t sector, char *name, size_t len)
 {
-	struct error err = ERROR_INIT;
-	struct blk_file *file;
-	char line[600];
+	struct loop_config config = {
+		.block_size = sector,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR, /* goes when its last user does */
+	};
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int fd = -1;
 
-	CHECK(blk_file_co_open(&file, path, flags, 0, 0, &err) == code);
-	snprintf(line, sizeof(line), "%s: %s", path, reason);
-	if (strcmp(error_text(&err), line))
-		printf("got \"%s\", not \"%s\"\n", error_text(&err), line);
-	CHECK(!strcmp(error_text(&err), line));
-	error_free(&err);
-}
-
-static void refusals(void *arg)
-{
-	const char *odd = "Not a regular file or block device";
-
-	(void)arg;
-	expect_refusal(scratch("missing"), BLK_FILE_RDWR, -ENOENT, "No such file or directory");
-	expect_refusal(scratch("missing/x"), 0, -ENOENT, "No such file or directory");
-	expect_refusal("/", 0, -EISDIR, "Is a directory");
-	expect_refusal("/dev/null", BLK_FILE_RDWR, -EINVAL, odd);
-	CHECK(mkfifo(scratch("fifo"), 0600) == 0);
-	expect_refusal(scratch("fifo"), 0, -EINVAL, odd);
-	expect_refusal(scratch("fifo"), BLK_FILE_RDWR | BLK_FILE_CREATE, -EINVAL, odd);
-	make_file(scratch("there"), "", 0, 0);
-	expect_refusal(scratch("there"), BLK_FILE_RDWR | BLK_FILE_CREATE | BLK_FILE_EXCL, -EEXIST,
-		       "File exists");
-	expect_refusal(scratch("there/x"), 0, -ENOTDIR, "Not a directory");
-	CHECK(symlink("self", scratch("self")) == 0);
-	expect_refusal(scratch("self"), 0, -ELOOP, "Too many levels of symbolic links");
-}
-
-static void test_refusals(void **state)
-{
-	(void)state;
-	run_co(32, refusals, NULL);
-}
-
-static void creation(void *arg)
-{
-	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE | BLK_FILE_EXCL | BLK_FILE_DIRECT;
-	const char *path = scratch("created");
-	struct error err = ERROR_INIT;
-	struct blk_file *file;
-
-	(void)arg;
-	CHECK(blk_file_co_open(&file, path, flags, 0, 0, &err) == 0);
-	CHECK(atomic_load(&file->size) == 0);
-	CHECK(!(fcntl(file->fd, F_GETFL) & O_NONBLOCK));
-	CHECK(!!(fcntl(file->fd, F_GETFL) & O_DIRECT) == file->direct);
-	CHECK(file->direct ? file->align >= 512 : file->align == 1);
-	blk_file_co_close(file);
-	/* Read-only: writing fails, flushing has nothing to do. */
-	CHECK(blk_file_co_open(&file, path, 0, 0, 0, &err) == 0);
-	CHECK(blk_file_co_pwrite(file, "x", 1, 0) == -EBADF);
-	CHECK(blk_file_co_write_zeroes(file, 0, 1, false) == -EBADF);
-	CHECK(blk_file_co_flush(file) == 0);
-	blk_file_co_close(file);
-}
-
-static void test_creation(void **state)
-{
-	(void)state;
-	run_co(32, creation, NULL);
-}
-
-/* ---- a disk that fails ---- */
-
-static void failures(void *arg)
-{
-	static const struct mode mode = { "", true, 4096, false };
-	const char *path = scratch("failing");
-	struct blk_file *file;
-	char buf[100], *big = malloc(MiB);
-
-	(void)arg;
-	memset(big, 'o', MiB);
-	make_file(path, big, MiB, MiB);
-	file = open_mode(path, &mode);
-	memset(buf, 'n', sizeof(buf));
-
-	/* A part of a block cannot be written when the rest of it cannot be read. */
-	inject_read = EIO;
-	CHECK(blk_file_co_pread(file, buf, 1, 5) == -EIO);
-	CHECK(blk_file_co_pwrite(file, buf, 100, 5000) == -EIO);
-	inject_read = 0;
-	inject_write = ENOSPC;
-	CHECK(blk_file_co_pwrite(file, buf, 100, 5000) == -ENOSPC);
-	CHECK(blk_file_co_pwrite(file, big, MiB, MiB) == -ENOSPC);
-	inject_write = 0;
-	inject_short = 4096;
-	CHECK(blk_file_co_pwrite(file, big, 8192, 4096) == -EIO);
-	inject_short = -1;
-	CHECK(atomic_load(&file->size) == MiB);
-	CHECK(!file->ranges.head);
-
-	/* Where fallocate is refused zeroes are written, and it is not asked again. */
-	inject_fallocate = EOPNOTSUPP;
-	CHECK(blk_file_co_punch_hole(file, 0, 8192) == -ENOTSUP);
-	CHECK(file->no_punch_hole);
-	CHECK(blk_file_co_write_zeroes(file, 100, 10000, true) == 0);
-	CHECK(file->no_zero_range);
-	inject_fallocate = EIO;
-	CHECK(blk_file_co_write_zeroes(file, 20000, 10000, true) == 0);
-	CHECK(blk_file_co_pread(file, big, 40000, 0) == 0);
-	CHECK(big[99] == 'o' && buffer_is_zero(big + 100, 10000) && big[10100] == 'o');
-	CHECK(big[19999] == 'o' && buffer_is_zero(big + 20000, 10000) && big[30000] == 'o');
-	/* But a failure is a failure. */
-	atomic_store(&file->no_zero_range, false);
-	CHECK(blk_file_co_write_zeroes(file, 40000, 10000, false) == -EIO);
-	inject_fallocate = 0;
-	blk_file_co_close(file);
-	free(big);
-}
-
-static void test_failures(void **state)
-{
-	(void)state;
-	run_co(32, failures, NULL);
-}
-
-/* A write that the kernel does in part is continued, to the end or the error. */
-static void partly_written(void *arg)
-{
-	struct rlimit old, limit = { 300000, 300000 };
-	static const struct mode mode = { "", false, 0, false };
-	struct blk_file *file = open_mode(scratch("limited"), &mode);
-	char *big = calloc(1, MiB);
-
-	(void)arg;
-	CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0);
-	limit.rlim_max = old.rlim_max;
-	CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-	CHECK(blk_file_co_pwrite(file, big, 200000, 0) == 0);
-	CHECK(blk_file_co_pwrite(file, big, 200000, 200000) == -EFBIG);
-	CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
-	blk_file_co_close(file);
-	free(big);
-}
-
-static void test_partly_written(void **state)
-{
-	(void)state;
-	signal(SIGXFSZ, SIG_IGN);
-	run_co(32, partly_written, NULL);
-}
-
-/* ---- data and holes ---- */
-
-static void holes(void *arg)
-{
-	static const struct mode mode = { "", false, 0, false };
-	struct blk_file *file = open_mode(scratch("holes"), &mode);
-	uint64_t run, bytes;
-	char *buf = malloc(MiB);
-
-	(void)arg;
-	memset(buf, 1, MiB);
-	CHECK(blk_file_co_pwrite(file, buf, MiB, MiB) == 0);
-	CHECK(blk_file_co_truncate(file, 3 * MiB) == 0);
-	CHECK(blk_file_co_is_data(file, 0, 3 * MiB, &run) == 0 && run == MiB);
-	CHECK(blk_file_co_is_data(file, 5, 100, &run) == 0 && run == 100);
-	CHECK(blk_file_co_is_data(file, MiB + 1, 3 * MiB, &run) == 1 && run == MiB - 1);
-	CHECK(blk_file_co_is_data(file, 2 * MiB, 9 * MiB, &run) == 0 && run == 9 * MiB);
-	CHECK(blk_file_co_is_data(file, 4 * MiB, MiB, &run) == 0 && run == MiB);
-	CHECK(blk_file_co_flush(file) == 0);
-	CHECK(blk_file_co_allocated(file, &bytes) == 0 && bytes >= MiB && bytes < 2 * MiB);
-
-	if (blk_file_co_punch_hole(file, MiB, MiB / 2) == 0) {
-		CHECK(blk_file_co_is_data(file, MiB, MiB, &run) == 0 && run == MiB / 2);
-		CHECK(atomic_load(&file->size) == 3 * MiB);
+	config.fd = (uint32_t)open(path, O_RDWR | O_CLOEXEC);
+	/* Others may take the number that is free now. */
+	for (int tries = 0; control >= 0 && fd < 0 && tries < 10; tries++) {
+		snprintf(name, len, "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+		fd = open(name, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config) < 0) {
+			close(fd);
+			fd = -1;
+		}
 	}
-	/* Punching past the end makes the file longer, as writing zeroes would. */
-	CHECK(blk_file_co_write_zeroes(file, 2 * MiB, 2 * MiB, true) == 0);
-	CHECK(file_bytes(scratch("holes")) == 4 * MiB);
-	CHECK(blk_file_co_allocated(file, &bytes) == 0 && bytes <= MiB);
-	blk_file_co_close(file);
-	free(buf);
+	close((int)config.fd);
+	if (control >= 0)
+		close(control);
+	return fd;
 }
 
-static void test_holes(void **state)
+static void device_run(const char *name, bool direct, uint64_t seed)
 {
+	struct mode mode = { "", direct, 0, false };
+	struct model m = { .seed = seed, .file = open_mode(name, &mode), .size = MODEL_MAX };
+
+	CHECK(m.file->is_device && atomic_load(&m.file->size) == MODEL_MAX);
+	m.bytes = calloc(1, MODEL_MAX);
+	m.buf = malloc(MODEL_MAX + 8192);
+	CHECK(m.bytes && m.buf);
+	CHECK(blk_file_co_write_zeroes(m.file, 0, MODEL_MAX, true) == 0);
+	for (unsigned int i = 0; i < 150; i++) {
+		uint64_t offset, len;
+
+		some_range(&m, &offset, &len);
+		if (i % 3 == 0)
+			do_zero(&m, offset, len);
+		else
+			do_write(&m, offset, len);
+		some_range(&m, &offset, &len);
+		check_read(&m, offset, len);
+	}
+	CHECK(blk_file_co_flush(m.file) == 0);
+	check_read(&m, 0, MODEL_MAX);
+	/* It has the size that it has. */
+	CHECK(blk_file_co_truncate(m.file, MODEL_MAX) == 0);
+	CHECK(blk_file_co_truncate(m.file, MODEL_MAX / 2) == -ENOTSUP);
+	CHECK(blk_file_co_pwrite(m.file, m.buf, 8192, MODEL_MAX - 4096) == -ENOSPC);
+	CHECK(atomic_load(&m.file->size) == MODEL_MAX);
+	blk_file_co_close(m.file);
+	free(m.bytes);
+	free(m.buf);
+}
+
+struct device_test {
+	const char *name;
+	uint64_t seed;
+};
+
+static void device_runs(void *arg)
+{
+	struct device_test *test = arg;
+
+	device_run(test->name, true, test->seed);
+	device_run(test->name, false, test->seed);
+}
+
+static void test_devices(void **state)
+{
+	static const uint32_t sectors[] = { 512, 4096 };
+	char name[32];
+
 	(void)state;
-	run_co(32, holes, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(sectors); i++) {
+		struct device_test test = { name, test_seed() };
+		int fd;
+
+		make_file(scratch("disk"), "", 0, MODEL_MAX);
+		fd = open_loop(scratch("disk"), sectors[i], name, sizeof(name));
+		if (fd < 0) {
+			printf("skipped: no loop devices here\n");
+			skip();
+		}
+		run_co(64, device_runs, &test);
+		close(fd);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_model),
-		cmocka_unit_test(test_neighbours),
-		cmocka_unit_test(test_part_beside_whole),
-		cmocka_unit_test(test_odd_ends),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_creation),
-		cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_partly_written),
-		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_against_model),	  cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_part_beside_whole), cmocka_unit_test(test_odd_ends),
+		cmocka_unit_test(test_devices),
 	};
 
 	return cmocka_run_group_tests_name("block_file", tests, NULL, NULL);

@@ -9,7 +9,15 @@
 #include <time.h>
 
 #include "aio/loop_internal.h"
+#include "aio/tsan.h"
 #include "util/units.h"
+
+/*
+ * Stands for the addresses of rings: one that is unmapped may be where the next
+ * is mapped, which the thread sanitizer does not see, since liburing unmaps by
+ * system calls of its own.
+ */
+static char ring_addresses;
 
 /* Completions waiting per submission slot, so that overflow of the queue is rare. */
 #define CQ_FACTOR 4
@@ -52,6 +60,7 @@ int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_
 		io_uring_queue_exit(&loop->ring);
 		return -EOPNOTSUPP;
 	}
+	TSAN_ACQUIRE(&ring_addresses);
 	loop->sq_entries = params.sq_entries;
 	/* Spares each system call a look-up; a thread has few places for it, so it may fail. */
 	(void)io_uring_register_ring_fd(&loop->ring);
@@ -60,6 +69,7 @@ int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_
 
 void ring_destroy(struct aio_loop *loop)
 {
+	TSAN_RELEASE(&ring_addresses);
 	io_uring_queue_exit(&loop->ring);
 	free(loop->backlog.entries);
 }

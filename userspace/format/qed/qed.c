@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "format/formats.h"
 #include "format/qed/qed.h"
@@ -183,12 +182,8 @@ static int qed_co_close(struct blk_node *node)
 static int qed_co_info(struct blk_node *node, struct blk_info *info)
 {
 	struct qed_image *img = node->opaque;
-	struct stat st;
 
-	if (fstat(img->file->fd, &st) < 0)
-		return -errno;
 	info->virtual_size = img->header.image_size;
-	info->actual_size = (uint64_t)st.st_blocks * 512;
 	info->cluster_size = img->header.cluster_size;
 	info->table_size = img->header.table_size;
 	info->dirty = img->header.features & QED_F_NEED_CHECK;

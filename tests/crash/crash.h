@@ -237,6 +237,7 @@ struct files {
 	char live[PATH_MAX]; /* what the workload runs on */
 	char start[PATH_MAX]; /* a copy of it as it was before */
 	char crash[PATH_MAX]; /* a crash image */
+	char next[PATH_MAX]; /* the crash image that the next round starts from */
 	char copy[PATH_MAX]; /* a copy of that, to be written to */
 	char raw[PATH_MAX]; /* qemu-img's reading of it */
 	char backing[PATH_MAX];
@@ -247,6 +248,7 @@ struct judge {
 	const struct files *files;
 	struct model model;
 	uint8_t *content; /* the arena, as read from the crash image */
+	uint32_t *kept; /* by arena sector: the version in files->next */
 };
 
 void judge_init(struct judge *judge, const struct record *rec, const struct files *files);

@@ -9,9 +9,11 @@
  * everybody's, at the same time, so that requests, too, meet in flight.  What
  * it holds matters little, but none of it may show up elsewhere.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "aio/io.h"
 #include "block/io.h"
 #include "crash.h"
 
@@ -29,7 +31,12 @@ struct range {
 	uint64_t sector, count;
 };
 
-/* Blocks that have an owner. */
+/* What has an owner: all that is in front of the scratch. */
+static uint64_t owned_sectors(const struct geometry *geo)
+{
+	return arena_sectors(geo) - geo->scratch;
+}
+
 static uint64_t owned_blocks(const struct geometry *geo)
 {
 	if (geo->spots > 1)
@@ -65,7 +72,7 @@ static struct range pick(struct worker *w, uint64_t max)
 	uint64_t blocks = owned_blocks(geo), per_spot = blocks / geo->spots;
 	uint64_t block = next_random(&w->random) % blocks, count = 1, start, end;
 
-	if (geo->scratch && next_random(&w->random) % 8 == 0)
+	if (geo->scratch && next_random(&w->random) % 5 == 0)
 		return pick_scratch(w, max);
 	while (owner_of(w->guest, block) != w->owner)
 		block = (block + 1) % blocks;
@@ -110,8 +117,9 @@ static size_t issue(struct worker *w, enum guest_kind kind, bool fua, const stru
 				   w->guest->rec->geo.first_version + (uint32_t)index :
 				   VERSION_ZERO;
 
-	for (uint64_t s = 0; s < range->count; s++)
-		w->guest->current[range->sector + s] = version;
+	for (uint64_t s = range->sector; s < range->sector + range->count; s++)
+		if (s < owned_sectors(&w->guest->rec->geo))
+			w->guest->current[s] = version;
 	return index;
 }
 
@@ -139,11 +147,11 @@ static bool write_directly(struct worker *w, uint64_t offset, uint64_t bytes, ui
 	blk_map_write(node, offset, bytes, &map);
 	can = map.kind == BLK_MAP_DATA && map.bytes == bytes &&
 	      blk_file_is_aligned(map.file, buf, bytes, map.file_offset);
+	/* However slow the request is, the place that it was told stays good. */
+	if (can && next_random(&w->random) % 4 == 0)
+		aio_co_sleep(next_random(&w->random) % 3000000);
 	if (can)
-		*ret = map.file->ops->co_pwritev(map.file, &iov, 1, map.file_offset) ==
-				       (ssize_t)bytes ?
-			       0 :
-			       -5;
+		*ret = map.file->ops->co_pwritev(map.file, &iov, 1, map.file_offset) < 0 ? -EIO : 0;
 	inflight_end(&node->inflight, token);
 	return can;
 }
@@ -238,7 +246,7 @@ static bool reads_right(const struct worker *w, uint64_t s, const void *found)
 static void do_read(struct worker *w)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
-	uint64_t owned = arena_sectors(geo) - geo->scratch;
+	uint64_t owned = owned_sectors(geo);
 	bool own = next_random(&w->random) % 2;
 	struct range range = pick(w, MAX_WRITE / BLOCK);
 	int ret;

@@ -16,14 +16,16 @@ void judge_init(struct judge *judge, const struct record *rec, const struct file
 	judge->rec = rec;
 	judge->files = files;
 	model_init(&judge->model, rec);
+	judge->kept = calloc(arena_sectors(&rec->geo), sizeof(*judge->kept));
 	judge->content =
 		aligned_alloc(BLOCK, round_up(arena_sectors(&rec->geo) * SECTOR_SIZE, BLOCK));
-	CHECK(judge->content);
+	CHECK(judge->kept && judge->content);
 }
 
 void judge_destroy(struct judge *judge)
 {
 	model_destroy(&judge->model);
+	free(judge->kept);
 	free(judge->content);
 }
 

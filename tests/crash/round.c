@@ -2,8 +2,8 @@
 /*
  * A round: a workload recorded, crash images made of the record and judged.
  *
- * Two of three rounds go on with the last crash image of the round before, so
- * that what a crash leaked is found, and used again, and crashes too.
+ * Two of three rounds go on with a crash image of the round before, so that what
+ * a crash leaked is found, and used again, and crashes too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "block/io.h"
 #include "crash.h"
 
-#define IMAGES_PER_ROUND 150u
+#define IMAGES_PER_ROUND 100u
 #define QEMU_EVERY	 500u
 #define WRITING_EVERY	 50u
 #define ROUNDS_IN_CHAIN	 3u
@@ -29,6 +29,7 @@ static void make_files(struct files *files)
 	snprintf(files->live, sizeof(files->live), "%s/live.qed", files->dir);
 	snprintf(files->start, sizeof(files->start), "%s/start.qed", files->dir);
 	snprintf(files->crash, sizeof(files->crash), "%s/crash.qed", files->dir);
+	snprintf(files->next, sizeof(files->next), "%s/next.qed", files->dir);
 	snprintf(files->copy, sizeof(files->copy), "%s/copy.qed", files->dir);
 	snprintf(files->raw, sizeof(files->raw), "%s/qemu.raw", files->dir);
 	snprintf(files->backing, sizeof(files->backing), "%s/backing.raw", files->dir);
@@ -36,7 +37,7 @@ static void make_files(struct files *files)
 
 static void remove_files(const struct files *files)
 {
-	const char *const paths[] = { files->live, files->start, files->crash,
+	const char *const paths[] = { files->live, files->start, files->crash,	files->next,
 				      files->copy, files->raw,	 files->backing };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(paths); i++)
@@ -74,9 +75,9 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, uint64
 	geo->spot_stride = w->spot_stride;
 	geo->size = w->spots > 1 ? w->spots * w->spot_stride : w->spot_bytes;
 	geo->backing_bytes = round_down(geo->size * w->backing / 100, SECTOR_SIZE);
-	/* An eighth, in whole clusters from the end on; spots are few clusters each. */
+	/* A quarter, in whole clusters from the end on; spots are few clusters each. */
 	if (w->spots == 1)
-		geo->scratch = (geo->size - round_down(geo->size * 7 / 8, geo->cluster_size)) /
+		geo->scratch = (geo->size - round_down(geo->size * 3 / 4, geo->cluster_size)) /
 			       SECTOR_SIZE;
 	geo->first_version = VERSION_FIRST;
 }
@@ -101,15 +102,21 @@ static void co_make_image(struct record *rec, const struct files *files)
 		rec->initial[s] = backing_version(geo, guest_sector(geo, s));
 }
 
-/* The image that the last crash left, which was judged, is where this round starts. */
-static void go_on_with_crash(struct record *rec, const struct judge *before,
-			     const struct files *files)
+/* Keep the crash image that is there, and was judged, for the next round. */
+static void keep_crash(struct judge *judge)
 {
 	uint64_t sector;
 
-	copy_sparse(files->crash, files->live);
-	for (uint64_t s = 0; s < arena_sectors(&rec->geo); s++)
-		rec->initial[s] = sector_identify(before->content + s * SECTOR_SIZE, &sector);
+	copy_sparse(judge->files->crash, judge->files->next);
+	for (uint64_t s = 0; s < arena_sectors(&judge->rec->geo); s++)
+		judge->kept[s] = sector_identify(judge->content + s * SECTOR_SIZE, &sector);
+}
+
+static void go_on_with_crash(struct record *rec, const struct judge *before,
+			     const struct files *files)
+{
+	copy_sparse(files->next, files->live);
+	memcpy(rec->initial, before->kept, arena_sectors(&rec->geo) * sizeof(*rec->initial));
 	rec->geo.first_version = before->rec->geo.first_version + before->rec->nr_guest;
 }
 
@@ -158,12 +165,11 @@ static bool co_image(struct judge *judge, struct disk *disk, uint32_t image, uin
 	disk_crash(disk, position, mix64(random));
 	if (!judge_co_image(judge, position))
 		return false;
+	if (image == geo->seed % geo->images)
+		keep_crash(judge);
 	if (wanted(geo->seed, image, QEMU_EVERY) && !sample_co_qemu(judge))
 		return false;
-	/* This changes judge->content, and the next round may start from the last image. */
-	if (image + 1 < geo->images && wanted(geo->seed, image, WRITING_EVERY))
-		return sample_co_writing(judge, random);
-	return true;
+	return !wanted(geo->seed, image, WRITING_EVERY) || sample_co_writing(judge, random);
 }
 
 static void keep_record(const struct judge *judge, const struct options *opts, uint32_t image)

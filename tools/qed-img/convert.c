@@ -262,6 +262,7 @@ static int co_convert(struct convert *c)
 	/* Whatever was given to an image that is not new, its bytes are not known. */
 	job->target_has_backing = c->create.backing_file && job->target->backing;
 	job->target_is_zero = c->target_is_zero || (!c->no_create && !job->target->backing);
+	job->write_flags = c->target_mode.writethrough ? BLK_REQ_FUA : 0;
 	job->flush = !c->target_mode.no_flush;
 	return convert_co_copy(job) < 0;
 }

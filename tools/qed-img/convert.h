@@ -36,7 +36,8 @@ struct convert_job {
 	unsigned int coroutines;
 	bool any_order; /* of writes; else by offset */
 	bool salvage; /* what cannot be read becomes zeroes */
-	bool flush;
+	unsigned int write_flags; /* BLK_REQ_FUA, or 0 */
+	bool flush; /* at the end */
 	uint64_t rate; /* bytes a second, 0: no limit */
 };
 

@@ -46,6 +46,18 @@ struct copier {
 	uint64_t limited; /* bytes counted against the rate */
 };
 
+/* Complain, the first time that something goes wrong.  Returns @ret. */
+static int fail(struct copier *c, int ret, const char *what, uint64_t offset)
+{
+	pthread_mutex_lock(&c->mutex);
+	if (!c->ret) {
+		c->ret = ret;
+		report_error("error while %s %" PRIu64 ": %s", what, offset, strerror(-ret));
+	}
+	pthread_mutex_unlock(&c->mutex);
+	return ret;
+}
+
 /* What the source says of the bytes from @pos on. */
 static int co_look_up(const struct convert_job *job, const struct convert_source *src, uint64_t pos,
 		      struct piece *run)
@@ -92,11 +104,8 @@ static int co_cut(struct copier *c, struct piece *piece)
 		src = &job->sources[++c->source];
 	if (c->next >= c->run.start + c->run.bytes) {
 		ret = co_look_up(job, src, c->next, &c->run);
-		if (ret < 0 && !job->salvage) {
-			report_error("error while reading block status at offset %" PRIu64 ": %s",
-				     c->next - src->start, strerror(-ret));
-			return ret;
-		}
+		if (ret < 0 && !job->salvage)
+			return fail(c, ret, "reading block status at offset", c->next - src->start);
 		if (ret < 0)
 			c->run = (struct piece){ PIECE_DATA, c->next, SECTOR_SIZE };
 	}
@@ -134,8 +143,9 @@ static void co_salvage(const struct convert_source *src, const struct piece *pie
 	}
 }
 
-static int co_read(const struct convert_job *job, const struct piece *piece, char *buf)
+static int co_read(struct copier *c, const struct piece *piece, char *buf)
 {
+	const struct convert_job *job = c->job;
 	const struct convert_source *src = source_of(job, piece->start);
 	int ret;
 
@@ -148,17 +158,15 @@ static int co_read(const struct convert_job *job, const struct piece *piece, cha
 		co_salvage(src, piece, buf);
 		return 0;
 	}
-	if (ret < 0)
-		report_error("error while reading at byte %" PRIu64 ": %s",
-			     piece->start - src->start, strerror(-ret));
-	return ret;
+	return ret < 0 ? fail(c, ret, "reading at byte", piece->start - src->start) : 0;
 }
 
 static int co_write_zeroes(const struct convert_job *job, uint64_t start, uint64_t bytes)
 {
 	if (job->target_is_zero)
 		return 0;
-	return blk_co_pwrite_zeroes(job->target, start, bytes, BLK_REQ_MAY_UNMAP);
+	return blk_co_pwrite_zeroes(job->target, start, bytes,
+				    BLK_REQ_MAY_UNMAP | job->write_flags);
 }
 
 /* How much of @buf, from its start, is alike as to being zero, in steps of @unit by @start. */
@@ -191,25 +199,24 @@ static int co_write_data(const struct convert_job *job, const struct piece *piec
 		if (zero)
 			ret = co_write_zeroes(job, piece->start + pos, len);
 		else
-			ret = blk_co_pwrite(job->target, piece->start + pos, len, buf + pos, 0);
+			ret = blk_co_pwrite(job->target, piece->start + pos, len, buf + pos,
+					    job->write_flags);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
 }
 
-static int co_write(const struct convert_job *job, const struct piece *piece, const char *buf)
+static int co_write(struct copier *c, const struct piece *piece, const char *buf)
 {
+	const struct convert_job *job = c->job;
 	int ret = 0;
 
 	if (is_work(job, piece->kind))
 		ret = co_write_data(job, piece, buf);
 	else if (piece->kind == PIECE_ZERO)
 		ret = co_write_zeroes(job, piece->start, piece->bytes);
-	if (ret < 0)
-		report_error("error while writing at byte %" PRIu64 ": %s", piece->start,
-			     strerror(-ret));
-	return ret;
+	return ret < 0 ? fail(c, ret, "writing at byte", piece->start) : 0;
 }
 
 /* Wait for the pieces before this one.  Returns what went wrong with one of them. */
@@ -263,12 +270,12 @@ static int co_copy_piece(struct copier *c, char *buf)
 	if (ret < 0 || !piece.bytes)
 		return ret;
 	if (is_work(c->job, piece.kind))
-		ret = co_read(c->job, &piece, buf);
+		ret = co_read(c, &piece, buf);
 	if (ret < 0)
 		return ret;
 	ret = co_await_turn(c, &piece);
 	if (ret == 0)
-		ret = co_write(c->job, &piece, buf);
+		ret = co_write(c, &piece, buf);
 	if (ret < 0)
 		return ret;
 	finish_piece(c, &piece);
@@ -279,14 +286,16 @@ static int co_copy_piece(struct copier *c, char *buf)
 static void co_worker(void *arg)
 {
 	struct copier *c = arg;
-	int ret = -ENOMEM;
 	void *buf;
+	int ret;
 
 	if (posix_memalign(&buf, 4096, CONVERT_PIECE) == 0) {
 		do
 			ret = co_copy_piece(c, buf);
 		while (ret > 0);
 		free(buf);
+	} else {
+		ret = fail(c, -ENOMEM, "copying from byte", c->next);
 	}
 	pthread_mutex_lock(&c->mutex);
 	if (ret < 0 && !c->ret)
@@ -344,8 +353,11 @@ int convert_co_copy(const struct convert_job *job)
 	ret = c.ret;
 	pthread_mutex_destroy(&c.mutex);
 	co_mutex_destroy(&c.next_lock);
-	if (ret == 0 && job->flush)
+	if (ret == 0 && job->flush) {
 		ret = blk_co_flush(job->target);
+		if (ret < 0)
+			report_error("error while flushing: %s", strerror(-ret));
+	}
 	if (ret == 0)
 		progress_update(1, 1);
 	return ret;

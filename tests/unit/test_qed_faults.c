@@ -6,14 +6,14 @@
  */
 #include "test_qed_common.h"
 
-#define CLUSTER (64 * KiB)
+#define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (256 * MiB)
 
 /* Which operations of the image file fail, and how. */
 struct faults {
 	const struct blk_file_ops *real;
 	int write_error, flush_error, truncate_error; /* 0: none */
-	int fail_write_after;			      /* so many writes succeed first */
+	int fail_write_after; /* so many writes succeed first */
 	unsigned int flushes;
 };
 
@@ -328,10 +328,8 @@ static void test_flush_cost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_data_error),
-		cmocka_unit_test(test_growth_error),
-		cmocka_unit_test(test_commit_error),
-		cmocka_unit_test(test_metadata_error_limits),
+		cmocka_unit_test(test_data_error),   cmocka_unit_test(test_growth_error),
+		cmocka_unit_test(test_commit_error), cmocka_unit_test(test_metadata_error_limits),
 		cmocka_unit_test(test_flush_cost),
 	};
 

@@ -24,10 +24,9 @@ static void test_header_round_trip(void **state)
 {
 	/* The bytes that the specification's layout gives, written by hand. */
 	static const uint8_t disk[QED_HEADER_BYTES] = {
-		'Q', 'E', 'D', 0,    0, 0, 1, 0,	 4, 0, 0, 0,	 1, 0, 0, 0,
-		5, 0, 0, 0, 0, 0, 0, 0,	 2, 0, 0, 0, 0, 0, 0, 0x80,
-		3, 0, 0, 0, 0, 0, 0, 0,	 0, 0, 1, 0, 0, 0, 0, 0,
-		0, 2, 0, 0, 0, 0, 0, 0,	 64, 0, 0, 0,	 7, 0, 0, 0,
+		'Q', 'E', 'D', 0, 0, 0, 1, 0, 4, 0,    0, 0, 1,	 0, 0, 0, 5, 0, 0, 0, 0, 0,
+		0,   0,	  2,   0, 0, 0, 0, 0, 0, 0x80, 3, 0, 0,	 0, 0, 0, 0, 0, 0, 0, 1, 0,
+		0,   0,	  0,   0, 0, 2, 0, 0, 0, 0,    0, 0, 64, 0, 0, 0, 7, 0, 0, 0,
 	};
 	uint8_t again[QED_HEADER_BYTES];
 	struct qed_header h;
@@ -51,16 +50,16 @@ static void test_header_round_trip(void **state)
 	assert_memory_equal(disk, again, sizeof(disk));
 }
 
-#define REFUSED(code, field, value, words)                                                     \
-	do {                                                                                   \
-		struct qed_header bad = good_header();                                         \
-		struct error err = ERROR_INIT;                                                 \
-											       \
-		bad.field = (value);                                                           \
-		assert_int_equal(qed_header_validate(&bad, GOOD_FILE_SIZE, &err), (code));     \
-		if (!strstr(error_text(&err), words))                                          \
-			fail_msg("'%s' does not say '%s'", error_text(&err), words);           \
-		error_free(&err);                                                              \
+#define REFUSED(code, field, value, words)                                                 \
+	do {                                                                               \
+		struct qed_header bad = good_header();                                     \
+		struct error err = ERROR_INIT;                                             \
+                                                                                           \
+		bad.field = (value);                                                       \
+		assert_int_equal(qed_header_validate(&bad, GOOD_FILE_SIZE, &err), (code)); \
+		if (!strstr(error_text(&err), words))                                      \
+			fail_msg("'%s' does not say '%s'", error_text(&err), words);       \
+		error_free(&err);                                                          \
 	} while (0)
 
 static void test_header_validate(void **state)
@@ -193,7 +192,7 @@ static void test_cluster_set(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header_round_trip), cmocka_unit_test(test_header_validate),
+		cmocka_unit_test(test_header_round_trip),  cmocka_unit_test(test_header_validate),
 		cmocka_unit_test(test_backing_name_place), cmocka_unit_test(test_max_size),
 		cmocka_unit_test(test_cluster_set),
 	};

@@ -9,13 +9,13 @@
 
 #define THREADS 4
 #define WORKERS 8 /* coroutines a thread */
-#define OWNERS (THREADS * WORKERS)
-#define BACKED UINT32_MAX /* version: as in the backing file */
+#define OWNERS	(THREADS * WORKERS)
+#define BACKED	UINT32_MAX /* version: as in the backing file */
 
 struct hammer {
 	const char *what;
 	uint32_t cluster_size, table_size;
-	uint64_t blocks;	 /* of the image */
+	uint64_t blocks; /* of the image */
 	uint64_t backing_blocks; /* 0: no backing file */
 	bool copy_on_read;
 	unsigned int ops; /* of each worker */
@@ -250,7 +250,8 @@ static void compare_and_check(struct hammer *h)
 	CHECK(blk_co_close(h->node) == 0);
 	free(buf);
 	if (result.corruptions || result.leaks || result.check_errors) {
-		fprintf(stderr, "%s: SEED=%" PRIu64 ": %" PRIu64 " corruptions, %" PRIu64 " leaks\n",
+		fprintf(stderr,
+			"%s: SEED=%" PRIu64 ": %" PRIu64 " corruptions, %" PRIu64 " leaks\n",
 			h->what, h->seed, result.corruptions, result.leaks);
 		abort();
 	}

@@ -7,10 +7,10 @@
 
 #include "format/qed/qed.h"
 
-#define CLUSTER (4 * KiB)
+#define CLUSTER	   (4 * KiB)
 #define IMAGE_SIZE (512 * MiB)
-#define USED 4000 /* clusters that are written first, each SPACE clusters apart */
-#define SPACE 20
+#define USED	   4000 /* clusters that are written first, each SPACE clusters apart */
+#define SPACE	   20
 
 struct test {
 	struct scratch scratch;
@@ -49,8 +49,8 @@ static void crash(struct test *t)
 {
 	char command[3 * PATH_MAX];
 
-	snprintf(command, sizeof(command), "cp --sparse=always '%s' '%s.crashed'",
-		 t->scratch.image, t->scratch.image);
+	snprintf(command, sizeof(command), "cp --sparse=always '%s' '%s.crashed'", t->scratch.image,
+		 t->scratch.image);
 	CHECK(system(command) == 0);
 	CHECK(blk_co_close(t->node) == 0);
 	snprintf(command, sizeof(command), "%s.crashed", t->scratch.image);

@@ -137,8 +137,9 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 	a->extending = true;
 	pthread_mutex_unlock(&img->meta_lock);
 
-	ret = grow_file(img, end, max_u64(least, min_u64(max_u64(end / 8, GROW_MIN_BYTES),
-							 GROW_MAX_BYTES)), &size);
+	ret = grow_file(img, end,
+			max_u64(least, min_u64(max_u64(end / 8, GROW_MIN_BYTES), GROW_MAX_BYTES)),
+			&size);
 	/* Near a limit of the file system the least may still fit. */
 	if (ret)
 		ret = grow_file(img, end, least, &size);

@@ -23,7 +23,7 @@ struct check {
 	void *report_arg;
 	struct blk_check_result *result;
 	struct cluster_set used; /* clusters of the file that were seen referenced */
-	uint64_t last_entry;	 /* of the table that is walked, for counting fragments */
+	uint64_t last_entry; /* of the table that is walked, for counting fragments */
 };
 
 __attribute__((format(printf, 2, 3))) static void report(struct check *check, const char *fmt, ...)

@@ -123,8 +123,8 @@ static void copy_batch(struct qed_image *img)
 		const struct qed_run *run = &c->batch_tables.runs[t];
 
 		for (uint64_t i = run->start; i < run->start + run->count; i++)
-			img->l1_disk[i] = htole64(
-				atomic_load_explicit(&img->l1[i], memory_order_acquire));
+			img->l1_disk[i] =
+				htole64(atomic_load_explicit(&img->l1[i], memory_order_acquire));
 	}
 }
 
@@ -150,8 +150,8 @@ static unsigned int take_neighbours(struct slice_writers *w, unsigned int *first
 	if (w->next == c->nr_batch)
 		return 0;
 	offset = slice_offset(w->img, c->batch[*first]);
-	while (*first + n < c->nr_batch && slice_offset(w->img, c->batch[*first + n]) ==
-						   offset + (uint64_t)n * QED_SLICE_BYTES)
+	while (*first + n < c->nr_batch &&
+	       slice_offset(w->img, c->batch[*first + n]) == offset + (uint64_t)n * QED_SLICE_BYTES)
 		n++;
 	w->next += n;
 	return n;

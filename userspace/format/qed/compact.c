@@ -26,7 +26,7 @@
 /* A data cluster near the file's end. */
 struct move {
 	uint64_t guest; /* guest cluster */
-	uint64_t from;	/* file cluster */
+	uint64_t from; /* file cluster */
 };
 
 struct compaction {

@@ -75,62 +75,18 @@ static int fill_cluster(struct qed_image *img, const struct part *part, uint64_t
 	return ret;
 }
 
-/* How many clusters from @cluster on, at most @max, are unallocated; within one slice. */
-static uint64_t count_unallocated(struct l2_slice *slice, uint64_t cluster, uint64_t max)
+static bool is_unallocated(const struct qed_image *img, uint64_t entry, uint64_t cluster)
 {
-	unsigned int i = cluster % QED_SLICE_ENTRIES;
-	uint64_t n = 0;
-
-	max = min_u64(max, QED_SLICE_ENTRIES - i);
-	while (n < max && atomic_load_explicit(&slice->entries[i + n], memory_order_relaxed) ==
-				  QED_L2_UNALLOCATED)
-		n++;
-	return n;
-}
-
-/* Clusters for up to @max unallocated ones from @cluster on; *@n 0: the first is not. */
-static int take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, uint64_t *start,
-			 uint64_t *n)
-{
-	struct l2_slice *slice;
-	uint64_t want;
-	int ret;
-
-	for (;;) {
-		ret = qed_co_slice_for_change(img, cluster, &slice);
-		if (ret)
-			return ret;
-		want = count_unallocated(slice, cluster, max);
-		*n = want ? qed_alloc_run(img, want, start) : 0;
-		pthread_mutex_unlock(&img->meta_lock);
-		if (!want || *n)
-			return 0;
-		ret = qed_co_extend(img, want);
-		if (ret)
-			return ret;
-	}
-}
-
-/* Set the entries of @n clusters, which one slice holds: @first, rising by @step. */
-static int set_entries(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
-		       uint64_t step)
-{
-	struct l2_slice *slice;
-	int ret = qed_co_slice_for_change(img, cluster, &slice);
-
-	if (ret)
-		return ret;
-	for (uint64_t i = 0; i < n; i++)
-		l2_slice_set(img, slice, (cluster + i) % QED_SLICE_ENTRIES, first + i * step);
-	pthread_mutex_unlock(&img->meta_lock);
-	return 0;
+	(void)img;
+	(void)cluster;
+	return entry == QED_L2_UNALLOCATED;
 }
 
 /* The clusters were written to, or may have been: they must be punched before they are used. */
-static void give_back_written(struct qed_image *img, uint64_t start, uint64_t n)
+static void give_back_written(struct qed_image *img, const struct qed_run *run)
 {
 	pthread_mutex_lock(&img->meta_lock);
-	qed_drop_clusters(img, start, n);
+	qed_drop_clusters(img, run->start, run->count);
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
@@ -138,25 +94,25 @@ static void give_back_written(struct qed_image *img, uint64_t start, uint64_t n)
 static int write_part(struct qed_image *img, const struct part *part, unsigned int flags,
 		      bool *stale)
 {
+	struct qed_run run;
 	bool wrote = false;
-	uint64_t start, n;
-	int ret = take_clusters(img, part->cluster, 1, &start, &n);
+	int ret = qed_co_take_clusters(img, part->cluster, 1, is_unallocated, false, &run);
 
-	*stale = !ret && !n;
-	if (ret || !n)
+	*stale = !ret && !run.count;
+	if (ret || !run.count)
 		return ret;
-	ret = fill_cluster(img, part, start << img->cluster_bits, &wrote);
+	ret = fill_cluster(img, part, run.start << img->cluster_bits, &wrote);
 	if (!ret && !wrote && (flags & BLK_REQ_POPULATE)) {
-		ret = set_entries(img, part->cluster, 1, QED_L2_ZERO, 0);
+		ret = qed_co_set_entries(img, part->cluster, 1, QED_L2_ZERO, 0);
 		pthread_mutex_lock(&img->meta_lock);
-		qed_alloc_undo(img, start, 1);
+		qed_alloc_undo(img, run.start, 1);
 		pthread_mutex_unlock(&img->meta_lock);
 		return ret;
 	}
 	if (!ret)
-		ret = set_entries(img, part->cluster, 1, start << img->cluster_bits, 0);
+		ret = qed_co_set_entries(img, part->cluster, 1, run.start << img->cluster_bits, 0);
 	if (ret)
-		give_back_written(img, start, 1);
+		give_back_written(img, &run);
 	return ret;
 }
 
@@ -164,18 +120,20 @@ static int write_part(struct qed_image *img, const struct part *part, unsigned i
 static int write_whole(struct qed_image *img, uint64_t cluster, uint64_t max, uint64_t bytes,
 		       const void *buf, uint64_t *n)
 {
-	uint64_t start;
-	int ret = take_clusters(img, cluster, max, &start, n);
+	struct qed_run run;
+	uint64_t to;
+	int ret = qed_co_take_clusters(img, cluster, max, is_unallocated, false, &run);
 
-	if (ret || !*n)
+	*n = ret ? 0 : run.count;
+	if (ret || !run.count)
 		return ret;
-	bytes = min_u64(bytes, *n << img->cluster_bits);
-	ret = blk_file_co_pwrite(img->file, buf, bytes, start << img->cluster_bits);
+	to = run.start << img->cluster_bits;
+	bytes = min_u64(bytes, run.count << img->cluster_bits);
+	ret = blk_file_co_pwrite(img->file, buf, bytes, to);
 	if (!ret)
-		ret = set_entries(img, cluster, *n, start << img->cluster_bits,
-				  qed_cluster_size(img));
+		ret = qed_co_set_entries(img, cluster, run.count, to, qed_cluster_size(img));
 	if (ret)
-		give_back_written(img, start, *n);
+		give_back_written(img, &run);
 	return ret;
 }
 

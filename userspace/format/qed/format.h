@@ -14,38 +14,38 @@
 
 #define QED_MAGIC 0x00444551u /* "QED\0", little-endian */
 
-#define QED_MIN_CLUSTER_SIZE (4u << 10)
-#define QED_MAX_CLUSTER_SIZE (64u << 20)
+#define QED_MIN_CLUSTER_SIZE	 (4u << 10)
+#define QED_MAX_CLUSTER_SIZE	 (64u << 20)
 #define QED_DEFAULT_CLUSTER_SIZE (64u << 10)
-#define QED_MIN_TABLE_SIZE 1u /* clusters */
-#define QED_MAX_TABLE_SIZE 16u
-#define QED_DEFAULT_TABLE_SIZE 4u
+#define QED_MIN_TABLE_SIZE	 1u /* clusters */
+#define QED_MAX_TABLE_SIZE	 16u
+#define QED_DEFAULT_TABLE_SIZE	 4u
 
-#define QED_HEADER_BYTES 64u	/* the fixed part; the backing file's name follows where it says */
+#define QED_HEADER_BYTES     64u /* the fixed part; the backing file's name follows where it says */
 #define QED_MAX_BACKING_NAME 1023u /* bytes; what QEMU reads at most */
 
 /* features: an unknown bit means that the image cannot be opened. */
-#define QED_F_BACKING_FILE 0x01u
-#define QED_F_NEED_CHECK 0x02u
+#define QED_F_BACKING_FILE	      0x01u
+#define QED_F_NEED_CHECK	      0x02u
 #define QED_F_BACKING_FORMAT_NO_PROBE 0x04u
-#define QED_F_KNOWN (QED_F_BACKING_FILE | QED_F_NEED_CHECK | QED_F_BACKING_FORMAT_NO_PROBE)
+#define QED_F_KNOWN		      (QED_F_BACKING_FILE | QED_F_NEED_CHECK | QED_F_BACKING_FORMAT_NO_PROBE)
 
 /* L2 entries below the first cluster. */
 #define QED_L2_UNALLOCATED 0u
-#define QED_L2_ZERO 1u
+#define QED_L2_ZERO	   1u
 
 /* The header in this machine's byte order. */
 struct qed_header {
-	uint32_t cluster_size;	  /* bytes */
-	uint32_t table_size;	  /* clusters a table */
-	uint32_t header_size;	  /* clusters */
-	uint64_t features;	  /* QED_F_* */
+	uint32_t cluster_size; /* bytes */
+	uint32_t table_size; /* clusters a table */
+	uint32_t header_size; /* clusters */
+	uint64_t features; /* QED_F_* */
 	uint64_t compat_features;
 	uint64_t autoclear_features;
 	uint64_t l1_table_offset; /* bytes */
-	uint64_t image_size;	  /* bytes, what the guest sees */
+	uint64_t image_size; /* bytes, what the guest sees */
 	uint32_t backing_filename_offset; /* bytes, from the file's start */
-	uint32_t backing_filename_size;	  /* bytes */
+	uint32_t backing_filename_size; /* bytes */
 };
 
 /* Is @buf (at least 4 bytes) the start of a QED image? */

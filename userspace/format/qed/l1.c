@@ -29,8 +29,8 @@ bool qed_entry_valid(const struct qed_image *img, uint64_t entry, uint64_t end)
 
 	if (entry == QED_L2_UNALLOCATED || entry == QED_L2_ZERO)
 		return true;
-	return !(entry & (img->header.cluster_size - 1)) && entry >= header_bytes &&
-	       entry < end && end - entry >= img->header.cluster_size;
+	return !(entry & (img->header.cluster_size - 1)) && entry >= header_bytes && entry < end &&
+	       end - entry >= img->header.cluster_size;
 }
 
 static void *map_table(uint64_t bytes)
@@ -57,7 +57,8 @@ static int load_range(struct qed_image *img, uint64_t from, uint64_t to)
 
 		n = ret > 0 ? min_u64(n, L1_READ_BYTES) : n;
 		if (ret > 0)
-			ret = blk_file_co_pread(img->file, (uint8_t *)img->l1_disk + from, n, offset);
+			ret = blk_file_co_pread(img->file, (uint8_t *)img->l1_disk + from, n,
+						offset);
 		if (ret)
 			return ret;
 		from += n;

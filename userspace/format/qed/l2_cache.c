@@ -100,8 +100,7 @@ static void publish(struct l2_cache *cache, struct l2_slice *slice)
 	struct l2_slice *_Atomic *bucket = bucket_of(cache, slice->index);
 
 	slice->state = L2_SLICE_READY;
-	atomic_store_explicit(&slice->hash_next,
-			      atomic_load_explicit(bucket, memory_order_relaxed),
+	atomic_store_explicit(&slice->hash_next, atomic_load_explicit(bucket, memory_order_relaxed),
 			      memory_order_relaxed);
 	atomic_store_explicit(bucket, slice, memory_order_release);
 }
@@ -187,8 +186,8 @@ static int take_slice(struct qed_image *img, struct l2_slice **slice)
 static int read_slice(struct qed_image *img, struct l2_slice *slice)
 {
 	uint64_t first = slice->index * QED_SLICE_ENTRIES;
-	uint64_t table = atomic_load_explicit(&img->l1[first / img->table_entries],
-					      memory_order_acquire);
+	uint64_t table =
+		atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire);
 	uint64_t offset = table + first % img->table_entries * 8;
 	int ret;
 

@@ -131,8 +131,8 @@ int qed_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_m
 
 int qed_co_load_slice(struct qed_image *img, uint64_t cluster)
 {
-	uint64_t table = atomic_load_explicit(&img->l1[cluster / img->table_entries],
-					      memory_order_acquire);
+	uint64_t table =
+		atomic_load_explicit(&img->l1[cluster / img->table_entries], memory_order_acquire);
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
 
 	if (!qed_table_offset_valid(img, table, end))

@@ -43,17 +43,17 @@
 #include "util/units.h"
 
 /* L2 tables are cached and written in slices of this many bytes, whatever their size. */
-#define QED_SLICE_BYTES 4096u
+#define QED_SLICE_BYTES	  4096u
 #define QED_SLICE_ENTRIES (QED_SLICE_BYTES / 8)
 
 #define QED_DEFAULT_L2_CACHE (16u << 20)
-#define QED_MIN_L2_CACHE (64u << 10)
-#define QED_MAX_L2_CACHE (1ULL << 40)
+#define QED_MIN_L2_CACHE     (64u << 10)
+#define QED_MAX_L2_CACHE     (1ULL << 40)
 
 enum l2_slice_state {
-	L2_SLICE_FREE,	  /* on the free list */
+	L2_SLICE_FREE, /* on the free list */
 	L2_SLICE_LOADING, /* in the hash of its loaders only */
-	L2_SLICE_READY,	  /* published */
+	L2_SLICE_READY, /* published */
 	L2_SLICE_RETIRED, /* unpublished, waiting for its last readers */
 };
 
@@ -62,26 +62,26 @@ struct l2_slice {
 	struct aio_rcu_head rcu;
 	struct qed_image *img;
 	_Atomic uint64_t *entries; /* QED_SLICE_ENTRIES, in this machine's byte order */
-	uint64_t index;		   /* guest cluster / QED_SLICE_ENTRIES; fixed while published */
+	uint64_t index; /* guest cluster / QED_SLICE_ENTRIES; fixed while published */
 	struct l2_slice *_Atomic hash_next;
-	_Atomic bool referenced;    /* since the clock's hand passed */
+	_Atomic bool referenced; /* since the clock's hand passed */
 	struct l2_slice *list_next; /* free list, loading list or dirty list */
 	enum l2_slice_state state;
-	bool dirty;		 /* has changes that no commit has copied */
-	bool committing;	 /* a commit's copy is on its way to the disk */
+	bool dirty; /* has changes that no commit has copied */
+	bool committing; /* a commit's copy is on its way to the disk */
 };
 
 struct l2_cache {
 	struct l2_slice *slices; /* @nr_slices, in use or spare */
 	_Atomic uint64_t *memory; /* their entries */
 	unsigned int nr_slices;
-	unsigned int capacity;	/* slices in the hash at most; the rest lets readers finish */
+	unsigned int capacity; /* slices in the hash at most; the rest lets readers finish */
 	unsigned int published; /* slices in the hash or being loaded */
 	unsigned int retired;
 	unsigned int clock_hand;
 	struct l2_slice *free;
 	struct l2_slice *loading; /* list of those being loaded, by list_next */
-	struct co_queue waiters;  /* for a load to end or a slice to become free */
+	struct co_queue waiters; /* for a load to end or a slice to become free */
 	struct l2_slice *_Atomic *buckets;
 	uint64_t bucket_mask;
 };
@@ -97,21 +97,21 @@ struct qed_run_list {
 };
 
 struct qed_allocator {
-	uint64_t frontier;	/* clusters: all at or behind it were never used */
-	_Atomic uint64_t end;	/* bytes: the frontier, for look-ups to judge entries by */
-	uint64_t physical;	/* bytes: the file's size on disk; >= end, but for growth under way */
-	bool extending;		/* one coroutine is growing the file */
-	int extend_error;	/* of the last growth */
+	uint64_t frontier; /* clusters: all at or behind it were never used */
+	_Atomic uint64_t end; /* bytes: the frontier, for look-ups to judge entries by */
+	uint64_t physical; /* bytes: the file's size on disk; >= end, but for growth under way */
+	bool extending; /* one coroutine is growing the file */
+	int extend_error; /* of the last growth */
 	struct co_queue extend_waiters;
 
 	struct cluster_set free; /* clusters ready for use: durable, punched */
 	/* The stages on the way to it (free_list.c). */
-	struct qed_run_list dropped;	/* unreferenced in memory */
+	struct qed_run_list dropped; /* unreferenced in memory */
 	struct qed_run_list committing; /* copied by the commit that is running */
-	struct qed_run_list durable;	/* unreferenced on disk */
-	struct qed_run_list waiting;	/* was durable when @ticket was drawn */
-	uint64_t ticket;		/* of node->inflight: when it has passed, @waiting is unused */
-	bool recycling;			/* a coroutine is punching */
+	struct qed_run_list durable; /* unreferenced on disk */
+	struct qed_run_list waiting; /* was durable when @ticket was drawn */
+	uint64_t ticket; /* of node->inflight: when it has passed, @waiting is unused */
+	bool recycling; /* a coroutine is punching */
 	struct co_queue recycle_waiters;
 };
 
@@ -147,16 +147,16 @@ struct qed_commit {
 struct qed_keeper {
 	bool running, stop;
 	uint64_t commit_at, recycle_at; /* when to; ns of CLOCK_MONOTONIC, 0: not */
-	struct co_queue wakeup;	 /* the keeper itself */
+	struct co_queue wakeup; /* the keeper itself */
 	struct co_queue stopped; /* whoever waits for its end */
-	struct aio_timer timer;	 /* of the keeper's loop */
+	struct aio_timer timer; /* of the keeper's loop */
 };
 
 /* The search for what a crash leaked. */
 struct qed_leak_scan {
 	bool running;
 	_Atomic bool stop;
-	uint64_t end;		 /* file clusters when the image was opened */
+	uint64_t end; /* file clusters when the image was opened */
 	struct cluster_set used; /* those of them that are, or were since, named by a table */
 	struct co_queue stopped;
 };
@@ -171,8 +171,8 @@ struct qed_image {
 	bool has_backing; /* by the header: what is unallocated shows the backing file */
 	bool writable;
 
-	_Atomic uint64_t *l1;	/* table_entries file offsets, 0: no table; mapped, touched as needed */
-	uint64_t *l1_disk;	/* what the disk has or shall have; the running commit's */
+	_Atomic uint64_t *l1; /* table_entries file offsets, 0: no table; mapped, touched as needed */
+	uint64_t *l1_disk; /* what the disk has or shall have; the running commit's */
 	struct l2_cache cache;
 
 	pthread_mutex_t meta_lock;
@@ -294,11 +294,23 @@ int qed_co_write_fresh(struct qed_image *img, uint64_t offset, uint64_t bytes, c
 int qed_co_write_copying(struct qed_image *img, uint64_t offset, uint64_t bytes, const void *buf,
 			 unsigned int flags, uint64_t *done);
 /*
- * The slice that holds @cluster's entry, for changing it: returns 0 with
- * meta_lock *held*, after making the table and loading the slice if need be,
- * and after waiting while too much is dirty.  Parks.
+ * entries.c: the slice that holds @cluster's entry, for changing it.  Returns 0
+ * with meta_lock *held*, after making the table and loading the slice if need
+ * be, and after waiting while too much is dirty.  Parks.
  */
 int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_slice **slice);
+/* Is @entry, of guest cluster @cluster, one that a fresh cluster may replace? */
+typedef bool qed_lacks_fn(const struct qed_image *img, uint64_t entry, uint64_t cluster);
+/*
+ * Take clusters for entries from @cluster on, at most @max, of which @lacks is
+ * true: as many as one slice and one run of the file give.  The run's count is
+ * 0 if the first lacks none.  With @set the entries point there at once.  Parks.
+ */
+int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, qed_lacks_fn *lacks,
+			 bool set, struct qed_run *run);
+/* Set the entries of @n clusters, which one slice holds: @first, rising by @step.  Parks. */
+int qed_co_set_entries(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
+		       uint64_t step);
 
 /* zero.c */
 int qed_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,

@@ -15,8 +15,7 @@
 
 uint64_t qed_l1_entries_used(const struct qed_image *img)
 {
-	return div_round_up(img->header.image_size,
-			    img->table_entries * img->header.cluster_size);
+	return div_round_up(img->header.image_size, img->table_entries * img->header.cluster_size);
 }
 
 static int walk_piece(struct qed_image *img, uint64_t first_cluster, uint64_t offset,
@@ -47,8 +46,8 @@ int qed_co_walk_table(struct qed_image *img, uint64_t l1_index, qed_walk_fn *fn,
 	int ret = entries ? 0 : -ENOMEM;
 
 	while (!ret && pos < img->table_bytes) {
-		int data = blk_file_co_is_data(img->file, table + pos, img->table_bytes - pos,
-					       &run);
+		int data =
+			blk_file_co_is_data(img->file, table + pos, img->table_bytes - pos, &run);
 
 		if (data == 0) {
 			/* A table of a GiB is mostly a hole: entries that are 0. */

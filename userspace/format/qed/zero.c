@@ -10,10 +10,10 @@
 
 /* What becomes of the whole clusters of a request. */
 enum whole_op {
-	WHOLE_ZERO,	  /* zero cluster; an allocated one is freed */
-	WHOLE_ZERO_KEEP,  /* zero cluster; an allocated one is to be zeroed in place */
-	WHOLE_POPULATE,	  /* zero cluster where it is unallocated, else nothing */
-	WHOLE_DISCARD,	  /* nothing of it remains; an allocated one is freed */
+	WHOLE_ZERO, /* zero cluster; an allocated one is freed */
+	WHOLE_ZERO_KEEP, /* zero cluster; an allocated one is to be zeroed in place */
+	WHOLE_POPULATE, /* zero cluster where it is unallocated, else nothing */
+	WHOLE_DISCARD, /* nothing of it remains; an allocated one is freed */
 };
 
 /* The entry that @entry turns into; the same if nothing is to be done to it. */
@@ -165,8 +165,7 @@ static uint64_t whole_range(const struct qed_image *img, uint64_t offset, uint64
 	return end > *first ? end - *first : 0;
 }
 
-int qed_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
-			 unsigned int flags)
+int qed_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes, unsigned int flags)
 {
 	struct qed_image *img = node->opaque;
 	enum whole_op op = WHOLE_ZERO_KEEP;

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changing L2 entries: getting at the slice, and giving clusters to a run of
+ * entries that lack them.
+ */
+#include <errno.h>
+
+#include "format/qed/qed.h"
+
+int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_slice **slice)
+{
+	uint64_t l1_index = cluster / img->table_entries;
+	int ret;
+
+	for (;;) {
+		ret = qed_co_throttle(img);
+		if (ret)
+			return ret;
+		if (!atomic_load_explicit(&img->l1[l1_index], memory_order_acquire)) {
+			ret = qed_co_new_table(img, l1_index);
+			if (ret)
+				return ret;
+		}
+		pthread_mutex_lock(&img->meta_lock);
+		*slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
+		if (*slice)
+			return 0;
+		pthread_mutex_unlock(&img->meta_lock);
+		ret = qed_co_load_slice(img, cluster);
+		if (ret)
+			return ret;
+	}
+}
+
+/* How many entries of @slice from @cluster on, at most @max, are alike in lacking a cluster. */
+static uint64_t count_lacking(struct qed_image *img, struct l2_slice *slice, uint64_t cluster,
+			      uint64_t max, qed_lacks_fn *lacks)
+{
+	unsigned int i = cluster % QED_SLICE_ENTRIES;
+	uint64_t n = 0;
+
+	max = min_u64(max, QED_SLICE_ENTRIES - i);
+	while (n < max &&
+	       lacks(img, atomic_load_explicit(&slice->entries[i + n], memory_order_relaxed),
+		     cluster + n))
+		n++;
+	return n;
+}
+
+int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, qed_lacks_fn *lacks,
+			 bool set, struct qed_run *run)
+{
+	struct l2_slice *slice;
+	uint64_t want;
+	int ret;
+
+	for (;;) {
+		ret = qed_co_slice_for_change(img, cluster, &slice);
+		if (ret)
+			return ret;
+		want = count_lacking(img, slice, cluster, max, lacks);
+		run->count = want ? qed_alloc_run(img, want, &run->start) : 0;
+		for (uint64_t i = 0; set && i < run->count; i++)
+			l2_slice_set(img, slice, (cluster + i) % QED_SLICE_ENTRIES,
+				     (run->start + i) << img->cluster_bits);
+		pthread_mutex_unlock(&img->meta_lock);
+		if (!want || run->count)
+			return 0;
+		ret = qed_co_extend(img, want);
+		if (ret)
+			return ret;
+	}
+}
+
+int qed_co_set_entries(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
+		       uint64_t step)
+{
+	struct l2_slice *slice;
+	int ret = qed_co_slice_for_change(img, cluster, &slice);
+
+	if (ret)
+		return ret;
+	for (uint64_t i = 0; i < n; i++)
+		l2_slice_set(img, slice, (cluster + i) % QED_SLICE_ENTRIES, first + i * step);
+	pthread_mutex_unlock(&img->meta_lock);
+	return 0;
+}

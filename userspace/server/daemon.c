@@ -142,6 +142,8 @@ void starter_ready(struct starter *starter, const char *device)
 
 void starter_error(struct starter *starter, const char *name, const char *text)
 {
+	if (starter->detach)
+		log_error("%s: %s", name, text);
 	if (starter->fd >= 0) {
 		tell(starter->fd, "error", text);
 		starter->fd = -1;

@@ -261,8 +261,14 @@ static void *queue_thread(void *arg)
 	}
 	fetch_all(queue);
 	ret = aio_loop_run(queue->loop);
-	if (ret < 0)
+	if (ret < 0) {
+		/*
+		 * Requests that the ring had can be neither finished nor waited
+		 * for: all that is left is a crash, which images survive.
+		 */
 		log_error("ublk queue %u: io_uring: %s", queue->opts.id, strerror(-ret));
+		_exit(1);
+	}
 	if (queue->opts.ended)
 		queue->opts.ended(queue->opts.ended_arg);
 	/* The ring's reference to the character device would hold up its deletion. */

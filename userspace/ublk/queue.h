@@ -67,6 +67,8 @@ struct ublk_queue_opts {
  * Start a queue's thread and have it fetch every tag.  Returns when that is
  * done, or with the reason why not.  After an error *@queue is NULL, or a queue
  * that ends, and can be joined, once the device is stopped.  Blocks.
+ *
+ * Should the thread's ring fail later, the whole process ends at once.
  */
 int ublk_queue_start(struct ublk_queue **queue, const struct ublk_queue_opts *opts,
 		     struct error *err);

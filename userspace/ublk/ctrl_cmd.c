@@ -161,6 +161,15 @@ static void abandon(struct ublk_ctrl *ctrl)
 	ctrl->buf = NULL;
 }
 
+/* The command begins in the first half of a 128-byte entry and ends in the second. */
+static void put_command(struct io_uring_sqe *sqe, const struct ublk_ctrl_cmd_v2 *cmd)
+{
+	const size_t first = sizeof(*sqe) - offsetof(struct io_uring_sqe, cmd);
+
+	memcpy((char *)sqe + offsetof(struct io_uring_sqe, cmd), cmd, first);
+	memcpy(sqe + 1, (const char *)cmd + first, sizeof(*cmd) - first);
+}
+
 int ublk_ctrl_call(struct ublk_ctrl *ctrl, const struct ublk_ctrl_call *call)
 {
 	struct ublk_ctrl_cmd_v2 cmd = {
@@ -189,7 +198,7 @@ int ublk_ctrl_call(struct ublk_ctrl *ctrl, const struct ublk_ctrl_call *call)
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, ctrl->fd, NULL, 0, 0);
 	sqe->cmd_op = call->op;
-	memcpy((char *)sqe + offsetof(struct io_uring_sqe, cmd), &cmd, sizeof(cmd));
+	put_command(sqe, &cmd);
 	io_uring_sqe_set_data(sqe, ctrl);
 
 	ret = io_uring_submit(&ctrl->ring);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Manual pages and --help agree: every verb, command and option of the one is in the other.
+# Manual pages and --help agree: every verb, command and option of the one is in the other. And
+# documents name the driver's files, and tests, that there are.
 set -u
 build=${QEDBLK_BUILD:-build}
 man=$(cd "$(dirname "$0")/../.." && pwd)/Documentation/man
@@ -106,4 +107,19 @@ for file in "$man"/../*.rst; do
 		not_ok "${file##*/} is good reST" "$(tail -n 2 <<<"$why" | tr '\n' ' ')"
 	fi
 done
+
+# The design has a table of the QED driver's files.
+compare "design.rst: files of format/qed" \
+	"$(cd "$man/../../userspace/format/qed" && printf '%s\n' *.c | sort)" \
+	"$(section "$man/../design.rst" = The | sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
+
+missing=$(grep -ohE '(unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$man"/../*.rst | sort -u |
+	while read -r file; do
+		[ -e "$man/../../tests/$file" ] || echo "$file"
+	done | xargs)
+if [ -z "$missing" ]; then
+	echo "ok tests that documents name are there"
+else
+	not_ok "tests that documents name are there" "missing: $missing"
+fi
 exit $failed

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 180
+# A server that gets SIGTERM in the middle of work ends in order, and what a flush was
+# acknowledged for is in the image: QEMU reads it back.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/device_lib.sh"
+
+cd "$SCRATCH" || exit 1
+dev=/dev/mapper/vm1
+seed=${SEED:-$RANDOM}
+echo "# seed $seed"
+RANDOM=$seed
+
+# Blocks of 4 KiB, full of 1, of 2, and so on to 255.
+LC_ALL=C awk 'BEGIN { for (byte = 1; byte < 256; byte++) {
+	block = sprintf("%c", byte)
+	while (length(block) < 4096)
+		block = block block
+	printf "%s", block
+} }' >blocks
+
+# Writes a block and flushes, again and again; notes only what was acknowledged.
+write_and_flush() {
+	local n=0 byte place
+	while :; do
+		n=$((n + 1)) byte=$((RANDOM % 255 + 1)) place=$((n * 37 % 8000))
+		dd if=blocks of=$dev bs=4k count=1 skip=$((byte - 1)) seek=$place oflag=direct \
+			conv=notrunc,fsync status=none 2>/dev/null || return
+		echo "$place $byte" >>"$1"
+	done
+}
+
+# run NAME OPTIONS...
+run() {
+	local name=$1 pid writer noise
+	shift
+	: >flushed
+	require "$name: create" qedctl create vm1 vm1.qed --size 128M "$@"
+	pid=$(status_of vm1 pid)
+	write_and_flush flushed &
+	writer=$!
+	# Others write all the time and flush nothing.
+	fio --name=n --filename=$dev --direct=1 --ioengine=io_uring --iodepth=16 --rw=randwrite \
+		--bs=4k-128k --offset=64M --size=64M --time_based --runtime=100 --output=/dev/null \
+		>/dev/null 2>&1 &
+	noise=$!
+	check "$name: some writes are flushed" wait_until 40 eval 'test "$(wc -l <flushed)" -ge 15'
+	kill -TERM "$pid"
+	check "$name: the server ends" wait_until 40 test ! -e "/proc/$pid"
+	wait $writer
+	kill $noise 2>/dev/null
+	wait $noise
+	check "$name: it leaves no files" test -z "$(ls /run/qedblk)"
+	check "$name: remove takes the rest away" eval "! dmsetup info vm1 || qedctl remove vm1"
+	only_these "$name: nothing is left"
+	check "$name: qemu-img check" qemu-img check -f qed vm1.qed
+	awk '{ last[$1] = $2 } END { for (p in last)
+		printf "read -q -P %d %d 4096\n", last[p], p * 4096 }' flushed >commands
+	check "$name: QEMU reads each of them" eval \
+		'qemu-io -f qed vm1.qed <commands >seen 2>&1 && ! grep -iE "failed|error" seen'
+	rm -f vm1.qed
+}
+
+run "no backing"
+head -c 128M /dev/urandom >golden.img
+run "backing" --backing golden.img
+finish

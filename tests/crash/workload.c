@@ -131,13 +131,14 @@ const struct workload workloads[] = {
 	  .zeroes = 12,
 	  .discards = 10,
 	  .flushes = 6 },
+	/* L1 entries in several sectors, each table with a slice to write. */
 	{ .name = "small-l2-cache",
 	  .cluster_size = 4 * KiB,
 	  .table_size = 1,
 	  .align = 1,
 	  .spots = 40,
 	  .spot_bytes = 32 * KiB,
-	  .spot_stride = 2 * MiB,
+	  .spot_stride = 6 * MiB,
 	  .backing = 60,
 	  .copy_on_read = true,
 	  .l2_cache = 64 * KiB,
@@ -151,10 +152,13 @@ const struct workload workloads[] = {
 	  .discards = 12,
 	  .flushes = 5,
 	  .must_evict = true },
-	/* Tables enough for the search for leaks to last while clusters come and go. */
+	/*
+	 * Tables enough for the search for leaks to last while clusters come and
+	 * go, and two slices used of each.
+	 */
 	{ .name = "leak-search",
 	  .cluster_size = 4 * KiB,
-	  .table_size = 1,
+	  .table_size = 2,
 	  .align = 1,
 	  .spots = 10,
 	  .spot_bytes = 64 * KiB,

@@ -74,7 +74,7 @@ static inline void *loop_thread_main(void *opaque)
 	return NULL;
 }
 
-/* Run @fn as a coroutine on @n threads, with element i of @args on the i-th, until all have ended. */
+/* Run @fn as a coroutine on @n threads, with element i of @args on the i-th, to its end. */
 static inline void run_on_loops(unsigned int n, co_fn *fn, void *args, size_t arg_size)
 {
 	struct loop_thread threads[MAX_TEST_THREADS];

@@ -123,7 +123,7 @@ static int count_running(void *arg)
 
 	while (now > most && !atomic_compare_exchange_weak(&most_running, &most, now))
 		;
-	/* The first ones wait for each other, up to a limit; then there is time for one too many. */
+	/* The first ones wait for each other, to a limit; then comes time for one too many. */
 	for (tries = 0; tries < 5000 && most_running < AIO_MAX_WORKERS; tries++)
 		usleep(1000);
 	usleep(2000);

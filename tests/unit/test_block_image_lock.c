@@ -141,7 +141,9 @@ static int qemu_img(const char *verb, const char *option)
 
 static int qemu_io(const char *option, const char *command)
 {
-	const char *argv[] = { "/usr/bin/qemu-io", "-f", "qed", "-c", command, image, option, NULL };
+	const char *argv[] = {
+		"/usr/bin/qemu-io", "-f", "qed", "-c", command, image, option, NULL,
+	};
 
 	return run(argv);
 }

@@ -132,7 +132,7 @@ static void order_of_arrival(void *arg)
 		{ .name = 'B', .start = 5, .len = 10, .exclusive = true }, /* behind A */
 		{ .name = 'C', .start = 0, .len = 20, .exclusive = false }, /* behind B */
 		{ .name = 'D', .start = 30, .len = 5, .exclusive = true }, /* free */
-		{ .name = 'E', .start = 0, .len = 5, .exclusive = false }, /* free: beside A and C */
+		{ .name = 'E', .start = 0, .len = 5, .exclusive = false }, /* free */
 		{ .name = 'F', .start = 15, .len = 16, .exclusive = true }, /* behind C and D */
 		{ .name = 'G', .start = 12, .len = 2, .exclusive = false }, /* behind B only */
 	};

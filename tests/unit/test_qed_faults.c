@@ -216,7 +216,7 @@ static void commit_error(void *arg)
 		else
 			t->faults.write_error = -EIO;
 		t->faults.fail_write_after = step - 1;
-		/* Two slices are written, which are no neighbours: at the last step nothing fails. */
+		/* Two slices are written, no neighbours: at the last step nothing fails. */
 		CHECK(blk_co_flush(t->node) == (step == 3 ? 0 : -EIO));
 		/* The freed cluster is not free as long as its freeing may not be durable. */
 		CHECK(step == 3 || blk_stats_get(&t->node->stats, BLK_STAT_reused_clusters) == 0);

@@ -134,7 +134,8 @@ static void damage(char *line, size_t *len, size_t room)
 static void test_fuzz(void **state)
 {
 	static const char *const lines[] = {
-		"{\"execute\":\"status\",\"arguments\":{},\"id\":{\"a\":[1,2.5e3,null,\"\\u00e4\"]}}",
+		"{\"execute\":\"status\",\"arguments\":{},"
+		"\"id\":{\"a\":[1,2.5e3,null,\"\\u00e4\"]}}",
 		"{\"execute\":\"quit\",\"arguments\":{\"force\":true},\"id\":-1}",
 		"[[[[[[[[[[[[[[[[{\"a\":{\"b\":{}}}]]]]]]]]]]]]]]]]",
 	};

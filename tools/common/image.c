@@ -123,10 +123,12 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 	}
 	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && !strcmp((*node)->driver->name, "raw"))
 		fprintf(stderr,
-			"WARNING: Image format was not specified for '%s' and probing guessed raw.\n"
+			"WARNING: Image format was not specified for '%s' and probing "
+			"guessed raw.\n"
 			"         Automatically detecting the format is dangerous for raw images, "
 			"write operations on block 0 will be restricted.\n"
-			"         Specify the 'raw' format explicitly to remove the restrictions.\n",
+			"         Specify the 'raw' format explicitly to remove the "
+			"restrictions.\n",
 			path);
 	return 0;
 }

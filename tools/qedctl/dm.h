@@ -74,7 +74,7 @@ void mapping_release(void);
 /* Make every request to the mapping, waiting ones too, fail from now on. */
 int mapping_replace_by_error(const char *name, uint64_t size, struct error *err);
 
-/* Hold and release I/O.  @flush: first wait for what is in flight; @lockfs: freeze the file system. */
+/* Hold and release I/O.  @flush: wait for what is in flight; @lockfs: freeze the file system. */
 int mapping_suspend(const char *name, bool flush, bool lockfs, struct error *err);
 int mapping_resume(const char *name, struct error *err);
 

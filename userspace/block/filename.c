@@ -12,7 +12,9 @@
 /* Does @name start with one of the schemes that name something else than a file here? */
 static bool has_scheme(const char *name)
 {
-	static const char *const schemes[] = { "nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "json:" };
+	static const char *const schemes[] = {
+		"nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "json:",
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
 		if (!strncmp(name, schemes[i], strlen(schemes[i])))

@@ -15,13 +15,13 @@ enum blk_map_kind {
 	BLK_MAP_ASK, /* not known without parking, or not directly accessible */
 	BLK_MAP_DATA, /* at @file + @file_offset */
 	BLK_MAP_ZERO, /* reads as zeroes, by this node's word */
-	BLK_MAP_BACKING, /* not here: the backing file's bytes, zeroes past its end or without one */
+	BLK_MAP_BACKING, /* not here: the backing file's bytes, else zeroes */
 };
 
 struct blk_map {
 	enum blk_map_kind kind;
 	uint64_t bytes; /* length of the run that is alike, from the offset asked for */
-	/* DATA: where, or NULL if not in a local file as it is.  ZERO: a place in the file, or NULL */
+	/* DATA: where, or NULL if not in a local file as is.  ZERO: a place, or NULL */
 	struct blk_file *file;
 	uint64_t file_offset; /* bytes, where there is a file */
 };

@@ -46,7 +46,7 @@ void qed_alloc_destroy(struct qed_image *img)
 	qed_run_list_destroy(&a->waiting);
 }
 
-/* Under meta_lock: a run at the frontier, at least @least and at most @want clusters; 0: grow first. */
+/* Under meta_lock: a run at the frontier of @least to @want clusters; 0: grow first. */
 static uint64_t take_frontier(struct qed_image *img, uint64_t least, uint64_t want, uint64_t *start)
 {
 	struct qed_allocator *a = &img->alloc;

@@ -28,7 +28,7 @@
 #define QED_F_BACKING_FILE	      0x01u
 #define QED_F_NEED_CHECK	      0x02u
 #define QED_F_BACKING_FORMAT_NO_PROBE 0x04u
-#define QED_F_KNOWN		      (QED_F_BACKING_FILE | QED_F_NEED_CHECK | QED_F_BACKING_FORMAT_NO_PROBE)
+#define QED_F_KNOWN		      0x07u /* all of these */
 
 /* L2 entries below the first cluster. */
 #define QED_L2_UNALLOCATED 0u

@@ -82,6 +82,7 @@ static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct 
 	slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
 	if (!slice)
 		return 0;
+	blk_stats_add(&img->node->stats, BLK_STAT_l2_hits, 1);
 	entry = atomic_load_explicit(&slice->entries[i], memory_order_acquire);
 	ret = classify(img, cluster, entry, run);
 	if (!ret)

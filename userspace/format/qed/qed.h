@@ -171,7 +171,7 @@ struct qed_image {
 	bool has_backing; /* by the header: what is unallocated shows the backing file */
 	bool writable;
 
-	_Atomic uint64_t *l1; /* table_entries file offsets, 0: no table; mapped, touched as needed */
+	_Atomic uint64_t *l1; /* table_entries file offsets, 0: no table */
 	uint64_t *l1_disk; /* what the disk has or shall have; the running commit's */
 	struct l2_cache cache;
 

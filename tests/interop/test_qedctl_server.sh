@@ -65,6 +65,12 @@ while not ended:
     elif manner == "leaves" and command == "stats":
         connection.close()
         continue
+    elif manner == "dies" and command == "quit":
+        os._exit(1)
+    elif manner == "just-ended" and command == "quit":
+        os.unlink(name + ".sock")
+        os.unlink(name + ".json")
+        os._exit(0)
     else:
         answer = {"return": returns[command]}
         ended = command == "quit"
@@ -175,6 +181,19 @@ start busy
 bad "remove of a busy device" "qedctl: remove $name: device is in use" remove "$name"
 has "it goes on" "^state +live\$" status "$name"
 has "remove by force" "" remove --force "$name"
+stop
+
+start dies
+bad "remove of one that dies meanwhile" \
+	"qedctl: remove $name: the server died before it had made everything durable" remove "$name"
+if [ -z "$(ls -A "$QEDBLK_RUN_DIR")" ]; then
+	echo "ok what it left is cleared away"
+else
+	not_ok "what it left is cleared away" "$(ls "$QEDBLK_RUN_DIR")"
+fi
+stop
+start just-ended
+has "remove of one that somebody else ends" "" remove "$name"
 stop
 
 start nonsense

@@ -54,6 +54,34 @@ static int wait_for_exit(int pid_fd, struct error *err)
 	return error_set(err, -ETIMEDOUT, "the server has stopped, but its process does not end");
 }
 
+/* Whether NAME.json is still that of process @pid: an orderly end takes it away. */
+static bool left_its_file(const char *name, pid_t pid)
+{
+	char path[512];
+	json_t *hint;
+	bool left;
+
+	snprintf(path, sizeof(path), "%s/%s.json", client_run_dir(), name);
+	hint = json_load_file(path, 0, NULL);
+	left = json_get_int(hint, "pid", -1) == pid;
+	json_decref(hint);
+	return left;
+}
+
+/*
+ * The server went without an answer: somebody else ended it in this moment,
+ * which is what we wanted, or it died, and then nobody knows what is durable.
+ */
+static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, struct error *err)
+{
+	int ret = pid_fd < 0 ? 0 : wait_for_exit(pid_fd, err);
+
+	if (ret || !left_its_file(dev->name, pid))
+		return ret;
+	server_clear_away(dev, NULL);
+	return error_set(err, -EIO, "the server died before it had made everything durable");
+}
+
 int server_quit(const struct device *dev, bool force, int patience, struct error *err)
 {
 	const struct timespec pause = { 0, 200 * 1000 * 1000 };
@@ -70,13 +98,13 @@ int server_quit(const struct device *dev, bool force, int patience, struct error
 		error_free(&why);
 		nanosleep(&pause, NULL);
 	}
-	/* Somebody else ended it in this moment: what we wanted. */
-	if (pid_fd >= 0 && (ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECONNRESET))
-		ret = 0;
-	if (!ret && pid_fd >= 0)
-		ret = wait_for_exit(pid_fd, err);
+	if (pid > 0 && (ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECONNRESET ||
+			ret == -EPIPE))
+		ret = gone_without_answer(dev, pid, pid_fd, err);
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));
+	else if (pid_fd >= 0)
+		ret = wait_for_exit(pid_fd, err);
 	error_free(&why);
 	if (pid_fd >= 0)
 		close(pid_fd);

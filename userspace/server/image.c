@@ -143,6 +143,10 @@ static int check_backing(const struct image *image, const struct options *option
 		free(wanted);
 	}
 	free(has);
+	if (!ret && options->backing_format && image->node->backing_format &&
+	    strcmp(options->backing_format, image->node->backing_format))
+		ret = error_set(err, -EINVAL, "%s: exists, and its backing file's format is %s",
+				image->path, image->node->backing_format);
 	return ret;
 }
 
@@ -192,6 +196,7 @@ static int co_open_node(struct image *image, const struct options *options, stru
 {
 	struct blk_open_opts opts = {
 		.format = options->format,
+		.backing_format = options->backing_format,
 		.l2_cache_size = options->l2_cache,
 	};
 	struct blk_node *node;
@@ -246,9 +251,13 @@ int image_co_close(struct image *image)
 	if (image->created && unlink(image->path))
 		log_warning("%s: %s", image->path, strerror(errno));
 	image->created = false;
+	return ret;
+}
+
+void image_free(struct image *image)
+{
 	free(image->path);
 	image->path = NULL;
-	return ret;
 }
 
 bool image_copies_on_read(const struct image *image)

@@ -15,7 +15,7 @@ struct image {
 /*
  * Open the image that @options name, having created it if it does not exist
  * and that was asked for.  An image that contradicts what was asked for is
- * refused.  On an error nothing is left behind.  Coroutine.
+ * refused.  On an error nothing is left behind, but for the name.  Coroutine.
  */
 int image_co_open(struct image *image, const struct options *options, struct error *err);
 
@@ -27,9 +27,13 @@ static inline void image_keep(struct image *image)
 
 /*
  * Close the image.  One that was created and not kept is removed.  Returns 0
- * when everything that was answered is durable.  Coroutine.
+ * when everything that was answered is durable; ->path stays, to name what was
+ * closed.  Coroutine.
  */
 int image_co_close(struct image *image);
+
+/* Give the name back, at last. */
+void image_free(struct image *image);
 
 /* Do reads keep what they had to take from the backing file? */
 bool image_copies_on_read(const struct image *image);

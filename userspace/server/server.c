@@ -380,6 +380,7 @@ int server_run(const struct options *options, char **argv, const struct starter 
 	}
 	error_free(&err);
 	error_free(&server.stop_error);
+	image_free(&server.image);
 	json_decref(server.description);
 	pthread_mutex_destroy(&server.mutex);
 	if (server.signal_fd >= 0)

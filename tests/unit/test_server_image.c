@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The served image: what options mean for an image that exists, and its name after its close. */
+#include "test_aio_common.h"
+
+#include <sys/stat.h>
+
+#include "server/image.c"
+
+static char dir[] = "/tmp/qedblk-image.XXXXXX";
+
+static void in_coroutine(co_fn *fn)
+{
+	struct aio_loop *loop = new_loop(64);
+
+	CHECK(!aio_loop_run_co(loop, fn, NULL));
+	aio_loop_destroy(loop);
+}
+
+static void co_create_qed(const char *path, const char *backing, const char *backing_format)
+{
+	struct error err = ERROR_INIT;
+	struct blk_create_opts opts = {
+		.filename = path,
+		.format = "qed",
+		.size = 16 * MiB,
+		.backing_file = backing,
+		.backing_format = backing_format,
+		.exclusive = true,
+	};
+
+	if (blk_co_create(&opts, &err)) {
+		fprintf(stderr, "%s: %s\n", path, error_text(&err));
+		abort();
+	}
+}
+
+static void open_and_close(const char *name, const char *format, const char *wanted)
+{
+	const struct options options = {
+		.name = "v",
+		.image = name,
+		.backing = "base.img",
+		.backing_format = format,
+		.foreground = true,
+		.discard = true,
+	};
+	struct error err = ERROR_INIT;
+	struct image image;
+
+	CHECK(!image_co_open(&image, &options, &err));
+	CHECK(!strcmp(image.node->backing->driver->name, wanted));
+	CHECK(!image_co_close(&image));
+	/* What fails at the close is told with the image's name. */
+	CHECK(image.path && image.path[0] == '/' && strstr(image.path, name));
+	image_free(&image);
+	CHECK(!image.path);
+}
+
+static void co_backing_format(void *arg)
+{
+	(void)arg;
+	/* As a guest could write it into a raw image. */
+	co_create_qed("base.img", NULL, NULL);
+	co_create_qed("top.qed", "base.img", NULL);
+	open_and_close("top.qed", NULL, "qed");
+	open_and_close("top.qed", "raw", "raw");
+}
+
+static void test_backing_format(void **state)
+{
+	(void)state;
+	in_coroutine(co_backing_format);
+}
+
+static void co_stored_format(void *arg)
+{
+	const struct options options = {
+		.name = "v",
+		.image = "noprobe.qed",
+		.backing = "base.img",
+		.backing_format = "qed",
+		.foreground = true,
+	};
+	struct error err = ERROR_INIT;
+	struct image image;
+
+	(void)arg;
+	co_create_qed("noprobe.qed", "base.img", "raw");
+	open_and_close("noprobe.qed", NULL, "raw");
+	open_and_close("noprobe.qed", "raw", "raw");
+	CHECK(image_co_open(&image, &options, &err) == -EINVAL);
+	CHECK(strstr(error_text(&err), "its backing file's format is raw"));
+	error_free(&err);
+	image_free(&image);
+}
+
+static void test_stored_format(void **state)
+{
+	(void)state;
+	in_coroutine(co_stored_format);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return !mkdtemp(dir) || chdir(dir);
+}
+
+static int tear_down(void **state)
+{
+	static const char *const names[] = { "base.img", "top.qed", "noprobe.qed", "huge.raw" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		unlink(names[i]);
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_backing_format),
+		cmocka_unit_test(test_stored_format),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -100,6 +100,33 @@ static void test_stored_format(void **state)
 	in_coroutine(co_stored_format);
 }
 
+static void co_no_room(void *arg)
+{
+	const struct options options = {
+		.name = "v",
+		.image = "huge.raw",
+		.format = "raw",
+		/* More than file systems of the host take in one file. */
+		.size = INT64_MAX - 64 * KiB + 1,
+		.foreground = true,
+	};
+	struct error err = ERROR_INIT;
+	struct image image;
+	struct stat st;
+
+	(void)arg;
+	CHECK(image_co_open(&image, &options, &err) < 0);
+	CHECK(stat("huge.raw", &st) && errno == ENOENT);
+	error_free(&err);
+	image_free(&image);
+}
+
+static void test_no_room(void **state)
+{
+	(void)state;
+	in_coroutine(co_no_room);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -121,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_backing_format),
 		cmocka_unit_test(test_stored_format),
+		cmocka_unit_test(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "block/image_lock.h"
 #include "block/node.h"
@@ -77,6 +78,8 @@ static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
 	if (ret)
 		return ret;
 	ret = create_file(file, opts, err);
+	if (ret && opts->exclusive)
+		(void)unlink(opts->filename);
 	blk_file_co_close(file);
 	return ret;
 }

@@ -339,7 +339,10 @@ int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
 	if (ret)
 		return ret;
 
-	/* Resume swaps the tables, and must not wait for I/O that a dead server holds. */
+	/*
+	 * Resume swaps the tables.  It need not write anything out first, but does wait for
+	 * what is in flight: the server answers it, or is dead.
+	 */
 	task = task_new(DM_DEVICE_RESUME, name);
 	if (!task)
 		return no_task(err);

@@ -71,7 +71,10 @@ void mapping_refresh_node(const char *name);
 /* Close what the library keeps open; it opens it again when it needs it. */
 void mapping_release(void);
 
-/* Make every request to the mapping, waiting ones too, fail from now on. */
+/*
+ * Make every request to the mapping, held ones too, fail from now on.  Waits for
+ * what is in flight below it: not while a server hangs.
+ */
 int mapping_replace_by_error(const char *name, uint64_t size, struct error *err);
 
 /* Hold and release I/O.  @flush: wait for what is in flight; @lockfs: freeze the file system. */

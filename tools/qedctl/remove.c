@@ -81,11 +81,8 @@ static int end_server(const struct device *dev, const struct remove_options *opt
 	struct error why = ERROR_INIT;
 	int ret;
 
-	if (!dev->status) {
-		if (opts->force)
-			server_kill(dev);
+	if (!dev->status)
 		return server_clear_away(dev, err);
-	}
 	ret = server_quit(dev, opts->force, patience(opts), &why);
 	/* Without a mapping it is the server's own device that somebody has open. */
 	if (ret == -EBUSY && opts->deferred)
@@ -112,6 +109,9 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	ret = device_find(name, &dev, err);
 	if (ret)
 		return ret;
+	/* First: a mapping's tables are swapped only when no I/O waits for a server that hangs. */
+	if (opts->force && !dev.status)
+		server_kill(&dev);
 	ret = remove_mapping(&dev, opts, &waits, err);
 	if (ret) {
 		device_put(&dev);

@@ -38,7 +38,8 @@ static int leave_waiter(const struct device *dev, struct error *err)
 	if (pid)
 		return 0;
 	setsid();
-	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
+	/* Nor does it keep the caller's directory from being unmounted. */
+	if (chdir("/") || !freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
 	    !freopen("/dev/null", "w", stderr))
 		_exit(1);
 	mapping_release();

@@ -219,6 +219,33 @@ flock 8
 bad "remove of one that lives but is silent" \
 	"qedctl: remove $name: its server lives, but does not answer" remove "$name"
 exec 8>&-
+
+# Its number is another device's server now.
+cp "$(command -v sleep)" "$dir/qedd"
+"$dir/qedd" 1000 &
+other=$!
+until [ "$(cat /proc/$other/comm)" = qedd ]; do sleep 0.05; done
+sed -i "s/\"pid\": [0-9]*/\"pid\": $other/" "$QEDBLK_RUN_DIR/$name.json"
+cp -a "$QEDBLK_RUN_DIR/$name".* "$dir"
+has "remove by force of a dead one" "" remove --force "$name"
+if kill -0 $other 2>/dev/null; then
+	echo "ok it kills nobody else's server"
+else
+	not_ok "it kills nobody else's server" "it did"
+fi
+cp -a "$dir/$name".* "$QEDBLK_RUN_DIR"
+flock "$QEDBLK_RUN_DIR/$name.lock" sh -c "while kill -0 $other 2>/dev/null; do sleep 0.1; done" &
+holder=$!
+while flock -n "$QEDBLK_RUN_DIR/$name.lock" true; do sleep 0.05; done
+"$qedctl" remove --force "$name" >"$dir/out" 2>&1
+if kill -0 $other 2>/dev/null; then
+	not_ok "remove by force of one that is silent" "it was not killed: $(cat "$dir/out")"
+	kill $other
+else
+	echo "ok remove by force of one that is silent"
+fi
+wait $holder $other 2>/dev/null
+cp -a "$dir/$name".* "$QEDBLK_RUN_DIR"
 "$qedctl" remove "$name" >"$dir/out" 2>&1
 if [ $? -eq 0 ] && [ -z "$(ls -A "$QEDBLK_RUN_DIR")" ]; then
 	echo "ok remove clears away what a dead server left"

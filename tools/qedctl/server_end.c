@@ -111,6 +111,36 @@ int server_quit(const struct device *dev, bool force, int patience, struct error
 	return ret;
 }
 
+/*
+ * Take the lock that a server of this name holds for its life.  Returns its
+ * descriptor, -ENOENT where nobody ever made it, -EBUSY while a server lives.
+ */
+static int lock_name(const char *name)
+{
+	char path[512];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	return ret;
+}
+
+/* Whether a server of device @name lives, be it that it does not answer. */
+static bool server_lives(const char *name)
+{
+	int fd = lock_name(name);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EBUSY;
+}
+
 void server_kill(const struct device *dev)
 {
 	pid_t pid = json_get_int(dev->hint, "pid", -1);
@@ -118,14 +148,14 @@ void server_kill(const struct device *dev)
 	int pid_fd;
 	FILE *file;
 
+	/* The file is a hint, and may be older than the process that has the number now. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid_fd < 0)
 		return;
-	/* The file is a hint, and may be older than the process that has the number now. */
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
 	file = fopen(path, "re");
 	if (file && fgets(comm, sizeof(comm), file) && !strcmp(comm, "qedd\n") &&
-	    !syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
+	    server_lives(dev->name) && !syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
 		wait_for_exit(pid_fd, NULL);
 	if (file)
 		fclose(file);
@@ -181,12 +211,9 @@ int server_clear_away(const struct device *dev, struct error *err)
 	size_t i;
 
 	/* Under the lock that a server of this name holds: never from under a living one. */
-	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), dev->name);
-	lock_fd = open(path, O_RDWR | O_CLOEXEC);
-	if (lock_fd >= 0 && flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		close(lock_fd);
+	lock_fd = lock_name(dev->name);
+	if (lock_fd == -EBUSY)
 		return error_set(err, -EBUSY, "its server lives, but does not answer");
-	}
 	ret = delete_ublk(dev, err);
 	for (i = 0; !ret && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s.%s", client_run_dir(), dev->name, kinds[i]);

@@ -136,7 +136,7 @@ def run_group(scripts, options, build, summary):
             # The script during which the guest died; the others get a new guest.
             summary.add(boot.end_current("the guest died: " + reason))
             summary.show_tail(boot.console)
-        elif len(boot.finished) < len(pending):
+        elif not boot.finished or (boot.status and len(boot.finished) < len(pending)):
             machine_failure(boot, summary, "vm machine", reason)
             return
         elif boot.status and not any(o.failed for o in boot.finished.values()):

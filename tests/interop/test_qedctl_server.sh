@@ -223,6 +223,7 @@ exec 8>&-
 # Its number is another device's server now.
 cp "$(command -v sleep)" "$dir/qedd"
 "$dir/qedd" 1000 &
+disown
 other=$!
 until [ "$(cat /proc/$other/comm)" = qedd ]; do sleep 0.05; done
 sed -i "s/\"pid\": [0-9]*/\"pid\": $other/" "$QEDBLK_RUN_DIR/$name.json"

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,14 +12,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/client.h"
 #include "common/json.h"
 #include "qedctl/server.h"
-#include "ublk/ctrl.h"
+#include "ublk/stale.h"
 
 /* Making everything durable can take long on a slow disk; a hang must still show. */
 #define QUIT_TIMEOUT_MS (10 * 60 * 1000)
@@ -162,45 +160,18 @@ void server_kill(const struct device *dev)
 	close(pid_fd);
 }
 
-/* The number N of ublkbN, the block device below the mapping.  False when there is none now. */
-static bool lower_ublk_id(dev_t lower, uint32_t *id)
+/* Hint and mapping may name a number that is another's now: the kernel tells whose each is. */
+static int delete_ublk(const char *name, struct error *err)
 {
-	char link[64], target[PATH_MAX];
-	const char *base;
-	ssize_t n;
+	struct error why = ERROR_INIT;
+	int ret = ublk_stale_delete(name, &why);
 
-	snprintf(link, sizeof(link), "/sys/dev/block/%u:%u", major(lower), minor(lower));
-	n = lower ? readlink(link, target, sizeof(target) - 1) : -1;
-	if (n < 0)
-		return false;
-	target[n] = '\0';
-	base = strrchr(target, '/');
-	return base && sscanf(base, "/ublkb%u", id) == 1;
-}
-
-static int delete_ublk(const struct device *dev, struct error *err)
-{
-	struct ublk_dev_info info;
-	struct ublk_ctrl *ctrl;
-	uint32_t id;
-	int ret;
-
-	if (!lower_ublk_id(dev->map.lower, &id)) {
-		if (json_get_int(dev->hint, "dev-id", -1) < 0)
-			return 0;
-		id = json_get_int(dev->hint, "dev-id", 0);
-	}
-	/* Where the kernel has no ublk any more there is nothing to delete. */
-	if (ublk_ctrl_open(&ctrl, NULL))
-		return 0;
-	ret = ublk_ctrl_get_info(ctrl, id, &info, NULL);
-	/* A number is given to the next device: one whose server lives is not the one we mean. */
-	if (!ret && ublk_server_is_gone(&info))
-		ret = ublk_ctrl_del(ctrl, id, err);
-	else
-		ret = 0;
-	ublk_ctrl_close(ctrl);
-	return ret;
+	if (ret == -EBUSY)
+		error_set(err, ret, "its server lives, but does not answer");
+	else if (ret < 0)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret < 0 ? ret : 0;
 }
 
 int server_clear_away(const struct device *dev, struct error *err)
@@ -214,7 +185,7 @@ int server_clear_away(const struct device *dev, struct error *err)
 	lock_fd = lock_name(dev->name);
 	if (lock_fd == -EBUSY)
 		return error_set(err, -EBUSY, "its server lives, but does not answer");
-	ret = delete_ublk(dev, err);
+	ret = delete_ublk(dev->name, err);
 	for (i = 0; !ret && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s.%s", client_run_dir(), dev->name, kinds[i]);
 		if (unlink(path) < 0 && errno != ENOENT)

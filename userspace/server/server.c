@@ -19,8 +19,8 @@
 #include "aio/timer.h"
 #include "block/io.h"
 #include "server/server.h"
-#include "server/stale.h"
 #include "server/status.h"
+#include "ublk/stale.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -79,10 +79,13 @@ struct device_call {
 static int device_create(void *arg)
 {
 	struct device_call *call = arg;
-	int ret = stale_devices_delete(call->server->options->name, call->err);
+	const char *name = call->server->options->name;
+	int ret = ublk_stale_delete(name, call->err);
 
 	if (ret < 0)
 		return ret;
+	if (ret)
+		log_warning("%s: deleted %d ublk device(s) of a server that died", name, ret);
 	return ublk_device_create(&call->server->device, &call->opts, call->err);
 }
 

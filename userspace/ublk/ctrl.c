@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The control device's commands, one function each. */
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ublk/ctrl.h"
@@ -108,12 +109,26 @@ int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_pa
 	return command_result(ublk_ctrl_call(ctrl, &call), "asking for its limits", dev_id, err);
 }
 
+/* A process that has ended but that its parent has not asked for yet is none. */
+static bool process_is_gone(int pid)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	bool gone;
+
+	pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pfd.fd < 0)
+		return errno == ESRCH;
+	gone = poll(&pfd, 1, 0) > 0;
+	close(pfd.fd);
+	return gone;
+}
+
 bool ublk_server_is_gone(const struct ublk_dev_info *info)
 {
 	/* Nobody's process: between ADD_DEV and START_DEV, or after it was stopped. */
 	if (info->server_pid <= 0)
 		return info->state == UBLK_S_DEV_DEAD;
-	return kill(info->server_pid, 0) < 0 && errno == ESRCH;
+	return process_is_gone(info->server_pid);
 }
 
 int ublk_ctrl_add(struct ublk_ctrl *ctrl, struct ublk_dev_info *info, struct error *err)

@@ -36,24 +36,24 @@ MUTATIONS = (
     Mutation(
         "first-fdatasync-left-out", "copy-on-write",
         ("commit.c",
-         "	ret = blk_file_co_flush(img->file);\n	if (ret || !(c->nr_batch",
-         "	ret = c->nr_batch ? 0 : blk_file_co_flush(img->file);\n	if (ret || !(c->nr_batch")),
+         "	ret = flush_file(img);\n	if (ret || !(c->nr_batch",
+         "	ret = c->nr_batch ? 0 : flush_file(img);\n	if (ret || !(c->nr_batch")),
     Mutation(
         "second-fdatasync-left-out", "allocating-writes",
         ("commit.c",
-         "		ret = write_l1(img);\n	if (!ret)\n		ret = blk_file_co_flush(img->file);\n",
+         "		ret = write_l1(img);\n	if (!ret)\n		ret = flush_file(img);\n",
          "		ret = write_l1(img);\n")),
     Mutation(
         "entries-written-before-data-is-flushed", "copy-on-write",
         ("commit.c",
-         "	copy_batch(img);\n	ret = blk_file_co_flush(img->file);\n",
+         "	copy_batch(img);\n	ret = flush_file(img);\n",
          "	copy_batch(img);\n	ret = write_slices(img);\n	if (!ret)\n"
-         "		ret = blk_file_co_flush(img->file);\n")),
+         "		ret = flush_file(img);\n")),
     Mutation(
         "entries-copied-after-the-flush", "copy-on-write",
         ("commit.c",
-         "	copy_batch(img);\n	ret = blk_file_co_flush(img->file);\n",
-         "	ret = blk_file_co_flush(img->file);\n	copy_batch(img);\n")),
+         "	copy_batch(img);\n	ret = flush_file(img);\n",
+         "	ret = flush_file(img);\n	copy_batch(img);\n")),
     Mutation(
         "dropped-clusters-free-at-once", "discard-reuse",
         ("free_list.c",

@@ -263,9 +263,35 @@ static void metadata_error_limits(void *arg)
 	/* The first may still be told of the failure before it. */
 	while (write_block(t, IMAGE_SIZE / BLOCK - 1, 3))
 		aio_co_sleep(10 * MSEC);
+	/* What failed in the background, the next FLUSH must tell, once. */
+	CHECK(blk_co_flush(t->node) == -EIO);
 	CHECK(blk_co_flush(t->node) == 0);
 	close_and_check(t);
 	expect_block(t, IMAGE_SIZE / BLOCK - 1, 3);
+	end(t);
+}
+
+/*
+ * A failed fdatasync of the page cache: what it lost nobody knows, so no FLUSH
+ * succeeds any more, and what is read is still what was written.
+ */
+static void page_cache_lost(void *arg)
+{
+	struct test *t = arg;
+
+	start(t, false);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, BLK_O_RDWR);
+	CHECK(write_block(t, 0, 2) == 0);
+	t->faults.flush_error = -EIO;
+	CHECK(blk_co_flush(t->node) == -EIO);
+	t->faults.flush_error = 0;
+	CHECK(blk_co_flush(t->node) == -EIO);
+	CHECK(write_block(t, 30000, 3) == 0);
+	CHECK(blk_co_flush(t->node) == -EIO);
+	expect_block(t, 0, 2);
+	CHECK(blk_co_close(t->node) == -EIO);
+	open_node(t, 0);
 	end(t);
 }
 
@@ -319,6 +345,12 @@ static void test_metadata_error_limits(void **state)
 	run(metadata_error_limits);
 }
 
+static void test_page_cache_lost(void **state)
+{
+	(void)state;
+	run(page_cache_lost);
+}
+
 static void test_flush_cost(void **state)
 {
 	(void)state;
@@ -328,8 +360,11 @@ static void test_flush_cost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_data_error),   cmocka_unit_test(test_growth_error),
-		cmocka_unit_test(test_commit_error), cmocka_unit_test(test_metadata_error_limits),
+		cmocka_unit_test(test_data_error),
+		cmocka_unit_test(test_growth_error),
+		cmocka_unit_test(test_commit_error),
+		cmocka_unit_test(test_metadata_error_limits),
+		cmocka_unit_test(test_page_cache_lost),
 		cmocka_unit_test(test_flush_cost),
 	};
 

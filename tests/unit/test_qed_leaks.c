@@ -160,6 +160,25 @@ static void scan_under_writes(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
+/* A session too short for the search: the next one begins it again. */
+static void search_is_taken_up_again(void *arg)
+{
+	struct test *t = arg;
+
+	make_crashed(t);
+	open_node(t, BLK_O_RDWR);
+	CHECK(scan_running(t));
+	write_cluster(t, 1, 3);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks > 0);
+	open_node(t, BLK_O_RDWR);
+	CHECK(scan_running(t));
+	while (scan_running(t))
+		aio_co_sleep(MSEC);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+}
+
 /* An image that was closed is not searched. */
 static void closed_image_is_left_alone(void *arg)
 {
@@ -198,6 +217,12 @@ static void test_scan_under_writes(void **state)
 	run(scan_under_writes);
 }
 
+static void test_search_is_taken_up_again(void **state)
+{
+	(void)state;
+	run(search_is_taken_up_again);
+}
+
 static void test_closed_image_is_left_alone(void **state)
 {
 	(void)state;
@@ -209,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leaks_are_freed),
 		cmocka_unit_test(test_scan_under_writes),
+		cmocka_unit_test(test_search_is_taken_up_again),
 		cmocka_unit_test(test_closed_image_is_left_alone),
 	};
 

@@ -104,8 +104,6 @@ static bool take_exact(struct qed_image *img, uint64_t count, uint64_t *start)
 /* Grow from @end bytes by @step; the new size goes to *@size. */
 static int grow_file(struct qed_image *img, uint64_t end, uint64_t step, uint64_t *size)
 {
-	if (img->file->is_device)
-		return -ENOSPC;
 	step = round_up(step, qed_cluster_size(img));
 	if (end > INT64_MAX - step)
 		return -EFBIG;

@@ -23,6 +23,7 @@ struct check {
 	void *report_arg;
 	struct blk_check_result *result;
 	struct cluster_set used; /* clusters of the file that were seen referenced */
+	uint64_t end; /* bytes: of the file as it was found; copies come behind it */
 	uint64_t last_entry; /* of the table that is walked, for counting fragments */
 };
 
@@ -58,53 +59,50 @@ static bool any_used(const struct check *check, uint64_t cluster, uint64_t count
 	return n && start < cluster + count;
 }
 
-/* Copy @bytes inside the file, by pieces. */
-static int copy_cluster(struct qed_image *img, uint64_t from, uint64_t to)
+/* A cluster for a copy. */
+static int take_cluster(struct qed_image *img, uint64_t *cluster)
 {
-	uint64_t step = min_u64(qed_cluster_size(img), 1 * MiB);
-	void *buf = aligned_alloc(4096, step);
-	int ret = buf ? 0 : -ENOMEM;
+	for (;;) {
+		uint64_t n;
+		int ret;
 
-	for (uint64_t pos = 0; !ret && pos < qed_cluster_size(img); pos += step) {
-		ret = blk_file_co_pread(img->file, buf, step, from + pos);
-		if (!ret)
-			ret = blk_file_co_pwrite(img->file, buf, step, to + pos);
+		pthread_mutex_lock(&img->meta_lock);
+		n = qed_alloc_run(img, 1, cluster);
+		pthread_mutex_unlock(&img->meta_lock);
+		if (n)
+			return 0;
+		ret = qed_co_extend(img, 1);
+		if (ret)
+			return ret;
 	}
-	free(buf);
-	return ret;
 }
 
 /* Give a doubly referenced cluster's second user a copy; its offset goes to *@entry. */
 static int separate(struct check *check, uint64_t *entry)
 {
 	struct qed_image *img = check->img;
-	struct qed_allocator *a = &img->alloc;
-	uint64_t to = a->frontier;
-	uint64_t offset = to << img->cluster_bits;
-	int ret = copy_cluster(img, *entry, offset);
+	uint64_t to;
+	int ret = take_cluster(img, &to);
 
+	if (!ret)
+		ret = qed_co_copy_cluster(img, *entry >> img->cluster_bits, to);
 	if (!ret)
 		ret = blk_file_co_flush(img->file);
 	if (!ret)
 		ret = cluster_set_add(&check->used, to, 1);
-	if (ret)
-		return ret;
-	a->frontier++;
-	a->physical = max_u64(a->physical, a->frontier << img->cluster_bits);
-	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_relaxed);
-	*entry = offset;
-	return 0;
+	if (!ret)
+		*entry = to << img->cluster_bits;
+	return ret;
 }
 
 static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	struct qed_image *img = check->img;
-	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
 	uint64_t cluster = *entry >> img->cluster_bits;
 
 	if (*entry == QED_L2_UNALLOCATED || *entry == QED_L2_ZERO)
 		return 0;
-	if (!qed_entry_valid(img, *entry, end)) {
+	if (!qed_entry_valid(img, *entry, check->end)) {
 		report(check, "ERROR guest cluster %" PRIu64 ": bad offset 0x%" PRIx64, guest,
 		       *entry);
 		if (found_corruption(check)) {
@@ -122,6 +120,11 @@ static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, boo
 
 	report(check, "ERROR guest cluster %" PRIu64 ": offset 0x%" PRIx64 " is in use already",
 	       guest, *entry);
+	/* Copies are made where a person asked for a check: they may fill the disk. */
+	if (!(img->node->flags & BLK_O_CHECK)) {
+		check->result->corruptions++;
+		return 0;
+	}
 	if (!found_corruption(check))
 		return 0;
 	*changed = true;
@@ -158,7 +161,6 @@ static int drop_table(struct check *check, uint64_t i)
 static int check_tables(struct check *check)
 {
 	struct qed_image *img = check->img;
-	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
 	uint64_t nr = img->table_entries; /* those behind the image's end, too */
 	int ret = 0;
 
@@ -168,7 +170,7 @@ static int check_tables(struct check *check)
 
 		if (!table)
 			continue;
-		if (qed_table_offset_valid(img, table, end) &&
+		if (qed_table_offset_valid(img, table, check->end) &&
 		    !any_used(check, cluster, img->header.table_size)) {
 			ret = cluster_set_add(&check->used, cluster, img->header.table_size);
 			continue;
@@ -183,58 +185,54 @@ static int check_tables(struct check *check)
 static int check_entries(struct check *check)
 {
 	struct qed_image *img = check->img;
-	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	struct cluster_set walked; /* first clusters of tables: once each, however often named */
 	uint64_t nr = img->table_entries; /* those behind the image's end, too */
 	int ret = 0;
 
+	cluster_set_init(&walked);
 	for (uint64_t i = 0; !ret && i < nr; i++) {
 		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
 
 		check->last_entry = 0;
-		if (!table || !qed_table_offset_valid(img, table, end))
+		if (!table || !qed_table_offset_valid(img, table, check->end) ||
+		    cluster_set_has(&walked, table >> img->cluster_bits))
 			continue;
-		ret = qed_co_walk_table(img, i, check_piece, check);
+		ret = cluster_set_add(&walked, table >> img->cluster_bits, 1);
+		if (!ret)
+			ret = qed_co_walk_table(img, i, check_piece, check);
 	}
+	cluster_set_destroy(&walked);
 	return ret;
 }
 
-/* Everything in the file that nobody references becomes free. */
-static int collect_leaks(struct check *check)
+/* Everything in the file that nobody references becomes free; the number of clusters that did. */
+static uint64_t free_leaks(struct check *check)
 {
 	struct qed_image *img = check->img;
-	uint64_t cluster = 0, end = img->alloc.frontier, start;
-	int ret = 0;
+	uint64_t cluster = 0, end = img->alloc.frontier, freed = 0, start;
 
-	while (!ret && cluster < end) {
+	while (cluster < end) {
 		uint64_t n = cluster_set_next_run(&check->used, cluster, UINT64_MAX, &start);
 		uint64_t gap_end = n ? min_u64(start, end) : end;
 
-		if (gap_end > cluster)
-			ret = cluster_set_add(&img->alloc.free, cluster, gap_end - cluster);
+		if (gap_end > cluster && !qed_co_free_run(img, cluster, gap_end - cluster))
+			freed += gap_end - cluster;
 		cluster = n ? start + n : end;
 	}
-	return ret;
+	return freed;
 }
 
 static int fix_leaks(struct check *check)
 {
-	struct qed_image *img = check->img;
-	struct cluster_set *free = &img->alloc.free;
-	uint64_t before, start, n;
-	int ret = collect_leaks(check);
+	struct blk_check_result *result = check->result;
+	uint64_t found = result->leaks;
+	uint64_t kept = found - free_leaks(check);
+	int ret = qed_co_compact(check->img);
 
-	before = free->members;
-	/* What leaked has any content; free clusters read as zeroes. */
-	for (uint64_t from = 0; !ret && (n = cluster_set_next_run(free, from, UINT64_MAX, &start));
-	     from = start + n)
-		ret = blk_file_co_write_zeroes(img->file, start << img->cluster_bits,
-					       n << img->cluster_bits, true);
-	if (!ret)
-		ret = qed_co_compact(img);
 	if (ret)
 		return ret;
-	check->result->leaks = free->members;
-	check->result->leaks_fixed = before - free->members;
+	result->leaks = kept + check->img->alloc.free.members;
+	result->leaks_fixed = found - result->leaks;
 	return 0;
 }
 
@@ -297,6 +295,7 @@ int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *r
 	if (fix && !img->writable)
 		return error_set(err, -EROFS, "image is open for reading only");
 	cluster_set_init(&check.used);
+	check.end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
 	result->total_clusters = div_round_up(img->header.image_size, img->header.cluster_size);
 	ret = run_check(&check);
 	cluster_set_destroy(&check.used);

@@ -66,13 +66,24 @@ static int grow(struct cluster_set *set, uint64_t nr_pages)
 /* All memory first, so that adding can't fail half-way. */
 static int reserve(struct cluster_set *set, uint64_t start, uint64_t count)
 {
-	uint64_t last = (start + count - 1) / PAGE_BITS;
-	int ret = grow(set, last + 1);
+	uint64_t first = start / PAGE_BITS, last = (start + count - 1) / PAGE_BITS;
+	uint64_t missing = 0;
+	int ret;
 
-	for (uint64_t i = start / PAGE_BITS; !ret && i <= last; i++) {
-		if (!set->pages[i])
-			set->pages[i] = calloc(1, sizeof(*set->pages[i]));
-		if (!set->pages[i])
+	if (start > CLUSTER_SET_MAX_NUMBER || count > CLUSTER_SET_MAX_NUMBER - start)
+		return -EFBIG;
+	ret = grow(set, last + 1);
+	for (uint64_t i = first; !ret && i <= last; i++)
+		missing += !set->pages[i];
+	if (!ret && missing > CLUSTER_SET_MAX_PAGES - set->live_pages)
+		ret = -EFBIG;
+	for (uint64_t i = first; !ret && i <= last; i++) {
+		if (set->pages[i])
+			continue;
+		set->pages[i] = calloc(1, sizeof(*set->pages[i]));
+		if (set->pages[i])
+			set->live_pages++;
+		else
 			ret = -ENOMEM;
 	}
 	return ret;
@@ -98,6 +109,7 @@ static void page_change(struct cluster_set *set, struct cluster_set_page **page,
 	if (!(*page)->members) {
 		free(*page);
 		*page = NULL;
+		set->live_pages--;
 	}
 }
 
@@ -175,20 +187,4 @@ uint64_t cluster_set_next_run(const struct cluster_set *set, uint64_t from, uint
 	if (*start >= limit)
 		return 0;
 	return find(set, *start, *start + min_u64(max, limit - *start), false) - *start;
-}
-
-bool cluster_set_last(const struct cluster_set *set, uint64_t *cluster)
-{
-	for (size_t i = set->nr_pages; i-- > 0;) {
-		const struct cluster_set_page *page = set->pages[i];
-
-		for (unsigned int w = PAGE_BITS / 64; page && w-- > 0;) {
-			if (!page->bits[w])
-				continue;
-			*cluster = i * (uint64_t)PAGE_BITS + w * 64 + 63 -
-				   __builtin_clzll(page->bits[w]);
-			return true;
-		}
-	}
-	return false;
 }

@@ -14,6 +14,9 @@
 #include <stdint.h>
 
 #define CLUSTER_SET_PAGE_BITS 32768u /* clusters a page: 4 KiB of bits */
+/* Bounds on memory, whatever an image claims: 256 MiB of pages, 128 MiB of pointers to them. */
+#define CLUSTER_SET_MAX_PAGES  (1u << 16)
+#define CLUSTER_SET_MAX_NUMBER (((uint64_t)CLUSTER_SET_PAGE_BITS << 24) - 1)
 
 struct cluster_set_page {
 	uint32_t members;
@@ -22,7 +25,8 @@ struct cluster_set_page {
 
 struct cluster_set {
 	struct cluster_set_page **pages;
-	size_t nr_pages;
+	size_t nr_pages; /* pointers in @pages */
+	size_t live_pages; /* of them that are not NULL */
 	uint64_t members;
 	uint64_t lowest_hint; /* no member lies below it */
 };
@@ -31,7 +35,7 @@ void cluster_set_init(struct cluster_set *set);
 void cluster_set_destroy(struct cluster_set *set);
 
 bool cluster_set_has(const struct cluster_set *set, uint64_t cluster);
-/* Add a run.  Returns 0, or -ENOMEM with nothing added. */
+/* Add a run.  Returns 0, or -ENOMEM or -EFBIG (over the bounds) with nothing added. */
 int cluster_set_add(struct cluster_set *set, uint64_t start, uint64_t count);
 /* Remove a run, members or not. */
 void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count);
@@ -42,8 +46,5 @@ void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count)
  */
 uint64_t cluster_set_next_run(const struct cluster_set *set, uint64_t from, uint64_t max,
 			      uint64_t *start);
-
-/* The largest member in *@cluster; false when the set is empty. */
-bool cluster_set_last(const struct cluster_set *set, uint64_t *cluster);
 
 #endif

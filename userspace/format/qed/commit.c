@@ -222,20 +222,38 @@ static int write_l1(struct qed_image *img)
 	return ret;
 }
 
+/*
+ * fdatasync.  When it fails for a file in the page cache, the kernel may have
+ * thrown away what it could not write and will say so once only: from then on
+ * nobody can promise anything, and no entry may be written for such data.
+ * Without the page cache it is the disk that failed to empty its own cache, and
+ * a later success is one for all that was written.
+ */
+static int flush_file(struct qed_image *img)
+{
+	int ret = blk_file_co_flush(img->file);
+
+	if (ret && !img->file->direct)
+		img->commit.lost = ret;
+	return ret;
+}
+
 static int write_batch(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
 	int ret;
 
+	if (c->lost)
+		return c->lost;
 	copy_batch(img);
-	ret = blk_file_co_flush(img->file);
+	ret = flush_file(img);
 	if (ret || !(c->nr_batch || c->batch_tables.nr))
 		return ret;
 	ret = write_slices(img);
 	if (!ret)
 		ret = write_l1(img);
 	if (!ret)
-		ret = blk_file_co_flush(img->file);
+		ret = flush_file(img);
 	blk_stats_add(&img->node->stats, BLK_STAT_commits, 1);
 	return ret;
 }
@@ -367,32 +385,47 @@ static void pass_lead(struct qed_commit *c)
 	co_wake(waiter->co);
 }
 
+/* Under meta_lock, which is dropped meanwhile: a commit that starts after now. */
+static int commit(struct qed_image *img)
+{
+	struct qed_commit *c = &img->commit;
+	uint64_t want = c->started + 1;
+	int ret = c->running ? follow(img, want) : lead(img, want);
+
+	if (!c->running)
+		pass_lead(c);
+	return ret;
+}
+
 int qed_co_flush(struct blk_node *node)
 {
 	struct qed_image *img = node->opaque;
-	struct qed_commit *c = &img->commit;
-	uint64_t want;
 	int ret;
 
 	if (!img->writable)
 		return 0;
 	pthread_mutex_lock(&img->meta_lock);
-	want = c->started + 1;
-	ret = c->running ? follow(img, want) : lead(img, want);
-	if (!c->running)
-		pass_lead(c);
+	ret = commit(img);
+	/* What failed behind the guest's back is told to it once. */
+	if (!ret)
+		ret = img->commit.unreported;
+	img->commit.unreported = 0;
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
 }
 
 int qed_co_commit_dirty(struct qed_image *img)
 {
-	bool dirty;
+	struct qed_commit *c = &img->commit;
+	int ret = 0;
 
 	pthread_mutex_lock(&img->meta_lock);
-	dirty = img->commit.dirty || img->commit.new_tables.nr || img->alloc.dropped.nr;
+	if (c->dirty || c->new_tables.nr || img->alloc.dropped.nr)
+		ret = commit(img);
+	if (ret)
+		c->unreported = ret;
 	pthread_mutex_unlock(&img->meta_lock);
-	return dirty ? qed_co_flush(img->node) : 0;
+	return ret;
 }
 
 int qed_co_throttle(struct qed_image *img)

@@ -5,20 +5,22 @@
  *
  *	1. Free clusters at the file's end are cut off.
  *	2. Data clusters from the end move into the free ones, up to a budget of
- *	   bytes, so that closing takes seconds at most; then the end is cut again.
+ *	   bytes; then the end is cut again.
  *	3. What is still free is lent: a guest cluster that reads as zeroes gets
  *	   it.  It is a hole in the file and reads as zeroes, so nothing changes,
  *	   no disk space is used, and it is that guest cluster's when it is written.
  *
  * A move is an ordinary copy-on-write: the copy is written, the entry changed
  * and committed, and then the old cluster freed.  A crash leaves leaks at worst.
- * No request may be in flight.
+ * All L2 tables are read, so this takes as long as reading 8 bytes for each
+ * cluster of the image takes.  No request may be in flight.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "block/zero.h"
 #include "format/qed/qed.h"
+#include "util/log.h"
 
 /* Bytes of data that closing an image moves at most. */
 #define MOVE_BUDGET (256 * MiB)
@@ -34,20 +36,20 @@ struct compaction {
 	uint64_t tail; /* file cluster: data at or behind it is to move */
 	struct move *moves;
 	size_t nr_moves, max_moves;
-	int ret;
+	struct cluster_set used; /* clusters of the file that were seen named */
 };
 
 /* Lower the frontier over free clusters. */
 static void cut_end(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;
-	uint64_t last;
+	uint64_t end;
 
 	pthread_mutex_lock(&img->meta_lock);
-	while (cluster_set_last(&a->free, &last) && last + 1 == a->frontier) {
-		cluster_set_remove(&a->free, last, 1);
+	end = a->frontier;
+	while (a->frontier && cluster_set_has(&a->free, a->frontier - 1))
 		a->frontier--;
-	}
+	cluster_set_remove(&a->free, a->frontier, end - a->frontier);
 	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_release);
 	pthread_mutex_unlock(&img->meta_lock);
 }
@@ -63,24 +65,64 @@ static int walk_all(struct qed_image *img, qed_walk_fn *fn, void *arg)
 	return ret;
 }
 
+/*
+ * Note what is to move, and whether all is well: an entry or table that points
+ * nowhere, to a free cluster, or where another one points, is an image that is
+ * damaged.  Moving and cutting would make that worse.
+ */
+static int look_at(struct compaction *c, uint64_t cluster, uint64_t count)
+{
+	for (uint64_t i = cluster; i < cluster + count; i++)
+		if (cluster_set_has(&c->img->alloc.free, i) || cluster_set_has(&c->used, i))
+			return -EUCLEAN;
+	return cluster_set_add(&c->used, cluster, count);
+}
+
 static int note_moves(void *arg, uint64_t first, uint64_t *entries, unsigned int n, bool *changed)
 {
 	struct compaction *c = arg;
+	uint64_t end = atomic_load_explicit(&c->img->alloc.end, memory_order_relaxed);
+	int ret = 0;
 
 	(void)changed;
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; !ret && i < n; i++) {
 		uint64_t from = entries[i] >> c->img->cluster_bits;
 
-		if (entries[i] > QED_L2_ZERO && from >= c->tail && c->nr_moves < c->max_moves)
+		if (!qed_entry_valid(c->img, entries[i], end))
+			return -EUCLEAN;
+		if (entries[i] <= QED_L2_ZERO)
+			continue;
+		ret = look_at(c, from, 1);
+		if (from >= c->tail && c->nr_moves < c->max_moves)
 			c->moves[c->nr_moves++] = (struct move){ first + i, from };
 	}
-	return 0;
+	return ret;
 }
 
-/* Copy a cluster into a free one, leaving zeroes out. */
-static int copy_data(struct qed_image *img, uint64_t from, uint64_t to, void *buf, uint64_t step)
+static int look_at_tables(struct compaction *c)
 {
+	struct qed_image *img = c->img;
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	uint64_t nr = qed_l1_entries_used(img);
 	int ret = 0;
+
+	for (uint64_t i = 0; !ret && i < nr; i++) {
+		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
+
+		if (!table)
+			continue;
+		if (!qed_table_offset_valid(img, table, end))
+			return -EUCLEAN;
+		ret = look_at(c, table >> img->cluster_bits, img->header.table_size);
+	}
+	return ret;
+}
+
+int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to)
+{
+	uint64_t step = min_u64(qed_cluster_size(img), 1 * MiB);
+	void *buf = aligned_alloc(4096, step);
+	int ret = buf ? 0 : -ENOMEM;
 
 	for (uint64_t pos = 0; !ret && pos < qed_cluster_size(img); pos += step) {
 		ret = blk_file_co_pread(img->file, buf, step, (from << img->cluster_bits) + pos);
@@ -88,6 +130,7 @@ static int copy_data(struct qed_image *img, uint64_t from, uint64_t to, void *bu
 			ret = blk_file_co_pwrite(img->file, buf, step,
 						 (to << img->cluster_bits) + pos);
 	}
+	free(buf);
 	return ret;
 }
 
@@ -105,12 +148,11 @@ static bool take_target(struct compaction *c, uint64_t *to)
 	return found;
 }
 
-static int move_one(struct compaction *c, const struct move *move, uint64_t to, void *buf,
-		    uint64_t step)
+static int move_one(struct compaction *c, const struct move *move, uint64_t to)
 {
 	struct qed_image *img = c->img;
 	struct l2_slice *slice;
-	int ret = copy_data(img, move->from, to, buf, step);
+	int ret = qed_co_copy_cluster(img, move->from, to);
 
 	if (!ret)
 		ret = qed_co_slice_for_change(img, move->guest, &slice);
@@ -128,14 +170,11 @@ static int move_one(struct compaction *c, const struct move *move, uint64_t to, 
 
 static int move_all(struct compaction *c)
 {
-	uint64_t step = min_u64(qed_cluster_size(c->img), 1 * MiB);
-	void *buf = aligned_alloc(4096, step);
 	uint64_t to;
-	int ret = buf ? 0 : -ENOMEM;
+	int ret = 0;
 
 	for (size_t i = 0; !ret && i < c->nr_moves && take_target(c, &to); i++)
-		ret = move_one(c, &c->moves[i], to, buf, step);
-	free(buf);
+		ret = move_one(c, &c->moves[i], to);
 	return ret;
 }
 
@@ -158,14 +197,18 @@ static int move_tail(struct qed_image *img)
 	uint64_t budget = max_u64(MOVE_BUDGET >> img->cluster_bits, 1);
 	int ret;
 
+	cluster_set_init(&c.used);
 	c.max_moves = min_u64(a->free.members, budget);
 	c.tail = max_u64(used, a->frontier - min_u64(a->frontier, budget));
 	c.moves = calloc(c.max_moves, sizeof(*c.moves));
-	if (!c.moves)
-		return -ENOMEM;
-	ret = walk_all(img, note_moves, &c);
+	ret = c.moves ? look_at_tables(&c) : -ENOMEM;
 	if (!ret)
+		ret = walk_all(img, note_moves, &c);
+	if (!ret) {
+		cut_end(img);
 		ret = move_all(&c);
+	}
+	cluster_set_destroy(&c.used);
 	free(c.moves);
 	if (!ret)
 		ret = settle(img);
@@ -205,10 +248,13 @@ int qed_co_compact(struct qed_image *img)
 	struct qed_allocator *a = &img->alloc;
 	int ret;
 
-	cut_end(img);
 	if (!a->free.members)
 		return 0;
 	ret = move_tail(img);
+	if (ret == -EUCLEAN) {
+		log_warning("%s: is damaged, and is left as it is; check it", img->node->filename);
+		return 0;
+	}
 	if (ret)
 		return ret;
 	cut_end(img);

@@ -44,9 +44,8 @@ static int write_image(struct blk_file *file, const struct qed_header *h, const 
 	uint8_t block[QED_MIN_CLUSTER_SIZE] = { 0 };
 	int ret;
 
-	ret = file->is_device ? blk_file_co_write_zeroes(file, 0, size, false) :
-				blk_file_co_truncate(file, 0);
-	if (!ret && !file->is_device)
+	ret = blk_file_co_truncate(file, 0);
+	if (!ret)
 		ret = blk_file_co_truncate(file, size);
 	if (!ret)
 		ret = blk_file_co_flush(file);
@@ -77,7 +76,11 @@ int qed_co_create(const struct blk_create_opts *opts, struct error *err)
 			       0, err);
 	if (ret)
 		return ret;
-	ret = write_image(file, &header, opts->backing_file);
+	if (file->is_device)
+		ret = error_set(err, -ENOTSUP, "%s: QED images on block devices can't be written",
+				opts->filename);
+	else
+		ret = write_image(file, &header, opts->backing_file);
 	if (ret) {
 		error_set_errno(err, ret, "%s", opts->filename);
 		if (opts->exclusive)

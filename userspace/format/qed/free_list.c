@@ -81,7 +81,22 @@ void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 	qed_keeper_commit(img, false);
 }
 
-void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count)
+/*
+ * Under meta_lock.  What lies at the frontier goes back behind it: the tail that
+ * a crash leaves may be as long as the file system allows.
+ */
+static int make_free(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	struct qed_allocator *a = &img->alloc;
+
+	if (start + count != a->frontier || a->extending)
+		return cluster_set_add(&a->free, start, count);
+	a->frontier = start;
+	atomic_store_explicit(&a->end, start << img->cluster_bits, memory_order_release);
+	return 0;
+}
+
+int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	uint64_t offset = start << img->cluster_bits;
 	uint64_t bytes = count << img->cluster_bits;
@@ -89,7 +104,7 @@ void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count)
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (!ret)
-		ret = cluster_set_add(&img->alloc.free, start, count);
+		ret = make_free(img, start, count);
 	pthread_mutex_unlock(&img->meta_lock);
 	if (ret) {
 		static struct log_ratelimit limit;
@@ -98,6 +113,7 @@ void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count)
 			log_warning("%s: could not free clusters, they are leaked: %s",
 				    img->node->filename, strerror(-ret));
 	}
+	return ret;
 }
 
 /* Under meta_lock: close the list of those that wait, or see that its wait is over. */
@@ -127,7 +143,7 @@ void qed_co_recycle(struct qed_image *img, bool *left)
 	while (take_unused(img, &unused)) {
 		pthread_mutex_unlock(&img->meta_lock);
 		for (size_t i = 0; i < unused.nr; i++)
-			qed_co_punch_run(img, unused.runs[i].start, unused.runs[i].count);
+			(void)qed_co_free_run(img, unused.runs[i].start, unused.runs[i].count);
 		unused.nr = 0;
 		pthread_mutex_lock(&img->meta_lock);
 	}

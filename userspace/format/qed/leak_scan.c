@@ -13,8 +13,9 @@
  *
  * Whether the last writer ended in order is written nowhere.  But the file of a
  * writer that is at work always ends in a cluster that was never used (see
- * alloc.c), a hole, while a closed one ends in its last cluster: no hole at the
- * end, nothing to look for.
+ * alloc.c), a hole, while a closed one ends in its last cluster, which mostly is
+ * none: no hole at the end, nothing to look for.  A search that did not come to
+ * its end leaves such a hole, so that the next opener searches again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -39,6 +40,16 @@ static int note_used(struct qed_image *img, uint64_t start, uint64_t count)
 	ret = cluster_set_add(&img->scan.used, start, min_u64(count, end - start));
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
+}
+
+static bool is_noted(struct qed_image *img, uint64_t cluster)
+{
+	bool noted;
+
+	pthread_mutex_lock(&img->meta_lock);
+	noted = cluster_set_has(&img->scan.used, cluster);
+	pthread_mutex_unlock(&img->meta_lock);
+	return noted;
 }
 
 void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count)
@@ -90,6 +101,8 @@ static int scan_tables(struct qed_image *img)
 					    atomic_load_explicit(&img->alloc.end,
 								 memory_order_acquire)))
 			return -EINVAL;
+		if (is_noted(img, table >> img->cluster_bits))
+			return -EINVAL; /* two L1 entries name it */
 		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);
 		if (!ret)
 			ret = qed_co_walk_table(img, i, scan_piece, img);
@@ -111,8 +124,8 @@ static uint64_t free_leaks(struct qed_image *img)
 		pthread_mutex_unlock(&img->meta_lock);
 		gap_end = n ? start : scan->end;
 		if (gap_end > cluster) {
-			qed_co_punch_run(img, cluster, gap_end - cluster);
-			freed += gap_end - cluster;
+			if (!qed_co_free_run(img, cluster, gap_end - cluster))
+				freed += gap_end - cluster;
 		}
 		cluster = n ? start + n : scan->end;
 	}
@@ -136,6 +149,7 @@ static void scan_main(void *arg)
 			    strerror(-ret));
 	pthread_mutex_lock(&img->meta_lock);
 	cluster_set_destroy(&scan->used);
+	scan->unfinished = ret || scan->stop;
 	scan->running = false;
 	co_queue_wake_all(&scan->stopped);
 	pthread_mutex_unlock(&img->meta_lock);
@@ -157,8 +171,6 @@ int qed_co_leak_scan_start(struct qed_image *img)
 	struct qed_leak_scan *scan = &img->scan;
 	int ret;
 
-	if (img->file->is_device)
-		return 0;
 	ret = ends_in_hole(img);
 	if (ret <= 0)
 		return ret;

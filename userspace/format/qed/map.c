@@ -52,10 +52,14 @@ static int classify(struct qed_image *img, uint64_t cluster, uint64_t entry,
 static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsigned int i,
 			   uint64_t first, uint64_t max)
 {
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
 	uint64_t step = first > QED_L2_ZERO ? qed_cluster_size(img) : 0;
 	uint64_t n = 1;
 
 	max = min_u64(max, QED_SLICE_ENTRIES - i);
+	/* Entry @i is good; those after it must lie inside the file, too. */
+	if (step)
+		max = min_u64(max, (end - first) >> img->cluster_bits);
 	while (n < max && atomic_load_explicit(&slice->entries[i + n], memory_order_acquire) ==
 				  first + n * step)
 		n++;

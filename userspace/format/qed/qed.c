@@ -66,20 +66,27 @@ static int clear_autoclear(struct qed_image *img, struct error *err)
 	return ret ? error_set_errno(err, ret, "could not write the QED header") : 0;
 }
 
-/* The writer before us left NEED_CHECK: its metadata may be torn. */
-static int check_if_needed(struct qed_image *img, struct error *err)
+/*
+ * The writer before us left NEED_CHECK: its metadata may be torn.  What can be
+ * mended without giving anybody's cluster away is mended.
+ */
+static int check_dirty(struct qed_image *img, struct error *err)
 {
 	struct blk_check_result result;
 	int ret;
 
-	if (!(img->header.features & QED_F_NEED_CHECK))
-		return 0;
 	log_warning("%s: was not closed properly, checking it", img->node->filename);
 	ret = qed_co_check(img->node, BLK_FIX_ERRORS | BLK_FIX_LEAKS, NULL, NULL, &result, err);
-	if (!ret && result.corruptions_fixed)
+	if (ret)
+		return ret;
+	if (result.corruptions)
+		return error_set(err, -EUCLEAN,
+				 "image is corrupt, clusters are in use twice; check -r all "
+				 "separates them");
+	if (result.corruptions_fixed)
 		log_warning("%s: %llu corruptions repaired", img->node->filename,
 			    (unsigned long long)result.corruptions_fixed);
-	return ret;
+	return 0;
 }
 
 static int open_image(struct qed_image *img, const struct blk_open_opts *opts, struct error *err)
@@ -130,16 +137,21 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 
 	if (!img->writable)
 		return 0;
+	/* A device has no end that tells where free space begins. */
+	if (img->file->is_device)
+		return error_set(err, -ENOTSUP,
+				 "QED images on block devices can be opened for reading only");
 	ret = qed_keeper_start(img);
 	if (ret)
 		return error_set_errno(err, ret, "background writer");
 	if (node->flags & BLK_O_CHECK)
 		return 0;
 	ret = clear_autoclear(img, err);
-	if (!ret)
-		ret = check_if_needed(img, err);
 	if (ret)
 		return ret;
+	/* A check finds the leaks, too. */
+	if (img->header.features & QED_F_NEED_CHECK)
+		return check_dirty(img, err);
 	ret = qed_co_leak_scan_start(img);
 	return ret ? error_set_errno(err, ret, "search for leaked clusters") : 0;
 }
@@ -150,7 +162,10 @@ static int cut_file(struct qed_image *img)
 	struct qed_allocator *a = &img->alloc;
 	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
 
-	if (img->file->is_device || a->physical <= end)
+	/* Leaks were not all found: a last cluster without use tells the next opener. */
+	if (img->scan.unfinished)
+		end += qed_cluster_size(img);
+	if (a->physical <= end)
 		return 0;
 	return blk_file_co_truncate(img->file, end);
 }

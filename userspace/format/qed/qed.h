@@ -128,6 +128,8 @@ struct qed_commit {
 	uint64_t started, finished; /* commits are numbered from 1 */
 	bool running;
 	int last_error; /* of the last round; 0 when it went well */
+	int lost; /* sticky: an fdatasync failed on a file in the page cache */
+	int unreported; /* a commit of the keeper's failed; the next FLUSH must say so */
 	struct flush_waiter *waiters;
 	struct co_queue dirty_waiters; /* writers, while too much is dirty */
 
@@ -155,6 +157,7 @@ struct qed_keeper {
 /* The search for what a crash leaked. */
 struct qed_leak_scan {
 	bool running;
+	bool unfinished; /* it began, and did not come to its end */
 	_Atomic bool stop;
 	uint64_t end; /* file clusters when the image was opened */
 	struct cluster_set used; /* those of them that are, or were since, named by a table */
@@ -247,8 +250,11 @@ void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);
 /* Punch and free what may be.  Parks.  *@left tells whether some must wait for requests. */
 void qed_co_recycle(struct qed_image *img, bool *left);
 
-/* Punch a run and hand it to the allocator.  Parks. */
-void qed_co_punch_run(struct qed_image *img, uint64_t start, uint64_t count);
+/*
+ * Punch a run, which nobody uses, and hand it to the allocator.  On failure,
+ * which is logged, it is leaked.  Parks.
+ */
+int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count);
 
 /* leak_scan.c.  Started before the first request, stopped before the image is closed. */
 int qed_co_leak_scan_start(struct qed_image *img);
@@ -260,7 +266,7 @@ void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count
 int qed_commit_init(struct qed_image *img);
 void qed_commit_destroy(struct qed_image *img);
 int qed_co_flush(struct blk_node *node);
-/* The same, unless there is no metadata to write. */
+/* The keeper's: nothing if there is no metadata to write; the next flush tells of a failure. */
 int qed_co_commit_dirty(struct qed_image *img);
 /* Wait while too much metadata is dirty; an error if it can't be written.  Parks. */
 int qed_co_throttle(struct qed_image *img);
@@ -334,6 +340,8 @@ int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *r
 
 /* compact.c: leave no unreferenced cluster inside the file.  Nothing else may be in flight. */
 int qed_co_compact(struct qed_image *img);
+/* Copy a cluster of the file to one that reads as zeroes, leaving zeroes out.  Parks. */
+int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to);
 
 /* create.c */
 int qed_co_create(const struct blk_create_opts *opts, struct error *err);

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Damaged images in use: closing and repairing never make them worse, and what
+ * is not damaged goes on to work.
+ */
+#include "test_qed_common.h"
+
+#include "format/qed/qed.h"
+
+#define CLUSTER (64 * KiB)
+#define USED	8 /* guest clusters that are written first, with 'A', 'B', ... */
+
+struct test {
+	struct scratch scratch;
+	struct blk_node *node;
+	const struct blk_file_ops *real;
+	struct blk_file_ops ops;
+	uint8_t *buf;
+};
+
+static int open_node(struct test *t, unsigned int flags)
+{
+	struct blk_open_opts opts = { .format = "qed", .flags = flags };
+
+	return blk_co_open(&t->node, t->scratch.image, &opts, NULL);
+}
+
+static int write_cluster(struct test *t, uint64_t cluster, int byte)
+{
+	memset(t->buf, byte, CLUSTER);
+	return blk_co_pwrite(t->node, cluster * CLUSTER, CLUSTER, t->buf, 0);
+}
+
+static int read_cluster(struct test *t, uint64_t cluster)
+{
+	return blk_co_pread(t->node, cluster * CLUSTER, CLUSTER, t->buf, 0);
+}
+
+static void expect_cluster(struct test *t, uint64_t cluster, int byte)
+{
+	CHECK(read_cluster(t, cluster) == 0);
+	for (unsigned int i = 0; i < CLUSTER; i++)
+		CHECK(t->buf[i] == (uint8_t)byte);
+}
+
+static void make_image(struct test *t)
+{
+	CHECK(blk_co_create(&(struct blk_create_opts){ .filename = t->scratch.image,
+						       .format = "qed",
+						       .size = 64 * MiB,
+						       .table_size = 1 },
+			    NULL) == 0);
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	for (int i = 0; i < USED; i++)
+		CHECK(write_cluster(t, i, 'A' + i) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* The 64-bit number at @offset of the file. */
+static uint64_t peek(struct test *t, uint64_t offset)
+{
+	int fd = open(t->scratch.image, O_RDONLY);
+	uint64_t value;
+
+	CHECK(fd >= 0 && pread(fd, &value, sizeof(value), offset) == sizeof(value));
+	close(fd);
+	return value;
+}
+
+static void poke(struct test *t, uint64_t offset, uint64_t value)
+{
+	int fd = open(t->scratch.image, O_RDWR);
+
+	CHECK(fd >= 0 && pwrite(fd, &value, sizeof(value), offset) == sizeof(value));
+	close(fd);
+}
+
+/* Where the L2 entry of guest cluster @i is in the file. */
+static uint64_t entry_place(struct test *t, unsigned int i)
+{
+	return peek(t, CLUSTER) + 8 * i;
+}
+
+static void set_need_check(struct test *t)
+{
+	poke(t, 16, peek(t, 16) | QED_F_NEED_CHECK);
+}
+
+static uint64_t file_size(struct test *t)
+{
+	struct stat st;
+
+	CHECK(stat(t->scratch.image, &st) == 0);
+	return st.st_size;
+}
+
+/* An entry that points far behind the end: a discard elsewhere and close leave it as it is. */
+static void bad_entry_stays(void *arg)
+{
+	struct test *t = arg;
+	uint64_t size;
+
+	make_image(t);
+	poke(t, entry_place(t, 5), 1ULL << 40);
+	size = file_size(t);
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	CHECK(read_cluster(t, 5) == -EIO);
+	CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(peek(t, entry_place(t, 5)) == 1ULL << 40);
+	CHECK(file_size(t) < size + 64 * MiB);
+	CHECK(open_node(t, 0) == 0);
+	CHECK(read_cluster(t, 5) == -EIO);
+	expect_cluster(t, 0, 0);
+	expect_cluster(t, 7, 'H');
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* Good entries that are followed by one behind the end: only that one fails. */
+static void run_ends_with_the_file(void *arg)
+{
+	struct test *t = arg;
+
+	make_image(t);
+	CHECK(peek(t, entry_place(t, USED - 1)) + CLUSTER == file_size(t));
+	poke(t, entry_place(t, USED), file_size(t));
+	CHECK(open_node(t, 0) == 0);
+	expect_cluster(t, USED - 1, 'A' + USED - 1);
+	CHECK(read_cluster(t, USED) == -EIO);
+	CHECK(blk_co_pread(t->node, (USED - 1) * CLUSTER, 2 * CLUSTER, t->buf, 0) == -EIO);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* Two entries name one cluster, one of them is discarded: the other keeps its data. */
+static void shared_cluster_stays(void *arg)
+{
+	struct test *t = arg;
+
+	make_image(t);
+	/* The file's last cluster: compaction would want to move it. */
+	poke(t, entry_place(t, 20), peek(t, entry_place(t, USED - 1)));
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(open_node(t, 0) == 0);
+	expect_cluster(t, USED - 1, 'A' + USED - 1);
+	expect_cluster(t, 20, 'A' + USED - 1);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* With NEED_CHECK such an image is not opened for writing; the check separates the two. */
+static void shared_cluster_is_separated(void *arg)
+{
+	struct blk_check_result result;
+	struct test *t = arg;
+
+	make_image(t);
+	poke(t, entry_place(t, 20), peek(t, entry_place(t, 3)));
+	set_need_check(t);
+	CHECK(open_node(t, BLK_O_RDWR) == -EUCLEAN);
+	CHECK(open_node(t, BLK_O_RDWR | BLK_O_CHECK) == 0);
+	CHECK(blk_co_check(t->node, BLK_FIX_ERRORS | BLK_FIX_LEAKS, NULL, NULL, &result, NULL) ==
+	      0);
+	CHECK(result.corruptions == 0 && result.corruptions_fixed == 1);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	CHECK(write_cluster(t, 20, 'x') == 0);
+	expect_cluster(t, 3, 'D');
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* After the check of an image that needed one, its free clusters are used, and stay used. */
+static void checked_image_is_used(void *arg)
+{
+	struct blk_check_result result;
+	struct qed_image *img;
+	struct test *t = arg;
+
+	make_image(t);
+	poke(t, entry_place(t, 1), 0);
+	poke(t, entry_place(t, 2), 0);
+	CHECK(truncate(t->scratch.image, file_size(t) + 16 * CLUSTER) == 0);
+	set_need_check(t);
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	for (int i = 20; i < 30; i++)
+		CHECK(write_cluster(t, i, 'a' + i - 20) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	img = t->node->opaque;
+	for (;;) {
+		bool running;
+
+		pthread_mutex_lock(&img->meta_lock);
+		running = img->scan.running;
+		pthread_mutex_unlock(&img->meta_lock);
+		if (!running)
+			break;
+		aio_co_sleep(MSEC);
+	}
+	for (int i = 30; i < 40; i++)
+		CHECK(write_cluster(t, i, '0' + i - 30) == 0);
+	for (int i = 20; i < 40; i++)
+		expect_cluster(t, i, i < 30 ? 'a' + i - 20 : '0' + i - 30);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(open_node(t, 0) == 0);
+	CHECK(blk_co_check(t->node, 0, NULL, NULL, &result, NULL) == 0);
+	CHECK(!result.corruptions && !result.leaks);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+static int no_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
+{
+	(void)file;
+	(void)mode;
+	(void)offset;
+	(void)len;
+	return -EIO;
+}
+
+/* Leaks whose old content can't be zeroed stay leaks: it never shows up in a guest's cluster. */
+static void failed_repair_leaves_leaks(void *arg)
+{
+	struct blk_check_result result;
+	struct test *t = arg;
+
+	make_image(t);
+	for (int i = 1; i < 4; i++)
+		poke(t, entry_place(t, i), 0);
+	CHECK(open_node(t, BLK_O_RDWR | BLK_O_CHECK) == 0);
+	t->real = t->node->file->ops;
+	t->ops = *t->real;
+	t->ops.co_fallocate = no_fallocate;
+	t->node->file->ops = &t->ops;
+	CHECK(blk_co_check(t->node, BLK_FIX_LEAKS, NULL, NULL, &result, NULL) == 0);
+	CHECK(result.leaks == 3 && result.leaks_fixed == 0);
+	t->node->file->ops = t->real;
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(open_node(t, 0) == 0);
+	for (int i = 0; i < 64; i++)
+		expect_cluster(t, i, i == 0 || (i >= 4 && i < USED) ? 'A' + i : 0);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+static void run(co_fn *fn)
+{
+	struct test t = { .buf = aligned_alloc(BLOCK, 2 * CLUSTER) };
+
+	CHECK(t.buf);
+	scratch_make(&t.scratch);
+	in_coroutine(fn, &t);
+	scratch_remove(&t.scratch);
+	free(t.buf);
+}
+
+#define TEST(name)                            \
+	static void test_##name(void **state) \
+	{                                     \
+		(void)state;                  \
+		run(name);                    \
+	}
+
+TEST(bad_entry_stays)
+TEST(run_ends_with_the_file)
+TEST(shared_cluster_stays)
+TEST(shared_cluster_is_separated)
+TEST(checked_image_is_used)
+TEST(failed_repair_leaves_leaks)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad_entry_stays),
+		cmocka_unit_test(test_run_ends_with_the_file),
+		cmocka_unit_test(test_shared_cluster_stays),
+		cmocka_unit_test(test_shared_cluster_is_separated),
+		cmocka_unit_test(test_checked_image_is_used),
+		cmocka_unit_test(test_failed_repair_leaves_leaks),
+	};
+
+	return cmocka_run_group_tests_name("qed_damage", tests, NULL, NULL);
+}

@@ -11,10 +11,14 @@ static int take_members(struct protocol_request *request, struct error *err)
 {
 	json_t *execute = json_object_get(request->whole, "execute");
 	json_t *arguments = json_object_get(request->whole, "arguments");
+	json_t *id = json_object_get(request->whole, "id");
 	const char *key;
 	json_t *value;
 
-	request->id = json_object_get(request->whole, "id");
+	/* It is printed again in the answer, and printing what is nested takes stack. */
+	if (json_is_array(id) || json_is_object(id))
+		return error_set(err, -EINVAL, "member 'id' is an array or an object");
+	request->id = id;
 	json_object_foreach(request->whole, key, value) {
 		if (strcmp(key, "execute") && strcmp(key, "arguments") && strcmp(key, "id"))
 			return error_set(err, -EINVAL, "member '%s' is not known", key);
@@ -46,6 +50,31 @@ void protocol_request_free(struct protocol_request *request)
 {
 	json_decref(request->whole);
 	*request = (struct protocol_request){ 0 };
+}
+
+json_t *protocol_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char *copy, *to;
+
+	if (json)
+		return json;
+	copy = malloc(3 * strlen(text) + 1);
+	if (!copy)
+		return NULL;
+	to = copy;
+	for (; *text; text++) {
+		if (*text & 0x80) {
+			memcpy(to, "\xef\xbf\xbd", 3);
+			to += 3;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+	json = json_string(copy);
+	free(copy);
+	return json;
 }
 
 /* Take over @answer, and print it as a line. */
@@ -92,12 +121,7 @@ static const char *error_class(int code)
 
 char *protocol_error(const struct error *err, json_t *id)
 {
-	/* Text may hold bytes of a file name that are not UTF-8. */
-	json_t *desc = json_string(error_text(err));
-
-	if (!desc)
-		desc = json_string(strerror(-err->code));
 	return to_line(json_pack("{s:{s:s,s:o}}", "error", "class", error_class(err->code), "desc",
-				 desc),
+				 protocol_text(error_text(err))),
 		       id);
 }

@@ -32,6 +32,9 @@ int protocol_parse(struct protocol_request *request, const char *line, size_t le
 		   struct error *err);
 void protocol_request_free(struct protocol_request *request);
 
+/* File names are bytes, JSON is UTF-8: what is not is shown as replacement characters. */
+json_t *protocol_text(const char *text);
+
 /*
  * An answer with its newline, on the heap; NULL when memory is short.  @result
  * is taken over (NULL: an empty object).  @id may be NULL.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "aio/timer.h"
+#include "server/protocol.h"
 #include "server/server.h"
 #include "server/status.h"
 #include "util/units.h"
@@ -14,38 +15,12 @@
 /* How long `info` may count clusters before it does without. */
 #define COUNT_NS (3 * 1000000000ULL)
 
-/* File names are bytes, JSON is UTF-8: what is not is shown as a replacement character. */
-static json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	char *copy, *to;
-
-	if (json)
-		return json;
-	copy = malloc(3 * strlen(text) + 1);
-	if (!copy)
-		return NULL;
-	to = copy;
-	for (; *text; text++) {
-		if (*text & 0x80) {
-			memcpy(to, "\xef\xbf\xbd", 3);
-			to += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-	json = json_string(copy);
-	free(copy);
-	return json;
-}
-
 static json_t *chain_json(const struct blk_node *top)
 {
 	json_t *chain = json_array();
 
 	for (const struct blk_node *node = top->backing; node; node = node->backing) {
-		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename", text_json(node->filename),
+		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename", protocol_text(node->filename),
 					  "format", node->driver->name, "probed", node->probed);
 
 		json_array_append_new(chain, entry);
@@ -68,7 +43,7 @@ json_t *status_describe(struct server *server)
 	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:b, s:b, s:s, s:b, s:i, s:i, "
 			 "s:i, s:I, s:o}",
 			 "name", server->options->name, "state", "live", "image",
-			 text_json(server->image.path), "format", node->driver->name, "device",
+			 protocol_text(server->image.path), "format", node->driver->name, "device",
 			 ublk_block_path(device, dev->dev_id), "dev-id", (int)dev->dev_id, "size",
 			 (json_int_t)node->size, "cluster-size", (json_int_t)node->cluster_size,
 			 "read-only", !(node->flags & BLK_O_RDWR), "copy-on-read",
@@ -205,9 +180,9 @@ json_t *state_file_json(struct server *server)
 	json_t *options = json_array();
 
 	for (char **arg = server->argv + 1; *arg; arg++)
-		json_array_append_new(options, text_json(*arg));
+		json_array_append_new(options, protocol_text(*arg));
 	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:o}", "name", server->options->name, "image",
-			 text_json(server->image.path), "dev-id", (int)dev->dev_id, "device",
+			 protocol_text(server->image.path), "dev-id", (int)dev->dev_id, "device",
 			 ublk_block_path(device, dev->dev_id), "pid", (int)getpid(), "options",
 			 options);
 }

@@ -25,15 +25,21 @@
 /* After its answer a server has only to leave. */
 #define EXIT_TIMEOUT_MS 30000
 
-static int ask_to_quit(const char *name, bool force, struct error *err)
+/* @pid: whom we mean; another server of that name, started since we looked, does not go. */
+static int ask_to_quit(const char *name, bool force, pid_t pid, struct error *err)
 {
+	json_t *arguments = json_pack("{s:b}", "force", force);
 	int fd, ret;
 
+	if (pid > 0)
+		json_object_set_new(arguments, "pid", json_integer(pid));
+
 	fd = client_connect(name, err);
-	if (fd < 0)
+	if (fd < 0) {
+		json_decref(arguments);
 		return fd;
-	ret = client_command(fd, "quit", json_pack("{s:b}", "force", force), QUIT_TIMEOUT_MS, NULL,
-			     err);
+	}
+	ret = client_command(fd, "quit", arguments, QUIT_TIMEOUT_MS, NULL, err);
 	close(fd);
 	return ret;
 }
@@ -90,7 +96,7 @@ int server_quit(const struct device *dev, bool force, int patience, struct error
 	/* Taken before it goes: afterwards the number may be another process's. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	for (;;) {
-		ret = ask_to_quit(dev->name, force, &why);
+		ret = ask_to_quit(dev->name, force, pid, &why);
 		if (ret != -EBUSY || patience-- <= 0)
 			break;
 		error_free(&why);

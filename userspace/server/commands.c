@@ -2,6 +2,7 @@
 /* What clients of the control socket can ask for. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aio/io.h"
 #include "block/io.h"
@@ -82,9 +83,13 @@ static int co_check_unused(struct server *server, struct error *err)
 static int co_quit(struct server *server, json_t *arguments, json_t **result, struct error *err)
 {
 	bool force = json_is_true(json_object_get(arguments, "force"));
+	const json_t *pid = json_object_get(arguments, "pid");
 	int ret;
 
 	(void)result;
+	/* Who asks may have waited long, and mean a server that had our name before. */
+	if (pid && json_integer_value(pid) != getpid())
+		return error_set(err, -ESRCH, "another server than the one that was meant");
 	if (!force && server->state == SERVER_LIVE) {
 		server->users++;
 		ret = co_check_unused(server, err);

@@ -22,7 +22,7 @@ failures=0
 name=qedctl-test-$$-$(printf 'x%.0s' {1..90})
 
 cat >"$dir/actor" <<'END'
-import json, os, socket, sys
+import json, os, signal, socket, sys
 
 run_dir, name, manner = sys.argv[1:4]
 os.chdir(run_dir)
@@ -41,14 +41,24 @@ returns = {"status": status, "stats": stats, "quit": {}, "flush": {},
 if manner != "dead":
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("short")
+    listener.listen(0 if manner == "deaf" else 5)
+    callers = []
+    while manner == "deaf":
+        callers.append(socket.socket(socket.AF_UNIX))
+        callers[-1].setblocking(False)
+        try:
+            callers[-1].connect("short")
+        except BlockingIOError:
+            break
     os.rename("short", name + ".sock")
-    listener.listen(5)
 with open("hint", "w") as file:
     json.dump({"name": name, "image": status["image"], "dev-id": 77, "device": "/dev/ublkb77",
                "pid": os.getpid() if manner != "dead" else 4000000, "options": []}, file)
 os.rename("hint", name + ".json")
 if manner == "dead":
     sys.exit(0)
+while manner == "deaf":
+    signal.pause()
 
 ended = False
 while not ended:
@@ -57,6 +67,8 @@ while not ended:
     command = request["execute"]
     if command not in returns:
         answer = {"error": {"class": "CommandNotFound", "desc": "no command " + command}}
+    elif command == "quit" and request["arguments"]["pid"] != os.getpid():
+        answer = {"error": {"class": "GenericError", "desc": "this is another server"}}
     elif manner == "busy" and command == "quit" and not request["arguments"]["force"]:
         answer = {"error": {"class": "DeviceBusy", "desc": "device is in use"}}
     elif manner == "nonsense" and command == "stats":
@@ -203,6 +215,15 @@ stop
 start leaves
 bad "no answer" \
 	"qedctl: stats $name: the server did not answer 'stats': Connection reset by peer" stats "$name"
+stop
+
+start deaf
+timeout 60 "$qedctl" ls >"$dir/out" 2>&1
+if [ $? -eq 0 ] && grep -q "^$name .* dead\$" "$dir/out"; then
+	echo "ok a server that does not accept any more"
+else
+	not_ok "a server that does not accept any more" "$(cat "$dir/out")"
+fi
 stop
 
 start dead

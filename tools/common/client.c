@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 
 /* No answer is longer: more is a broken server, not a reason to take memory without end. */
 #define ANSWER_MAX (16u << 20)
+/* How long a server may take to accept a connection, or to read a command. */
+#define CONNECT_TIMEOUT_S 5
 
 const char *client_run_dir(void)
 {
@@ -26,11 +29,23 @@ const char *client_run_dir(void)
 	return dir && dir[0] ? dir : "/run/qedblk";
 }
 
+/* Connect @fd; a server that hangs does not accept, and its queue is full one day. */
+static int connect_in_time(int fd, const struct sockaddr_un *addr)
+{
+	const struct timeval limit = { .tv_sec = CONNECT_TIMEOUT_S };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+		return -errno;
+	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)))
+		return 0;
+	return errno == EAGAIN ? -ETIMEDOUT : -errno;
+}
+
 int client_connect(const char *name, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	char path[512];
-	int path_fd, fd, ret = 0;
+	int path_fd, fd, ret;
 
 	if (snprintf(path, sizeof(path), "%s/%s.sock", client_run_dir(), name) >= (int)sizeof(path))
 		return error_set_errno(err, -ENAMETOOLONG, "%s", client_run_dir());
@@ -40,8 +55,9 @@ int client_connect(const char *name, struct error *err)
 		return error_set_errno(err, -errno, "%s", path);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", path_fd);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		ret = error_set_errno(err, -errno, "%s", path);
+	ret = fd < 0 ? -errno : connect_in_time(fd, &addr);
+	if (ret)
+		error_set_errno(err, ret, "%s", path);
 	close(path_fd);
 	if (ret && fd >= 0)
 		close(fd);

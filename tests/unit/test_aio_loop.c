@@ -16,9 +16,11 @@ static unsigned int refusals;
 /* As kernels before 5.19 did: no more submissions while completions are not taken. */
 static bool refuse_while_ready;
 
+typedef int submit_fn(struct io_uring *ring);
+
 int io_uring_submit(struct io_uring *ring)
 {
-	static int (*real)(struct io_uring * ring);
+	static submit_fn *real;
 
 	if (refusals) {
 		refusals--;
@@ -27,7 +29,7 @@ int io_uring_submit(struct io_uring *ring)
 	if (refuse_while_ready && io_uring_cq_ready(ring))
 		return -EBUSY;
 	if (!real)
-		real = (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
+		real = (submit_fn *)dlsym(RTLD_NEXT, "io_uring_submit");
 	return real(ring);
 }
 

@@ -219,13 +219,22 @@ static void test_large_clusters(void **state)
 
 /* ---- failures ---- */
 
+/* The backing file's bytes [start, end) can't be read. */
+struct source_fault {
+	int error; /* errno, 0: they can */
+	uint64_t start, end;
+};
+
 static ssize_t failing_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			      uint64_t offset)
 {
-	int *code = file->ops_data;
+	const struct source_fault *fault = file->ops_data;
+	uint64_t end = offset;
 
-	if (*code)
-		return -*code;
+	for (int i = 0; i < iovcnt; i++)
+		end += iov[i].iov_len;
+	if (fault->error && offset < fault->end && end > fault->start)
+		return -fault->error;
 	return blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
 }
 
@@ -233,7 +242,7 @@ static void failures(void *arg)
 {
 	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
 	struct blk_file_ops ops = blk_file_kernel_ops;
-	int source_error = 0;
+	struct source_fault fault = { .end = UINT64_MAX };
 	char buf[CLUSTER];
 
 	(void)arg;
@@ -256,14 +265,21 @@ static void failures(void *arg)
 
 	/* What cannot be read from the backing file is an error, and nothing is kept. */
 	ops.co_preadv = failing_preadv;
-	node->backing->file->ops_data = &source_error;
+	node->backing->file->ops_data = &fault;
 	node->backing->file->ops = &ops;
-	source_error = EIO;
+	fault.error = EIO;
 	CHECK(blk_co_pread(node, 4 * CLUSTER, CLUSTER, buf, 0) == -EIO);
 	expect_states("#0-#----");
 	CHECK(stat_of(node, BLK_STAT_errors) == 1);
 	CHECK(blk_co_pread(node, 0, CLUSTER, buf, 0) == 0);
-	source_error = 0;
+
+	/* A bad sector is an error for who reads it, not for who reads beside it. */
+	fault.start = 5 * CLUSTER + 512;
+	fault.end = fault.start + 512;
+	check_read(node, 5 * CLUSTER, 512, 0);
+	CHECK(blk_co_pread(node, 5 * CLUSTER + 512, 512, buf, 0) == -EIO);
+	expect_states("#0-#----");
+	fault.error = 0;
 	check_read(node, 0, 8 * CLUSTER, 0);
 	expect_states("#0###0#0");
 	close_over(node);

@@ -91,7 +91,10 @@ struct window {
 	uint64_t offset, upto; /* what the reader wants of it, bytes */
 };
 
-/* Read whole clusters once, for the reader and for the image. */
+/*
+ * Read whole clusters once, for the reader and for the image.  A source that
+ * can't be read beside what the reader wants is no reason to refuse the reader.
+ */
 static int fetch_whole(struct blk_node *node, const struct window *w, void *buf)
 {
 	char *copy = bufpool_co_get(node->populate_pool);
@@ -100,6 +103,9 @@ static int fetch_whole(struct blk_node *node, const struct window *w, void *buf)
 	if (!ret) {
 		memcpy(buf, copy + (w->offset - w->start), w->upto - w->offset);
 		populate_clusters(node, w->start, w->end - w->start, copy);
+	} else {
+		blk_stats_add(&node->stats, BLK_STAT_populate_errors, 1);
+		ret = blk_co_pread_backing(node, w->offset, w->upto - w->offset, buf);
 	}
 	bufpool_put(node->populate_pool, copy);
 	return ret;

@@ -17,8 +17,12 @@
 
 #define SECTOR_SIZE 512u
 
-#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member)                              \
+	({                                                           \
+		char *__member = (char *)(ptr);                      \
+		(type *)(void *)(__member - offsetof(type, member)); \
+	})
 
 static inline bool is_power_of_2(uint64_t n)
 {

@@ -162,11 +162,11 @@ static int co_create_device(struct server *server, struct error *err)
 
 /*
  * For a device that could not be stopped: threads are in the middle of
- * requests, and nothing can be taken down under them.
+ * requests, and nothing can be taken down under them.  The state file stays, as
+ * the device does, for whoever clears it away.
  */
-static noreturn void leave_at_once(struct server *server)
+static noreturn void leave_at_once(void)
 {
-	run_state_release(&server->run);
 	_exit(1);
 }
 
@@ -234,7 +234,7 @@ static int co_start_server(struct server *server, struct error *err)
 		ret = co_start_device(server, err);
 	if (ret < 0 && !co_abort_start(server)) {
 		starter_error(&server->starter, server->options->name, error_text(err));
-		leave_at_once(server);
+		leave_at_once();
 	}
 	return ret;
 }
@@ -305,7 +305,7 @@ static void co_stop(struct server *server)
 	stopped(server);
 	control_co_stop(&server->control);
 	if (ret < 0)
-		leave_at_once(server);
+		leave_at_once();
 	log_info("%s: stopped", server->options->name);
 }
 
@@ -350,6 +350,10 @@ static int run_locked(struct server *server, struct error *err)
 	ret = aio_loop_run_co(server->loop, server_fn, server);
 	if (ret < 0) {
 		error_set_errno(err, ret, "event loop");
+		if (server->device) {
+			starter_error(&server->starter, server->options->name, error_text(err));
+			leave_at_once();
+		}
 		return ret;
 	}
 	aio_loop_destroy(server->loop);

@@ -154,18 +154,40 @@ int ublk_device_start(struct ublk_device *dev, struct error *err)
 	return ublk_ctrl_start(dev->ctrl, dev->info.dev_id, err);
 }
 
+/*
+ * Carry out @command, for which a device that somebody else has deleted is no
+ * failure.  Nothing is said of that, nor is @err, where it is set already, the result.
+ */
+static int unless_deleted(struct ublk_device *dev,
+			  int (*command)(struct ublk_ctrl *ctrl, uint32_t dev_id,
+					 struct error *err),
+			  struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int ret = command(dev->ctrl, dev->info.dev_id, &why);
+
+	if (ret == -ENODEV)
+		ret = 0;
+	else if (ret < 0)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret;
+}
+
 int ublk_device_stop(struct ublk_device *dev, struct error *err)
 {
-	int ret = ublk_ctrl_stop(dev->ctrl, dev->info.dev_id, err);
+	/* Of one that was deleted the queues have ended, or are about to. */
+	int ret = unless_deleted(dev, ublk_ctrl_stop, err);
 
-	/* Deleted by somebody else: its queues have ended, or are about to. */
-	if (ret < 0 && ret != -ENODEV)
+	if (ret < 0)
 		return ret;
 	while (dev->nr_queues) {
 		ret = ublk_queue_join(dev->queues[dev->nr_queues - 1], DRAIN_SECONDS);
-		if (ret < 0)
-			return error_set_errno(err, ret, "ublk device %u: waiting for queue %u",
-					       dev->info.dev_id, dev->nr_queues - 1);
+		if (ret < 0) {
+			error_set_errno(err, ret, "ublk device %u: waiting for queue %u",
+					dev->info.dev_id, dev->nr_queues - 1);
+			return ret;
+		}
 		dev->nr_queues--;
 	}
 	return 0;
@@ -179,9 +201,9 @@ int ublk_device_destroy(struct ublk_device *dev, struct error *err)
 	if (dev->char_fd >= 0)
 		close(dev->char_fd);
 	dev->char_fd = -1;
-	ret = ublk_ctrl_del(dev->ctrl, dev->info.dev_id, err);
+	ret = unless_deleted(dev, ublk_ctrl_del, err);
 	device_free(dev);
-	return ret == -ENODEV ? 0 : ret;
+	return ret;
 }
 
 const struct ublk_dev_info *ublk_device_info(const struct ublk_device *dev)

@@ -22,6 +22,8 @@
 /* How long a server may take to accept a connection, or to read a command. */
 #define CONNECT_TIMEOUT_S 5
 
+volatile sig_atomic_t client_interrupted;
+
 const char *client_run_dir(void)
 {
 	const char *dir = getenv("QEDBLK_RUN_DIR");
@@ -96,12 +98,15 @@ static int wait_readable(int fd, int64_t deadline)
 	int n;
 
 	do {
+		if (client_interrupted)
+			return -EINTR;
 		if (deadline >= 0) {
 			left = deadline - now_ms();
 			if (left <= 0)
 				return -ETIMEDOUT;
 		}
-		n = poll(&pfd, 1, left > 60000 ? 60000 : (int)left);
+		/* Not long: a signal may come just before this. */
+		n = poll(&pfd, 1, left < 0 || left > 1000 ? 1000 : (int)left);
 	} while (n == 0 || (n < 0 && errno == EINTR));
 	return n < 0 ? -errno : 0;
 }

@@ -6,6 +6,7 @@
 #define QEDBLK_TOOLS_CLIENT_H
 
 #include <jansson.h>
+#include <signal.h>
 
 #include "util/error.h"
 
@@ -27,5 +28,8 @@ int client_connect(const char *name, struct error *err);
  */
 int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
 		   struct error *err);
+
+/* Set by a signal's handler: waiting for an answer ends with -EINTR then. */
+extern volatile sig_atomic_t client_interrupted;
 
 #endif

@@ -13,6 +13,7 @@
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
+#include "qedctl/signals.h"
 #include "util/units.h"
 
 struct remove_options {
@@ -38,6 +39,7 @@ static int leave_waiter(const struct device *dev, struct error *err)
 	if (pid)
 		return 0;
 	setsid();
+	signals_release();
 	/* Nor does it keep the caller's directory from being unmounted. */
 	if (chdir("/") || !freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
 	    !freopen("/dev/null", "w", stderr))
@@ -132,11 +134,14 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 static int remove_or_report(const char *name, const struct remove_options *opts)
 {
 	struct error err = ERROR_INIT;
+	int ret;
 
 	report_context("remove %s", name);
-	if (remove_device(name, opts, &err))
-		return report_fail(&err);
-	return 0;
+	/* A mapping without its server, or the other way round, would be left otherwise. */
+	signals_hold();
+	ret = remove_device(name, opts, &err);
+	signals_release();
+	return ret ? report_fail(&err) : 0;
 }
 
 static int remove_all(const struct remove_options *opts)

@@ -8,11 +8,40 @@
 #include "common/report.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
+#include "qedctl/signals.h"
+
+/* Let I/O go on again after @err, unless it was held before already. */
+static void take_back(const char *name, bool was_suspended, struct error *err)
+{
+	struct error why = ERROR_INIT;
+
+	if (!was_suspended && mapping_resume(name, &why))
+		error_prefix(err, "the device stays suspended (%s)", error_text(&why));
+	error_free(&why);
+}
+
+/* Hold I/O and make all durable, or leave the device as it was. */
+static int suspend(const struct one_device_args *args, bool was_suspended, struct error *err)
+{
+	int ret;
+
+	signals_note();
+	ret = mapping_suspend(args->name, !args->no_flush, !args->no_lockfs, err);
+	if (ret)
+		return ret;
+	ret = device_ask(args->name, "flush", NULL, NULL, err);
+	if (!ret && signals_noted())
+		ret = error_set(err, -EINTR, "interrupted");
+	if (ret)
+		take_back(args->name, was_suspended, err);
+	return ret;
+}
 
 int verb_suspend(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct one_device_args args;
+	bool was_suspended;
 	struct device dev;
 	int ret;
 
@@ -21,6 +50,7 @@ int verb_suspend(int argc, char **argv)
 	ret = device_find(args.name, &dev, &err);
 	if (ret)
 		return report_fail(&err);
+	was_suspended = dev.map.suspended;
 	if (!dev.map.exists)
 		ret = error_set(&err, -ENODEV, "it has no device mapping");
 	else if (!dev.status)
@@ -28,13 +58,6 @@ int verb_suspend(int argc, char **argv)
 		ret = error_set(&err, -ENOTCONN, "its server does not run any more");
 	device_put(&dev);
 	if (!ret)
-		ret = mapping_suspend(args.name, !args.no_flush, !args.no_lockfs, &err);
-	if (ret)
-		return report_fail(&err);
-	ret = device_ask(args.name, "flush", NULL, NULL, &err);
-	if (ret) {
-		mapping_resume(args.name, NULL);
-		return report_fail(&err);
-	}
-	return 0;
+		ret = suspend(&args, was_suspended, &err);
+	return ret ? report_fail(&err) : 0;
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SIGINT, SIGTERM and SIGHUP while a device is half-way from one state to another.
+ */
+#include <signal.h>
+#include <stddef.h>
+
+#include "common/client.h"
+#include "qedctl/signals.h"
+
+static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+
+static sigset_t before;
+
+static void note(int number)
+{
+	(void)number;
+	client_interrupted = 1;
+}
+
+void signals_note(void)
+{
+	/* Without SA_RESTART: system calls that wait return. */
+	struct sigaction action = { .sa_handler = note };
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
+}
+
+bool signals_noted(void)
+{
+	return client_interrupted;
+}
+
+void signals_hold(void)
+{
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(&set, numbers[i]);
+	sigprocmask(SIG_BLOCK, &set, &before);
+}
+
+void signals_release(void)
+{
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}

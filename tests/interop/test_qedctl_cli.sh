@@ -78,9 +78,9 @@ done
 bad "remove of nothing" "qedctl: remove: NAME or --all is needed" remove
 bad "remove of all and one" "qedctl: remove: --all takes no NAME" remove --all a
 
-bad_name=": bad device name: 1 to 124 of A-Z a-z 0-9 # + . : = @ _ -"
+bad_name=": bad device name: 1 to 124 of A-Z a-z 0-9 # + . : = @ _ -, not . .. control"
 long=$(printf 'n%.0s' {1..125})
-for name in "" . .. a/b "a b" "ä" "$long"; do
+for name in "" . .. control a/b "a b" "ä" "$long"; do
 	bad "create of name '$name'" "qedctl: create: $name$bad_name" create "$name" "$dir/x" --size 1M
 	bad "status of name '$name'" "qedctl: status $name$bad_name" status "$name"
 done

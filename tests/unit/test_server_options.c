@@ -140,24 +140,26 @@ static void test_needed(void **state)
 
 static void test_names(void **state)
 {
-	char longest[NAME_MAX_LEN + 2];
+	char longest[DEVICE_NAME_MAX + 2];
 
 	(void)state;
-	assert_true(name_is_valid("a"));
-	assert_true(name_is_valid("vm1.disk-0_x#+:=@"));
-	assert_true(name_is_valid("..."));
-	assert_false(name_is_valid(""));
-	assert_false(name_is_valid("."));
-	assert_false(name_is_valid(".."));
-	assert_false(name_is_valid("a/b"));
-	assert_false(name_is_valid("a b"));
-	assert_false(name_is_valid("a\n"));
-	assert_false(name_is_valid("\xc3\xa4"));
+	assert_true(device_name_is_valid("a"));
+	assert_true(device_name_is_valid("vm1.disk-0_x#+:=@"));
+	assert_true(device_name_is_valid("..."));
+	assert_false(device_name_is_valid(""));
+	assert_false(device_name_is_valid("."));
+	assert_false(device_name_is_valid(".."));
+	assert_false(device_name_is_valid("control"));
+	assert_true(device_name_is_valid("controls"));
+	assert_false(device_name_is_valid("a/b"));
+	assert_false(device_name_is_valid("a b"));
+	assert_false(device_name_is_valid("a\n"));
+	assert_false(device_name_is_valid("\xc3\xa4"));
 	memset(longest, 'x', sizeof(longest));
-	longest[NAME_MAX_LEN + 1] = '\0';
-	assert_false(name_is_valid(longest));
-	longest[NAME_MAX_LEN] = '\0';
-	assert_true(name_is_valid(longest));
+	longest[DEVICE_NAME_MAX + 1] = '\0';
+	assert_false(device_name_is_valid(longest));
+	longest[DEVICE_NAME_MAX] = '\0';
+	assert_true(device_name_is_valid(longest));
 }
 
 static void test_help_is_whole(void **state)

@@ -95,7 +95,7 @@ static void connect_to(const char *path)
 
 static void test_longest_name(void **state)
 {
-	char name[NAME_MAX_LEN + 1];
+	char name[DEVICE_NAME_MAX + 1];
 	struct error err = ERROR_INIT;
 	struct run_state run;
 	json_t *text = json_pack("{s:i}", "pid", 1);
@@ -103,8 +103,8 @@ static void test_longest_name(void **state)
 	int fd;
 
 	(void)state;
-	memset(name, 'n', NAME_MAX_LEN);
-	name[NAME_MAX_LEN] = '\0';
+	memset(name, 'n', DEVICE_NAME_MAX);
+	name[DEVICE_NAME_MAX] = '\0';
 	assert_int_equal(run_state_acquire(&run, name, &err), 0);
 	fd = run_state_listen(&run, &err);
 	assert_true(fd >= 0);

@@ -18,17 +18,9 @@
 
 int device_check_name(const char *name, struct error *err)
 {
-	/* What device-mapper takes as it is, so that NAME and its node are the same word. */
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789#+.:=@_-";
-	size_t len = strlen(name);
-
-	if (!len || len > DEVICE_NAME_MAX || strspn(name, allowed) != len || !strcmp(name, ".") ||
-	    !strcmp(name, ".."))
-		return error_set(err, -EINVAL,
-				 "bad device name: 1 to %d of A-Z a-z 0-9 # + . : = @ _ -",
-				 DEVICE_NAME_MAX);
-	return 0;
+	if (device_name_is_valid(name))
+		return 0;
+	return error_set(err, -EINVAL, "bad device name: " DEVICE_NAME_RULE);
 }
 
 /* The server's own account, or NULL when nobody answers. */

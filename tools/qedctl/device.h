@@ -10,10 +10,8 @@
 #include <stdbool.h>
 
 #include "qedctl/dm.h"
+#include "ublk/name.h"
 #include "util/error.h"
-
-/* The kernel takes names of 127 bytes, but uuids of 128, and ours are "QED-" and the name. */
-#define DEVICE_NAME_MAX 124
 
 struct device {
 	char name[DEVICE_NAME_MAX + 1];

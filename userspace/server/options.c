@@ -7,6 +7,7 @@
 
 #include "aio/loop.h"
 #include "server/options.h"
+#include "ublk/name.h"
 #include "ublk/uapi.h"
 #include "util/units.h"
 
@@ -56,22 +57,12 @@ static int parse_size32(const char *text, uint32_t *bytes)
 	return 0;
 }
 
-bool name_is_valid(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789#+.:=@_-";
-	size_t len = strlen(name);
-
-	return len && len <= NAME_MAX_LEN && strspn(name, allowed) == len && strcmp(name, ".") &&
-	       strcmp(name, "..");
-}
-
 /* ---- Setters, in the order of the table ---- */
 
 static int set_name(struct options *options, const char *value)
 {
 	options->name = value;
-	return name_is_valid(value) ? 0 : -EINVAL;
+	return device_name_is_valid(value) ? 0 : -EINVAL;
 }
 
 static int set_image(struct options *options, const char *value)

@@ -9,9 +9,6 @@
 
 #include "util/error.h"
 
-/* libdevmapper's limit. */
-#define NAME_MAX_LEN 127
-
 struct options {
 	const char *name;
 	const char *image; /* as typed */
@@ -43,8 +40,5 @@ struct options {
 int options_parse(struct options *options, int argc, char **argv, struct error *err);
 
 void options_print_help(FILE *to);
-
-/* 1 to 127 bytes of letters, digits and #+.:=@_- but not "." nor "..". */
-bool name_is_valid(const char *name);
 
 #endif

@@ -11,14 +11,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server/options.h"
 #include "server/run_state.h"
+#include "ublk/name.h"
 
 #define DEFAULT_DIR "/run/qedblk"
 #define BACKLOG	    16
 
 /* The longest file name: NAME, a suffix, and what makes it temporary. */
-#define FILE_NAME_LEN (NAME_MAX_LEN + 32)
+#define FILE_NAME_LEN (DEVICE_NAME_MAX + 32)
 
 static char *file_name(char buf[FILE_NAME_LEN], const struct run_state *state, const char *suffix)
 {

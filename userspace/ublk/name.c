@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The names that devices can have: of servers, of their files, of mappings. */
+#include <string.h>
+
+#include "ublk/name.h"
+
+bool device_name_is_valid(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789#+.:=@_-";
+	size_t len = strlen(name);
+
+	return len && len <= DEVICE_NAME_MAX && strspn(name, allowed) == len && strcmp(name, ".") &&
+	       strcmp(name, "..") && strcmp(name, "control");
+}

@@ -114,6 +114,12 @@ def need_qemu(results, name):
     return False
 
 
+def qemu_version():
+    """The installed QEMU's version: (7, 2)."""
+    words = must("qemu-img", "--version").out.split()
+    return tuple(int(number) for number in words[2].split(".")[:2])
+
+
 def read_file(name):
     with open(name, "rb") as file:
         return file.read()

@@ -3,6 +3,7 @@
 # timeout: 900
 """Images that QEMU makes and writes, read and changed by us, and back again, several times."""
 
+import json
 import os
 import random
 import sys
@@ -115,8 +116,16 @@ class Image:
         for form in ("json", "human"):
             args = ("map", "-f", "qed", "--output=" + form, "image.qed")
             theirs, ours = must("qemu-img", *args).out, must(interop.QED_IMG, *args).out
+            if form == "json":
+                theirs, ours = extents(theirs), extents(ours)
             if theirs != ours:
                 raise Failure("after %s wrote, maps differ: %s | %s" % (who, theirs, ours))
+
+
+def extents(text):
+    """A map in JSON, without the fields that later versions of QEMU added."""
+    known = ("start", "length", "depth", "present", "zero", "data", "offset")
+    return [{key: extent[key] for key in known if key in extent} for extent in json.loads(text)]
 
 
 def both_ways(rng, settings):

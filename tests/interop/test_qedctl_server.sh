@@ -274,4 +274,36 @@ if [ $? -eq 0 ] && [ -z "$(ls -A "$QEDBLK_RUN_DIR")" ]; then
 else
 	not_ok "remove clears away what a dead server left" "$(cat "$dir/out"; ls "$QEDBLK_RUN_DIR")"
 fi
+
+# A creation that fails takes an image back only if the server says that it has made it.
+mkdir "$dir/stand-in" && cp "$qedctl" "$dir/stand-in/qedctl" || exit 1
+stand_in() {
+	printf '#!/bin/sh\nwhile [ "$1" != --ready-fd ]; do shift; done\n%s\n' "$1" \
+		>"$dir/stand-in/qedd"
+	chmod +x "$dir/stand-in/qedd"
+}
+qedctl=$dir/stand-in/qedctl
+image=$dir/made.qed
+create=(create "$name" "$image" --size 1M)
+stand_in "echo >$image; eval \"echo ready /dev/null created >&\$2\"; exec sleep 1000"
+bad "creation with a device that is none" \
+	"qedctl: create $name: /dev/null: Inappropriate ioctl for device" "${create[@]}"
+if [ -e "$image" ]; then
+	not_ok "the server's new image is taken back" "it is there"
+else
+	echo "ok the server's new image is taken back"
+fi
+stand_in "echo >$image; eval \"echo ready /dev/null >&\$2\"; exec sleep 1000"
+bad "the same with an image that another made" \
+	"qedctl: create $name: /dev/null: Inappropriate ioctl for device" "${create[@]}"
+if [ -e "$image" ]; then
+	echo "ok another's image stays"
+else
+	not_ok "another's image stays" "it is gone"
+fi
+rm -f "$image"
+stand_in "echo >$image; kill -KILL \$\$"
+bad "a server that dies over its image" \
+	"qedctl: create $name: $image may be half made, and is left: the server died before it was \
+ready: Killed" "${create[@]}"
 exit $((failures > 0))

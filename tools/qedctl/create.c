@@ -71,16 +71,15 @@ static int check_free(const char *name, struct error *err)
 }
 
 /* Whether the image is there; a new one needs to be told how large it shall be. */
-static int check_image(const struct create_options *opts, bool *is_new, struct error *err)
+static int check_image(const struct create_options *opts, bool *is_missing, struct error *err)
 {
 	struct stat st;
 
-	*is_new = false;
 	if (!stat(opts->image, &st) || errno != ENOENT)
 		return 0;
 	if (!opts->makes_image)
 		return error_set_errno(err, -ENOENT, "%s", opts->image);
-	*is_new = true;
+	*is_missing = true;
 	return 0;
 }
 
@@ -110,18 +109,14 @@ static int make_device(const struct create_options *opts, struct creation *creat
 
 	ret = check_free(opts->name, err);
 	if (!ret)
-		ret = check_image(opts, &creation->image_is_new, err);
-	if (ret) {
-		creation->image_is_new = false;
+		ret = check_image(opts, &creation->image_was_missing, err);
+	if (ret)
 		return ret;
-	}
 	ret = server_start(opts->name, opts->server, opts->foreground, creation->server, err);
 	creation->server_was_started = !ret;
 	if (!ret)
 		ret = server_wait_ready(creation->server, creation->signal_fd, lower, sizeof(lower),
 					err);
-	if (!ret)
-		creation->server_is_ready = true;
 	snprintf(path, len, "%s", lower);
 	if (!ret && !opts->no_dm) {
 		ret = map_device(opts->name, lower, err);
@@ -131,21 +126,23 @@ static int make_device(const struct create_options *opts, struct creation *creat
 	return ret ? ret : check_signal(creation->signal_fd, err);
 }
 
-/* Take back what was made.  What fails here is less than the error that led here. */
-static void undo(struct creation *creation)
+/* Take back what was made.  What fails here is less than @err, which led here. */
+static void undo(struct creation *creation, struct error *err)
 {
 	struct device dev;
-	bool ready;
 
 	if (creation->mapped)
 		mapping_remove(creation->name, MAPPING_RETRY, NULL);
-	ready = server_abandon(creation->server) || creation->server_is_ready;
+	server_abandon(creation->server);
 	/*
-	 * A server that never was ready has taken its own image back, or never made one: a file
-	 * that is there now may be that of another.
+	 * Until it is ready a server takes its own image back.  A file that is there although it
+	 * does not call it its own may be that of another, or one that it died over.
 	 */
-	if (ready && creation->image_is_new)
+	if (creation->server->made_image)
 		unlink(creation->image);
+	else if (creation->server->died && creation->image_was_missing &&
+		 !access(creation->image, F_OK))
+		error_prefix(err, "%s may be half made, and is left", creation->image);
 	/* A server that had to be killed leaves its device. */
 	if (creation->server_was_started && !device_look(creation->name, &dev, NULL)) {
 		if (!dev.status && dev.hint)
@@ -183,7 +180,7 @@ static int create(const struct create_options *opts)
 	if (!ret)
 		ret = announce(path, &err);
 	if (ret) {
-		undo(&creation);
+		undo(&creation, &err);
 		return report_fail(&err);
 	}
 	server_relay_warnings(&server);

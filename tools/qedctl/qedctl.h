@@ -46,8 +46,8 @@ struct server;
 struct creation {
 	const char *name;
 	const char *image;
-	bool image_is_new; /* it was not there before: an undone creation takes it away again */
-	bool server_was_started, server_is_ready, mapped;
+	bool image_was_missing; /* before the server was started */
+	bool server_was_started, mapped;
 	int signal_fd;
 	struct server *server;
 };

@@ -195,6 +195,7 @@ static int died_early(struct server *server, struct error *err)
 	last_words(server, words, sizeof(words));
 	if (waitpid(server->pid, &status, 0) == server->pid)
 		server->pid = -1;
+	server->died = true;
 	if (WIFSIGNALED(status))
 		return error_set(err, -EIO, "the server died before it was ready: %s",
 				 strsignal(WTERMSIG(status)));
@@ -202,13 +203,29 @@ static int died_early(struct server *server, struct error *err)
 			 words[0] ? ": " : "", words);
 }
 
+/* A line "ready DEVICE [created]", up to its newline.  Returns DEVICE, cut off, or NULL. */
+static char *ready_device(struct server *server, char *line)
+{
+	char *end;
+
+	if (strncmp(line, "ready /", 7))
+		return NULL;
+	line += strlen("ready ");
+	end = line + strcspn(line, " ");
+	server->made_image = !strcmp(end, " created");
+	*end = '\0';
+	return line;
+}
+
 static int parse_ready(struct server *server, char *line, char *path, size_t len, struct error *err)
 {
 	size_t name_len = strlen(server->name);
+	const char *device;
 
 	line[strcspn(line, "\n")] = '\0';
-	if (!strncmp(line, "ready /", 7)) {
-		snprintf(path, len, "%s", line + 6);
+	device = ready_device(server, line);
+	if (device) {
+		snprintf(path, len, "%s", device);
 		return 0;
 	}
 	if (!strncmp(line, "error ", 6)) {
@@ -263,29 +280,30 @@ static bool reap(pid_t pid, int timeout_ms)
 	return false;
 }
 
-/* Whether there is a line that nobody read.  Only of a server that has ended. */
-static bool was_ready(const struct server *server)
+/* See to a line that nobody read.  Only of a server that has ended. */
+static void read_last_line(struct server *server)
 {
 	struct pollfd pfd = { .fd = server->ready_fd, .events = POLLIN };
-	char line[6];
+	char line[256];
+	ssize_t n;
 
-	return poll(&pfd, 1, 0) > 0 && read(server->ready_fd, line, sizeof(line)) == sizeof(line) &&
-	       !memcmp(line, "ready ", sizeof(line));
+	n = poll(&pfd, 1, 0) > 0 ? read(server->ready_fd, line, sizeof(line) - 1) : 0;
+	line[n > 0 ? n : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	ready_device(server, line);
 }
 
-bool server_abandon(struct server *server)
+void server_abandon(struct server *server)
 {
-	bool ready;
-
 	if (server->pid > 0) {
 		kill(server->pid, SIGTERM);
 		if (!reap(server->pid, ABANDON_TIMEOUT_MS)) {
 			kill(server->pid, SIGKILL);
 			waitpid(server->pid, NULL, 0);
+			server->died = true;
 		}
 		server->pid = -1;
 	}
-	ready = was_ready(server);
+	read_last_line(server);
 	server_let_go(server);
-	return ready;
 }

@@ -18,6 +18,8 @@ struct server {
 	pid_t pid;
 	int ready_fd; /* the server's line comes from here; -1 once it has come */
 	int log_fd; /* what it wrote to standard error, -1 when attached */
+	bool made_image; /* by its word: there was none before */
+	bool died; /* without an end in order: what it made may be left */
 };
 
 /*
@@ -36,10 +38,10 @@ int server_wait_ready(struct server *server, int signal_fd, char *path, size_t l
 
 /*
  * End a server that we started, whatever state it is in, and wait until it is
- * gone.  Returns whether it has been ready, be it that its line was not read:
- * until then it takes an image that it made back itself.
+ * gone.  Afterwards ->made_image and ->died are right, be it that its line was
+ * not read: until it is ready it takes an image that it made back itself.
  */
-bool server_abandon(struct server *server);
+void server_abandon(struct server *server);
 
 /* Print to standard error what a server that is not attached had to say while it started. */
 void server_relay_warnings(const struct server *server);

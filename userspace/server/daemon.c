@@ -45,6 +45,7 @@ static int wait_for_server(int fd, const char *name)
 	int status = 1;
 
 	if (line && !strncmp(line, "ready ", 6)) {
+		line[6 + strcspn(line + 6, " ")] = '\0';
 		puts(line + 6);
 		status = fflush(stdout) ? 1 : 0;
 	} else if (line && !strncmp(line, "error ", 6)) {
@@ -125,10 +126,13 @@ static void tell(int fd, const char *word, const char *text)
 	close(fd);
 }
 
-void starter_ready(struct starter *starter, const char *device)
+void starter_ready(struct starter *starter, const char *device, bool created)
 {
 	if (starter->fd >= 0) {
-		tell(starter->fd, "ready", device);
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s%s", device, created ? " created" : "");
+		tell(starter->fd, "ready", text);
 		starter->fd = -1;
 	} else {
 		puts(device);

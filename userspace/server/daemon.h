@@ -9,7 +9,7 @@
 
 /* Whoever waits to hear that the device is live. */
 struct starter {
-	int fd; /* gets `ready DEVICE' or `error TEXT'; -1: our own standard streams do */
+	int fd; /* gets `ready DEVICE [created]' or `error TEXT'; -1: our own standard streams do */
 	bool detach; /* leave the standard streams once it was told */
 };
 
@@ -22,7 +22,7 @@ struct starter {
 int daemon_start(const struct options *options, struct starter *starter);
 
 /* Tell that @device is live, or that there will be none. */
-void starter_ready(struct starter *starter, const char *device);
+void starter_ready(struct starter *starter, const char *device, bool created);
 void starter_error(struct starter *starter, const char *name, const char *text);
 
 /*

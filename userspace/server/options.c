@@ -220,7 +220,9 @@ static const struct option table[] = {
 	{ "depth", "N", set_depth, "requests in flight, a queue (128)" },
 	{ "l2-cache", "SIZE", set_l2_cache, "memory for the image's tables" },
 	{ "foreground", NULL, set_foreground, "stay attached, log to standard error" },
-	{ "ready-fd", "N", set_ready_fd, "write `ready DEVICE' or `error TEXT' there" },
+	{ "ready-fd", "N", set_ready_fd,
+	  "write `ready DEVICE [created]' or `error TEXT'\n"
+	  "there" },
 	{ "help", NULL, set_help, "print this" },
 };
 

@@ -243,6 +243,7 @@ static int co_start_server(struct server *server, struct error *err)
 
 static void co_run(struct server *server)
 {
+	bool created = server->image.created;
 	char device[UBLK_PATH_LEN];
 
 	image_keep(&server->image);
@@ -253,7 +254,7 @@ static void co_run(struct server *server)
 	server->live_since = aio_now();
 	ublk_block_path(device, ublk_device_info(server->device)->dev_id);
 	log_info("%s: %s is live on %s", server->options->name, server->image.path, device);
-	starter_ready(&server->starter, device);
+	starter_ready(&server->starter, device, created);
 	while (!server->stop_reason)
 		server_co_wait_change(server);
 	log_info("%s: stopping: %s", server->options->name, server->stop_reason);

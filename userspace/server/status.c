@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aio/io.h"
 #include "aio/timer.h"
 #include "server/protocol.h"
 #include "server/server.h"
@@ -14,6 +15,8 @@
 
 /* How long `info` may count clusters before it does without. */
 #define COUNT_NS (3 * 1000000000ULL)
+/* And how long at a time: commits that writers wait for are made by the same loop. */
+#define COUNT_TURN_NS 1000000ULL
 
 static json_t *chain_json(const struct blk_node *top)
 {
@@ -117,7 +120,7 @@ static json_t *limits_json(const struct ublk_params_v2 *params)
 /* Returns whether it was done in time. */
 static bool co_count_clusters(struct blk_node *node, uint64_t *data, uint64_t *zero)
 {
-	uint64_t deadline = aio_now() + COUNT_NS;
+	uint64_t deadline = aio_now() + COUNT_NS, turn_end = aio_now() + COUNT_TURN_NS;
 	uint64_t offset = 0, size = node->size;
 
 	*data = *zero = 0;
@@ -125,6 +128,10 @@ static bool co_count_clusters(struct blk_node *node, uint64_t *data, uint64_t *z
 		struct blk_map map;
 		uint64_t clusters;
 
+		if (aio_now() > turn_end) {
+			aio_co_sleep(0);
+			turn_end = aio_now() + COUNT_TURN_NS;
+		}
 		if (aio_now() > deadline ||
 		    node->driver->co_map(node, offset, size - offset, &map) < 0 || !map.bytes)
 			return false;

@@ -93,22 +93,6 @@ int ublk_ctrl_get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_
 	return command_result(ret, "asking for its state", dev_id, err);
 }
 
-int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_params_v2 *params,
-			 struct error *err)
-{
-	struct ublk_ctrl_call call = {
-		.op = UBLK_U_CMD_GET_PARAMS,
-		.dev_id = dev_id,
-		.buf = params,
-		.len = sizeof(*params),
-		.timeout = TIMEOUT_ASK,
-	};
-
-	memset(params, 0, sizeof(*params));
-	params->len = sizeof(*params);
-	return command_result(ublk_ctrl_call(ctrl, &call), "asking for its limits", dev_id, err);
-}
-
 /* A process that has ended but that its parent has not asked for yet is none. */
 static bool process_is_gone(int pid)
 {

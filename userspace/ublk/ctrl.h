@@ -67,15 +67,9 @@ uint64_t ublk_name_cookie(const char *name);
  */
 int ublk_dev_list(uint32_t **ids, size_t *count, struct error *err);
 
-/* "dead", "live", "quiesced", "fail-io" or "unknown". */
-const char *ublk_state_name(unsigned int state);
-
 /* -ENODEV: there is no such device. */
 int ublk_ctrl_get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_info *info,
 		       struct error *err);
-/* Limits, size (params->basic.dev_sectors) and, once started, major and minor (params->devt). */
-int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_params_v2 *params,
-			 struct error *err);
 
 /*
  * Is the device without a living server: dead, or its server's process gone?

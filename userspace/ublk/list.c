@@ -61,22 +61,6 @@ uint64_t ublk_name_cookie(const char *name)
 	return hash;
 }
 
-const char *ublk_state_name(unsigned int state)
-{
-	switch (state) {
-	case UBLK_S_DEV_DEAD:
-		return "dead";
-	case UBLK_S_DEV_LIVE:
-		return "live";
-	case UBLK_S_DEV_QUIESCED:
-		return "quiesced";
-	case UBLK_S_DEV_FAIL_IO:
-		return "fail-io";
-	default:
-		return "unknown";
-	}
-}
-
 static int compare_ids(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;

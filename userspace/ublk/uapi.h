@@ -15,17 +15,12 @@
 
 /* Control commands by ioctl encoding: the only form that we use (Linux 6.4). */
 #ifndef UBLK_U_CMD_GET_DEV_INFO
-#define UBLK_U_CMD_GET_QUEUE_AFFINITY  _IOR('u', 0x01, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_GET_DEV_INFO	       _IOR('u', 0x02, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_ADD_DEV	       _IOWR('u', 0x04, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_DEL_DEV	       _IOWR('u', 0x05, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_START_DEV	       _IOWR('u', 0x06, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_STOP_DEV	       _IOWR('u', 0x07, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_SET_PARAMS	       _IOWR('u', 0x08, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_GET_PARAMS	       _IOR('u', 0x09, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_START_USER_RECOVERY _IOWR('u', 0x10, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_END_USER_RECOVERY   _IOWR('u', 0x11, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_GET_DEV_INFO2       _IOR('u', 0x12, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_GET_DEV_INFO _IOR('u', 0x02, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_ADD_DEV	_IOWR('u', 0x04, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_DEL_DEV	_IOWR('u', 0x05, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_START_DEV	_IOWR('u', 0x06, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_STOP_DEV	_IOWR('u', 0x07, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_SET_PARAMS	_IOWR('u', 0x08, struct ublksrv_ctrl_cmd)
 #endif
 #ifndef UBLK_U_CMD_GET_FEATURES /* 6.5 */
 #define UBLK_U_CMD_GET_FEATURES _IOR('u', 0x13, struct ublksrv_ctrl_cmd)
@@ -33,21 +28,11 @@
 #ifndef UBLK_U_CMD_DEL_DEV_ASYNC /* 6.7 */
 #define UBLK_U_CMD_DEL_DEV_ASYNC _IOR('u', 0x14, struct ublksrv_ctrl_cmd)
 #endif
-#ifndef UBLK_U_CMD_UPDATE_SIZE /* 6.16 */
-#define UBLK_U_CMD_UPDATE_SIZE _IOWR('u', 0x15, struct ublksrv_ctrl_cmd)
-#endif
-#ifndef UBLK_U_CMD_QUIESCE_DEV /* 6.16 */
-#define UBLK_U_CMD_QUIESCE_DEV _IOWR('u', 0x16, struct ublksrv_ctrl_cmd)
-#endif
-#ifndef UBLK_U_CMD_TRY_STOP_DEV /* 7.0 */
-#define UBLK_U_CMD_TRY_STOP_DEV _IOWR('u', 0x17, struct ublksrv_ctrl_cmd)
-#endif
 
 /* Commands on the data rings. */
 #ifndef UBLK_U_IO_FETCH_REQ
 #define UBLK_U_IO_FETCH_REQ	       _IOWR('u', 0x20, struct ublksrv_io_cmd)
 #define UBLK_U_IO_COMMIT_AND_FETCH_REQ _IOWR('u', 0x21, struct ublksrv_io_cmd)
-#define UBLK_U_IO_NEED_GET_DATA	       _IOWR('u', 0x22, struct ublksrv_io_cmd)
 #endif
 
 #ifndef UBLK_FEATURES_LEN
@@ -100,16 +85,6 @@
 #define UBLK_F_SHMEM_ZC (1ULL << 19)
 #endif
 
-#ifndef UBLK_S_DEV_FAIL_IO
-#define UBLK_S_DEV_FAIL_IO 3
-#endif
-
-#ifndef UBLK_PARAM_TYPE_DEVT
-#define UBLK_PARAM_TYPE_DEVT (1 << 2)
-#endif
-#ifndef UBLK_PARAM_TYPE_ZONED
-#define UBLK_PARAM_TYPE_ZONED (1 << 3)
-#endif
 #ifndef UBLK_PARAM_TYPE_DMA_ALIGN
 #define UBLK_PARAM_TYPE_DMA_ALIGN (1 << 4)
 #endif

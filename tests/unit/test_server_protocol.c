@@ -94,9 +94,8 @@ static void test_answers(void **state)
 		       "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"x\"}}\n");
 	error_free(&err);
 	error_set(&err, -EIO, "caf\xe9");
-	equal_and_free(
-		protocol_error(&err, NULL),
-		"{\"error\":{\"class\":\"GenericError\",\"desc\":\"caf\xef\xbf\xbd\"}}\n");
+	equal_and_free(protocol_error(&err, NULL),
+		       "{\"error\":{\"class\":\"GenericError\",\"desc\":\"caf\xef\xbf\xbd\"}}\n");
 	error_free(&err);
 	json_decref(id);
 }

@@ -102,8 +102,8 @@ int server_quit(const struct device *dev, bool force, int patience, struct error
 		error_free(&why);
 		nanosleep(&pause, NULL);
 	}
-	if (pid > 0 && (ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECONNRESET ||
-			ret == -EPIPE))
+	if (pid > 0 &&
+	    (ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECONNRESET || ret == -EPIPE))
 		ret = gone_without_answer(dev, pid, pid_fd, err);
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));

@@ -23,8 +23,9 @@ static json_t *chain_json(const struct blk_node *top)
 	json_t *chain = json_array();
 
 	for (const struct blk_node *node = top->backing; node; node = node->backing) {
-		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename", protocol_text(node->filename),
-					  "format", node->driver->name, "probed", node->probed);
+		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename",
+					  protocol_text(node->filename), "format",
+					  node->driver->name, "probed", node->probed);
 
 		json_array_append_new(chain, entry);
 	}

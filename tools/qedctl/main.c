@@ -14,10 +14,10 @@ static const struct verb verbs[] = {
 	  create_options_help, verb_create },
 	{ "remove", "[OPTION...] NAME...|--all",
 	  "take devices away, everything written made durable",
-	  "  --all       every device\n"
-	  "  --force     also one in use: its users get errors from now on\n"
-	  "  --deferred  one in use goes at its last close\n"
-	  "  --retry     try again for some seconds while it is in use\n"
+	  "  --all        every device\n"
+	  "  -f, --force  also one in use: its users get errors from now on\n"
+	  "  --deferred   one in use goes at its last close\n"
+	  "  --retry      try again for some seconds while it is in use\n"
 	  "\nA device in use is refused otherwise, and nothing is changed.\n",
 	  verb_remove },
 	{ "ls", "[--json]", "list devices: name, device, size, image, state",

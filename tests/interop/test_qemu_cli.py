@@ -600,8 +600,9 @@ REPLACEMENTS = (
 
 
 def normal(text, directory):
+    # The folder first: it may lie in the build folder, whose name goes, too.
+    text = text.replace(directory, "DIRECTORY").replace(interop.BUILD + "/", "")
     text = text.replace("qed-img", "qemu-img").replace("qed-io", "qemu-io")
-    text = text.replace(interop.BUILD + "/", "").replace(directory, "DIRECTORY")
     for pattern, replacement in REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return text

@@ -143,9 +143,9 @@ static void undo(struct creation *creation, struct error *err)
 	else if (creation->server->died && creation->image_was_missing &&
 		 !access(creation->image, F_OK))
 		error_prefix(err, "%s may be half made, and is left", creation->image);
-	/* A server that had to be killed leaves its device. */
+	/* A server that died leaves its device, be it that it had not described it yet. */
 	if (creation->server_was_started && !device_look(creation->name, &dev, NULL)) {
-		if (!dev.status && dev.hint)
+		if (!dev.status && (dev.hint || creation->server->died))
 			server_clear_away(&dev, NULL);
 		device_put(&dev);
 	}

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 240
+# Servers that hang, or die while they end: what qedctl says and does then.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/device_lib.sh"
+
+cd "$SCRATCH" || exit 1
+dev=/dev/mapper/vm1
+server_pid() { cat /run/qedblk/vm1.lock; }
+
+# It does not answer, and requests to it are in flight.
+require "create" qedctl create vm1 vm1.qed --size 64M
+pid=$(server_pid)
+kill -STOP "$pid"
+dd if=/dev/zero of=$dev bs=64K count=1 oflag=direct 2>/dev/null &
+writer=$!
+sleep 1
+check "remove --force of a hung server with I/O in flight" timeout 60 qedctl remove --force vm1
+expect_fail "the I/O has failed" wait $writer
+expect_fail "the server is gone" kill -0 "$pid"
+check "nothing is left" eval '[ ! -e $dev ] && [ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v :)" ]'
+
+# It dies after it was asked to end.
+require "create again" qedctl create vm1 vm1.qed
+pid=$(server_pid)
+check "data can be written" dd if=/dev/zero of=$dev bs=1M count=1 oflag=direct
+(
+	until [ ! -e $dev ]; do :; done
+	kill -KILL "$pid"
+) &
+killer=$!
+qedctl remove vm1 2>err
+status=$?
+wait $killer
+# The signal may come too late.
+if [ $status -eq 0 ]; then
+	same "remove of one that dies: in time" "$(cat err)" ""
+else
+	same "remove of one that dies" "$(cat err)" \
+		"qedctl: remove vm1: the server died before it had made everything durable"
+fi
+check "nothing is left of it" eval '[ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v :)" ]'
+require "its name can be used" qedctl create vm1 vm1.qed
+check "and taken away" qedctl remove vm1
+finish

@@ -26,7 +26,7 @@ write_job() {
 		bsrange=512-128k
 			offset=0
 		size=24M
-		io_size=12M
+		io_size=6M
 		verify=crc32c
 		verify_backlog=64
 
@@ -35,8 +35,8 @@ write_job() {
 		bs=4k
 		offset=24M
 		size=24M
-		io_size=6M
-		fdatasync=64
+		io_size=3M
+		fdatasync=32
 		verify=crc32c
 
 		[trims]
@@ -59,7 +59,7 @@ write_job() {
 # while fio runs.
 write_zeroes() {
 	local i start length
-	for i in {1..25}; do
+	for i in {1..15}; do
 		start=$(((RANDOM % 3000) * 4096 + (84 << 20)))
 		length=$(((RANDOM % 64 + 1) * 4096))
 		case $((i % 3)) in
@@ -108,7 +108,7 @@ judge "backing"
 rm -f vm1.qed
 require "copy-on-read: create" qedctl create vm1 vm1.qed --backing golden.img --queues 2
 check "copy-on-read: readers at odds read what is there" fio --name=r --filename=$dev --direct=1 \
-	--ioengine=io_uring --iodepth=32 --numjobs=2 --rw=randread --bs=16k --size=90M --io_size=30M \
+	--ioengine=io_uring --iodepth=32 --numjobs=2 --rw=randread --bs=16k --size=90M --io_size=15M \
 	--output=/dev/null
 check "copy-on-read: end to end, the device is the golden image" cmp golden.img <(dd if=$dev bs=1M \
 	iflag=direct status=none)

@@ -10,6 +10,6 @@ fs_check() {
 	e2fsck -fn "$1"
 }
 
-fs_rest_mib=32
+fs_size_mib=160 fs_rest_mib=32
 fs_life mkfs.ext4 -q
 finish

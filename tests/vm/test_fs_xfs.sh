@@ -11,6 +11,6 @@ fs_check() {
 }
 
 # Its log is 64 MiB, and mkfs writes all of it.
-fs_rest_mib=96
+fs_size_mib=320 fs_rest_mib=96
 fs_life mkfs.xfs -q
 finish

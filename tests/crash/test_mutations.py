@@ -110,7 +110,8 @@ MUTATIONS = (
     Mutation(
         "leak-scan-forgets-tables", "allocating-writes",
         ("leak_scan.c",
-         "		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);\n", "")),
+         "		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);\n",
+         "		ret = 0;\n")),
 )
 
 

@@ -25,7 +25,7 @@ struct scratch {
 /* On the disk that the build is on, so that O_DIRECT is what it is in use. */
 static inline void scratch_make(struct scratch *s)
 {
-	const char *base = getenv("QEDBLK_TEST_DIR");
+	const char *base = getenv("TMPDIR");
 
 	snprintf(s->dir, sizeof(s->dir), "%s/qedblk-test-XXXXXX", base ? base : "/var/tmp");
 	CHECK(mkdtemp(s->dir));

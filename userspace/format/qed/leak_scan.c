@@ -42,16 +42,6 @@ static int note_used(struct qed_image *img, uint64_t start, uint64_t count)
 	return ret;
 }
 
-static bool is_noted(struct qed_image *img, uint64_t cluster)
-{
-	bool noted;
-
-	pthread_mutex_lock(&img->meta_lock);
-	noted = cluster_set_has(&img->scan.used, cluster);
-	pthread_mutex_unlock(&img->meta_lock);
-	return noted;
-}
-
 void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	struct qed_leak_scan *scan = &img->scan;
@@ -85,28 +75,37 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	return img->scan.stop ? -ECANCELED : ret;
 }
 
+/* One table; @seen are the first clusters of those before it. */
+static int scan_table(struct qed_image *img, uint64_t i, struct cluster_set *seen)
+{
+	uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_acquire);
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
+	int ret;
+
+	if (!table)
+		return 0;
+	/* Named twice, a table of a damaged image would be read as often. */
+	if (!qed_table_offset_valid(img, table, end) ||
+	    cluster_set_has(seen, table >> img->cluster_bits))
+		return -EINVAL;
+	ret = cluster_set_add(seen, table >> img->cluster_bits, 1);
+	if (!ret)
+		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);
+	return ret ? ret : qed_co_walk_table(img, i, scan_piece, img);
+}
+
 static int scan_tables(struct qed_image *img)
 {
 	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
+	struct cluster_set seen;
 	int ret = note_used(img, 0, img->header.header_size);
 
+	cluster_set_init(&seen);
 	if (!ret)
 		ret = note_used(img, l1, img->header.table_size);
-	for (uint64_t i = 0; !ret && i < img->table_entries; i++) {
-		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_acquire);
-
-		if (!table)
-			continue;
-		if (!qed_table_offset_valid(img, table,
-					    atomic_load_explicit(&img->alloc.end,
-								 memory_order_acquire)))
-			return -EINVAL;
-		if (is_noted(img, table >> img->cluster_bits))
-			return -EINVAL; /* two L1 entries name it */
-		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);
-		if (!ret)
-			ret = qed_co_walk_table(img, i, scan_piece, img);
-	}
+	for (uint64_t i = 0; !ret && i < img->table_entries; i++)
+		ret = scan_table(img, i, &seen);
+	cluster_set_destroy(&seen);
 	return ret;
 }
 

@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,35 +24,59 @@ static const char *program_name = "qedblk";
 static bool use_syslog;
 static enum log_level max_shown = LOG_LEVEL_INFO;
 
+/*
+ * A socket of our own rather than syslog(3), which blocks while the log daemon
+ * does: that one may be writing to the very disk that the caller serves.
+ */
+static int log_socket = -1;
+static const struct sockaddr_un log_address = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
+
 void log_init(const char *program, bool to_syslog, enum log_level max_level)
 {
 	program_name = program;
 	use_syslog = to_syslog;
 	max_shown = max_level;
-	if (to_syslog)
-		openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	if (to_syslog && log_socket < 0)
+		log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+/* Formats "HEAD" and the message; the length, which leaves room for one byte more. */
+static size_t format_line(char *line, size_t size, const char *head, const char *fmt, va_list ap)
+{
+	int n = snprintf(line, size - 1, "%s", head);
+	size_t len = n < 0 ? 0 : min_u64((uint64_t)n, size - 2);
+
+	n = vsnprintf(line + len, size - 1 - len, fmt, ap);
+	if (n > 0)
+		len = min_u64(len + (uint64_t)n, size - 2);
+	return len;
+}
+
+/* A datagram in the form that syslog(3) sends; the daemon adds the time. */
 static void to_syslog(enum log_level level, const char *fmt, va_list ap)
 {
 	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	char line[MAX_LINE], head[256];
+	size_t len;
 
-	vsyslog(priorities[level], fmt, ap);
+	snprintf(head, sizeof(head), "<%d>%s[%ld]: ", LOG_DAEMON | priorities[level], program_name,
+		 (long)getpid());
+	len = format_line(line, sizeof(line), head, fmt, ap);
+	/* A daemon that is busy or gone loses lines; it does not stop us. */
+	if (sendto(log_socket, line, len, MSG_NOSIGNAL, (const struct sockaddr *)&log_address,
+		   sizeof(log_address)) < 0)
+		return;
 }
 
 /* One write(2) a line, so that those of several threads and programs do not mix. */
 static void to_stderr(enum log_level level, const char *fmt, va_list ap)
 {
 	static const char *const words[] = { "", "warning: ", "", "debug: " };
-	char line[MAX_LINE];
+	char line[MAX_LINE], head[256];
 	size_t len;
-	int n;
 
-	n = snprintf(line, sizeof(line) - 1, "%s: %s", program_name, words[level]);
-	len = n < 0 ? 0 : min_u64((uint64_t)n, sizeof(line) - 2);
-	n = vsnprintf(line + len, sizeof(line) - 1 - len, fmt, ap);
-	if (n > 0)
-		len = min_u64(len + (uint64_t)n, sizeof(line) - 2);
+	snprintf(head, sizeof(head), "%s: %s", program_name, words[level]);
+	len = format_line(line, sizeof(line), head, fmt, ap);
 	line[len++] = '\n';
 	/* Where nobody listens there is nobody to tell. */
 	if (write(STDERR_FILENO, line, len) < 0)

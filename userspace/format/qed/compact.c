@@ -3,9 +3,9 @@
  * Leaving no free cluster inside the file when it is closed, since the format
  * has no place to note them: to everybody else they would be leaks.
  *
- *	1. Free clusters at the file's end are cut off.
- *	2. Data clusters from the end move into the free ones, up to a budget of
- *	   bytes; then the end is cut again.
+ *	1. All tables and entries are looked at: a damaged image is left as it is.
+ *	2. Free clusters at the file's end are cut off, data clusters from the end
+ *	   move into the free ones, up to a budget of bytes, and the end is cut again.
  *	3. What is still free is lent: a guest cluster that reads as zeroes gets
  *	   it.  It is a hole in the file and reads as zeroes, so nothing changes,
  *	   no disk space is used, and it is that guest cluster's when it is written.
@@ -189,6 +189,7 @@ static int settle(struct qed_image *img)
 	return ret;
 }
 
+/* Steps 1 and 2.  -EUCLEAN: the image is damaged, nothing was changed. */
 static int move_tail(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;

@@ -47,6 +47,21 @@ static void test_resolve(void **state)
 	expect_path("dir/vm.qed", "json:{}", "json:{}");
 }
 
+static void test_url(void **state)
+{
+	static const char *const urls[] = { "nbd://host/x",	      "nbd:unix:/s",
+					    "nbds://host:1/",	      "nbd+unix:///x?socket=s",
+					    "nbds+unix:///?socket=s", "json:{}" };
+	static const char *const files[] = { "a:b",  "./nbd:x", "/nbd://x", "nbd",
+					     "nbds", "xnbd:",	"http://x" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++)
+		assert_true(blk_name_is_url(urls[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		assert_false(blk_name_is_url(files[i]));
+}
+
 /* ---- chains ---- */
 
 static void chain(void *arg)
@@ -363,10 +378,10 @@ static void test_raw(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve),	   cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_bad_chains), cmocka_unit_test(test_long_chain),
-		cmocka_unit_test(test_formats),	   cmocka_unit_test(test_sharing),
-		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_resolve),	   cmocka_unit_test(test_url),
+		cmocka_unit_test(test_chain),	   cmocka_unit_test(test_bad_chains),
+		cmocka_unit_test(test_long_chain), cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_sharing),	   cmocka_unit_test(test_raw),
 	};
 
 	return cmocka_run_group_tests_name("block_node", tests, NULL, NULL);

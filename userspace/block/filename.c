@@ -9,8 +9,7 @@
 #include "block/node.h"
 #include "util/units.h"
 
-/* Does @name start with one of the schemes that name something else than a file here? */
-static bool has_scheme(const char *name)
+bool blk_name_is_url(const char *name)
 {
 	static const char *const schemes[] = {
 		"nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "json:",
@@ -27,7 +26,7 @@ char *blk_resolve_backing(const char *filename, const char *backing)
 	const char *slash = strrchr(filename, '/');
 	char *path;
 
-	if (*backing == '/' || !slash || has_scheme(backing))
+	if (*backing == '/' || !slash || blk_name_is_url(backing))
 		return strdup(backing);
 	if (asprintf(&path, "%.*s%s", (int)(slash + 1 - filename), filename, backing) < 0)
 		return NULL;

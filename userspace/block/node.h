@@ -95,6 +95,12 @@ int blk_co_close(struct blk_node *node);
 /* Make a new image.  An existing file is overwritten, unless it is in use or @exclusive. */
 int blk_co_create(const struct blk_create_opts *opts, struct error *err);
 
+/*
+ * Is @name that of something else than a file of this machine: a network
+ * export, or QEMU's json: words?  Such a name is never completed by a directory.
+ */
+bool blk_name_is_url(const char *name);
+
 /* The name that opens @node's backing file, seen from here (heap), or NULL: none. */
 char *blk_backing_path(const struct blk_node *node);
 

@@ -27,11 +27,22 @@ enum blk_open_flags {
 	BLK_O_DISCARD_IGNORE = 1 << 6, /* discards do nothing */
 };
 
+/*
+ * A file in memory for what a driver has answered but not made durable.  It
+ * outlives the process, so that a successor that serves the same users loses
+ * nothing.  For the top of a chain, and drivers that keep such things.
+ */
+struct blk_rescue {
+	int fd; /* open for reading and writing until the image is open */
+	bool replay; /* a process that was killed filled it: take that over first */
+};
+
 struct blk_open_opts {
 	const char *format; /* driver name, or NULL to probe */
 	unsigned int flags; /* BLK_O_* */
 	const char *backing_format; /* overrides what the image says; NULL: by the image */
 	uint64_t l2_cache_size; /* bytes, 0: the default */
+	const struct blk_rescue *rescue; /* or NULL */
 };
 
 struct blk_create_opts {

@@ -159,12 +159,21 @@ int qed_co_new_table(struct qed_image *img, uint64_t i)
 
 	pthread_mutex_lock(&img->meta_lock);
 	while (!atomic_load_explicit(&img->l1[i], memory_order_relaxed)) {
+		if (!qed_rescue_has_room(img)) {
+			pthread_mutex_unlock(&img->meta_lock);
+			ret = qed_co_throttle(img);
+			pthread_mutex_lock(&img->meta_lock);
+			if (ret)
+				break;
+			continue;
+		}
 		if (take_exact(img, img->header.table_size, &start)) {
 			ret = qed_run_list_add(&img->commit.new_tables, i, 1);
 			if (ret) {
 				qed_alloc_undo(img, start, img->header.table_size);
 				break;
 			}
+			qed_rescue_table(img, i, start << img->cluster_bits);
 			atomic_store_explicit(&img->l1[i], start << img->cluster_bits,
 					      memory_order_release);
 			qed_keeper_commit(img, false);

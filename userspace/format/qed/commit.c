@@ -58,20 +58,12 @@ void qed_commit_destroy(struct qed_image *img)
 	memset(c, 0, sizeof(*c));
 }
 
-/* Where the slice is in the file. */
-static uint64_t slice_offset(const struct qed_image *img, const struct l2_slice *slice)
-{
-	uint64_t first = slice->index * QED_SLICE_ENTRIES;
-
-	return atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire) +
-	       first % img->table_entries * 8;
-}
-
 static int compare_slices(const void *a, const void *b)
 {
 	const struct l2_slice *x = *(struct l2_slice *const *)a;
 	const struct l2_slice *y = *(struct l2_slice *const *)b;
-	uint64_t ox = slice_offset(x->img, x), oy = slice_offset(y->img, y);
+	uint64_t ox = qed_slice_offset(x->img, x->index);
+	uint64_t oy = qed_slice_offset(y->img, y->index);
 
 	return ox < oy ? -1 : ox > oy;
 }
@@ -102,6 +94,7 @@ static bool take_batch(struct qed_image *img)
 		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);
 		(void)qed_run_list_move(&img->alloc.committing, &img->alloc.dropped);
 	}
+	qed_rescue_tables_taken(img, !more && !c->new_tables.nr);
 	pthread_mutex_unlock(&img->meta_lock);
 	return more;
 }
@@ -149,9 +142,9 @@ static unsigned int take_neighbours(struct slice_writers *w, unsigned int *first
 	*first = w->next;
 	if (w->next == c->nr_batch)
 		return 0;
-	offset = slice_offset(w->img, c->batch[*first]);
-	while (*first + n < c->nr_batch &&
-	       slice_offset(w->img, c->batch[*first + n]) == offset + (uint64_t)n * QED_SLICE_BYTES)
+	offset = qed_slice_offset(w->img, c->batch[*first]->index);
+	while (*first + n < c->nr_batch && qed_slice_offset(w->img, c->batch[*first + n]->index) ==
+						   offset + (uint64_t)n * QED_SLICE_BYTES)
 		n++;
 	w->next += n;
 	return n;
@@ -168,7 +161,7 @@ static void writer_main(void *arg)
 		int ret = blk_file_co_pwrite(w->img->file,
 					     c->copies + (size_t)first * QED_SLICE_BYTES,
 					     (size_t)n * QED_SLICE_BYTES,
-					     slice_offset(w->img, c->batch[first]));
+					     qed_slice_offset(w->img, c->batch[first]->index));
 
 		if (ret)
 			w->ret = ret;
@@ -233,8 +226,10 @@ static int flush_file(struct qed_image *img)
 {
 	int ret = blk_file_co_flush(img->file);
 
-	if (ret && !img->file->direct)
+	if (ret && !img->file->direct) {
 		img->commit.lost = ret;
+		qed_rescue_lost(img, ret);
+	}
 	return ret;
 }
 
@@ -281,6 +276,8 @@ static void end_batch(struct qed_image *img, int ret)
 		c->batch[b]->committing = false;
 		if (ret)
 			put_back(img, c->batch[b]);
+		else if (!c->batch[b]->dirty)
+			qed_rescue_slice_clean(img, c->batch[b]);
 	}
 	c->nr_batch = 0;
 	c->last_error = ret;
@@ -289,6 +286,7 @@ static void end_batch(struct qed_image *img, int ret)
 		(void)qed_run_list_move(&a->dropped, &a->committing);
 	} else {
 		c->batch_tables.nr = 0;
+		qed_rescue_tables_clean(img);
 		if (a->committing.nr) {
 			(void)qed_run_list_move(&a->durable, &a->committing);
 			qed_keeper_recycle(img);
@@ -428,17 +426,23 @@ int qed_co_commit_dirty(struct qed_image *img)
 	return ret;
 }
 
+/* Under meta_lock. */
+static bool too_much_is_dirty(const struct qed_image *img)
+{
+	return img->commit.nr_dirty > img->commit.max_dirty || !qed_rescue_has_room(img);
+}
+
 int qed_co_throttle(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
 	int ret = 0;
 
 	pthread_mutex_lock(&img->meta_lock);
-	while (!ret && c->nr_dirty > c->max_dirty) {
+	while (!ret && too_much_is_dirty(img)) {
 		qed_keeper_commit(img, true);
 		co_queue_wait(&c->dirty_waiters, &img->meta_lock);
 		/* As long as metadata can't be written, no more of it is made. */
-		if (c->nr_dirty > c->max_dirty)
+		if (too_much_is_dirty(img))
 			ret = c->last_error;
 	}
 	pthread_mutex_unlock(&img->meta_lock);

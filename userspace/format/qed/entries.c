@@ -23,10 +23,10 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 		}
 		pthread_mutex_lock(&img->meta_lock);
 		*slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
-		if (*slice)
+		if (*slice && ((*slice)->slot || qed_rescue_has_room(img)))
 			return 0;
 		pthread_mutex_unlock(&img->meta_lock);
-		ret = qed_co_load_slice(img, cluster);
+		ret = *slice ? 0 : qed_co_load_slice(img, cluster);
 		if (ret)
 			return ret;
 	}

@@ -182,17 +182,22 @@ static int take_slice(struct qed_image *img, struct l2_slice **slice)
 	return 0;
 }
 
+uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index)
+{
+	uint64_t first = index * QED_SLICE_ENTRIES;
+
+	return atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire) +
+	       first % img->table_entries * 8;
+}
+
 /* Read the slice's entries from the file into memory. */
 static int read_slice(struct qed_image *img, struct l2_slice *slice)
 {
-	uint64_t first = slice->index * QED_SLICE_ENTRIES;
-	uint64_t table =
-		atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire);
-	uint64_t offset = table + first % img->table_entries * 8;
 	int ret;
 
 	/* Nobody else sees the slice yet: it may be filled as plain memory. */
-	ret = blk_file_co_pread(img->file, (void *)slice->entries, QED_SLICE_BYTES, offset);
+	ret = blk_file_co_pread(img->file, (void *)slice->entries, QED_SLICE_BYTES,
+				qed_slice_offset(img, slice->index));
 	if (ret)
 		return ret;
 	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++) {
@@ -283,6 +288,9 @@ void l2_slice_set(struct qed_image *img, struct l2_slice *slice, unsigned int i,
 {
 	struct qed_commit *commit = &img->commit;
 
+	/* Before anybody can see the entry, and have its request answered. */
+	qed_rescue_slice_dirty(img, slice);
+	qed_rescue_entry(img, slice, i, entry);
 	/* Release: whoever sees the entry sees what was done to make it true. */
 	atomic_store_explicit(&slice->entries[i], entry, memory_order_release);
 	if (!slice->dirty) {

@@ -19,6 +19,7 @@ static void free_image(struct qed_image *img)
 {
 	qed_commit_destroy(img);
 	l2_cache_destroy(img);
+	qed_rescue_close(img);
 	qed_alloc_destroy(img);
 	qed_l1_free(img);
 	range_lock_destroy(&img->clusters);
@@ -51,7 +52,8 @@ static int init_image(struct qed_image *img, const struct blk_open_opts *opts, s
 		ret = qed_commit_init(img);
 	if (ret)
 		return error_set_errno(err, ret, "image tables");
-	return qed_co_l1_load(img, err);
+	ret = qed_rescue_open(img, opts, err);
+	return ret ? ret : qed_co_l1_load(img, err);
 }
 
 /* Bits whose meaning we do not know and that say "clear me if you write". */
@@ -146,9 +148,12 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 		return error_set_errno(err, ret, "background writer");
 	if (node->flags & BLK_O_CHECK)
 		return 0;
-	ret = clear_autoclear(img, err);
+	ret = qed_co_rescue_replay(img, err);
+	if (!ret)
+		ret = clear_autoclear(img, err);
 	if (ret)
 		return ret;
+	qed_rescue_start(img);
 	/* A check finds the leaks, too. */
 	if (img->header.features & QED_F_NEED_CHECK)
 		return check_dirty(img, err);

@@ -40,6 +40,7 @@
 #include "block/node.h"
 #include "format/qed/cluster_set.h"
 #include "format/qed/format.h"
+#include "format/qed/rescue.h"
 #include "util/units.h"
 
 /* L2 tables are cached and written in slices of this many bytes, whatever their size. */
@@ -69,6 +70,7 @@ struct l2_slice {
 	enum l2_slice_state state;
 	bool dirty; /* has changes that no commit has copied */
 	bool committing; /* a commit's copy is on its way to the disk */
+	unsigned int slot; /* of the rescue area, counted from 1; 0: clean, or no such area */
 };
 
 struct l2_cache {
@@ -184,6 +186,7 @@ struct qed_image {
 	struct qed_commit commit;
 	struct qed_keeper keeper;
 	struct qed_leak_scan scan;
+	struct qed_rescue rescue;
 };
 
 static inline uint32_t qed_cluster_size(const struct qed_image *img)
@@ -218,6 +221,8 @@ struct l2_slice *l2_cache_find(struct qed_image *img, uint64_t index);
 int l2_cache_co_load(struct qed_image *img, uint64_t index);
 /* Change an entry of a published slice.  Under meta_lock. */
 void l2_slice_set(struct qed_image *img, struct l2_slice *slice, unsigned int i, uint64_t entry);
+/* Where slice @index is in the file, in bytes; its table exists. */
+uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index);
 
 /* map.c */
 int qed_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The area that outlives the server, and its replay.  rescue.h says what for.
+ *
+ * Who writes: the server that maps the area, under meta_lock.  Who reads: its
+ * successor, when that server's process is gone and the last of its I/O to the
+ * image with it (block/ waits for the image's lock, which the kernel lets go of
+ * with the last of them).  So nobody reads while somebody writes; what matters
+ * is that after each single store the area tells the truth:
+ *
+ * - a slot's contents are there before its number says whose they are;
+ * - a slot is given up only when the disk has its contents, durably;
+ * - a table's note is complete before the count of notes covers it.
+ *
+ * More than needed does no harm: to replay what the disk has already writes the
+ * same bytes again.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/qed/qed.h"
+#include "format/qed/rescue.h"
+#include "util/log.h"
+
+#define RESCUE_MAGIC 0x314b4c4244455172ULL /* changes with the layout below */
+
+/* As many slices as a commit takes at once, so that one makes room for all. */
+#define NR_SLOTS  1024u
+#define NR_TABLES 1024u
+
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_LEN  36
+
+struct qed_rescue_table {
+	uint64_t index, offset; /* L1 entry @index became @offset (bytes) */
+};
+
+struct qed_rescue_area {
+	uint64_t magic;
+	_Atomic bool started;
+	/* Whose it is: of which file, and of which running kernel. */
+	char boot_id[BOOT_ID_LEN];
+	uint64_t dev, ino, l1_table_offset;
+	uint32_t cluster_size, table_size;
+	_Atomic int lost;
+	/* A ring: notes [@table_tail, @table_head) are not on the disk. */
+	_Atomic uint64_t table_head, table_tail;
+	struct qed_rescue_table tables[NR_TABLES];
+	/* The slice (its index + 1) that a slot has, 0: none. */
+	_Atomic uint64_t owner[NR_SLOTS];
+	_Alignas(QED_SLICE_BYTES) _Atomic uint64_t entries[NR_SLOTS][QED_SLICE_ENTRIES];
+};
+
+/* ---- While the server runs ---- */
+
+bool qed_rescue_has_room(const struct qed_image *img)
+{
+	const struct qed_rescue_area *area = img->rescue.area;
+
+	return !area ||
+	       (img->rescue.nr_free &&
+		atomic_load_explicit(&area->table_head, memory_order_relaxed) -
+				atomic_load_explicit(&area->table_tail, memory_order_relaxed) <
+			NR_TABLES);
+}
+
+void qed_rescue_slice_dirty(struct qed_image *img, struct l2_slice *slice)
+{
+	struct qed_rescue *rescue = &img->rescue;
+	_Atomic uint64_t *entries;
+
+	/* A slice whose commit is running has its slot still. */
+	if (!rescue->area || slice->slot)
+		return;
+	slice->slot = rescue->free[--rescue->nr_free] + 1;
+	entries = rescue->area->entries[slice->slot - 1];
+	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++)
+		atomic_store_explicit(
+			&entries[i], atomic_load_explicit(&slice->entries[i], memory_order_relaxed),
+			memory_order_relaxed);
+	atomic_store_explicit(&rescue->area->owner[slice->slot - 1], slice->index + 1,
+			      memory_order_release);
+}
+
+void qed_rescue_entry(struct qed_image *img, struct l2_slice *slice, unsigned int i, uint64_t entry)
+{
+	if (img->rescue.area)
+		atomic_store_explicit(&img->rescue.area->entries[slice->slot - 1][i], entry,
+				      memory_order_release);
+}
+
+void qed_rescue_slice_clean(struct qed_image *img, struct l2_slice *slice)
+{
+	struct qed_rescue *rescue = &img->rescue;
+
+	if (!slice->slot)
+		return;
+	atomic_store_explicit(&rescue->area->owner[slice->slot - 1], 0, memory_order_release);
+	rescue->free[rescue->nr_free++] = slice->slot - 1;
+	slice->slot = 0;
+}
+
+void qed_rescue_table(struct qed_image *img, uint64_t i, uint64_t offset)
+{
+	struct qed_rescue_area *area = img->rescue.area;
+	uint64_t head;
+
+	if (!area)
+		return;
+	head = atomic_load_explicit(&area->table_head, memory_order_relaxed);
+	area->tables[head % NR_TABLES] = (struct qed_rescue_table){ i, offset };
+	atomic_store_explicit(&area->table_head, head + 1, memory_order_release);
+}
+
+void qed_rescue_tables_taken(struct qed_image *img, bool all)
+{
+	struct qed_rescue_area *area = img->rescue.area;
+
+	if (area)
+		img->rescue.tables_in_commit = atomic_load_explicit(
+			all ? &area->table_head : &area->table_tail, memory_order_relaxed);
+}
+
+void qed_rescue_tables_clean(struct qed_image *img)
+{
+	if (img->rescue.area)
+		atomic_store_explicit(&img->rescue.area->table_tail, img->rescue.tables_in_commit,
+				      memory_order_release);
+}
+
+void qed_rescue_lost(struct qed_image *img, int error)
+{
+	if (img->rescue.area)
+		atomic_store_explicit(&img->rescue.area->lost, error, memory_order_release);
+}
+
+/* ---- Opening ---- */
+
+static int read_boot_id(char id[BOOT_ID_LEN])
+{
+	int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, id, BOOT_ID_LEN);
+	int ret = n == BOOT_ID_LEN ? 0 : n < 0 ? -errno : -EIO;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* A store to a page that the file system has no room for would kill us: take all now. */
+static int make_room(int fd)
+{
+	int ret;
+
+	if (ftruncate(fd, 0))
+		return -errno;
+	ret = -posix_fallocate(fd, 0, sizeof(struct qed_rescue_area));
+	return ret;
+}
+
+static int has_size(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	return st.st_size == sizeof(struct qed_rescue_area) ? 0 : -EINVAL;
+}
+
+/* Is what we mapped of this image, as it is now? */
+static int check_identity(struct qed_image *img, struct error *err)
+{
+	const struct qed_rescue_area *area = img->rescue.area;
+	char boot_id[BOOT_ID_LEN];
+	int ret = read_boot_id(boot_id);
+
+	if (ret)
+		return error_set_errno(err, ret, BOOT_ID_PATH);
+	if (area->magic != RESCUE_MAGIC || memcmp(area->boot_id, boot_id, BOOT_ID_LEN))
+		return error_set(err, -EINVAL,
+				 "what the dead server left is of another boot or version");
+	if (area->dev != img->file->dev || area->ino != img->file->ino ||
+	    area->l1_table_offset != img->header.l1_table_offset ||
+	    area->cluster_size != img->header.cluster_size ||
+	    area->table_size != img->header.table_size)
+		return error_set(err, -EINVAL, "what the dead server left is of another image");
+	return 0;
+}
+
+int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, struct error *err)
+{
+	struct qed_rescue *rescue = &img->rescue;
+	void *map;
+	int ret;
+
+	if (!opts->rescue || !img->writable)
+		return 0;
+	rescue->replay = opts->rescue->replay;
+	ret = rescue->replay ? has_size(opts->rescue->fd) : make_room(opts->rescue->fd);
+	if (ret)
+		return error_set_errno(err, ret, "what survives the server (%zu bytes)",
+				       sizeof(struct qed_rescue_area));
+	map = mmap(NULL, sizeof(struct qed_rescue_area), PROT_READ | PROT_WRITE, MAP_SHARED,
+		   opts->rescue->fd, 0);
+	if (map == MAP_FAILED)
+		return error_set_errno(err, -errno, "what survives the server");
+	rescue->area = map;
+	rescue->free = calloc(NR_SLOTS, sizeof(*rescue->free));
+	if (!rescue->free)
+		return error_set_errno(err, -ENOMEM, "what survives the server");
+	return rescue->replay && rescue->area->started ? check_identity(img, err) : 0;
+}
+
+void qed_rescue_close(struct qed_image *img)
+{
+	if (img->rescue.area)
+		munmap(img->rescue.area, sizeof(struct qed_rescue_area));
+	free(img->rescue.free);
+	memset(&img->rescue, 0, sizeof(img->rescue));
+}
+
+/* ---- Replaying ---- */
+
+/* L1 is written in blocks of this many bytes, as commits do. */
+#define L1_BLOCK_BYTES 4096u
+
+/* The L1 entries first: where a slice goes is seen there. */
+static int replay_tables(struct qed_image *img)
+{
+	const struct qed_rescue_area *area = img->rescue.area;
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+
+	for (uint64_t n = area->table_tail; n != area->table_head; n++) {
+		const struct qed_rescue_table *table = &area->tables[n % NR_TABLES];
+		uint64_t block = round_down(table->index * 8, L1_BLOCK_BYTES), old;
+		int ret;
+
+		if (table->index >= img->table_entries ||
+		    !qed_table_offset_valid(img, table->offset, end))
+			return -EUCLEAN;
+		old = atomic_load_explicit(&img->l1[table->index], memory_order_relaxed);
+		if (old && old != table->offset)
+			return -EUCLEAN;
+		img->l1_disk[table->index] = htole64(table->offset);
+		atomic_store_explicit(&img->l1[table->index], table->offset, memory_order_relaxed);
+		ret = blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + block,
+					 min_u64(L1_BLOCK_BYTES, img->table_bytes - block),
+					 img->header.l1_table_offset + block);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int replay_slice(struct qed_image *img, uint64_t index, const _Atomic uint64_t *entries,
+			uint64_t *buf)
+{
+	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	uint64_t first = index * QED_SLICE_ENTRIES;
+
+	if (first / img->table_entries >= img->table_entries ||
+	    !atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_relaxed))
+		return -EUCLEAN;
+	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++) {
+		uint64_t entry = atomic_load_explicit(&entries[i], memory_order_relaxed);
+
+		if (!qed_entry_valid(img, entry, end))
+			return -EUCLEAN;
+		buf[i] = htole64(entry);
+	}
+	return blk_file_co_pwrite(img->file, buf, QED_SLICE_BYTES, qed_slice_offset(img, index));
+}
+
+static int replay_slices(struct qed_image *img, unsigned int *count)
+{
+	const struct qed_rescue_area *area = img->rescue.area;
+	uint64_t *buf = aligned_alloc(QED_SLICE_BYTES, QED_SLICE_BYTES);
+	int ret = buf ? 0 : -ENOMEM;
+
+	*count = 0;
+	for (unsigned int s = 0; !ret && s < NR_SLOTS; s++) {
+		if (!area->owner[s])
+			continue;
+		ret = replay_slice(img, area->owner[s] - 1, area->entries[s], buf);
+		++*count;
+	}
+	free(buf);
+	return ret;
+}
+
+int qed_co_rescue_replay(struct qed_image *img, struct error *err)
+{
+	struct qed_rescue_area *area = img->rescue.area;
+	unsigned int slices;
+	int ret;
+
+	/* A server that died before it took requests has nothing to leave. */
+	if (!area || !img->rescue.replay || !area->started)
+		return 0;
+	/* The order is a commit's: what entries point to is durable before they are written. */
+	ret = blk_file_co_flush(img->file);
+	if (!ret)
+		ret = replay_tables(img);
+	if (!ret)
+		ret = replay_slices(img, &slices);
+	if (!ret)
+		ret = blk_file_co_flush(img->file);
+	if (ret == -EUCLEAN)
+		return error_set(err, ret, "what the dead server left does not fit the image");
+	if (ret)
+		return error_set_errno(err, ret, "could not write what the dead server left");
+	log_info("%s: %u slices of tables taken over from a server that died", img->node->filename,
+		 slices);
+	img->commit.lost = area->lost;
+	return 0;
+}
+
+void qed_rescue_start(struct qed_image *img)
+{
+	struct qed_rescue *rescue = &img->rescue;
+	struct qed_rescue_area *area = rescue->area;
+	int lost = img->commit.lost;
+
+	if (!area)
+		return;
+	/* Interrupted here, it has started with what the disk has, or has not started. */
+	for (unsigned int s = 0; s < NR_SLOTS; s++)
+		atomic_store_explicit(&area->owner[s], 0, memory_order_relaxed);
+	atomic_store_explicit(&area->table_tail, area->table_head, memory_order_relaxed);
+	for (rescue->nr_free = 0; rescue->nr_free < NR_SLOTS; rescue->nr_free++)
+		rescue->free[rescue->nr_free] = NR_SLOTS - 1 - rescue->nr_free;
+	area->magic = RESCUE_MAGIC;
+	if (read_boot_id(area->boot_id))
+		memset(area->boot_id, 0, BOOT_ID_LEN);
+	area->dev = img->file->dev;
+	area->ino = img->file->ino;
+	area->l1_table_offset = img->header.l1_table_offset;
+	area->cluster_size = img->header.cluster_size;
+	area->table_size = img->header.table_size;
+	atomic_store_explicit(&area->lost, lost, memory_order_relaxed);
+	atomic_store_explicit(&area->started, true, memory_order_release);
+}

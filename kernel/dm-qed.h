@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The device-mapper target `qed`: a device on top of a ublk device that qedd
+ * serves.  See Documentation/admin-guide/dm-qed.rst for its table and messages.
+ */
+#ifndef DM_QED_H
+#define DM_QED_H
+
+#include <linux/bio.h>
+#include <linux/device-mapper.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "zero-map.h"
+
+#define DM_MSG_PREFIX "qed"
+
+#define QED_MIN_CLUSTER	    4096u
+#define QED_MAX_CLUSTER	    (64u << 20)
+#define QED_DEFAULT_CLUSTER (64u << 10)
+
+enum qed_mode {
+	QED_DETECT_OFF,
+	QED_DETECT_ON, /* space stays allocated: REQ_NOUNMAP */
+	QED_DETECT_UNMAP,
+	QED_DETECT_MODES,
+};
+
+/* What is counted, in the order of the status line. */
+enum qed_counter {
+	QED_READ_BIOS,
+	QED_READ_SECTORS,
+	QED_WRITE_BIOS,
+	QED_WRITE_SECTORS,
+	QED_ZERO_BIOS, /* write-zeroes as they came, conversions are not among them */
+	QED_ZERO_SECTORS,
+	QED_DISCARD_BIOS,
+	QED_DISCARD_SECTORS,
+	QED_SCANNED_BIOS,
+	QED_CONVERTED_BIOS,
+	QED_CONVERTED_SECTORS,
+	QED_FALLBACK_BIOS,
+	QED_ANSWERED_BIOS,
+	QED_ANSWERED_SECTORS,
+	QED_COUNTERS,
+};
+
+struct qed_counts {
+	u64 count[QED_COUNTERS];
+};
+
+struct qed {
+	struct dm_target *ti;
+	struct dm_dev *dev;
+	u64 size; /* bytes */
+	u32 cluster; /* bytes */
+	u32 max_run; /* bytes of one bio that are looked at together */
+
+	/* Written by messages, read by map without a lock: either value is right for a while. */
+	enum qed_mode mode;
+	/* Set once the lower device has refused a write-zeroes that was a write. */
+	bool refused;
+
+	/* What the table said, for the table. */
+	bool has_cluster_size;
+	bool has_known_zero;
+	struct qed_zero_map map; /* with has_known_zero */
+
+	struct qed_counts __percpu *counts;
+	struct qed_counts base; /* what `stats reset` takes off; base_lock */
+	spinlock_t base_lock;
+
+	/* Writes to be sent again as what they were; under deferred_lock. */
+	struct bio_list deferred;
+	spinlock_t deferred_lock;
+	struct workqueue_struct *wq;
+	struct work_struct deferred_work;
+};
+
+enum qed_io_kind {
+	QED_IO_PLAIN, /* the map has no part in it */
+	QED_IO_CHANGE, /* a write or discard, begun in the map */
+	QED_IO_ZERO, /* a write-zeroes as it came */
+	QED_IO_CONVERTED, /* a write that was made a write-zeroes */
+};
+
+/*
+ * Of each bio, from map to end_io.  It belongs to whoever has the bio: map, then
+ * end_io, then perhaps the worker, then end_io again.
+ */
+struct qed_io {
+	u64 offset; /* bytes */
+	u32 bytes;
+	enum qed_io_kind kind;
+	u64 ticket; /* QED_IO_ZERO and QED_IO_CONVERTED, with a map */
+	/* Of a converted write, as it was: what the layers below use up. */
+	struct bvec_iter iter;
+	blk_opf_t opf;
+	unsigned short flags;
+};
+
+static inline void qed_count(struct qed *qed, enum qed_counter counter, u64 n)
+{
+	this_cpu_add(qed->counts->count[counter], n);
+}
+
+/* dm-qed-io.c */
+int qed_map(struct dm_target *ti, struct bio *bio);
+int qed_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
+void qed_resend_deferred(struct work_struct *work);
+
+/* dm-qed-status.c */
+extern const char *const qed_mode_names[QED_DETECT_MODES];
+/* QED_DETECT_MODES when @name is none. */
+enum qed_mode qed_mode_of(const char *name);
+void qed_status(struct dm_target *ti, status_type_t type, unsigned int status_flags, char *result,
+		unsigned int maxlen);
+int qed_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
+		unsigned int maxlen);
+
+#endif

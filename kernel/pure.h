@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * All that the pure files (zero-run, zero-map) need of the world around them.  They
+ * include nothing else, so that one source is built into the module, into KUnit's
+ * kernel, and into a program of user space.
+ */
+#ifndef DM_QED_PURE_H
+#define DM_QED_PURE_H
+
+#ifdef __KERNEL__
+#include <linux/atomic.h>
+#include <linux/bitops.h>
+#include <linux/bits.h>
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#else
+#include "pure_user.h"
+#endif
+
+#endif

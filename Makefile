@@ -48,6 +48,11 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 HELPER_SRC := $(wildcard tests/interop/*.c tests/vm/*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 UNIT_TESTS := $(UNIT_SRC:%.c=$(OUT)/%)
+
+# The kernel target's pure files, and their tests: also a KUnit suite of a kernel.
+PURE_SRC := kernel/zero-map.c kernel/zero-run.c
+KUNIT_SRC := $(wildcard tests/kunit/test_*.c)
+KUNIT_TESTS := $(KUNIT_SRC:%.c=$(OUT)/%)
 TEST_HELPERS := $(HELPER_SRC:%.c=$(OUT)/%)
 BENCHES := $(BENCH_SRC:%.c=$(OUT)/%)
 
@@ -89,7 +94,7 @@ finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 all: $(PROGRAMS) $(if $(LIB_SRC),$(LIB))
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST)
+tests: $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST)
 
 # A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
 .PHONY: FORCE
@@ -112,6 +117,8 @@ have-packages:
 	echo "make: compiler or libraries are missing; run: scripts/install-deps" >&2; exit 1; }
 
 $(OBJ)/tests/%.o: private CPPFLAGS += -Itests/unit $(CMOCKA_CFLAGS)
+$(OBJ)/tests/kunit/%.o $(OBJ)/kernel/%.o: private CPPFLAGS += -Ikernel -Itests/kunit/include \
+	$(CMOCKA_CFLAGS)
 $(OBJ)/%.o: %.c $(OBJ)/.flags
 	@mkdir -p $(@D)
 	$(say) CC $<
@@ -143,6 +150,8 @@ $(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
 
 $(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(UNIT_COMMON_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CMOCKA_LIBS))
+$(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
+	$(call link,$(CMOCKA_LIBS))
 $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
 # The recorder comes between those who open image files and the block layer.
@@ -151,7 +160,7 @@ $(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
 ALL_SRC := $(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
-	$(CRASH_SRC) \
+	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
@@ -164,6 +173,16 @@ $(BUILD)/man/%: Documentation/man/%.rst
 	@mkdir -p $(@D)
 	$(say) MAN $@
 	$(Q)rst2man --strict $< $(tmp) $(finish)
+
+# ---- The kernel's half ----
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# kernel/dm-qed.ko for the kernel whose headers are in KDIR. W=1 and C=2 mean what they always do.
+.PHONY: modules modules_install
+modules modules_install:
+	@[ -e $(KDIR)/Makefile ] || { echo "make: no kernel headers in $(KDIR): give KDIR=" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/kernel $@
 
 # ---- Installing ----
 
@@ -241,6 +260,8 @@ endif
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
+	rm -f $(foreach s,o ko mod mod.c mod.o a symvers order,kernel/*.$(s)) kernel/.*.cmd \
+		kernel/Module.symvers kernel/modules.order kernel/.module-common.o
 
 define HELP
 all             programs, into $(BUILD)/ (the default)
@@ -248,6 +269,7 @@ deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
 check-unit check-interop check-crash check-vm check-sanitize format-check   one layer of them
 demo            deps, build, the main job on real input
+modules         [KDIR=] kernel/dm-qed.ko; modules_install installs it
 bench           micro-benchmarks
 man             manual pages, into $(BUILD)/man/
 install         [DESTDIR=] [PREFIX=/usr/local]

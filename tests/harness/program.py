@@ -57,9 +57,10 @@ def discover(root, build, layers, only):
             tests.append(Test(layer, path, source, where, sanitizer, logs))
 
     def add_unit(where, sanitizer=""):
-        for source in sorted(glob.glob(os.path.join(root, "tests/unit/test_*.c"))):
-            name = os.path.splitext(os.path.basename(source))[0]
-            add("unit", os.path.join(where, "tests/unit", name), source, where, sanitizer)
+        for folder in ("tests/unit", "tests/kunit"):
+            for source in sorted(glob.glob(os.path.join(root, folder, "test_*.c"))):
+                name = os.path.splitext(os.path.basename(source))[0]
+                add("unit", os.path.join(where, folder, name), source, where, sanitizer)
 
     def add_interop(where, sanitizer=""):
         for suffix in ("sh", "py"):

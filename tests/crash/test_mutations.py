@@ -128,7 +128,8 @@ def pkg_config(option, *packages):
     return run(["pkg-config", option, *packages]).stdout.split()
 
 
-PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd")
+PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd",
+            "libnbd")
 
 
 def mutate(mutation, folder):

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/protocol.h"
 #include "common/image.h"
 #include "util/units.h"
 
@@ -38,7 +39,7 @@ const char *image_path(const char *filename, struct error *err)
 {
 	size_t len = strcspn(filename, ":/");
 
-	if (filename[len] != ':')
+	if (filename[len] != ':' || blk_protocol_of(filename))
 		return filename;
 	if (!strncmp(filename, "file:", 5))
 		return filename + 5;

@@ -83,7 +83,10 @@ static void print_human(const struct image_facts *facts)
 	char virtual_size[32], disk_size[32];
 
 	format_size(virtual_size, sizeof(virtual_size), facts->info.virtual_size);
-	format_size(disk_size, sizeof(disk_size), facts->info.actual_size);
+	if (facts->info.actual_size_unknown)
+		snprintf(disk_size, sizeof(disk_size), "unavailable");
+	else
+		format_size(disk_size, sizeof(disk_size), facts->info.actual_size);
 	printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n"
 	       "disk size: %s\n",
 	       facts->filename, facts->format, virtual_size, facts->info.virtual_size, disk_size);
@@ -112,8 +115,9 @@ static json_t *to_json(const struct image_facts *facts)
 	if (facts->info.cluster_size)
 		json_object_set_new(object, "cluster-size", json_integer(facts->info.cluster_size));
 	set_string(object, "format", facts->format);
-	json_object_set_new(object, "actual-size",
-			    json_integer((json_int_t)facts->info.actual_size));
+	if (!facts->info.actual_size_unknown)
+		json_object_set_new(object, "actual-size",
+				    json_integer((json_int_t)facts->info.actual_size));
 	if (facts->backing_name)
 		set_string(object, "full-backing-filename", facts->backing_path);
 	set_string(object, "backing-filename", facts->backing_name);

@@ -19,7 +19,7 @@
 const char create_options_help[] =
 	"  --size SIZE            make IMAGE, of that size (with --backing: default its size)\n"
 	"  --backing FILE         make IMAGE, on top of FILE\n"
-	"  --backing-format raw|qed\n"
+	"  --backing-format raw|qed|nbd\n"
 	"  --cluster-size SIZE    of a new image (64K)\n"
 	"  --table-size N         of a new image, in clusters (4)\n"
 	"  --format qed|raw       of IMAGE (found out; a new one is qed)\n"
@@ -46,7 +46,7 @@ static const struct create_option {
 } create_option[] = {
 	{ "size", SIZE, NULL, false },
 	{ "backing", PATH, NULL, false },
-	{ "backing-format", CHOICE, "raw|qed", false },
+	{ "backing-format", CHOICE, "raw|qed|nbd", false },
 	{ "cluster-size", SIZE, NULL, false },
 	{ "table-size", COUNT, NULL, false },
 	{ "format", CHOICE, "qed|raw", false },

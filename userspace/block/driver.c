@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "block/node_internal.h"
+#include "block/protocol.h"
 #include "util/units.h"
 
 /* Formats that we know by sight only. */
@@ -33,7 +34,8 @@ const struct blk_driver *blk_driver_find(const char *name)
 	for (const struct blk_driver *const *driver = blk_drivers; *driver; driver++)
 		if (!strcmp((*driver)->name, name))
 			return *driver;
-	return NULL;
+	/* A protocol's bytes as they are: what the last resort of probing is for. */
+	return blk_format_is_protocol(name) ? blk_driver_find("raw") : NULL;
 }
 
 int blk_driver_get(const char *name, const struct blk_driver **driver, struct error *err)

@@ -33,6 +33,7 @@ enum blk_req_flags {
 struct blk_info {
 	uint64_t virtual_size; /* bytes */
 	uint64_t actual_size; /* bytes of disk that the image file takes */
+	bool actual_size_unknown; /* it is not a file of this machine */
 	uint32_t cluster_size; /* bytes, 0 if the format has none */
 	uint32_t table_size; /* clusters, 0 if the format has none */
 	bool dirty; /* was not closed in order (NEED_CHECK) */
@@ -122,7 +123,7 @@ extern const struct blk_driver *const blk_drivers[];
  */
 const char *blk_probe_buffer(const uint8_t *buf, size_t len);
 
-/* The driver of that name, or NULL. */
+/* The driver of that name, or NULL.  A protocol's name stands for raw bytes over it. */
 const struct blk_driver *blk_driver_find(const char *name);
 
 #endif

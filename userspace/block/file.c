@@ -18,6 +18,8 @@
 #include "block/file_align_probe.h"
 #include "block/file_internal.h"
 #include "block/image_lock.h"
+#include "block/node.h"
+#include "block/protocol.h"
 #include "util/units.h"
 
 /* Bounce buffers of a file: bytes of each, and how many at most. */
@@ -185,40 +187,6 @@ static void file_free(struct blk_file *file)
 	free(file);
 }
 
-int blk_file_co_open(struct blk_file **file_out, const char *name, unsigned int flags,
-		     unsigned int perm, unsigned int shared, struct error *err)
-{
-	struct blk_file *file = file_alloc(name, flags & BLK_FILE_RDWR);
-	struct open_call call = {
-		.file = file,
-		.flags = flags,
-		.perm = perm,
-		.shared = shared,
-		.err = err,
-	};
-	int ret;
-
-	if (!file)
-		return error_set_errno(err, -ENOMEM, "%s", name);
-	ret = aio_co_call(open_on_worker, &call);
-	if (!ret && file->direct) {
-		ret = blk_file_set_align(file, call.align.offset, call.align.mem);
-		if (ret) {
-			error_set_errno(err, ret, "%s", name);
-			blk_file_co_close(file);
-			return ret;
-		}
-	}
-	if (ret) {
-		/* Where the worker could not even be asked, no line is set yet. */
-		error_set_errno(err, ret, "%s", name);
-		file_free(file);
-		return ret;
-	}
-	*file_out = file;
-	return 0;
-}
-
 static int close_on_worker(void *arg)
 {
 	struct blk_file *file = arg;
@@ -229,13 +197,63 @@ static int close_on_worker(void *arg)
 	return 0;
 }
 
+static void close_local(struct blk_file *file)
+{
+	/* What matters was made durable by a flush, which reports its errors. */
+	if (aio_co_call(close_on_worker, file) < 0)
+		close_on_worker(file);
+}
+
+static int co_open_local(struct blk_file *file, unsigned int flags, unsigned int perm,
+			 unsigned int shared, struct error *err)
+{
+	struct open_call call = {
+		.file = file,
+		.flags = flags,
+		.perm = perm,
+		.shared = shared,
+		.err = err,
+	};
+	int ret = aio_co_call(open_on_worker, &call);
+
+	if (ret || !file->direct)
+		return ret;
+	ret = blk_file_set_align(file, call.align.offset, call.align.mem);
+	if (ret)
+		close_local(file);
+	return ret;
+}
+
+int blk_file_co_open(struct blk_file **file_out, const char *name, unsigned int flags,
+		     unsigned int perm, unsigned int shared, struct error *err)
+{
+	struct blk_file *file = file_alloc(name, flags & BLK_FILE_RDWR);
+	int ret;
+
+	if (!file)
+		return error_set_errno(err, -ENOMEM, "%s", name);
+	if (blk_name_is_url(name))
+		ret = blk_file_co_open_remote(file, flags, err);
+	else
+		ret = co_open_local(file, flags, perm, shared, err);
+	if (ret) {
+		/* Where the worker could not even be asked, no line is set yet. */
+		error_set_errno(err, ret, "%s", name);
+		file_free(file);
+		return ret;
+	}
+	*file_out = file;
+	return 0;
+}
+
 void blk_file_co_close(struct blk_file *file)
 {
 	if (!file)
 		return;
-	/* What matters was made durable by a flush, which reports its errors. */
-	if (aio_co_call(close_on_worker, file) < 0)
-		close_on_worker(file);
+	if (file->protocol)
+		file->protocol->co_close(file);
+	else
+		close_local(file);
 	file_free(file);
 }
 
@@ -257,6 +275,8 @@ int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shar
 {
 	struct lock_call call = { file, perm, shared, err };
 
+	if (file->protocol)
+		return 0;
 	return aio_co_call(lock_on_worker, &call);
 }
 
@@ -363,7 +383,7 @@ static int allocated_on_worker(void *arg)
 int blk_file_co_allocated(struct blk_file *file, uint64_t *bytes)
 {
 	struct allocated_call call = { .fd = file->fd };
-	int ret = aio_co_call(allocated_on_worker, &call);
+	int ret = file->protocol ? -ENOTSUP : aio_co_call(allocated_on_worker, &call);
 
 	*bytes = call.bytes;
 	return ret;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An image file (or block device) that a format driver keeps its bytes in.
+ * An image file (or block device) that a format driver keeps its bytes in; or
+ * an export of another machine, reached by a protocol (block/protocol.h).
  *
  * Any offset, length and buffer address may be used: where O_DIRECT needs more
  * (512 or 4096, found when the file is opened) requests go through bounce
@@ -33,6 +34,7 @@ enum blk_file_flags {
 };
 
 struct blk_file;
+struct blk_protocol;
 
 /*
  * What reaches the kernel.  @offset, @len and buffers are aligned for the file.
@@ -56,7 +58,7 @@ struct blk_file_ops {
 extern const struct blk_file_ops blk_file_kernel_ops;
 
 struct blk_file {
-	int fd;
+	int fd; /* -1: none, it is reached by @protocol */
 	char *name; /* as given when opened */
 	bool writable; /* opened for writing */
 	bool direct; /* O_DIRECT is on */
@@ -71,6 +73,9 @@ struct blk_file {
 	/* Learnt from the first refusal, so that it is not asked for again. */
 	_Atomic bool no_zero_range;
 	_Atomic bool no_punch_hole;
+
+	const struct blk_protocol *protocol; /* NULL: a file of this machine */
+	void *remote; /* the protocol's */
 
 	const struct blk_file_ops *ops;
 	void *ops_data; /* of whoever replaced @ops */
@@ -87,7 +92,10 @@ int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flag
 		     unsigned int perm, unsigned int shared, struct error *err);
 void blk_file_co_close(struct blk_file *file);
 
-/* Take image locks later than at open; the error line names the file. */
+/* Do both have the same bytes: the same file, or the same name of a protocol? */
+bool blk_file_is_same(const struct blk_file *a, const struct blk_file *b);
+
+/* Take image locks later than at open; the error line names the file.  A protocol has none. */
 int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
 		     struct error *err);
 
@@ -120,7 +128,7 @@ int blk_file_co_write_zeroes(struct blk_file *file, uint64_t offset, uint64_t le
 /* Give back the space of a range; it reads as zeroes afterwards.  -ENOTSUP where it can't be. */
 int blk_file_co_punch_hole(struct blk_file *file, uint64_t offset, uint64_t len);
 int blk_file_co_truncate(struct blk_file *file, uint64_t size);
-/* How many bytes of disk the file takes. */
+/* How many bytes of disk the file takes.  -ENOTSUP where nobody can tell. */
 int blk_file_co_allocated(struct blk_file *file, uint64_t *bytes);
 
 /*

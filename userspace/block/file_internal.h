@@ -8,6 +8,9 @@
 /* The longest transfer in one operation, bytes: well below what results can carry. */
 #define BLK_FILE_MAX_TRANSFER (1u << 30)
 
+/* Open @file, of which name and writable are set, by the protocol that its name tells. */
+int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err);
+
 /* Writes through @file reached up to @end. */
 void blk_file_grow(struct blk_file *file, uint64_t end);
 

@@ -12,6 +12,7 @@
 
 #include "aio/io.h"
 #include "block/file_internal.h"
+#include "block/protocol.h"
 #include "block/zero_pages.h"
 #include "util/units.h"
 
@@ -218,6 +219,8 @@ int blk_file_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, ui
 		*run = len;
 		return 0;
 	}
+	if (file->protocol)
+		return file->protocol->co_is_data(file, offset, min_u64(len, size - offset), run);
 	ret = aio_co_call(seek_on_worker, &call);
 	if (ret < 0)
 		return ret;

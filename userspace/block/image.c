@@ -6,18 +6,24 @@
 #include <string.h>
 
 #include "block/node_internal.h"
+#include "block/protocol.h"
 
 int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 {
+	struct blk_create_opts plain = *opts;
 	const struct blk_driver *driver;
 	int ret = blk_driver_get(opts->format, &driver, err);
+
+	/* Not a word that a format has to know. */
+	if (opts->backing_format && blk_format_is_protocol(opts->backing_format))
+		plain.backing_format = "raw";
 
 	if (!ret && !driver->co_create)
 		ret = error_set(err, -ENOTSUP, "format %s cannot be created", driver->name);
 	if (!ret && opts->size > INT64_MAX)
 		ret = error_set(err, -EFBIG, "Image size must be less than 8 EiB");
 	if (!ret)
-		ret = driver->co_create(opts, err);
+		ret = driver->co_create(&plain, err);
 	if (ret) {
 		error_set_errno(err, ret, "%s", opts->filename);
 		blk_error_name_file(err, opts->filename);
@@ -34,6 +40,9 @@ int blk_co_info(struct blk_node *node, struct blk_info *info)
 		.cluster_size = node->cluster_size,
 	};
 	ret = blk_file_co_allocated(node->file, &info->actual_size);
+	info->actual_size_unknown = ret == -ENOTSUP;
+	if (info->actual_size_unknown)
+		ret = 0;
 	if (!ret && node->driver->co_info)
 		ret = node->driver->co_info(node, info);
 	return ret;

@@ -14,16 +14,16 @@ static void answer(struct blk_map *map, enum blk_map_kind kind, uint64_t bytes)
 }
 
 /*
- * Make a DATA answer one that suits the descriptor: inside the file, since
- * what is beyond would be read short, and written without file->size knowing;
- * and aligned.
+ * Make a DATA answer one that suits the descriptor, where there is one: inside
+ * the file, since what is beyond would be read short, and written without
+ * file->size knowing; and aligned.
  */
 static void fit_to_file(struct blk_map *map)
 {
 	uint32_t align = map->file ? map->file->align : 1;
 	uint64_t size;
 
-	if (!map->file || (map->file_offset & (align - 1))) {
+	if (!map->file || map->file->protocol || (map->file_offset & (align - 1))) {
 		answer(map, BLK_MAP_ASK, map->bytes);
 		return;
 	}

@@ -8,6 +8,7 @@
 
 #include "block/image_lock.h"
 #include "block/node_internal.h"
+#include "block/protocol.h"
 #include "util/units.h"
 
 /* Buffers for copying: bytes of all of a pool, and limits of one. */
@@ -85,7 +86,7 @@ static int open_file(struct blk_node *node, struct error *err)
 static int check_loop(const struct blk_node *top, const struct blk_node *node, struct error *err)
 {
 	for (const struct blk_node *above = top; above; above = above->backing)
-		if (above->file->dev == node->file->dev && above->file->ino == node->file->ino)
+		if (blk_file_is_same(above->file, node->file))
 			return error_set(err, -ELOOP, "the backing chain loops back to this file");
 	return 0;
 }
@@ -104,6 +105,9 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 	int ret;
 
 	node->probed = !format;
+	if (format && blk_format_is_protocol(format) &&
+	    (!node->file->protocol || strcmp(node->file->protocol->name, format)))
+		return error_set(err, -EINVAL, "not a name of %s", format);
 	if (format)
 		ret = blk_driver_get(format, &node->driver, err);
 	else

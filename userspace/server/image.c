@@ -136,7 +136,7 @@ static int check_backing(const struct image *image, const struct options *option
 	if (!ret) {
 		char *path = blk_resolve_backing(image->path, wanted);
 
-		if (!path || !same_file(path, has))
+		if (!path || (strcmp(path, has) && !same_file(path, has)))
 			ret = error_set(err, -EINVAL, "%s: exists, and its backing file is %s",
 					image->path, has);
 		free(path);

@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""NBD exports as images and as backing files, served by nbdkit: the same bytes and maps as QEMU
+sees, holes that are never read, many requests in flight, and what block sizes a server wants."""
+
+import json
+import os
+import random
+import re
+import sys
+import time
+
+import interop
+from interop import Failure, KiB, MiB, must, QED_IMG, QED_IO
+from nbdkit import have_nbdkit, Nbdkit
+
+SIZE = 24 * MiB + 512
+
+
+def make_golden(name, rng, size=SIZE):
+    """Data, holes and written zeroes, at unaligned places."""
+    with open(name, "wb") as file:
+        file.truncate(size)
+        for start in range(0, size, 2 * MiB):
+            kind = rng.randrange(3)
+            length = min(rng.randrange(1, MiB), size - start)
+            file.seek(start + (rng.randrange(64 * KiB) if start + 2 * MiB < size else 0))
+            if kind == 0:
+                file.write(rng.randbytes(length))
+            elif kind == 1:
+                file.write(bytes(length))
+        file.seek(0)
+        file.write(b"first")
+        file.seek(size - 5)
+        file.write(b"last.")
+
+
+def expect_same(name, other):
+    difference = interop.first_difference(name, interop.read_file(other))
+    if difference:
+        raise Failure("%s against %s: %s" % (name, other, difference))
+
+
+def convert(url, out="out.raw", *options):
+    if os.path.exists(out):
+        os.unlink(out)
+    must(QED_IMG, "convert", *options, "-O", "raw", url, out)
+
+
+def test_read(*filters):
+    with Nbdkit(*filters, "file", "golden.raw") as server:
+        convert(server.url())
+        expect_same("out.raw", "golden.raw")
+        info = json.loads(must(QED_IMG, "info", "--output=json", server.url()).out)
+        if info["format"] != "raw" or info["virtual-size"] != SIZE or "actual-size" in info:
+            raise Failure("info: %s" % info)
+
+
+def test_names():
+    with Nbdkit("--filter=exportname", "memory", "1M", "exportname=disk 1",
+                "exportname-strict=true", "exportname-list=explicit") as server:
+        for name in (server.url("disk%201"), "nbd:unix:%s:exportname=disk 1" % server.socket):
+            must(QED_IMG, "info", name)
+        result = interop.run(QED_IMG, "info", server.url("other"))
+        expect_one_line(result)
+    # A port that nobody else has is found by the system; nbdkit takes the socket over.
+    result = interop.run(QED_IMG, "info", "nbd://localhost:1/x")
+    expect_one_line(result, "refused")
+    result = interop.run(QED_IMG, "info", "nbd://no-such-host.invalid/x")
+    expect_one_line(result, "no-such-host.invalid")
+    result = interop.run(QED_IMG, "info", "json:{}")
+    expect_one_line(result, "Unknown protocol 'json'")
+
+
+def expect_one_line(result, word=""):
+    if result.status != 1 or result.out or result.err.count("\n") != 1 or word not in result.err:
+        raise Failure("expected one line with '%s': %s" % (word, result))
+
+
+def test_refused():
+    with Nbdkit("memory", "1M") as server:
+        expect_one_line(interop.run(QED_IO, "-c", "read 0 1", server.url()), "only be read")
+        expect_one_line(interop.run(QED_IMG, "create", "-q", "-f", "qed", server.url(), "1M"),
+                        "cannot be created")
+        expect_one_line(interop.run(QED_IMG, "info", server.url(query="&reply-timeout=x")),
+                        "reply-timeout")
+        expect_one_line(interop.run(QED_IMG, "info", "-f", "nbd", "golden.raw"), "nbd")
+
+
+def qemu_map(image, *options):
+    return json.loads(must("qemu-img", "map", *options, "--output=json", image).out)
+
+
+def our_map(image, *options):
+    return json.loads(must(QED_IMG, "map", *options, "--output=json", image).out)
+
+
+def test_map():
+    with Nbdkit("file", "golden.raw") as server:
+        ours, theirs = our_map(server.url(), "-f", "raw"), qemu_map(server.url(), "-f", "raw")
+        if ours != theirs:
+            raise Failure("map: %s instead of %s" % (ours, theirs))
+        if not any(entry["zero"] for entry in ours):
+            raise Failure("no hole in the map: %s" % ours)
+
+
+def make_holey(name, rng):
+    """1000 pieces of data with holes between: more runs than one answer may have."""
+    with open(name, "wb") as file:
+        for i in range(1000):
+            file.seek(i * 16 * KiB)
+            file.write(rng.randbytes(4 * KiB))
+        file.truncate(16000 * KiB)
+
+
+def reads_of(log):
+    """(offset, length) of the reads that the log filter saw."""
+    return [(int(m.group(1), 16), int(m.group(2), 16)) for m in
+            re.finditer(r" Read id=\d+ offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+)", log)]
+
+
+def test_holes(rng):
+    """No byte of a hole is asked for, however many there are."""
+    make_holey("holey.raw", rng)
+    with Nbdkit("--filter=log", "file", "holey.raw", "logfile=holes.log") as server:
+        convert(server.url(), "holey.out", "-f", "raw")
+        expect_same("holey.out", "holey.raw")
+        server.stop()
+    log = interop.read_file("holes.log").decode()
+    reads = reads_of(log)
+    outside = [r for r in reads if r[0] % (16 * KiB) + r[1] > 4 * KiB]
+    if not reads or outside:
+        raise Failure("holes were read: %s of %d reads" % (outside[:4], len(reads)))
+    questions = log.count(" Extents id=")
+    # 256 runs an answer at least; not one question a run.
+    if questions > 20:
+        raise Failure("%d questions about 2000 runs" % questions)
+
+
+def test_no_structured_replies():
+    """A server that cannot tell holes is read as a whole."""
+    with Nbdkit("--no-sr", "file", "golden.raw") if nbdkit_has("--no-sr") else \
+            Nbdkit("--filter=noextents", "file", "golden.raw") as server:
+        convert(server.url())
+        expect_same("out.raw", "golden.raw")
+
+
+def nbdkit_has(option):
+    return option in must("nbdkit", "--help").out
+
+
+def test_blocks(*policy):
+    """A server that refuses what its block sizes do not allow refuses nothing."""
+    filters = ["--filter=blocksize-policy", "--filter=truncate", "file", "golden.raw",
+               "round-up=4096", "blocksize-error-policy=error", *policy]
+    with Nbdkit(*filters) as server:
+        convert(server.url())
+        with open("golden.raw", "rb") as file, open("padded.raw", "wb") as padded:
+            padded.write(file.read())
+            padded.truncate(-(-SIZE // 4096) * 4096)
+        expect_same("out.raw", "padded.raw")
+        with interop.QedIo("-r", "-f", "raw", server.url()) as qed_io:
+            got = interop.parse_dump(qed_io.do("read -v 1 9000"))
+        if got != interop.read_file("golden.raw")[1:9001]:
+            raise Failure("unaligned read: other bytes")
+
+
+def test_odd_size():
+    """A size that is no multiple of sectors is padded with zeroes, as QEMU does it."""
+    data = random.Random(5).randbytes(100001)
+    interop.write_file("odd.raw", data)
+    with Nbdkit("file", "odd.raw") as server:
+        convert(server.url())
+        if interop.read_file("out.raw") != data + bytes(-len(data) % 512):
+            raise Failure("other bytes")
+
+
+def test_in_flight():
+    """Requests that are slow one by one are not slow together."""
+    with Nbdkit("--filter=delay", "memory", "64M", "delay-read=500ms",
+                options=["-t", "32"]) as server:
+        begin = time.monotonic()
+        script = [arg for i in range(24) for arg in ("-c", "aio_read %dk 4k" % (i * 64))]
+        must(QED_IO, "-r", "-f", "raw", *script, "-c", "aio_flush", server.url())
+        took = time.monotonic() - begin
+    # One after the other they would take 12 s.
+    if took > 6:
+        raise Failure("24 reads of 0.5 s took %.1f s" % took)
+
+
+def test_backing(fmt):
+    """QED over an export: the header says what it is, reads are kept, zeroes take no space."""
+    with Nbdkit("file", "golden.raw") as server:
+        must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", fmt, "top.qed")
+        if not interop.read_header("top.qed")["features"] & interop.F_NO_PROBE:
+            raise Failure("the backing file's format will be guessed")
+        info = json.loads(must(QED_IMG, "info", "--output=json", "top.qed").out)
+        if info["backing-filename"] != server.url() or info["backing-filename-format"] != "raw":
+            raise Failure("info: %s" % info)
+        must("qemu-img", "compare", "-f", "qed", "-F", "raw", "top.qed", "golden.raw")
+        must(QED_IO, "-C", "-f", "qed", "-c", "read 0 %d" % SIZE, "top.qed")
+        interop.check_image("top.qed")
+        convert("top.qed", "out.raw", "-f", "qed")
+        expect_same("out.raw", "golden.raw")
+    with Nbdkit("memory", str(SIZE), socket=server.socket):
+        # Other bytes now, of which nothing may show.
+        must("qemu-img", "compare", "-f", "qed", "-F", "raw", "top.qed", "golden.raw")
+
+
+def test_formats_above():
+    """QED images behind NBD: a protocol below, the format above."""
+    must("qemu-img", "convert", "-f", "raw", "-O", "qed", "golden.raw", "golden.qed")
+    with Nbdkit("file", "golden.qed") as server:
+        convert(server.url(), "out.raw", "-f", "qed")
+        expect_same("out.raw", "golden.raw")
+        probed = json.loads(must(QED_IMG, "info", "--output=json", server.url()).out)
+        if probed["format"] != "qed":
+            raise Failure("probed as %s" % probed["format"])
+        must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", "qed", "top2.qed")
+        convert("top2.qed", "out.raw", "-f", "qed")
+        expect_same("out.raw", "golden.raw")
+
+
+def test_differential(rng):
+    """Random reads, many at once, against the file itself."""
+    data = interop.read_file("golden.raw")
+    with Nbdkit("--filter=delay", "file", "golden.raw", "delay-read=1ms") as server, \
+            interop.QedIo("-r", "-f", "raw", server.url()) as qed_io:
+        for _ in range(30):
+            offset = rng.randrange(SIZE - 1)
+            length = min(rng.choice((1, 511, 4096, 65537, 3 * MiB)), SIZE - offset)
+            count = min(length, 20000)
+            # A long read's parts come as pieces: look at its end.
+            text = qed_io.do("aio_read %d %d" % (offset, length), "read -v %d %d" % (
+                offset + length - count, count), "aio_flush")
+            if interop.parse_dump(text) != data[offset + length - count:offset + length]:
+                raise Failure("other bytes at %d, %d" % (offset, length))
+
+
+def tests(results):
+    if not have_nbdkit():
+        results.skip("nbd", "nbdkit is not installed")
+        return
+    rng = random.Random(interop.seed_from(sys.argv))
+    make_golden("golden.raw", rng)
+    results.run("reads", test_read)
+    results.run("names", test_names)
+    results.run("what is refused", test_refused)
+    results.run("holes are not read", test_holes, rng)
+    results.run("without extents", test_no_structured_replies)
+    results.run("blocks of 4096", test_blocks, "blocksize-minimum=4096")
+    results.run("requests up to 64 KiB", test_blocks, "blocksize-minimum=512",
+                "blocksize-preferred=4096", "blocksize-maximum=65536")
+    results.run("odd size", test_odd_size)
+    results.run("in flight", test_in_flight)
+    results.run("random reads", test_differential, rng)
+    if interop.need_qemu(results, "backing files"):
+        results.run("map", test_map)
+        results.run("backing file, nbd", test_backing, "nbd")
+        results.run("backing file, raw", test_backing, "raw")
+        results.run("formats above", test_formats_above)
+
+
+interop.main(tests)

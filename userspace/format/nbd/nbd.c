@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NBD as a protocol below the formats: exports of other machines, or of other
+ * programs here, as image files that are read.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "format/formats.h"
+#include "format/nbd/client.h"
+#include "util/units.h"
+
+/* Bytes that a question about holes covers, where the export has them. */
+#define HOLES_AHEAD (64 * MiB)
+
+static int co_read(struct blk_file *file, void *buf, size_t len, uint64_t offset)
+{
+	struct nbd_request req = {
+		.kind = NBD_REQ_READ,
+		.offset = offset,
+		.bytes = len,
+		.buf = buf,
+	};
+	int ret = nbd_client_co_request(file->remote, &req);
+
+	return ret == -ENOTCONN ? -EIO : ret;
+}
+
+static ssize_t nbd_co_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			     uint64_t offset)
+{
+	uint64_t size = atomic_load(&file->size);
+	ssize_t done = 0;
+
+	for (int i = 0; i < iovcnt && offset < size; i++) {
+		size_t len = min_u64(iov[i].iov_len, size - offset);
+		int ret = len ? co_read(file, iov[i].iov_base, len, offset) : 0;
+
+		if (ret)
+			return ret;
+		done += (ssize_t)len;
+		offset += len;
+	}
+	return done;
+}
+
+/*
+ * The server's word on the range from @offset, at least, to the end of its
+ * block.  What it cannot tell is data, and remembered as such.
+ */
+static int co_ask_holes(struct blk_file *file, uint64_t offset, uint64_t len, struct nbd_runs *runs)
+{
+	struct nbd_client *client = file->remote;
+	uint64_t size = atomic_load(&file->size);
+	uint64_t start = round_down(offset, client->align);
+	uint64_t end = min_u64(size, round_up(offset + max_u64(len, HOLES_AHEAD), client->align));
+	struct nbd_request req = {
+		.kind = NBD_REQ_HOLES,
+		.offset = start,
+		.bytes = end - start,
+		.runs = runs,
+	};
+	int ret = nbd_client_co_request(client, &req);
+
+	if (!ret && offset < runs->end)
+		return 0;
+	if (ret == -ENOTCONN)
+		return -EIO;
+	nbd_runs_init(runs, start);
+	nbd_runs_add(runs, end - start, false, end);
+	return 0;
+}
+
+static int nbd_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, uint64_t *run)
+{
+	struct nbd_client *client = file->remote;
+	struct nbd_runs runs;
+	bool zero = false;
+	int ret;
+
+	*run = len;
+	if (!client->has_holes)
+		return 1;
+	if (!nbd_answers_find(&client->answers, offset, run, &zero)) {
+		ret = co_ask_holes(file, offset, len, &runs);
+		if (ret)
+			return ret;
+		nbd_answers_keep(&client->answers, &runs);
+		nbd_runs_find(&runs, offset, run, &zero);
+	}
+	*run = min_u64(*run, len);
+	return !zero;
+}
+
+static const struct blk_file_ops nbd_file_ops = {
+	.co_preadv = nbd_co_preadv,
+};
+
+static void nbd_co_close(struct blk_file *file)
+{
+	nbd_client_co_close(file->remote);
+}
+
+static int nbd_co_open(struct blk_file *file, struct error *err)
+{
+	struct nbd_client *client;
+	int ret;
+
+	if (file->writable)
+		return error_set(err, -EROFS, "network images can only be read");
+	ret = nbd_client_co_open(&client, file->name, err);
+	if (ret)
+		return ret;
+	file->remote = client;
+	file->ops = &nbd_file_ops;
+	atomic_store(&file->size, client->size);
+	ret = blk_file_set_align(file, client->align, 1);
+	if (ret)
+		nbd_co_close(file);
+	return ret;
+}
+
+const struct blk_protocol blk_protocol_nbd = {
+	.name = "nbd",
+	.matches = nbd_uri_matches,
+	.co_open = nbd_co_open,
+	.co_close = nbd_co_close,
+	.co_is_data = nbd_co_is_data,
+};

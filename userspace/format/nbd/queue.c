@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests: from whatever thread they come, through the queue and the slots, to
+ * libnbd and back.
+ *
+ * A request waits in the queue until slots were taken for all its bytes.  A
+ * slot outlives the connection: what was sent when it broke is sent again.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "format/nbd/client.h"
+#include "util/units.h"
+
+void nbd_queue_init(struct nbd_client *client)
+{
+	client->queue = NULL;
+	client->queue_tail = &client->queue;
+	client->nr_sent = client->nr_waiting = 0;
+	memset(client->slot, 0, sizeof(client->slot));
+}
+
+bool nbd_queue_busy(const struct nbd_client *client)
+{
+	return client->queue || client->nr_sent || client->nr_waiting;
+}
+
+/* ---- Coming and going ---- */
+
+static void on_post(struct aio_post *post)
+{
+	struct nbd_request *req = container_of(post, struct nbd_request, post);
+	struct nbd_client *client = req->client;
+
+	if (client->given_up) {
+		req->ret = -ENOTCONN;
+		co_wake(req->co);
+		return;
+	}
+	req->next = NULL;
+	*client->queue_tail = req;
+	client->queue_tail = &req->next;
+	nbd_kick(client);
+}
+
+int nbd_client_co_request(struct nbd_client *client, struct nbd_request *req)
+{
+	req->client = client;
+	req->co = co_self();
+	req->post.fn = on_post;
+	req->begun = 0;
+	req->slots = 0;
+	req->ret = 0;
+	aio_loop_post(client->loop, &req->post);
+	co_park();
+	return req->ret;
+}
+
+static bool all_begun(const struct nbd_request *req)
+{
+	/* After an error nothing more is begun. */
+	return req->ret || req->begun == req->bytes;
+}
+
+static void unqueue(struct nbd_client *client, struct nbd_request **link)
+{
+	struct nbd_request *req = *link;
+
+	*link = req->next;
+	if (!*link)
+		client->queue_tail = link;
+}
+
+/* ---- Sending ---- */
+
+/* Called by libnbd in the middle of things: only note it. */
+static int on_completion(void *opaque, int *error)
+{
+	struct nbd_slot *slot = opaque;
+
+	if (slot->state == NBD_SLOT_SENT) {
+		slot->state = NBD_SLOT_DONE;
+		slot->error = *error;
+	}
+	return 1; /* libnbd shall forget the command */
+}
+
+/* What the server says about holes; entries are pairs of a length and flags. */
+static int on_extents(void *opaque, const char *context, uint64_t offset, uint32_t *entries,
+		      size_t count, int *error)
+{
+	struct nbd_slot *slot = opaque;
+	struct nbd_runs *runs = slot->req->runs;
+	uint64_t limit = slot->offset + slot->bytes;
+
+	(void)error;
+	if (slot->state != NBD_SLOT_SENT || strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) ||
+	    offset != runs->end)
+		return 0;
+	for (size_t i = 0; i + 1 < count; i += 2)
+		if (!nbd_runs_add(runs, entries[i], entries[i + 1] & LIBNBD_STATE_ZERO, limit))
+			break;
+	return 0;
+}
+
+static void send_slot(struct nbd_client *client, struct nbd_slot *slot)
+{
+	nbd_completion_callback done = { .callback = on_completion, .user_data = slot };
+	struct nbd_request *req = slot->req;
+	int64_t cookie;
+
+	/* Before the call: libnbd may be done when it returns. */
+	slot->state = NBD_SLOT_SENT;
+	if (req->kind == NBD_REQ_READ) {
+		cookie = nbd_aio_pread(client->nbd, req->buf + (slot->offset - req->offset),
+				       slot->bytes, slot->offset, done, 0);
+	} else {
+		nbd_extent_callback extents = { .callback = on_extents, .user_data = slot };
+
+		nbd_runs_init(req->runs, slot->offset);
+		cookie = nbd_aio_block_status(client->nbd, slot->bytes, slot->offset, extents, done,
+					      0);
+	}
+	client->nr_waiting--;
+	client->nr_sent++;
+	if (cookie < 0 && slot->state == NBD_SLOT_SENT) {
+		slot->state = NBD_SLOT_DONE;
+		slot->error = nbd_get_errno() ? nbd_get_errno() : EIO;
+	}
+}
+
+/* Take a slot for the next piece of @req. */
+static void begin_piece(struct nbd_client *client, struct nbd_request *req, struct nbd_slot *slot)
+{
+	uint64_t max = req->kind == NBD_REQ_READ ? client->max_piece : client->max_holes;
+
+	slot->state = NBD_SLOT_TO_SEND;
+	slot->req = req;
+	slot->offset = req->offset + req->begun;
+	slot->bytes = (uint32_t)min_u64(req->bytes - req->begun, max);
+	slot->error = 0;
+	/* Of holes one answer is enough, however long it is. */
+	req->begun = req->kind == NBD_REQ_READ ? req->begun + slot->bytes : req->bytes;
+	req->slots++;
+	client->nr_waiting++;
+}
+
+/* The next request that may have one slot more, or NULL. */
+static struct nbd_request **next_to_begin(struct nbd_client *client)
+{
+	struct nbd_request **link = &client->queue;
+
+	while (*link && (*link)->slots >= NBD_SLOTS_PER_REQUEST)
+		link = &(*link)->next;
+	return *link ? link : NULL;
+}
+
+void nbd_queue_send(struct nbd_client *client)
+{
+	struct nbd_request **link;
+
+	if (!client->nr_sent)
+		client->last_reply = aio_now();
+	if (!client->queue && !client->nr_waiting)
+		return;
+	for (size_t i = 0; i < NBD_SLOTS && nbd_is_alive(client); i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state == NBD_SLOT_FREE) {
+			link = next_to_begin(client);
+			if (!link)
+				continue;
+			begin_piece(client, *link, slot);
+			if (all_begun(*link))
+				unqueue(client, link);
+		}
+		if (slot->state == NBD_SLOT_TO_SEND)
+			send_slot(client, slot);
+	}
+}
+
+/* ---- Answering ---- */
+
+/* @slot is through with @error.  The last one of a request ends it. */
+static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error)
+{
+	struct nbd_request *req = slot->req, **link;
+
+	slot->state = NBD_SLOT_FREE;
+	slot->req = NULL;
+	req->slots--;
+	if (error && !req->ret) {
+		/* What is left of it is not begun. */
+		if (!all_begun(req)) {
+			for (link = &client->queue; *link != req;)
+				link = &(*link)->next;
+			unqueue(client, link);
+		}
+		req->ret = -error;
+	}
+	if (!req->slots && all_begun(req))
+		co_wake(req->co);
+}
+
+unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
+{
+	unsigned int replies = 0;
+
+	for (size_t i = 0; i < NBD_SLOTS && client->nr_sent; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state != NBD_SLOT_DONE)
+			continue;
+		client->nr_sent--;
+		/* Errors that are the connection's, and a server that is going. */
+		if (slot->error && (connection_lost || slot->error == ESHUTDOWN)) {
+			client->leaving = true;
+			slot->state = NBD_SLOT_TO_SEND;
+			client->nr_waiting++;
+			continue;
+		}
+		replies++;
+		end_slot(client, slot, slot->error);
+	}
+	return replies;
+}
+
+void nbd_queue_lost(struct nbd_client *client)
+{
+	nbd_queue_finish(client, true);
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		if (client->slot[i].state != NBD_SLOT_SENT)
+			continue;
+		client->slot[i].state = NBD_SLOT_TO_SEND;
+		client->nr_sent--;
+		client->nr_waiting++;
+	}
+}
+
+void nbd_queue_fail(struct nbd_client *client, int error)
+{
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		if (client->slot[i].state != NBD_SLOT_TO_SEND)
+			continue;
+		client->nr_waiting--;
+		end_slot(client, &client->slot[i], error);
+	}
+	while (client->queue) {
+		struct nbd_request *req = client->queue;
+
+		unqueue(client, &client->queue);
+		req->ret = -error;
+		co_wake(req->co);
+	}
+}

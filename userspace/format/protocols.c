@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The table of protocols.
+ */
+#include <stddef.h>
+
+#include "format/formats.h"
+
+const struct blk_protocol *const blk_protocols[] = {
+	&blk_protocol_nbd,
+	NULL,
+};

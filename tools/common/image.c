@@ -3,6 +3,7 @@
  * Images as the image tools open them, and errors in the words of QEMU's tools.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,4 +142,30 @@ int image_co_create(const struct blk_create_opts *opts, struct error *err)
 	if (ret < 0)
 		reword_for(opts->filename, "create", err);
 	return ret;
+}
+
+static void print_item(const struct blk_info_item *item)
+{
+	printf("    ");
+	for (const char *p = item->name; *p; p++)
+		putchar(*p == '-' ? ' ' : *p);
+	switch (item->kind) {
+	case BLK_INFO_BOOL:
+		printf(": %s\n", item->number ? "true" : "false");
+		break;
+	case BLK_INFO_NUMBER:
+		printf(": %" PRIu64 "\n", item->number);
+		break;
+	case BLK_INFO_TEXT:
+		printf(": %s\n", item->text);
+		break;
+	}
+}
+
+void image_print_specific(const struct blk_info *info)
+{
+	if (info->nr_items)
+		printf("Format specific information:\n");
+	for (unsigned int i = 0; i < info->nr_items; i++)
+		print_item(&info->items[i]);
 }

@@ -41,4 +41,10 @@ void image_unname(const char *filename, struct error *err);
 /* blk_co_create(), with QEMU's words on failure. */
 int image_co_create(const struct blk_create_opts *opts, struct error *err);
 
+/*
+ * Print "Format specific information:" and the items of @info, if it has any;
+ * or nothing.
+ */
+void image_print_specific(const struct blk_info *info);
+
 #endif

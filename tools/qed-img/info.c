@@ -43,7 +43,8 @@ static char *copy_string(const char *text)
 static int co_look(const struct info *in, const char *filename, const char *format,
 		   struct image_facts *facts)
 {
-	unsigned int flags = BLK_O_NO_BACKING | (in->force_share ? BLK_O_NO_LOCK : 0);
+	/* An image that is marked as damaged can be looked at like any other. */
+	unsigned int flags = BLK_O_NO_BACKING | BLK_O_CHECK | (in->force_share ? BLK_O_NO_LOCK : 0);
 	struct blk_node *node = img_co_open(filename, format, flags);
 	int ret;
 
@@ -95,12 +96,39 @@ static void print_human(const struct image_facts *facts)
 	if (facts->info.dirty)
 		printf("cleanly shut down: no\n");
 	print_backing(facts);
+	image_print_specific(&facts->info);
 }
 
 static void set_string(json_t *object, const char *key, const char *value)
 {
 	if (value)
 		json_object_set_new(object, key, img_json_string(value));
+}
+
+static json_t *item_to_json(const struct blk_info_item *item)
+{
+	switch (item->kind) {
+	case BLK_INFO_BOOL:
+		return json_boolean(item->number);
+	case BLK_INFO_NUMBER:
+		return json_integer((json_int_t)item->number);
+	default:
+		return img_json_string(item->text);
+	}
+}
+
+static void add_specific(json_t *object, const struct image_facts *facts)
+{
+	json_t *data;
+
+	if (!facts->info.nr_items)
+		return;
+	data = json_object();
+	for (unsigned int i = 0; i < facts->info.nr_items; i++)
+		json_object_set_new(data, facts->info.items[i].name,
+				    item_to_json(&facts->info.items[i]));
+	json_object_set_new(object, "format-specific",
+			    json_pack("{s:s, s:o}", "type", facts->format, "data", data));
 }
 
 /* Keys in qemu-img's order, since some compare the text. */
@@ -118,6 +146,7 @@ static json_t *to_json(const struct image_facts *facts)
 	if (!facts->info.actual_size_unknown)
 		json_object_set_new(object, "actual-size",
 				    json_integer((json_int_t)facts->info.actual_size));
+	add_specific(object, facts);
 	if (facts->backing_name)
 		set_string(object, "full-backing-filename", facts->backing_path);
 	set_string(object, "backing-filename", facts->backing_name);

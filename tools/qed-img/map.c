@@ -75,7 +75,7 @@ static struct extent to_extent(uint64_t start, const struct blk_status *st)
 		.present = present,
 		.zero = st->kind != BLK_MAP_DATA,
 		.data = st->kind == BLK_MAP_DATA,
-		.has_offset = present && st->file,
+		.has_offset = st->file,
 		.offset = st->file_offset,
 		.file = st->file,
 	};

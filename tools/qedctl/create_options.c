@@ -19,10 +19,10 @@
 const char create_options_help[] =
 	"  --size SIZE            make IMAGE, of that size (with --backing: default its size)\n"
 	"  --backing FILE         make IMAGE, on top of FILE\n"
-	"  --backing-format raw|qed|nbd\n"
+	"  --backing-format raw|qed|qcow2|nbd\n"
 	"  --cluster-size SIZE    of a new image (64K)\n"
 	"  --table-size N         of a new image, in clusters (4)\n"
-	"  --format qed|raw       of IMAGE (found out; a new one is qed)\n"
+	"  --format qed|raw|qcow2 of IMAGE (found out; a new one is qed)\n"
 	"  --read-only\n"
 	"  --copy-on-read, --no-copy-on-read\n"
 	"                         keep in IMAGE what was read from FILE (on with a backing file)\n"
@@ -46,10 +46,10 @@ static const struct create_option {
 } create_option[] = {
 	{ "size", SIZE, NULL, false },
 	{ "backing", PATH, NULL, false },
-	{ "backing-format", CHOICE, "raw|qed|nbd", false },
+	{ "backing-format", CHOICE, "raw|qed|qcow2|nbd", false },
 	{ "cluster-size", SIZE, NULL, false },
 	{ "table-size", COUNT, NULL, false },
-	{ "format", CHOICE, "qed|raw", false },
+	{ "format", CHOICE, "qed|raw|qcow2", false },
 	{ "read-only", NONE, NULL, false },
 	{ "copy-on-read", NONE, NULL, false },
 	{ "no-copy-on-read", NONE, NULL, false },

@@ -9,15 +9,13 @@
 #include "block/protocol.h"
 #include "util/units.h"
 
-/* Formats that we know by sight only. */
+/* Formats that we know by sight only.  None of them has a driver. */
 static const struct foreign_format {
 	const char *name;
 	unsigned int offset; /* of the magic, bytes */
 	unsigned int len;
 	const char *magic;
 } foreign_formats[] = {
-	{ "qcow2", 0, 4, "QFI\xfb" },
-	{ "qed", 0, 4, "QED\0" },
 	{ "vmdk", 0, 4, "KDMV" },
 	{ "vmdk", 0, 4, "COWD" },
 	{ "vmdk", 0, 21, "# Disk DescriptorFile" },
@@ -97,7 +95,7 @@ int blk_co_probe(struct blk_file *file, const struct blk_driver **driver, struct
 	if (ret)
 		return error_set_errno(err, ret, "cannot read the first bytes");
 	foreign = find_foreign(buf, len);
-	if (foreign && !blk_driver_find(foreign))
+	if (foreign)
 		return error_set(err, -ENOTSUP, "format %s is not supported", foreign);
 	*driver = find_surest(buf, len);
 	if (!*driver)

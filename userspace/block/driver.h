@@ -29,6 +29,16 @@ enum blk_req_flags {
 	BLK_REQ_COPY_ON_READ = 1 << 3, /* keep what had to be read from the backing file */
 };
 
+/* Something that only one format has, for people to read. */
+struct blk_info_item {
+	const char *name; /* as in JSON: "refcount-bits" */
+	enum { BLK_INFO_BOOL, BLK_INFO_NUMBER, BLK_INFO_TEXT } kind;
+	uint64_t number; /* BOOL, NUMBER */
+	const char *text; /* TEXT: a constant */
+};
+
+#define BLK_INFO_ITEMS 8
+
 /* What blk_co_info() tells of an image. */
 struct blk_info {
 	uint64_t virtual_size; /* bytes */
@@ -38,6 +48,9 @@ struct blk_info {
 	uint32_t table_size; /* clusters, 0 if the format has none */
 	bool dirty; /* was not closed in order (NEED_CHECK) */
 	uint64_t features, compat_features, autoclear_features;
+	uint64_t vm_state_offset; /* bytes, 0 if the format has none */
+	unsigned int nr_items;
+	struct blk_info_item items[BLK_INFO_ITEMS];
 };
 
 /* What a check found.  Numbers of clusters, unless said otherwise. */

@@ -117,8 +117,11 @@ int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 		depth++;
 		backing_size = atomic_load(&node->size);
 		if (offset >= backing_size) {
-			/* What is missing of a backing file is zero by that file's shortness. */
-			answer(&map, BLK_MAP_ZERO, bytes);
+			/*
+			 * What is missing of a backing file is zero by that file's
+			 * shortness; a place that the node above keeps stays in the answer.
+			 */
+			map.kind = BLK_MAP_ZERO;
 			break;
 		}
 		bytes = min_u64(bytes, backing_size - offset);

@@ -21,7 +21,7 @@ enum blk_map_kind {
 struct blk_map {
 	enum blk_map_kind kind;
 	uint64_t bytes; /* length of the run that is alike, from the offset asked for */
-	/* DATA: where, or NULL if not in a local file as is.  ZERO: a place, or NULL */
+	/* DATA: where, or NULL if not in a local file as is.  Else a place kept for it, or NULL. */
 	struct blk_file *file;
 	uint64_t file_offset; /* bytes, where there is a file */
 };

@@ -8,6 +8,7 @@
 
 const struct blk_driver *const blk_drivers[] = {
 	&blk_driver_qed,
+	&blk_driver_qcow2,
 	&blk_driver_raw,
 	NULL,
 };

@@ -8,6 +8,7 @@
 
 extern const struct blk_driver blk_driver_raw;
 extern const struct blk_driver blk_driver_qed;
+extern const struct blk_driver blk_driver_qcow2;
 
 extern const struct blk_protocol blk_protocol_nbd;
 

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The qcow2 driver: opening, closing, and its row in the table of formats.
+ * Images are read, never written.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "format/formats.h"
+#include "format/qcow2/qcow2.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* L2 tables are cached in slices of at most this many bytes. */
+#define SLICE_BYTES	 4096u
+#define DEFAULT_L2_CACHE (16 * MiB)
+#define MIN_L2_SLICES	 16
+
+static int qcow2_probe(const uint8_t *buf, size_t len)
+{
+	return qcow2_is_magic(buf, len) ? 100 : 0;
+}
+
+static void free_image(struct qcow2_image *img)
+{
+	qcow2_packed_destroy(img);
+	qcow2_cache_co_destroy(&img->l2);
+	free(img->l1);
+	free(img);
+}
+
+static void set_geometry(struct qcow2_image *img)
+{
+	const struct qcow2_header *h = &img->header;
+	bool extended = h->incompatible & QCOW2_INCOMPAT_EXTENDED_L2;
+
+	img->cluster_size = 1u << h->cluster_bits;
+	img->subcluster_size = extended ? img->cluster_size / QCOW2_SUBCLUSTERS : img->cluster_size;
+	img->l2_entry_bytes = qcow2_l2_entry_bytes(h);
+	img->l2_entries = img->cluster_size / img->l2_entry_bytes;
+	img->slice_entries = min_u64(SLICE_BYTES, img->cluster_size) / img->l2_entry_bytes;
+}
+
+static int init_caches(struct qcow2_image *img, const struct blk_open_opts *opts)
+{
+	uint64_t all_tables = img->l1_entries << img->header.cluster_bits;
+	uint64_t bytes = opts->l2_cache_size ? opts->l2_cache_size : DEFAULT_L2_CACHE;
+	int ret;
+
+	ret = qcow2_cache_init(&img->l2, (size_t)img->slice_entries * img->l2_entry_bytes,
+			       min_u64(bytes, all_tables), MIN_L2_SLICES);
+	return ret ? ret : qcow2_packed_init(img);
+}
+
+/* What a reader cannot do without, or must not trust. */
+static int check_features(const struct qcow2_image *img, unsigned int flags, struct error *err)
+{
+	uint64_t features = img->header.incompatible;
+
+	if (features & QCOW2_INCOMPAT_DATA_FILE)
+		return error_set(err, -ENOTSUP,
+				 "qcow2 images with an external data file are not supported");
+	if ((features & QCOW2_INCOMPAT_CORRUPT) && !(flags & BLK_O_CHECK))
+		return error_set(err, -EUCLEAN, "qcow2: Image is marked as corrupt");
+	return 0;
+}
+
+static void take_names(struct blk_node *node, struct qcow2_names *names)
+{
+	node->backing_name = names->backing_file;
+	node->backing_format = names->backing_format;
+	names->backing_file = NULL;
+	names->backing_format = NULL;
+	qcow2_names_free(names);
+}
+
+static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts, struct error *err)
+{
+	struct blk_node *node = img->node;
+	struct qcow2_names names;
+	int ret = qcow2_co_read_header(img->file, &img->header, &names, err);
+
+	if (ret)
+		return ret;
+	take_names(node, &names);
+	set_geometry(img);
+	ret = check_features(img, opts->flags, err);
+	if (!ret)
+		ret = qcow2_co_l1_load(img, err);
+	if (ret)
+		return ret;
+	ret = init_caches(img, opts);
+	if (ret)
+		return error_set_errno(err, ret, "image tables");
+	/* A disk has whole sectors. */
+	atomic_store_explicit(&node->size, round_down(img->header.size, SECTOR_SIZE),
+			      memory_order_relaxed);
+	node->cluster_size = img->cluster_size;
+	return 0;
+}
+
+static int qcow2_co_open(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
+{
+	struct qcow2_image *img = calloc(1, sizeof(*img));
+	int ret;
+
+	if (!img)
+		return error_set_errno(err, -ENOMEM, "image");
+	img->node = node;
+	img->file = node->file;
+	node->opaque = img;
+	ret = open_image(img, opts, err);
+	if (ret) {
+		free_image(img);
+		node->opaque = NULL;
+	}
+	return ret;
+}
+
+static int qcow2_co_close(struct blk_node *node)
+{
+	free_image(node->opaque);
+	node->opaque = NULL;
+	return 0;
+}
+
+static void add_item(struct blk_info *info, struct blk_info_item item)
+{
+	if (info->nr_items < BLK_INFO_ITEMS)
+		info->items[info->nr_items++] = item;
+}
+
+static void add_bool(struct blk_info *info, const char *name, bool value)
+{
+	add_item(info, (struct blk_info_item){ name, BLK_INFO_BOOL, value, NULL });
+}
+
+/* In the order that people know from QEMU. */
+static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
+{
+	const struct qcow2_image *img = node->opaque;
+	const struct qcow2_header *h = &img->header;
+	bool v3 = h->version >= 3;
+
+	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
+	/* VM state, which snapshots may have, comes behind what the last L2 table can map. */
+	info->vm_state_offset = img->l1_entries * img->l2_entries << h->cluster_bits;
+	add_item(info, (struct blk_info_item){ "compat", BLK_INFO_TEXT, 0, v3 ? "1.1" : "0.10" });
+	add_item(info,
+		 (struct blk_info_item){ "compression-type", BLK_INFO_TEXT, 0,
+					 h->compression_type == QCOW2_ZSTD ? "zstd" : "zlib" });
+	if (v3)
+		add_bool(info, "lazy-refcounts", h->compatible & QCOW2_COMPAT_LAZY_REFCOUNTS);
+	add_item(info, (struct blk_info_item){ "refcount-bits", BLK_INFO_NUMBER,
+					       1u << h->refcount_order, NULL });
+	if (v3) {
+		add_bool(info, "corrupt", h->incompatible & QCOW2_INCOMPAT_CORRUPT);
+		add_bool(info, "extended-l2", h->incompatible & QCOW2_INCOMPAT_EXTENDED_L2);
+	}
+	return 0;
+}
+
+const struct blk_driver blk_driver_qcow2 = {
+	.name = "qcow2",
+	.probe = qcow2_probe,
+	.co_open = qcow2_co_open,
+	.co_close = qcow2_co_close,
+	.map = qcow2_map,
+	.co_map = qcow2_co_map,
+	.co_pread = qcow2_co_pread,
+	.co_info = qcow2_co_info,
+};

@@ -8,6 +8,7 @@ crash images, and the record that it keeps must show the same again. An edit tha
 the source any more is a failure: mend it.
 
   test_mutations.py [NAME...]
+  test_mutations.py --qedd NAME FILE    makes FILE a qedd with that mutation, and ends
 
 timeout: 1200
 """
@@ -150,8 +151,15 @@ def mutate(mutation, folder):
     return paths, None
 
 
-def build(sources, folder, build_dir):
-    """Links the simulator with the mutated files; returns the program, or what is wrong."""
+def objects_below(folder):
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".o"))
+
+
+def build(sources, folder, build_dir, server=None):
+    """Links the simulator (or, to that file, qedd) with the mutated files.
+
+    Returns the program, or what is wrong.
+    """
     compiler = os.environ.get("CC", "gcc")
     objects = []
     for source in sources:
@@ -161,15 +169,14 @@ def build(sources, folder, build_dir):
                       *pkg_config("--cflags", *PACKAGES), "-c", "-o", objects[-1], source])
         if result.returncode:
             return None, "does not compile: " + result.stdout
-    simulator = os.path.join(build_dir, "obj/tests/crash")
-    objects += sorted(os.path.join(simulator, name[:-2] + ".o")
-                      for name in os.listdir(os.path.join(ROOT, "tests/crash"))
-                      if name.endswith(".c"))
-    program = os.path.join(folder, "qed_crash")
+    main, flags = ("userspace/server", []) if server else \
+        ("tests/crash", ["-Wl,--wrap=blk_file_co_open"])
+    objects += objects_below(os.path.join(build_dir, "obj", main))
+    program = server or os.path.join(folder, "qed_crash")
     # The library's own copy of a mutated file is not looked at: its names are all defined.
-    result = run([compiler, "-pthread", "-Wl,--as-needed", "-Wl,--wrap=blk_file_co_open", "-o",
-                  program, *objects, os.path.join(build_dir, "libqedblk.a"),
-                  *pkg_config("--libs", *PACKAGES)])
+    result = run([compiler, "-pthread", "-Wl,--as-needed", *flags, "-o", program, *objects,
+                  os.path.join(build_dir, "libqedtools.a"),
+                  os.path.join(build_dir, "libqedblk.a"), *pkg_config("--libs", *PACKAGES)])
     if result.returncode:
         return None, "does not link: " + result.stdout
     return program, None
@@ -218,8 +225,21 @@ def try_mutation(mutation, build_dir):
     return not wrong
 
 
+def mutant_server(name, file, build_dir):
+    mutation = next(m for m in MUTATIONS if m.name == name)
+    with tempfile.TemporaryDirectory() as folder:
+        sources, wrong = mutate(mutation, folder)
+        if not wrong:
+            wrong = build(sources, folder, build_dir, os.path.abspath(file))[1]
+    if wrong:
+        print("mutation %s: %s" % (name, wrong), file=sys.stderr)
+    return 1 if wrong else 0
+
+
 def main():
     build_dir = os.environ.get("QEDBLK_BUILD", os.path.join(ROOT, "build"))
+    if sys.argv[1:2] == ["--qedd"]:
+        return mutant_server(sys.argv[2], sys.argv[3], build_dir)
     chosen = [m for m in MUTATIONS if not sys.argv[1:] or m.name in sys.argv[1:]]
     sys.stdout.reconfigure(line_buffering=True)
     results = [try_mutation(mutation, build_dir) for mutation in chosen]

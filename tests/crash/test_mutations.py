@@ -90,10 +90,14 @@ MUTATIONS = (
     Mutation(
         "entry-set-before-the-copy-is-complete", "copy-on-write",
         ("copy.c",
-         "	ret = fill_cluster(img, part, run.start << img->cluster_bits, &wrote);\n",
+         "	ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);\n",
          "	ret = qed_co_set_entries(img, part->cluster, 1, run.start << img->cluster_bits, 0);\n"
          "	if (!ret)\n"
-         "		ret = fill_cluster(img, part, run.start << img->cluster_bits, &wrote);\n")),
+         "		ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);\n")),
+    Mutation(
+        "who-joins-a-fill-too-late-is-left-out", "copy-on-write",
+        ("copy.c",
+         "	if (!pos)\n		close_fill(img, fill);\n", "")),
     Mutation(
         "populating-overwrites-newer-data", "copy-on-read",
         ("write.c",

@@ -34,6 +34,7 @@
 	X(reused_clusters, "allocations served from freed clusters")                \
 	X(commits, "metadata commits")                                              \
 	X(commit_waiters, "flushes that shared a commit")                           \
+	X(shared_fills, "small writes that shared the copying of their cluster")    \
 	X(l2_hits, "L2 cache hits")                                                 \
 	X(l2_misses, "L2 cache misses")                                             \
 	X(l2_evictions, "L2 cache evictions")

@@ -64,7 +64,7 @@ static uint64_t take_frontier(struct qed_image *img, uint64_t least, uint64_t wa
 	return n;
 }
 
-uint64_t qed_alloc_run(struct qed_image *img, uint64_t want, uint64_t *start)
+uint64_t qed_alloc_run(struct qed_image *img, uint64_t least, uint64_t want, uint64_t *start)
 {
 	struct qed_allocator *a = &img->alloc;
 	uint64_t n = cluster_set_next_run(&a->free, 0, want, start);
@@ -73,7 +73,7 @@ uint64_t qed_alloc_run(struct qed_image *img, uint64_t want, uint64_t *start)
 		cluster_set_remove(&a->free, *start, n);
 		blk_stats_add(&img->node->stats, BLK_STAT_reused_clusters, n);
 	} else {
-		n = take_frontier(img, 1, want, start);
+		n = take_frontier(img, least, want, start);
 	}
 	blk_stats_add(&img->node->stats, BLK_STAT_allocated_clusters, n);
 	return n;

@@ -67,7 +67,7 @@ static int take_cluster(struct qed_image *img, uint64_t *cluster)
 		int ret;
 
 		pthread_mutex_lock(&img->meta_lock);
-		n = qed_alloc_run(img, 1, cluster);
+		n = qed_alloc_run(img, 1, 1, cluster);
 		pthread_mutex_unlock(&img->meta_lock);
 		if (n)
 			return 0;

@@ -22,7 +22,88 @@ struct part {
 	uint64_t cluster; /* guest cluster */
 	uint64_t from, to;
 	const uint8_t *buf;
+
+	/* Of one that joined a fill. */
+	struct part *next; /* that joined the same later */
+	struct co *co; /* parked until @ret is set */
+	int ret;
 };
+
+/*
+ * A cluster that is being filled.  While it is open it hangs in img->fills, and
+ * parts are added, under fill_lock; from when it is closed, the filler's alone.
+ */
+struct qed_fill {
+	uint64_t cluster;
+	struct qed_fill *next; /* in its bucket */
+	struct part *parts, **tail; /* in the order in which they came */
+};
+
+static struct qed_fill **fill_bucket(struct qed_image *img, uint64_t cluster)
+{
+	return &img->fills[cluster % QED_FILL_BUCKETS];
+}
+
+static void open_fill(struct qed_image *img, struct qed_fill *fill, struct part *part)
+{
+	struct qed_fill **bucket = fill_bucket(img, part->cluster);
+
+	*fill = (struct qed_fill){ .cluster = part->cluster, .parts = part, .tail = &part->next };
+	part->next = NULL;
+	pthread_mutex_lock(&img->fill_lock);
+	fill->next = *bucket;
+	*bucket = fill;
+	pthread_mutex_unlock(&img->fill_lock);
+}
+
+/* Nobody joins any more.  May be called again. */
+static void close_fill(struct qed_image *img, struct qed_fill *fill)
+{
+	struct qed_fill **link = fill_bucket(img, fill->cluster);
+
+	pthread_mutex_lock(&img->fill_lock);
+	while (*link && *link != fill)
+		link = &(*link)->next;
+	if (*link)
+		*link = fill->next;
+	pthread_mutex_unlock(&img->fill_lock);
+}
+
+/* Answer those that joined; the first part is the filler's own. */
+static void answer_joined(struct qed_fill *fill, int ret)
+{
+	struct part *part = fill->parts->next, *next;
+
+	for (; part; part = next) {
+		/* Its frame may be gone as soon as it is woken. */
+		next = part->next;
+		part->ret = ret;
+		co_wake(part->co);
+	}
+}
+
+/* Leave @part to whoever is filling its cluster; false if nobody is.  Parks. */
+static bool join_fill(struct qed_image *img, struct part *part)
+{
+	struct qed_fill *fill;
+
+	pthread_mutex_lock(&img->fill_lock);
+	fill = *fill_bucket(img, part->cluster);
+	while (fill && fill->cluster != part->cluster)
+		fill = fill->next;
+	if (fill) {
+		part->co = co_self();
+		part->next = NULL;
+		*fill->tail = part;
+		fill->tail = &part->next;
+	}
+	pthread_mutex_unlock(&img->fill_lock);
+	if (!fill)
+		return false;
+	blk_stats_add(&img->node->stats, BLK_STAT_shared_fills, 1);
+	co_park();
+	return true;
+}
 
 /* The number of bytes of @cluster that lie inside the image. */
 static uint64_t visible_bytes(const struct qed_image *img, uint64_t cluster)
@@ -32,27 +113,40 @@ static uint64_t visible_bytes(const struct qed_image *img, uint64_t cluster)
 	return min_u64(qed_cluster_size(img), size - (cluster << img->cluster_bits));
 }
 
-/*
- * Write the piece [pos, pos + len) of a cluster to file offset @to, taking from
- * the backing file what @part does not cover.  Zeroes are left out, since the
- * fresh cluster has them.  *@wrote tells whether anything was written.
- */
-static int fill_piece(struct qed_image *img, const struct part *part, uint64_t pos, uint64_t len,
-		      uint8_t *copy, uint64_t to, bool *wrote)
+/* Put what @part has of the cluster's bytes [pos, pos + len) over them. */
+static void overlay(const struct part *part, uint64_t pos, uint64_t len, uint8_t *bytes)
 {
-	uint64_t guest = (part->cluster << img->cluster_bits) + pos;
 	uint64_t from = max_u64(part->from, pos);
 	uint64_t end = min_u64(part->to, pos + len);
+
+	if (from >= end)
+		return;
+	if (part->buf)
+		memcpy(bytes + (from - pos), part->buf + (from - part->from), end - from);
+	else
+		memset(bytes + (from - pos), 0, end - from);
+}
+
+/*
+ * Write the piece [pos, pos + len) of a cluster to file offset @to, taking from
+ * the backing file what no part covers.  Zeroes are left out, since the fresh
+ * cluster has them.  *@wrote tells whether anything was written.
+ */
+static int fill_piece(struct qed_image *img, struct qed_fill *fill, uint64_t pos, uint64_t len,
+		      uint8_t *copy, uint64_t to, bool *wrote)
+{
+	uint64_t guest = (fill->cluster << img->cluster_bits) + pos;
 	uint64_t padded = round_up(len, 4096);
 	int ret;
 
 	ret = blk_co_pread_backing(img->node, guest, len, copy);
 	if (ret)
 		return ret;
-	if (from < end && part->buf)
-		memcpy(copy + (from - pos), part->buf + (from - part->from), end - from);
-	else if (from < end)
-		memset(copy + (from - pos), 0, end - from);
+	/* With the first piece: who came until now is in all of them. */
+	if (!pos)
+		close_fill(img, fill);
+	for (const struct part *part = fill->parts; part; part = part->next)
+		overlay(part, pos, len, copy);
 	if (buffer_is_zero(copy, len))
 		return 0;
 	/* Whole blocks, so that the end of an image of odd size is no special case on disk. */
@@ -61,16 +155,16 @@ static int fill_piece(struct qed_image *img, const struct part *part, uint64_t p
 	return blk_file_co_pwrite(img->file, copy, padded, to + pos);
 }
 
-/* Fill the fresh cluster at file offset @to: @part over the backing file's bytes. */
-static int fill_cluster(struct qed_image *img, const struct part *part, uint64_t to, bool *wrote)
+/* Fill the fresh cluster at file offset @to: the parts over the backing file's bytes. */
+static int fill_cluster(struct qed_image *img, struct qed_fill *fill, uint64_t to, bool *wrote)
 {
-	uint64_t visible = visible_bytes(img, part->cluster);
+	uint64_t visible = visible_bytes(img, fill->cluster);
 	uint64_t step = min_u64(bufpool_buf_size(img->node->copy_pool), qed_cluster_size(img));
 	uint8_t *copy = bufpool_co_get(img->node->copy_pool);
 	int ret = 0;
 
 	for (uint64_t pos = 0; !ret && pos < visible; pos += step)
-		ret = fill_piece(img, part, pos, min_u64(step, visible - pos), copy, to, wrote);
+		ret = fill_piece(img, fill, pos, min_u64(step, visible - pos), copy, to, wrote);
 	bufpool_put(img->node->copy_pool, copy);
 	return ret;
 }
@@ -90,10 +184,21 @@ static void give_back_written(struct qed_image *img, const struct qed_run *run)
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
-/* A write that covers part of a cluster.  Its range is locked. */
-static int write_part(struct qed_image *img, const struct part *part, unsigned int flags,
-		      bool *stale)
+/* Populating: all of it is zeroes, and the cluster that was taken is not needed. */
+static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct qed_run *run)
 {
+	int ret = qed_co_set_entries(img, cluster, 1, QED_L2_ZERO, 0);
+
+	pthread_mutex_lock(&img->meta_lock);
+	qed_alloc_undo(img, run->start, 1);
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}
+
+/* A write that covers part of a cluster.  Its range is locked. */
+static int write_part(struct qed_image *img, struct part *part, unsigned int flags, bool *stale)
+{
+	struct qed_fill fill;
 	struct qed_run run;
 	bool wrote = false;
 	int ret = qed_co_take_clusters(img, part->cluster, 1, is_unallocated, false, &run);
@@ -101,18 +206,17 @@ static int write_part(struct qed_image *img, const struct part *part, unsigned i
 	*stale = !ret && !run.count;
 	if (ret || !run.count)
 		return ret;
-	ret = fill_cluster(img, part, run.start << img->cluster_bits, &wrote);
-	if (!ret && !wrote && (flags & BLK_REQ_POPULATE)) {
-		ret = qed_co_set_entries(img, part->cluster, 1, QED_L2_ZERO, 0);
-		pthread_mutex_lock(&img->meta_lock);
-		qed_alloc_undo(img, run.start, 1);
-		pthread_mutex_unlock(&img->meta_lock);
-		return ret;
-	}
+	/* Nobody can join before the range is ours, and nobody need when it is another's. */
+	open_fill(img, &fill, part);
+	ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);
+	close_fill(img, &fill);
+	if (!ret && !wrote && (flags & BLK_REQ_POPULATE) && !part->next)
+		return keep_zeroes(img, part->cluster, &run);
 	if (!ret)
 		ret = qed_co_set_entries(img, part->cluster, 1, run.start << img->cluster_bits, 0);
 	if (ret)
 		give_back_written(img, &run);
+	answer_joined(&fill, ret);
 	return ret;
 }
 
@@ -173,6 +277,11 @@ int qed_co_write_copying(struct qed_image *img, uint64_t offset, uint64_t bytes,
 	bool stale = false;
 	int ret;
 
+	/* What populates is older than what is being written: it looks again afterwards. */
+	if (!whole && !(flags & BLK_REQ_POPULATE) && join_fill(img, &part)) {
+		*done = part.to - part.from;
+		return part.ret;
+	}
 	range_lock_co_acquire(&img->clusters, &hold, part.cluster, max_u64(whole, 1), true);
 	if (whole) {
 		ret = write_whole(img, part.cluster, whole, bytes, buf, &n);

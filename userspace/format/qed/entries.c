@@ -51,6 +51,7 @@ int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, 
 			 bool set, struct qed_run *run)
 {
 	struct l2_slice *slice;
+	bool whole = true; /* in one run, for which the file may have to grow */
 	uint64_t want;
 	int ret;
 
@@ -59,7 +60,9 @@ int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, 
 		if (ret)
 			return ret;
 		want = count_lacking(img, slice, cluster, max, lacks);
-		run->count = want ? qed_alloc_run(img, want, &run->start) : 0;
+		run->count = 0;
+		if (want)
+			run->count = qed_alloc_run(img, whole ? want : 1, want, &run->start);
 		for (uint64_t i = 0; set && i < run->count; i++)
 			l2_slice_set(img, slice, (cluster + i) % QED_SLICE_ENTRIES,
 				     (run->start + i) << img->cluster_bits);
@@ -67,8 +70,11 @@ int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, 
 		if (!want || run->count)
 			return 0;
 		ret = qed_co_extend(img, want);
-		if (ret)
+		if (ret && !whole)
 			return ret;
+		/* What is left before the end is still good for something. */
+		if (ret)
+			whole = false;
 	}
 }
 

@@ -23,6 +23,7 @@ static void free_image(struct qed_image *img)
 	qed_alloc_destroy(img);
 	qed_l1_free(img);
 	range_lock_destroy(&img->clusters);
+	pthread_mutex_destroy(&img->fill_lock);
 	pthread_mutex_destroy(&img->meta_lock);
 	free(img);
 }
@@ -119,6 +120,7 @@ static int qed_co_open(struct blk_node *node, const struct blk_open_opts *opts, 
 	img->file = node->file;
 	img->writable = opts->flags & BLK_O_RDWR;
 	pthread_mutex_init(&img->meta_lock, NULL);
+	pthread_mutex_init(&img->fill_lock, NULL);
 	range_lock_init(&img->clusters);
 	co_queue_init(&img->keeper.wakeup);
 	co_queue_init(&img->keeper.stopped);

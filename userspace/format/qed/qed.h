@@ -166,6 +166,9 @@ struct qed_leak_scan {
 	struct co_queue stopped;
 };
 
+/* Of the table of clusters that are being filled (copy.c). */
+#define QED_FILL_BUCKETS 64
+
 struct qed_image {
 	struct blk_node *node;
 	struct blk_file *file;
@@ -182,6 +185,8 @@ struct qed_image {
 
 	pthread_mutex_t meta_lock;
 	struct range_lock clusters; /* guest clusters */
+	pthread_mutex_t fill_lock; /* of @fills and of what hangs there; a leaf */
+	struct qed_fill *fills[QED_FILL_BUCKETS];
 	struct qed_allocator alloc;
 	struct qed_commit commit;
 	struct qed_keeper keeper;
@@ -233,9 +238,10 @@ int qed_co_load_slice(struct qed_image *img, uint64_t cluster);
 /*
  * alloc.c.  Under meta_lock: take a run of at most @want clusters, which read
  * as zeroes; the run's length is the result, 0 when the file must grow first
- * (qed_co_extend(), without the lock, then try again).
+ * (qed_co_extend(), without the lock, then try again).  Free clusters come as
+ * they are; at the file's end a run is of at least @least clusters.
  */
-uint64_t qed_alloc_run(struct qed_image *img, uint64_t want, uint64_t *start);
+uint64_t qed_alloc_run(struct qed_image *img, uint64_t least, uint64_t want, uint64_t *start);
 /* Give back, unwritten, what qed_alloc_run() gave.  Under meta_lock. */
 void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count);
 /* Make room for @clusters more, or wait until somebody has made room.  Parks. */

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the writer costs: how often the image file is read, written, flushed and
+ * grown for what the guest does.
+ */
+#include "test_qed_common.h"
+
+#include "format/qed/qed.h"
+
+#define CLUSTER	     (64 * KiB)
+#define PER_CLUSTER  (CLUSTER / BLOCK)
+#define MAX_REQUESTS 64
+
+/* What reached a file. */
+struct counts {
+	_Atomic unsigned int reads, writes, flushes, truncates;
+	_Atomic uint64_t read_bytes, written_bytes;
+	_Atomic unsigned int failing_reads; /* so many more fail */
+};
+
+struct test {
+	struct scratch scratch;
+	struct blk_node *node;
+	struct counts image, backing;
+	/* Requests side by side. */
+	unsigned int running;
+	struct co *waiter;
+};
+
+static ssize_t counting_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			       uint64_t offset)
+{
+	struct counts *c = file->ops_data;
+
+	c->reads++;
+	c->read_bytes += iov[0].iov_len;
+	if (c->failing_reads) {
+		c->failing_reads--;
+		aio_co_sleep(5 * MSEC);
+		return -EIO;
+	}
+	return blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
+}
+
+static ssize_t counting_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				uint64_t offset)
+{
+	struct counts *c = file->ops_data;
+
+	c->writes++;
+	c->written_bytes += iov[0].iov_len;
+	return blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
+}
+
+static int counting_flush(struct blk_file *file)
+{
+	struct counts *c = file->ops_data;
+
+	c->flushes++;
+	return blk_file_kernel_ops.co_flush(file);
+}
+
+static int counting_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
+{
+	return blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
+}
+
+static int counting_truncate(struct blk_file *file, uint64_t size)
+{
+	struct counts *c = file->ops_data;
+
+	c->truncates++;
+	return blk_file_kernel_ops.co_truncate(file, size);
+}
+
+static const struct blk_file_ops counting_ops = {
+	.co_preadv = counting_preadv,
+	.co_pwritev = counting_pwritev,
+	.co_flush = counting_flush,
+	.co_fallocate = counting_fallocate,
+	.co_truncate = counting_truncate,
+};
+
+static void count_file(struct blk_file *file, struct counts *counts)
+{
+	memset(counts, 0, sizeof(*counts));
+	file->ops = &counting_ops;
+	file->ops_data = counts;
+}
+
+static void open_node(struct test *t, unsigned int flags)
+{
+	struct blk_open_opts opts = { .format = "qed", .flags = flags };
+	struct error err = ERROR_INIT;
+
+	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
+		fprintf(stderr, "%s\n", error_text(&err));
+		abort();
+	}
+	count_file(t->node->file, &t->image);
+	if (t->node->backing)
+		count_file(t->node->backing->file, &t->backing);
+}
+
+static void create(struct test *t, uint64_t size, bool backing)
+{
+	struct blk_create_opts opts = {
+		.filename = t->scratch.image,
+		.format = "qed",
+		.size = size,
+		.cluster_size = CLUSTER,
+		.backing_file = backing ? "backing.raw" : NULL,
+		.backing_format = "raw",
+	};
+	uint8_t block[BLOCK] __attribute__((aligned(8)));
+	int fd;
+
+	CHECK(blk_co_create(&opts, NULL) == 0);
+	if (!backing)
+		return;
+	fd = open(t->scratch.backing, O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(fd >= 0);
+	for (uint64_t b = 0; b < 2 * MiB / BLOCK; b++) {
+		fill_block(block, b, 1);
+		CHECK(pwrite(fd, block, BLOCK, b * BLOCK) == BLOCK);
+	}
+	close(fd);
+}
+
+static void expect_blocks(struct test *t, uint64_t block, uint64_t n, uint32_t version)
+{
+	uint8_t want[BLOCK] __attribute__((aligned(8))), got[BLOCK] __attribute__((aligned(8)));
+
+	for (uint64_t b = block; b < block + n; b++) {
+		fill_block(want, b, version);
+		CHECK(blk_co_pread(t->node, b * BLOCK, BLOCK, got, 0) == 0);
+		CHECK(!memcmp(want, got, BLOCK));
+	}
+}
+
+static void close_and_check(struct test *t)
+{
+	struct blk_check_result result;
+
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, 0);
+	CHECK(blk_co_check(t->node, 0, NULL, NULL, &result, NULL) == 0);
+	CHECK(!result.corruptions && !result.leaks && !result.check_errors);
+}
+
+/* ---- Requests side by side ---- */
+
+struct request {
+	struct test *t;
+	uint64_t block, n; /* blocks */
+	uint32_t version; /* 0: write-zeroes */
+	int ret;
+};
+
+static void request_main(void *arg)
+{
+	struct request *r = arg;
+	uint8_t *buf = aligned_alloc(BLOCK, r->n * BLOCK);
+
+	CHECK(buf);
+	for (uint64_t i = 0; i < r->n; i++)
+		fill_block(buf + i * BLOCK, r->block + i, r->version);
+	if (r->version)
+		r->ret = blk_co_pwrite(r->t->node, r->block * BLOCK, r->n * BLOCK, buf, 0);
+	else
+		r->ret = blk_co_pwrite_zeroes(r->t->node, r->block * BLOCK, r->n * BLOCK, 0);
+	free(buf);
+	if (!--r->t->running && r->t->waiter)
+		co_wake(r->t->waiter);
+}
+
+static void run_requests(struct request *requests, unsigned int n)
+{
+	struct test *t = requests[0].t;
+
+	t->running = n;
+	for (unsigned int i = 0; i < n; i++)
+		CHECK(co_start(request_main, &requests[i]) == 0);
+	if (t->running) {
+		t->waiter = co_self();
+		co_park();
+		t->waiter = NULL;
+	}
+}
+
+/*
+ * Small writes into one cluster over a backing file, all in flight: one read and
+ * one write, of the whole cluster.
+ */
+static void small_writes_share(void *arg)
+{
+	struct test *t = arg;
+	struct request requests[PER_CLUSTER - 2];
+
+	create(t, 16 * MiB, true);
+	open_node(t, BLK_O_RDWR);
+	/* The first request of all loads the L2 table. */
+	for (unsigned int i = 0; i < PER_CLUSTER - 2; i++)
+		requests[i] = (struct request){ t, 3 * PER_CLUSTER + 1, 1, 2, -1 };
+	run_requests(requests, 1);
+	expect_blocks(t, 3 * PER_CLUSTER + 1, 1, 2);
+
+	count_file(t->node->file, &t->image);
+	count_file(t->node->backing->file, &t->backing);
+	/* All blocks of the cluster but the first and the last; one of them is zeroes. */
+	for (unsigned int i = 0; i < PER_CLUSTER - 2; i++)
+		requests[i] = (struct request){ t, 8 * PER_CLUSTER + 1 + i, 1, i == 5 ? 0 : 3, -1 };
+	run_requests(requests, PER_CLUSTER - 2);
+	for (unsigned int i = 0; i < PER_CLUSTER - 2; i++)
+		CHECK(requests[i].ret == 0);
+	CHECK(t->backing.reads == 1 && t->backing.read_bytes == CLUSTER);
+	CHECK(t->image.writes == 1 && t->image.written_bytes == CLUSTER);
+	CHECK(blk_stats_get(&t->node->stats, BLK_STAT_shared_fills) == PER_CLUSTER - 3);
+	for (int reopened = 0; reopened < 2; reopened++) {
+		expect_blocks(t, 8 * PER_CLUSTER, 1, 1);
+		expect_blocks(t, 8 * PER_CLUSTER + 1, 5, 3);
+		expect_blocks(t, 8 * PER_CLUSTER + 6, 1, 0);
+		expect_blocks(t, 8 * PER_CLUSTER + 7, PER_CLUSTER - 8, 3);
+		expect_blocks(t, 9 * PER_CLUSTER - 1, 1, 1);
+		if (!reopened)
+			close_and_check(t);
+	}
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* What they share is also the failure; afterwards all is as before, and goes on. */
+static void small_writes_share_an_error(void *arg)
+{
+	struct test *t = arg;
+	struct request requests[8];
+
+	create(t, 16 * MiB, true);
+	open_node(t, BLK_O_RDWR);
+	for (unsigned int i = 0; i < 8; i++)
+		requests[i] = (struct request){ t, 2 * PER_CLUSTER + i, 1, 2, 0 };
+	run_requests(requests, 1);
+	for (unsigned int i = 0; i < 8; i++)
+		requests[i].block += PER_CLUSTER;
+	t->backing.failing_reads = 1;
+	run_requests(requests, 8);
+	for (unsigned int i = 0; i < 8; i++)
+		CHECK(requests[i].ret == -EIO);
+	expect_blocks(t, 3 * PER_CLUSTER, PER_CLUSTER, 1);
+	run_requests(requests, 8);
+	for (unsigned int i = 0; i < 8; i++)
+		CHECK(requests[i].ret == 0);
+	close_and_check(t);
+	expect_blocks(t, 2 * PER_CLUSTER, 1, 2);
+	expect_blocks(t, 3 * PER_CLUSTER, 8, 2);
+	expect_blocks(t, 3 * PER_CLUSTER + 8, PER_CLUSTER - 8, 1);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* How many runs of the file the guest's [0, bytes) lies in. */
+static unsigned int count_runs(struct test *t, uint64_t bytes)
+{
+	unsigned int runs = 0;
+
+	for (uint64_t pos = 0; pos < bytes; runs++) {
+		struct blk_map map;
+
+		CHECK(t->node->driver->co_map(t->node, pos, bytes - pos, &map) == 0);
+		CHECK(map.kind == BLK_MAP_DATA);
+		pos += map.bytes;
+	}
+	return runs;
+}
+
+/*
+ * Sequential writes, many in flight, of less and of more than a cluster: what
+ * was written is one run of the file, and the file did not grow more often than
+ * it had to.  (A write over the end of an L2 slice is made in two parts.)
+ */
+static void sequential_is_one_run(void *arg)
+{
+	struct test *t = arg;
+	struct request requests[MAX_REQUESTS];
+	const uint64_t sizes[] = { 1, PER_CLUSTER / 2, PER_CLUSTER, 4 * PER_CLUSTER };
+
+	for (unsigned int s = 0; s < ARRAY_SIZE(sizes); s++) {
+		uint64_t bytes = 4 * MAX_REQUESTS * sizes[s] * BLOCK;
+
+		create(t, bytes, false);
+		open_node(t, BLK_O_RDWR);
+		for (unsigned int round = 0; round < 4; round++) {
+			for (unsigned int i = 0; i < MAX_REQUESTS; i++)
+				requests[i] =
+					(struct request){ t, (round * MAX_REQUESTS + i) * sizes[s],
+							  sizes[s], 2, -1 };
+			run_requests(requests, MAX_REQUESTS);
+			for (unsigned int i = 0; i < MAX_REQUESTS; i++)
+				CHECK(requests[i].ret == 0);
+		}
+		CHECK(count_runs(t, bytes) == 1);
+		CHECK(t->image.truncates <= 1 + bytes / (16 * MiB));
+		CHECK(t->image.flushes == 0);
+		close_and_check(t);
+		CHECK(blk_co_close(t->node) == 0);
+		(void)unlink(t->scratch.image);
+	}
+}
+
+static void run(co_fn *fn)
+{
+	struct test t = { 0 };
+
+	scratch_make(&t.scratch);
+	in_coroutine(fn, &t);
+	scratch_remove(&t.scratch);
+}
+
+static void test_small_writes_share(void **state)
+{
+	(void)state;
+	run(small_writes_share);
+}
+
+static void test_small_writes_share_an_error(void **state)
+{
+	(void)state;
+	run(small_writes_share_an_error);
+}
+
+static void test_sequential_is_one_run(void **state)
+{
+	(void)state;
+	run(sequential_is_one_run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_small_writes_share),
+		cmocka_unit_test(test_small_writes_share_an_error),
+		cmocka_unit_test(test_sequential_is_one_run),
+	};
+
+	return cmocka_run_group_tests_name("qed_writer", tests, NULL, NULL);
+}

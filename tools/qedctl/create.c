@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block/node.h"
 #include "common/report.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
@@ -75,7 +76,7 @@ static int check_image(const struct create_options *opts, bool *is_missing, stru
 {
 	struct stat st;
 
-	if (!stat(opts->image, &st) || errno != ENOENT)
+	if (blk_name_is_url(opts->image) || !stat(opts->image, &st) || errno != ENOENT)
 		return 0;
 	if (!opts->makes_image)
 		return error_set_errno(err, -ENOENT, "%s", opts->image);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/node.h"
 #include "common/report.h"
 #include "common/verbs.h"
 #include "qedctl/create_options.h"
@@ -169,7 +170,10 @@ static int parse_operands(int argc, char **argv, struct create_options *opts)
 	report_context("create %s", opts->name);
 	if (!argv[optind + 1][0])
 		return report_error("an empty image name");
-	opts->image = absolute_path(argv[optind + 1]);
+	if (blk_name_is_url(argv[optind + 1]))
+		opts->image = strdup(argv[optind + 1]);
+	else
+		opts->image = absolute_path(argv[optind + 1]);
 	if (!opts->image)
 		return report_error("%s: %s", argv[optind + 1], strerror(errno));
 	return add_argument(opts, "--name") || add_argument(opts, opts->name) ||

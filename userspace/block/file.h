@@ -76,6 +76,7 @@ struct blk_file {
 
 	const struct blk_protocol *protocol; /* NULL: a file of this machine */
 	void *remote; /* the protocol's */
+	bool keeps_nothing; /* what is written is gone, and a read may leave its buffer as it is */
 
 	const struct blk_file_ops *ops;
 	void *ops_data; /* of whoever replaced @ops */

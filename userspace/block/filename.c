@@ -12,7 +12,7 @@
 bool blk_name_is_url(const char *name)
 {
 	static const char *const schemes[] = {
-		"nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "json:",
+		"nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "null-co://", "json:",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)

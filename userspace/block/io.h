@@ -42,7 +42,7 @@ int blk_co_pread_backing(struct blk_node *node, uint64_t offset, uint64_t bytes,
 /*
  * Where a reader, or a writer in place, finds the bytes without asking
  * further.  Never parks, takes no lock.  The answer is DATA with a file, ZERO
- * (reader only), or ASK.  Reads look through the chain unless the node copies
+ * (reader only), NOWHERE, or ASK.  Reads look through the chain unless the node copies
  * on read.
  *
  * DATA answers end at the end of the file and on multiples of its alignment:

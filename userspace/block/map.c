@@ -23,6 +23,10 @@ static void fit_to_file(struct blk_map *map)
 	uint32_t align = map->file ? map->file->align : 1;
 	uint64_t size;
 
+	if (map->file && map->file->keeps_nothing) {
+		answer(map, BLK_MAP_NOWHERE, map->bytes);
+		return;
+	}
 	if (!map->file || map->file->protocol || (map->file_offset & (align - 1))) {
 		answer(map, BLK_MAP_ASK, map->bytes);
 		return;
@@ -53,6 +57,8 @@ static bool copies_on_read(const struct blk_node *node)
 
 void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
+	const struct blk_node *top = node;
+
 	for (;;) {
 		uint64_t backing_size;
 
@@ -61,6 +67,9 @@ void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 			fit_to_file(map);
 		else if (map->kind == BLK_MAP_ZERO)
 			map->file = NULL;
+		/* To see what a buffer held is for who asked for nothing, not for a format. */
+		if (map->kind == BLK_MAP_NOWHERE && node != top)
+			answer(map, BLK_MAP_ZERO, map->bytes);
 		if (map->kind != BLK_MAP_BACKING)
 			return;
 

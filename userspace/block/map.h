@@ -16,6 +16,7 @@ enum blk_map_kind {
 	BLK_MAP_DATA, /* at @file + @file_offset */
 	BLK_MAP_ZERO, /* reads as zeroes, by this node's word */
 	BLK_MAP_BACKING, /* not here: the backing file's bytes, else zeroes */
+	BLK_MAP_NOWHERE, /* of a file that keeps nothing: nothing has to be done */
 };
 
 struct blk_map {

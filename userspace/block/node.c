@@ -104,6 +104,9 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 {
 	int ret;
 
+	/* There is nothing to guess from in what keeps nothing. */
+	if (!format && node->file->keeps_nothing)
+		format = "raw";
 	node->probed = !format;
 	if (format && blk_format_is_protocol(format) &&
 	    (!node->file->protocol || strcmp(node->file->protocol->name, format)))

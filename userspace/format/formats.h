@@ -11,5 +11,6 @@ extern const struct blk_driver blk_driver_qed;
 extern const struct blk_driver blk_driver_qcow2;
 
 extern const struct blk_protocol blk_protocol_nbd;
+extern const struct blk_protocol blk_protocol_null;
 
 #endif

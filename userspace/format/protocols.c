@@ -8,5 +8,6 @@
 
 const struct blk_protocol *const blk_protocols[] = {
 	&blk_protocol_nbd,
+	&blk_protocol_null,
 	NULL,
 };

@@ -16,7 +16,7 @@ static char *absolute_path(const char *path)
 {
 	char *cwd, *result;
 
-	if (path[0] == '/')
+	if (path[0] == '/' || blk_name_is_url(path))
 		return strdup(path);
 	cwd = getcwd(NULL, 0);
 	if (!cwd)
@@ -234,7 +234,8 @@ int image_co_open(struct image *image, const struct options *options, struct err
 	*image = (struct image){ .path = absolute_path(options->image) };
 	if (!image->path)
 		return error_set_errno(err, -errno, "%s", options->image);
-	if ((options->size || options->backing) && !options->read_only && !exists(image->path))
+	if ((options->size || options->backing) && !options->read_only &&
+	    !blk_name_is_url(image->path) && !exists(image->path))
 		ret = co_create(image, options, err);
 	if (!ret)
 		ret = co_open_node(image, options, err);

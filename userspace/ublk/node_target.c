@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * From a request of the kernel to a node of the block layer.
- *
- * Two ways.  Direct: the node says without parking where the bytes are, and
- * one SQE moves them between the image file and the request's buffer.  All
- * else, and whatever goes wrong half-way, is left to a coroutine, which has
- * the block layer do it.
- */
+/* From a request of the kernel to one of the block layer, and its result back. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "aio/co.h"
-#include "block/io.h"
 #include "ublk/node_target.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -67,139 +58,55 @@ static void finish(struct ublk_request *req, int error)
 	ublk_request_complete(req, ublk_kernel_errno(error));
 }
 
-/* ---- By coroutine ---- */
+static void on_done(struct blk_request *io, int ret)
+{
+	finish(container_of(io, struct ublk_request, io), ret);
+}
 
-static int co_serve(struct blk_node *node, const struct ublk_request *req)
+/* What the block layer calls it.  Returns 0, or -EOPNOTSUPP. */
+static int translate(const struct ublk_request *req, struct blk_request *io)
 {
 	unsigned int fua = req->flags & UBLK_IO_F_FUA ? BLK_REQ_FUA : 0;
-	unsigned int unmap = req->flags & UBLK_IO_F_NOUNMAP ? 0 : BLK_REQ_MAY_UNMAP;
 
+	io->flags = 0;
 	switch (req->op) {
 	case UBLK_IO_OP_READ:
-		return blk_co_pread(node, req->offset, req->bytes, req->buf, 0);
+		io->op = BLK_OP_READ;
+		return 0;
 	case UBLK_IO_OP_WRITE:
-		return blk_co_pwrite(node, req->offset, req->bytes, req->buf, fua);
+		io->op = BLK_OP_WRITE;
+		io->flags = fua;
+		return 0;
 	case UBLK_IO_OP_WRITE_ZEROES:
-		return blk_co_pwrite_zeroes(node, req->offset, req->bytes, fua | unmap);
+		io->op = BLK_OP_WRITE_ZEROES;
+		io->flags = fua | (req->flags & UBLK_IO_F_NOUNMAP ? 0 : BLK_REQ_MAY_UNMAP);
+		return 0;
 	case UBLK_IO_OP_DISCARD:
-		return blk_co_pdiscard(node, req->offset, req->bytes);
+		io->op = BLK_OP_DISCARD;
+		return 0;
 	case UBLK_IO_OP_FLUSH:
-		return blk_co_flush(node);
+		io->op = BLK_OP_FLUSH;
+		return 0;
 	default:
 		return -EOPNOTSUPP;
 	}
 }
 
-static void co_serve_fn(void *arg)
-{
-	struct ublk_request *req = arg;
-
-	finish(req, co_serve(node_of(req), req));
-}
-
-static void serve_by_coroutine(struct ublk_request *req)
-{
-	int ret = co_start(co_serve_fn, req);
-
-	if (ret < 0)
-		finish(req, ret);
-}
-
-/* ---- Direct ---- */
-
-static void count_direct(struct blk_node *node, const struct ublk_request *req)
-{
-	bool read = req->op == UBLK_IO_OP_READ;
-
-	blk_stats_add(&node->stats, BLK_STAT_direct_ops, 1);
-	blk_stats_add(&node->stats, read ? BLK_STAT_read_ops : BLK_STAT_write_ops, 1);
-	blk_stats_add(&node->stats, read ? BLK_STAT_read_bytes : BLK_STAT_write_bytes, req->bytes);
-}
-
-static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
-{
-	struct ublk_request *req = container_of(op, struct ublk_request, io);
-	struct blk_node *node = node_of(req);
-
-	(void)cqe_flags;
-	inflight_end(&node->inflight, req->token);
-	if (res >= 0 && (uint32_t)res == req->bytes) {
-		count_direct(node, req);
-		finish(req, 0);
-		return;
-	}
-	/* Cut short, at the file's end or by a signal: the whole of it the careful way. */
-	if (res >= 0 || res == -EINTR || res == -EAGAIN) {
-		serve_by_coroutine(req);
-		return;
-	}
-	count_direct(node, req);
-	blk_stats_add(&node->stats, BLK_STAT_errors, 1);
-	finish(req, res);
-}
-
-static void start_direct(struct ublk_request *req, const struct blk_map *map)
-{
-	struct io_uring_sqe *sqe = aio_get_sqe(aio_loop_current());
-
-	req->io.done = on_direct_done;
-	if (req->op == UBLK_IO_OP_READ)
-		io_uring_prep_read(sqe, map->file->fd, req->buf, req->bytes, map->file_offset);
-	else
-		io_uring_prep_write(sqe, map->file->fd, req->buf, req->bytes, map->file_offset);
-	aio_sqe_set_op(sqe, &req->io);
-}
-
-static bool is_direct(const struct ublk_request *req, const struct blk_map *map)
-{
-	return map->kind == BLK_MAP_DATA && map->bytes >= req->bytes && map->file &&
-	       blk_file_is_aligned(map->file, req->buf, req->bytes, map->file_offset);
-}
-
-static void submit_read(struct ublk_request *req)
-{
-	struct blk_node *node = node_of(req);
-	struct blk_map map;
-
-	req->token = inflight_begin(&node->inflight);
-	blk_map_read(node, req->offset, req->bytes, &map);
-	if (is_direct(req, &map)) {
-		start_direct(req, &map);
-		return;
-	}
-	inflight_end(&node->inflight, req->token);
-	if (map.kind == BLK_MAP_ZERO && map.bytes >= req->bytes) {
-		memset(req->buf, 0, req->bytes);
-		count_direct(node, req);
-		finish(req, 0);
-		return;
-	}
-	serve_by_coroutine(req);
-}
-
-static void submit_write(struct ublk_request *req)
-{
-	struct blk_node *node = node_of(req);
-	struct blk_map map;
-
-	req->token = inflight_begin(&node->inflight);
-	blk_map_write(node, req->offset, req->bytes, &map);
-	if (is_direct(req, &map)) {
-		start_direct(req, &map);
-		return;
-	}
-	inflight_end(&node->inflight, req->token);
-	serve_by_coroutine(req);
-}
-
 static void node_submit(struct ublk_request *req)
 {
-	if (req->op == UBLK_IO_OP_READ)
-		submit_read(req);
-	else if (req->op == UBLK_IO_OP_WRITE && !(req->flags & UBLK_IO_F_FUA))
-		submit_write(req);
-	else
-		serve_by_coroutine(req);
+	struct blk_request *io = &req->io;
+	int ret = translate(req, io);
+
+	if (ret < 0) {
+		finish(req, ret);
+		return;
+	}
+	io->node = node_of(req);
+	io->offset = req->offset;
+	io->bytes = req->bytes;
+	io->buf = req->buf;
+	io->done = on_done;
+	blk_request_submit(io);
 }
 
 void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *node)

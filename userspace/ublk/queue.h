@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "aio/loop.h"
+#include "block/request.h"
 #include "ublk/uapi.h"
 #include "util/error.h"
 
@@ -32,9 +33,7 @@ struct ublk_request {
 	uint32_t bytes; /* below 2 GiB */
 	uint64_t offset; /* bytes */
 
-	/* For the target, while it has the request. */
-	struct aio_op io;
-	unsigned int token;
+	struct blk_request io; /* for the target, while it has the request */
 };
 
 /* Who serves requests. */

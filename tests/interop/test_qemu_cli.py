@@ -273,6 +273,63 @@ qemu-img check -r leaks corrupt
 ~qemu-img info --output=json dirty ~ "dirty-flag": true
 """
 
+IMG_BENCH = """
+qemu-img bench
+qemu-img bench nope
+qemu-img bench a top
+qemu-img bench -c 20 a
+qemu-img bench -f qed -c 20 -d 3 -s 64k a
+qemu-img bench -f qed -c 0 a
+qemu-img bench -f qed -c 0x10 -d 1 a
+qemu-img bench -f qed -c -1 a
+qemu-img bench -f qed -c x a
+qemu-img bench -f qed -c 9999999999 a
+qemu-img bench -f qed -d x a
+~qemu-img bench -f qed -c 0 -d 0 a ~[1] Invalid queue depth specified
+qemu-img bench -f qed -c 3 -s 0 a
+qemu-img bench -f qed -s 3G a
+qemu-img bench -f qed -s x a
+qemu-img bench -f qed -c 50 -S 68k a
+qemu-img bench -f qed -S 3G a
+qemu-img bench -f qed -S -1 a
+qemu-img bench -f qed -c 3 -o 2M a
+qemu-img bench -f qed -c 3 -o 3M a
+qemu-img bench -f qed -c 3 -o 2097151 a
+qemu-img bench -f qed -o x a
+qemu-img bench -f qed -c 3 -s 3M a
+qemu-img bench -f qed -c 3 --pattern=7 a
+qemu-img bench -f qed --pattern=256 a
+qemu-img bench -f qed --pattern=x a
+qemu-img bench -f qed -c 3 -i threads a
+qemu-img bench -f qed -c 3 -i io_uring a
+qemu-img bench -f qed -c 3 -i native a
+qemu-img bench -f qed -c 3 -i native -t none a
+qemu-img bench -f qed -c 3 -n -t none a
+qemu-img bench -f qed -n a
+qemu-img bench -f qed -i foo a
+qemu-img bench -f qed -c 3 -t unsafe a
+qemu-img bench -f qed -t foo a
+qemu-img bench -f qed -c 3 -q a
+qemu-img bench -f qed -c 3 -U a
+qemu-img bench -f qed -c 3 -w -U a
+qemu-img bench -f foo a
+qemu-img bench -f raw -c 3 -w -s 4000 -o 1000 --pattern=9 base
+qemu-io -r -f raw -c 'read -P 9 1000 12000' -c 'read -P 1 0 1000' -c 'read -P 1 13000 80000' base
+qemu-img bench -f qed -c 40 -w -S 68k -o 4k --pattern=0x41 a
+qemu-img bench -f qed -c 40 -w -s 512 -S 1000 -o 900k --pattern=0x42 -t writethrough a
+qemu-img bench -f qed -c 12 -w --pattern=1 --flush-interval=4 -d 4 -t none a
+qemu-img bench -f qed -c 13 -w --pattern=1 --flush-interval=5 -d 4 --no-drain a
+qemu-img bench -f qed -c 13 -w --pattern=1 --flush-interval=0 a
+qemu-img bench -f qed -w --flush-interval=4 -d 5 a
+qemu-img bench -f qed -w --flush-interval=x a
+qemu-img bench -f qed --flush-interval=4 -d 4 a
+qemu-img bench -f qed -c 3 --no-drain a
+qemu-img bench -f qed -c 3 -w -o 2M a
+qemu-io -r -f qed -c 'read -P 1 0 52k' -c 'read -P 0x41 72k 4k' -c 'read -P 0x42 900k 10k' a
+qemu-img bench -f qed -c 9 -z a
+qemu-img bench -f qed -c 9 -t
+"""
+
 IMG_CONVERT = """
 qemu-img convert
 qemu-img convert a
@@ -591,6 +648,7 @@ REPLACEMENTS = (
     (re.compile(r"\d+:\d\d:\d\d\.\d\d|\d\d\.\d\d sec"), "TIME"),
     (re.compile(r"\([0-9.e+]+( [KMGTP]iB)?( bytes)?/sec and [0-9.]+ ops/sec\)"), "(RATE)"),
     (re.compile(r"(TIME),[0-9.]+,[0-9.]+"), r"\1,RATE"),
+    (re.compile(r"Run completed in \d+\.\d{3} seconds"), "Run completed in TIME seconds"),
     # Ours are sparse where QEMU's are not; other tests look at how much.
     (re.compile(r"disk size: .*"), "disk size: SIZE"),
     (re.compile(r'"actual-size": \d+'), '"actual-size": SIZE'),
@@ -662,6 +720,15 @@ def compare_different(results, name, theirs, ours, line):
         results.ok(name)
 
 
+def compare_images(results, title, name):
+    """What both sides wrote."""
+    result = interop.run("qemu-img", "compare", "theirs/" + name, "ours/" + name)
+    if result.status:
+        results.not_ok("qemu-cli-%s-%s" % (title, name), str(result))
+    else:
+        results.ok("qemu-cli-%s-%s" % (title, name))
+
+
 def run_list(results, title, lines):
     theirs, ours = Side("theirs", THEIRS), Side("ours", OURS)
     for number, line in enumerate(lines.strip().splitlines()):
@@ -670,6 +737,9 @@ def run_list(results, title, lines):
             compare_different(results, name, theirs, ours, line)
         else:
             compare(results, name, theirs, ours, line)
+    if title == "bench":
+        compare_images(results, title, "a")
+        compare_images(results, title, "base")
     shutil.rmtree("theirs")
     shutil.rmtree("ours")
 
@@ -692,7 +762,7 @@ def main(results):
         return
     make_template()
     for title, lines in (("create", IMG_CREATE), ("info", IMG_INFO), ("map", IMG_MAP),
-                         ("check", IMG_CHECK), ("convert", IMG_CONVERT), ("read", IO_READ),
+                         ("check", IMG_CHECK), ("bench", IMG_BENCH), ("convert", IMG_CONVERT), ("read", IO_READ),
                          ("look", IO_LOOK), ("write", IO_WRITE)):
         run_list(results, title, lines)
     run_sessions(results)

@@ -16,6 +16,7 @@
 #include "common/verbs.h"
 
 /* Each verb is a file that ends with its row; main.c lists the rows. */
+extern const struct verb img_bench_verb;
 extern const struct verb img_check_verb;
 extern const struct verb img_convert_verb;
 extern const struct verb img_create_verb;
@@ -28,6 +29,10 @@ enum img_long_option {
 	IMG_OPT_BACKING_CHAIN,
 	IMG_OPT_TARGET_IS_ZERO,
 	IMG_OPT_SALVAGE,
+	IMG_OPT_PATTERN,
+	IMG_OPT_FLUSH_INTERVAL,
+	IMG_OPT_NO_DRAIN,
+	IMG_OPT_COPY_ON_READ,
 };
 
 /* Complain about how the program was called, printf style, and return 1. */

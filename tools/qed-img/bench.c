@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img bench: how long many requests to an image take.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/bench.h"
+#include "qed-img/img.h"
+
+#define DEFAULT_COUNT 75000
+#define DEFAULT_DEPTH 64
+#define DEFAULT_BYTES 4096
+
+struct bench_options {
+	const char *filename, *format;
+	struct bench_job job;
+	struct image_cache cache;
+	bool native_aio, copy_on_read, force_share;
+};
+
+/* A number in C's notation from 0 to @max.  Returns 0, or 1 after a complaint. */
+static int parse_number(const char *what, const char *text, unsigned long max, unsigned int *number)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(text, &end, 0);
+	if (errno || end == text || *end || value > max || strchr(text, '-'))
+		return report_error("Invalid %s specified", what);
+	*number = (unsigned int)value;
+	return 0;
+}
+
+/* As img_parse_size(), for what QEMU keeps in an int. */
+static int parse_int_size(const char *what, const char *text, uint64_t *bytes)
+{
+	if (img_parse_size(what, text, bytes))
+		return 1;
+	if (*bytes > INT_MAX)
+		return report_error("Invalid %s specified. Must be between 0 and %d.", what,
+				    INT_MAX);
+	return 0;
+}
+
+/* All I/O is io_uring's, whatever is asked for; QEMU's other ways are accepted. */
+static int parse_aio(struct bench_options *o, const char *text)
+{
+	o->native_aio = !strcmp(text, "native");
+	if (o->native_aio || !strcmp(text, "threads") || !strcmp(text, "io_uring"))
+		return 0;
+	return report_error("Invalid aio option: %s", text);
+}
+
+static int parse_option(struct bench_options *o, int opt)
+{
+	struct bench_job *job = &o->job;
+	unsigned int pattern;
+
+	switch (opt) {
+	case 'c':
+		return parse_number("request count", optarg, INT_MAX, &job->count);
+	case 'd':
+		if (parse_number("queue depth", optarg, INT_MAX, &job->depth))
+			return 1;
+		/* With none in flight it would never end. */
+		return job->depth ? 0 : report_error("Invalid queue depth specified");
+	case 'f':
+		o->format = optarg;
+		return 0;
+	case 'i':
+		return parse_aio(o, optarg);
+	case 'n':
+		o->native_aio = true;
+		return 0;
+	case 'o':
+		return img_parse_size("offset", optarg, &job->offset);
+	case 's':
+		return parse_int_size("buffer size", optarg, &job->bytes);
+	case 'S':
+		return parse_int_size("step_size", optarg, &job->step);
+	case 't':
+		if (image_cache_parse(optarg, &o->cache) < 0)
+			return report_error("Invalid cache mode");
+		return 0;
+	case 'w':
+		job->write = true;
+		return 0;
+	case 'U':
+		o->force_share = true;
+		return 0;
+	case IMG_OPT_PATTERN:
+		if (parse_number("pattern byte", optarg, UINT8_MAX, &pattern))
+			return 1;
+		job->pattern = (uint8_t)pattern;
+		return 0;
+	case IMG_OPT_FLUSH_INTERVAL:
+		return parse_number("flush interval", optarg, INT_MAX, &job->flush_interval);
+	case IMG_OPT_NO_DRAIN:
+		job->drain = false;
+		return 0;
+	case IMG_OPT_COPY_ON_READ:
+		o->copy_on_read = true;
+		return 0;
+	case 'q': /* qemu-img takes it, and prints all the same */
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static int parse_options(struct bench_options *o, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "pattern", required_argument, NULL, IMG_OPT_PATTERN },
+		{ "flush-interval", required_argument, NULL, IMG_OPT_FLUSH_INTERVAL },
+		{ "no-drain", no_argument, NULL, IMG_OPT_NO_DRAIN },
+		{ "copy-on-read", no_argument, NULL, IMG_OPT_COPY_ON_READ },
+		{ "force-share", no_argument, NULL, 'U' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "c:d:f:i:no:qs:S:t:wU", options)) != -1)
+		if (parse_option(o, opt))
+			return 1;
+	o->filename = img_one_filename(argc, argv);
+	if (!o->filename)
+		return 1;
+	if (o->job.flush_interval && !o->job.write)
+		return report_error("--flush-interval is only available in write tests");
+	if (o->job.flush_interval && o->job.flush_interval < o->job.depth)
+		return report_error("Flush interval can't be smaller than depth");
+	if (o->native_aio && !o->cache.direct)
+		return report_error("Could not open '%s': aio=native was specified, but it "
+				    "requires cache.direct=on, which was not specified.",
+				    o->filename);
+	return 0;
+}
+
+static struct blk_node *co_open(const struct bench_options *o)
+{
+	unsigned int flags = 0;
+
+	if (o->job.write || o->copy_on_read)
+		flags |= BLK_O_RDWR;
+	if (o->copy_on_read)
+		flags |= BLK_O_COPY_ON_READ;
+	if (o->cache.direct)
+		flags |= BLK_O_DIRECT;
+	if (o->force_share)
+		flags |= BLK_O_NO_LOCK;
+	return img_co_open(o->filename, o->format, flags);
+}
+
+static void print_plan(const struct bench_job *job)
+{
+	printf("Sending %u %s requests, %" PRIu64 " bytes each, %u in parallel "
+	       "(starting at offset %" PRIu64 ", step size %" PRIu64 ")\n",
+	       job->count, job->write ? "write" : "read", job->bytes, job->depth, job->offset,
+	       job->step);
+	if (job->flush_interval)
+		printf("Sending flush every %u requests\n", job->flush_interval);
+	/* Also for who reads a pipe; and no part of what is measured. */
+	fflush(stdout);
+}
+
+static int co_bench(struct bench_options *o)
+{
+	struct bench_job *job = &o->job;
+	double seconds;
+	int ret, closed;
+
+	job->node = co_open(o);
+	if (!job->node)
+		return 1;
+	if (!job->step)
+		job->step = job->bytes;
+	if (job->write && o->cache.writethrough)
+		job->write_flags = BLK_REQ_FUA;
+	print_plan(job);
+	if (o->cache.no_flush)
+		job->flush_interval = 0;
+	ret = bench_co_run(job, &seconds);
+	if (ret < 0)
+		report_error("Failed request: %s", strerror(-ret));
+	else
+		printf("Run completed in %3.3f seconds.\n", seconds);
+	closed = blk_co_close(job->node);
+	if (closed < 0 && !ret)
+		return report_error("%s: %s", o->filename, strerror(-closed));
+	return ret < 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct bench_options o = {
+		.job = {
+			.count = DEFAULT_COUNT,
+			.depth = DEFAULT_DEPTH,
+			.bytes = DEFAULT_BYTES,
+			.drain = true,
+		},
+	};
+
+	if (parse_options(&o, argc, argv))
+		return 1;
+	return co_bench(&o);
+}
+
+const struct verb img_bench_verb = {
+	.name = "bench",
+	.synopsis = "[-c COUNT] [-d DEPTH] [-f FMT] [-i AIO] [-n] [-o OFFSET] [-q] [-s BYTES] "
+		    "[-S STEP] [-t CACHE] [-w] [--flush-interval=COUNT] [--no-drain] "
+		    "[--pattern=BYTE] [--copy-on-read] [-U] FILE",
+	.summary = "tell how long many requests to an image take",
+	.run = run,
+};

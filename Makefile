@@ -63,6 +63,12 @@ CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 MAN_SRC := $(wildcard Documentation/man/*.rst)
 MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 
+# The plugin exists where nbdkit's header does.
+PLUGIN_SRC := $(wildcard tools/nbdkit/*.c) userspace/server/image.c userspace/server/options.c
+PLUGIN := $(if $(shell $(PKG_CONFIG) --exists nbdkit 2>/dev/null && echo yes),\
+	$(OUT)/nbdkit-qed-plugin.so)
+NBDKIT_PLUGINDIR = $(shell $(PKG_CONFIG) --variable=plugindir nbdkit)
+
 LIB := $(OUT)/libqedblk.a
 TOOLLIB := $(OUT)/libqedtools.a
 
@@ -82,7 +88,9 @@ WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
 CPPFLAGS_ALL = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iuserspace -Itools $(CPPFLAGS)
 SAN_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
 	$(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined))
-CFLAGS_ALL = -std=gnu11 $(WARNINGS) -pthread $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS) $(SAN_FLAGS)
+# Fit for the plugin, which is a shared object; programs lose nothing, since no symbol is exported.
+CODE_FLAGS := -fPIC -fvisibility=hidden
+CFLAGS_ALL = -std=gnu11 $(CODE_FLAGS) $(WARNINGS) -pthread $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS) $(SAN_FLAGS)
 LDFLAGS_ALL = -pthread -Wl,--as-needed $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS)
 
 # Everything is written under another name and renamed: two runs of make at once in one tree,
@@ -91,7 +99,7 @@ tmp = $@.$$$$.tmp
 finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 
 .PHONY: all
-all: $(PROGRAMS) $(if $(LIB_SRC),$(LIB))
+all: $(PROGRAMS) $(PLUGIN) $(if $(LIB_SRC),$(LIB))
 
 .PHONY: tests
 tests: $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST)
@@ -109,7 +117,7 @@ $(OBJ)/.flags: FORCE | have-packages
 	$(call stamp,$(shell $(CC) --version 2>/dev/null | head -n 1) $(CFLAGS_ALL) $(LDFLAGS_ALL))
 
 $(OBJ)/.sources: FORCE
-	$(call stamp,$(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(foreach d,$(live_dirs),$(wildcard $(d)/*.c)))
+	$(call stamp,$(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(PLUGIN_SRC) $(foreach d,$(live_dirs),$(wildcard $(d)/*.c)))
 
 .PHONY: have-packages
 have-packages:
@@ -148,6 +156,10 @@ $(OUT)/$(call program_name,$(1)): $(call obj_of,$(wildcard $(1)/*.c)) $(LIBS_ALL
 endef
 $(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
 
+# What threads of libraries may still be at when nbdkit lets go of the plugin stays in memory.
+$(OUT)/nbdkit-qed-plugin.so: $(call obj_of,$(PLUGIN_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+	$(call link,-shared -Wl$(comma)-z$(comma)nodelete)
+
 $(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(UNIT_COMMON_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CMOCKA_LIBS))
 $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
@@ -159,7 +171,7 @@ CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
-ALL_SRC := $(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
+ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
 	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
@@ -196,6 +208,8 @@ PREFIXED = sed 's|@PREFIX@|$(PREFIX)|g' $(1) | install -D -m 644 /dev/stdin $(DE
 install: all man
 	$(foreach p,$(SBIN),install -D -m 755 $(p) $(DESTDIR)$(PREFIX)/sbin/$(notdir $(p)) &&) \
 	$(foreach p,$(BIN),install -D -m 755 $(p) $(DESTDIR)$(PREFIX)/bin/$(notdir $(p)) &&) \
+	$(foreach p,$(PLUGIN),install -D -m 644 $(p) \
+		$(DESTDIR)$(NBDKIT_PLUGINDIR)/$(notdir $(p)) &&) \
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) \
 		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) \
 	$(foreach u,$(UNITS),$(call PREFIXED,$(u),$(PREFIX)/lib/systemd/system) &&) \

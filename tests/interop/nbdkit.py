@@ -4,10 +4,12 @@
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 
-from interop import Failure
+from interop import BUILD, Failure, must, SANITIZE
 
 # Seconds for a server to come up; sanitizers make a plugin slow.
 START_LIMIT = 60
@@ -85,3 +87,55 @@ class Nbdkit:
 
 def have_nbdkit():
     return shutil.which("nbdkit") is not None
+
+
+PLUGIN = os.path.join(BUILD, "nbdkit-qed-plugin.so")
+
+
+def plugin_env():
+    """What nbdkit, which is not built so, needs to load a plugin that is built with a sanitizer."""
+    for name in ("address", "thread"):
+        if name in SANITIZE:
+            library = must("gcc", "-print-file-name=lib%csan.so" % name[0]).out.strip()
+            # What nbdkit itself leaves behind is not the plugin's.
+            return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+    return {}
+
+
+class Client:
+    """A plain NBD client, for requests that other clients do not send."""
+
+    FUA, NO_HOLE, FAST_ZERO = 1, 2, 16
+    READ, WRITE, DISCONNECT, FLUSH, TRIM, CACHE, ZEROES = range(7)
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        magic, option, _ = struct.unpack(">8s8sH", self.receive(18))
+        if magic != b"NBDMAGIC" or option != b"IHAVEOPT":
+            raise Failure("no NBD server")
+        # Fixed newstyle, no zeroes; then NBD_OPT_EXPORT_NAME with the empty name.
+        self.socket.sendall(struct.pack(">I8sII", 3, b"IHAVEOPT", 1, 0))
+        self.size, self.flags = struct.unpack(">QH", self.receive(10))
+
+    def receive(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.socket.recv(length - len(data))
+            if not more:
+                raise Failure("the server hung up")
+            data += more
+        return data
+
+    def request(self, command, offset=0, length=0, flags=0, data=b""):
+        """The error number of the reply, and what was read."""
+        self.socket.sendall(struct.pack(">IHHQQI", 0x25609513, flags, command, 1, offset, length)
+                            + data)
+        magic, error, _ = struct.unpack(">IIQ", self.receive(16))
+        if magic != 0x67446698:
+            raise Failure("no reply: %#x" % magic)
+        return error, self.receive(length) if command == self.READ and not error else b""
+
+    def close(self):
+        self.socket.sendall(struct.pack(">IHHQQI", 0x25609513, 0, self.DISCONNECT, 0, 0, 0))
+        self.socket.close()

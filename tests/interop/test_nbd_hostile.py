@@ -1,0 +1,531 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""NBD servers that are slow, that fail, die, hang, come back as somebody else, or lie: what is read
+is right or an error, an error comes in time and in one line, and the server's return is noticed."""
+
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import interop
+from interop import Failure, KiB, MiB, must, QED_IMG, QED_IO
+from nbdkit import have_nbdkit, Nbdkit
+
+SIZE = 8 * MiB
+
+
+def expect_one_line(result, word=""):
+    if result.status != 1 or result.err.count("\n") != 1 or word not in result.err:
+        raise Failure("expected one line with '%s': %s" % (word, result))
+
+
+def data_at(offset, length):
+    """What nbdkit's pattern plugin serves: the offset of each eight bytes, big endian."""
+    start = offset & ~7
+    text = b"".join(struct.pack(">Q", at) for at in range(start, offset + length + 8, 8))
+    return text[offset - start:offset - start + length]
+
+
+def expect_pattern(text, offset, length):
+    if interop.parse_dump(text) != data_at(offset, length):
+        raise Failure("other bytes at %d: %s" % (offset, text[:200]))
+
+
+def open_io(server, query):
+    return interop.QedIo("-r", "-f", "raw", server.url(query=query))
+
+
+# ---- servers that fail ----
+
+def test_errors(rng):
+    """An error is the error of that read, and of no other."""
+    right = failed = 0
+    with Nbdkit("--filter=error", "pattern", str(SIZE), "error-pread=EIO", "error-pread-rate=30%") \
+            as server, open_io(server, "") as qed_io:
+        for _ in range(60):
+            offset = rng.randrange(SIZE - 4 * KiB)
+            text = qed_io.do("read -v %d 100" % offset)
+            if "read failed: Input/output error" in text:
+                failed += 1
+                continue
+            expect_pattern(text, offset, 100)
+            right += 1
+    if not right or not failed:
+        raise Failure("%d reads were right, %d failed" % (right, failed))
+
+
+def test_convert_fails():
+    with Nbdkit("--filter=error", "pattern", str(SIZE), "error-pread=EIO",
+                "error-pread-rate=100%") as server:
+        expect_one_line(interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", server.url(),
+                                    "out.raw"), "Input/output error")
+
+
+def test_no_word_on_holes():
+    """A server that fails to tell holes is asked for all bytes instead."""
+    interop.write_file("holes.raw", bytes(MiB) + b"x" * MiB)
+    with Nbdkit("--filter=error", "file", "holes.raw", "error-extents=EIO",
+                "error-extents-rate=100%") as server:
+        must(QED_IMG, "convert", "-f", "raw", "-O", "raw", server.url(), "out.raw")
+        if interop.read_file("out.raw") != interop.read_file("holes.raw"):
+            raise Failure("other bytes")
+
+
+def test_populate_fails():
+    """What the source refuses is not kept, and is there when the source gives it."""
+    with Nbdkit("--filter=error", "pattern", str(SIZE), "error-pread=EIO", "error-pread-rate=100%",
+                "error-pread-file=%s" % os.path.abspath("fail")) as server:
+        must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", "raw", "top.qed")
+        interop.write_file("fail", b"")
+        result = interop.run(QED_IO, "-C", "-f", "qed", "-c", "read 1M 64k", "top.qed")
+        if "read failed: Input/output error" not in result.out + result.err:
+            raise Failure(str(result))
+        os.unlink("fail")
+        with interop.QedIo("-C", "-f", "qed", "top.qed") as qed_io:
+            expect_pattern(qed_io.do("read -v 1M 64k"), MiB, 64 * KiB)
+            qed_io.quit()
+        interop.check_image("top.qed")
+
+
+def test_slow():
+    """A rate limit slows, and changes nothing."""
+    with Nbdkit("--filter=rate", "pattern", str(SIZE), "rate=24M") as server:
+        begin = time.monotonic()
+        must(QED_IMG, "convert", "-f", "raw", "-O", "raw", server.url(), "out.raw")
+        if interop.read_file("out.raw") != data_at(0, SIZE):
+            raise Failure("other bytes")
+        # 24 Mbit are 3 MiB; the filter lets two seconds' pass at once.
+        if time.monotonic() - begin < 0.3:
+            raise Failure("the rate filter did not slow it: the test shows nothing")
+
+
+# ---- servers that die ----
+
+def test_restart():
+    """Requests that were sent, and new ones, wait for the server and get right bytes."""
+    with Nbdkit("--filter=delay", "pattern", str(SIZE), "delay-read=300ms") as server, \
+            open_io(server, "") as qed_io:
+        expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
+        done = threading.Event()
+
+        def restart():
+            time.sleep(0.1)
+            server.kill()
+            time.sleep(0.5)
+            server.start()
+            # nbdkit ends with the thread that started it.
+            done.wait()
+
+        restarter = threading.Thread(target=restart)
+        restarter.start()
+        text = qed_io.do(*["aio_read -v %d 100" % (i * 64 * KiB + 8) for i in range(16)],
+                         "aio_flush")
+        done.set()
+        restarter.join()
+        if text.count("read 100/100 bytes") != 16 or "failed" in text:
+            raise Failure("not all reads came through: %s" % text[:500])
+        for i in range(16):
+            line = " ".join("%02x" % byte for byte in data_at(i * 64 * KiB + 8, 16))
+            if line not in text:
+                raise Failure("the bytes of read %d are missing" % i)
+
+
+def test_many_restarts(rng):
+    """Killed again and again under load: nothing but right bytes."""
+    with Nbdkit("pattern", str(64 * MiB)) as server, open_io(server, "") as qed_io:
+        stop = threading.Event()
+
+        def killer():
+            while not stop.is_set():
+                time.sleep(0.02 + 0.1 * rng.random())
+                server.kill()
+                server.start()
+
+        thread = threading.Thread(target=killer)
+        thread.start()
+        try:
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                # The pattern of a long read is not told here; a slice of each is looked at.
+                offset = rng.randrange(0, 60 * MiB)
+                text = qed_io.do("aio_read %d 3M" % offset, "read -v %d 64" % offset, "aio_flush")
+                expect_pattern(text, offset, 64)
+                if "failed" in text:
+                    raise Failure(text)
+        finally:
+            stop.set()
+            thread.join()
+
+
+def timed(low, high, what, function):
+    begin = time.monotonic()
+    result = function()
+    took = time.monotonic() - begin
+    if not low <= took <= high:
+        raise Failure("%s took %.1f s instead of %g to %g" % (what, took, low, high))
+    return result
+
+
+# Room for a slow machine in the upper bounds.
+SLACK = 20 if interop.SANITIZE else 8
+
+
+def expect_failed(text):
+    if "read failed: Input/output error" not in text:
+        raise Failure("no error: %s" % text[:300])
+
+
+def test_gone():
+    """A server that stays away: an error in time, then at once, then its return is noticed."""
+    with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reconnect-delay=2") as qed_io:
+        expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
+        server.kill()
+        expect_failed(timed(1, 2 + SLACK, "failing", lambda: qed_io.do("read 0 100")))
+        expect_failed(timed(0, 1, "failing again", lambda: qed_io.do("read 0 100")))
+        server.start()
+        end = time.monotonic() + 10 + SLACK
+        while "failed" in qed_io.do("read -v 0 100"):
+            if time.monotonic() > end:
+                raise Failure("the server is back and is not asked")
+            time.sleep(0.1)
+        expect_pattern(qed_io.do("read -v 4096 100"), 4096, 100)
+
+
+def test_hangs():
+    """A server that is there and silent counts as lost."""
+    with Nbdkit("pattern", str(SIZE)) as server, \
+            open_io(server, "&reconnect-delay=2&reply-timeout=1") as qed_io:
+        expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
+        server.signal(signal.SIGSTOP)
+        expect_failed(timed(1, 6 + SLACK, "failing", lambda: qed_io.do("read 0 100")))
+        server.signal(signal.SIGCONT)
+        end = time.monotonic() + 10 + SLACK
+        while "failed" in qed_io.do("read -v 0 100"):
+            if time.monotonic() > end:
+                raise Failure("the server goes on and is not asked")
+            time.sleep(0.1)
+
+
+def test_hangs_and_returns():
+    """A server that was silent for longer than the timeout, and comes back in time."""
+    with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reply-timeout=1") as qed_io:
+        expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
+        server.signal(signal.SIGSTOP)
+        timer = threading.Timer(2.5, server.signal, [signal.SIGCONT])
+        timer.start()
+        expect_pattern(timed(2, 8 + SLACK, "reading", lambda: qed_io.do("read -v 512 100")), 512,
+                       100)
+        timer.join()
+
+
+def test_other_size():
+    """An export that came back smaller is another one; what a larger one gained is left out."""
+    with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reconnect-delay=1") as qed_io:
+        expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
+        server.kill()
+        with Nbdkit("pattern", str(SIZE // 2), socket=server.socket):
+            expect_failed(qed_io.do("read 0 100"))
+        with Nbdkit("pattern", str(SIZE * 2), socket=server.socket):
+            end = time.monotonic() + 10 + SLACK
+            while "failed" in qed_io.do("read 0 100") and time.monotonic() < end:
+                time.sleep(0.1)
+            expect_pattern(qed_io.do("read -v %d 100" % (SIZE - 100)), SIZE - 100, 100)
+            if "%d\n" % SIZE not in qed_io.do("length") and "8 MiB" not in qed_io.do("length"):
+                raise Failure("length: %s" % qed_io.do("length"))
+
+
+def test_close_while_down():
+    """Whoever ends while the server is away ends at once."""
+    with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "") as qed_io:
+        qed_io.do("read 0 100")
+        server.kill()
+        time.sleep(0.3)
+        timed(0, 2 + SLACK, "ending", qed_io.quit)
+
+
+# ---- servers that are none ----
+
+class Fake:
+    """Listens on a socket and gives each connection to handle(connection), in a thread."""
+
+    def __init__(self, name, handle):
+        self.path, self.handle = os.path.abspath(name), handle
+        self.listener = socket.socket(socket.AF_UNIX)
+
+    def __enter__(self):
+        self.listener.bind(self.path)
+        self.listener.listen(8)
+        threading.Thread(target=self.serve, daemon=True).start()
+        return "nbd+unix:///?socket=%s&reply-timeout=2&reconnect-delay=1" % self.path
+
+    def serve(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            try:
+                with connection:
+                    self.handle(connection)
+            except OSError:
+                pass
+
+    def __exit__(self, *unused):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        os.unlink(self.path)
+
+
+def receive(connection, length):
+    data = b""
+    while len(data) < length:
+        more = connection.recv(length - len(data))
+        if not more:
+            raise OSError("end")
+        data += more
+    return data
+
+
+REP_ACK, REP_INFO, REP_META, REP_UNSUP = 1, 3, 4, 0x80000001
+
+
+def shake_hands(connection, size=SIZE, meta=True, info=b""):
+    """The server's part of the fixed newstyle handshake."""
+    connection.sendall(b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3))
+    receive(connection, 4)
+    while True:
+        _, option, length = struct.unpack(">8sII", receive(connection, 16))
+        receive(connection, length)
+
+        def reply(kind, data=b"", option=option):
+            connection.sendall(struct.pack(">QIII", 0x3e889045565a9, option, kind, len(data))
+                               + data)
+
+        if option == 8 and meta:
+            reply(REP_ACK)
+        elif option == 10 and meta:
+            reply(REP_META, struct.pack(">I", 7) + b"base:allocation")
+            reply(REP_ACK)
+        elif option in (6, 7):
+            reply(REP_INFO, struct.pack(">HQH", 0, size, 1 | 2))
+            if info:
+                reply(REP_INFO, info)
+            reply(REP_ACK)
+            if option == 7:
+                return
+        else:
+            reply(REP_UNSUP)
+
+
+def requests(connection):
+    while True:
+        _, _, command, cookie, offset, length = struct.unpack(">IHHQQI", receive(connection, 28))
+        yield command, cookie, offset, length
+
+
+def chunk(connection, cookie, kind, data, flags=1):
+    connection.sendall(struct.pack(">IHHQI", 0x668e33ef, flags, kind, cookie, len(data)) + data)
+
+
+def liar(extents):
+    """A server whose reads are right and whose extents are @extents(length)."""
+    def handle(connection):
+        shake_hands(connection)
+        for command, cookie, offset, length in requests(connection):
+            if command == 0:
+                chunk(connection, cookie, 1, struct.pack(">Q", offset) + data_at(offset, length))
+            elif command == 7:
+                words = extents(length)
+                chunk(connection, cookie, 5, struct.pack(">I%dI" % len(words), 7, *words))
+            else:
+                return
+    return handle
+
+
+def test_lying_extents():
+    """Whatever a server says about data, it is read; nothing hangs, nothing overflows."""
+    lies = {
+        "data": lambda length: [length, 0],
+        "tiny": lambda length: [512, 0, 1024, 0],
+        "too long": lambda length: [0xfffffe00, 0],
+        "holes that are no zeroes": lambda length: [length, 1],
+        "unknown flags": lambda length: [length, 0xfffffffc],
+        "nothing": lambda length: [0, 0],
+    }
+    for name, lie in lies.items():
+        with Fake("liar.sock", liar(lie)) as url:
+            result = interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+            # libnbd may refuse to talk to it any more: then that is the error.
+            if result.status:
+                expect_one_line(result)
+            elif interop.read_file("out.raw") != data_at(0, SIZE):
+                raise Failure("%s: other bytes" % name)
+    with Fake("liar.sock", liar(lambda length: [0xfffffe00, 3])) as url:
+        must(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+        if interop.read_file("out.raw") != bytes(SIZE):
+            raise Failure("zeroes beyond the end: other bytes")
+
+
+def drop_after(count):
+    def handle(connection):
+        shake_hands(connection, meta=False)
+        for i, (command, cookie, offset, length) in enumerate(requests(connection)):
+            if i >= count or command:
+                return
+            connection.sendall(struct.pack(">IIQ", 0x67446698, 0, cookie) +
+                               data_at(offset, length))
+    return handle
+
+
+def test_flapping():
+    """A server that takes connections and answers nothing is a server that is gone."""
+    with Fake("flap.sock", drop_after(0)) as url:
+        result = timed(0.5, 4 + SLACK, "failing",
+                       lambda: interop.run(QED_IO, "-r", "-f", "raw", "-c", "read 0 1M", url))
+        expect_failed(result.out + result.err)
+    # One that answers a little goes on being asked.
+    with Fake("flap.sock", drop_after(2)) as url:
+        must(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+        if interop.read_file("out.raw") != data_at(0, SIZE):
+            raise Failure("other bytes")
+
+
+def test_no_servers():
+    """What is no NBD server, or none that can be used: one line, in time."""
+    def junk(connection):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 100)
+        time.sleep(0.2)
+
+    def silent(connection):
+        connection.recv(1)
+        time.sleep(5)
+
+    fakes = [
+        ("junk", junk, ""),
+        ("silent", silent, "in 2 seconds"),
+        ("closes", lambda connection: None, ""),
+        ("huge", lambda c: shake_hands(c, size=1 << 63), ""),
+        ("large", lambda c: (shake_hands(c, size=(1 << 63) - 1), c.recv(1)), ""),
+        ("multiple", lambda c: (shake_hands(c, size=1000, info=struct.pack(
+            ">HIII", 3, 512, 4096, 1 << 20)), c.recv(1)), "multiple"),
+    ]
+    for name, handle, word in fakes:
+        with Fake("none.sock", handle) as url:
+            result = timed(0, 4 + SLACK, name,
+                           lambda url=url: interop.run(QED_IMG, "info", "-f", "raw", url))
+            expect_one_line(result, word)
+
+
+# ---- TLS ----
+
+def make_certificates(directory):
+    """A certificate authority, and a server and a client that it vouches for."""
+    os.mkdir(directory)
+
+    def certtool(*args):
+        with subprocess.Popen(["certtool", *args], cwd=directory, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as process:
+            if process.wait():
+                raise Failure("certtool %s" % " ".join(args))
+
+    interop.write_file(directory + "/ca.info", b"cn = qedblk test\nca\ncert_signing_key\n")
+    interop.write_file(directory + "/server.info", b"organization = qedblk test\ncn = localhost\n"
+                       b"dns_name = localhost\ntls_www_server\nencryption_key\nsigning_key\n")
+    for key in ("ca-key.pem", "server-key.pem"):
+        certtool("--generate-privkey", "--key-type=ecdsa", "--outfile", key)
+    certtool("--generate-self-signed", "--load-privkey", "ca-key.pem", "--template", "ca.info",
+             "--outfile", "ca-cert.pem")
+    certtool("--generate-certificate", "--load-ca-certificate", "ca-cert.pem",
+             "--load-ca-privkey", "ca-key.pem", "--load-privkey", "server-key.pem",
+             "--template", "server.info", "--outfile", "server-cert.pem")
+
+
+def tls_convert(url):
+    must(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+    if interop.read_file("out.raw") != data_at(0, SIZE):
+        raise Failure("other bytes")
+
+
+def test_tls_psk():
+    for user, name in (("alice", "keys.psk"), ("alice", "wrong.psk")):
+        with open(name, "w", encoding="ascii") as file:
+            file.write("%s:%s\n" % (user, os.urandom(32).hex()))
+    keys, wrong = os.path.abspath("keys.psk"), os.path.abspath("wrong.psk")
+    with Nbdkit("pattern", str(SIZE), options=["--tls=require", "--tls-psk=" + keys]) as server:
+        def url(query, scheme="nbds+unix"):
+            return server.url(query=query, scheme=scheme).replace("///", "//alice@/")
+
+        tls_convert(url("&tls-psk-file=" + keys))
+        expect_one_line(interop.run(QED_IMG, "info", url("&tls-psk-file=" + wrong)))
+        expect_one_line(interop.run(QED_IMG, "info", url("", "nbd+unix")))
+        with interop.QedIo("-r", "-f", "raw", url("&tls-psk-file=" + keys)) as qed_io:
+            qed_io.do("read 0 1M")
+            server.kill()
+            server.start()
+            expect_pattern(qed_io.do("read -v 5M 64k"), 5 * MiB, 64 * KiB)
+    with Nbdkit("pattern", str(SIZE)) as server:
+        # Who asked for TLS gets no connection without.
+        expect_one_line(interop.run(QED_IMG, "info", server.url(
+            query="&tls-psk-file=" + keys, scheme="nbds+unix")))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def test_tls_certificates():
+    """Over TCP, with a name that is looked up and a certificate for it."""
+    make_certificates("pki")
+    pki, port = os.path.abspath("pki"), free_port()
+    with subprocess.Popen(["nbdkit", "-f", "--exit-with-parent", "-i", "localhost", "-p", str(port),
+                           "-P", "tcp.pid", "--tls=require", "--tls-certificates=" + pki,
+                           "pattern", str(SIZE)], stderr=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + 30
+            while not os.path.exists("tcp.pid") and time.monotonic() < end:
+                time.sleep(0.05)
+            url = "nbds://localhost:%d/?tls-certificates=%s" % (port, pki)
+            tls_convert(url)
+            expect_one_line(interop.run(QED_IMG, "info", url.replace("localhost", "127.0.0.1")))
+        finally:
+            process.kill()
+
+
+def tests(results):
+    if not have_nbdkit():
+        results.skip("nbd", "nbdkit is not installed")
+        return
+    rng = random.Random(interop.seed_from(sys.argv))
+    for name, function, *args in (
+            ("errors", test_errors, rng),
+            ("convert fails", test_convert_fails),
+            ("no word on holes", test_no_word_on_holes),
+            ("populate fails", test_populate_fails),
+            ("slow", test_slow),
+            ("restart", test_restart),
+            ("many restarts", test_many_restarts, rng),
+            ("gone", test_gone),
+            ("hangs", test_hangs),
+            ("hangs and returns", test_hangs_and_returns),
+            ("other size", test_other_size),
+            ("close while down", test_close_while_down),
+            ("lying extents", test_lying_extents),
+            ("flapping", test_flapping),
+            ("no servers", test_no_servers)):
+        results.run(name, function, *args)
+    if "certtool" in str(interop.shutil.which("certtool")):
+        results.run("TLS, shared key", test_tls_psk)
+        results.run("TLS, certificates", test_tls_certificates)
+    else:
+        results.skip("TLS", "certtool is not installed")
+
+
+interop.main(tests)

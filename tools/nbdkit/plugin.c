@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nbdkit-qed-plugin: an image, with its backing chain and copy-on-read, as an
+ * NBD export, where the kernel has no ublk or the client is elsewhere.
+ *
+ * All connections share one open image.  nbdkit calls from threads of its own,
+ * many at once; each call goes to one of the engine's loops and is waited for.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "common/version.h"
+#include "nbdkit/requests.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* ---- Parameters: those of qedd that make sense here, as options of its command line ---- */
+
+#define MAX_PARAMS 16
+
+static const char *const param_names[] = {
+	"image",	"format",     "size",  "backing", "backing-format",
+	"cluster-size", "table-size", "cache", "discard", "l2-cache",
+};
+
+static char *params[MAX_PARAMS + 2] = { "nbdkit-qed-plugin", "--name=nbdkit" };
+static int nr_params = 2;
+static struct options options;
+
+static int add_param(const char *format, const char *key, const char *value)
+{
+	char *text;
+
+	if (nr_params == MAX_PARAMS + 2) {
+		nbdkit_error("too many parameters");
+		return -1;
+	}
+	if (asprintf(&text, format, key, value) < 0) {
+		nbdkit_error("%s", strerror(ENOMEM));
+		return -1;
+	}
+	params[nr_params++] = text;
+	return 0;
+}
+
+static int add_image(const char *value)
+{
+	/* nbdkit changes its directory later. */
+	char *path = nbdkit_absolute_path(value);
+	int ret = path ? add_param("--%s=%s", "image", path) : -1;
+
+	free(path);
+	return ret;
+}
+
+static int plugin_config(const char *key, const char *value)
+{
+	if (!strcmp(key, "image"))
+		return add_image(value);
+	if (!strcmp(key, "copy-on-read")) {
+		int on = nbdkit_parse_bool(value);
+
+		if (on < 0)
+			return -1;
+		return add_param(on ? "--%s%s" : "--no-%s%s", key, "");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(param_names); i++)
+		if (!strcmp(param_names[i], key))
+			return add_param("--%s=%s", key, value);
+	nbdkit_error("unknown parameter '%s'", key);
+	return -1;
+}
+
+/* An error's line, in nbdkit's way.  Always -1. */
+static int fail(struct error *err)
+{
+	const char *text = error_text(err);
+
+	/* Parameters have no dashes here. */
+	nbdkit_error("%s", strncmp(text, "--", 2) ? text : text + 2);
+	error_free(err);
+	return -1;
+}
+
+static int plugin_config_complete(void)
+{
+	struct error err = ERROR_INIT;
+
+	if (options_parse(&options, nr_params, params, &err))
+		return fail(&err);
+	/* Where its standard error goes is up to nbdkit. */
+	options.foreground = true;
+	return 0;
+}
+
+static int plugin_get_ready(void)
+{
+	struct error err = ERROR_INIT;
+
+	return engine_check(&options, &err) ? fail(&err) : 0;
+}
+
+#define CONFIG_HELP                                                                      \
+	"image=FILE                 (required) The image.\n"                             \
+	"copy-on-read=BOOL          Keep what is read from the backing file\n"           \
+	"                           (default: where there is one).\n"                    \
+	"format=qed|raw             Its format (default: found out).\n"                  \
+	"size=SIZE                  Make it if it does not exist, of that size.\n"       \
+	"backing=FILE               Make it if it does not exist, on top of FILE.\n"     \
+	"backing-format=FORMAT      The format of FILE.\n"                               \
+	"cluster-size=, table-size= Of an image that is made.\n"                         \
+	"cache=none|writeback       The host's cache for image files (default: none).\n" \
+	"discard=ignore|unmap       What trimming does (default: unmap).\n"              \
+	"l2-cache=SIZE              Memory for the image's tables."
+
+static void plugin_load(void)
+{
+	log_init("nbdkit-qed-plugin", false, LOG_LEVEL_WARNING);
+}
+
+static void plugin_dump(void)
+{
+	printf("qed_formats=");
+	for (const struct blk_driver *const *driver = blk_drivers; *driver; driver++)
+		printf("%s%s", driver == blk_drivers ? "" : " ", (*driver)->name);
+	printf("\n");
+}
+
+/* ---- Connections ---- */
+
+struct connection {
+	bool read_only;
+};
+
+static void *plugin_open(int readonly)
+{
+	struct connection *connection = malloc(sizeof(*connection));
+	struct error err = ERROR_INIT;
+
+	if (!connection) {
+		nbdkit_error("%s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (engine_open(&options, readonly, &err)) {
+		free(connection);
+		fail(&err);
+		return NULL;
+	}
+	connection->read_only = readonly || !(engine_node()->flags & BLK_O_RDWR);
+	return connection;
+}
+
+static void plugin_close(void *handle)
+{
+	free(handle);
+}
+
+static void plugin_cleanup(void)
+{
+	struct error err = ERROR_INIT;
+
+	if (engine_close(&err))
+		fail(&err);
+}
+
+static int64_t plugin_get_size(void *handle)
+{
+	(void)handle;
+	return (int64_t)atomic_load(&engine_node()->size);
+}
+
+static int plugin_can_write(void *handle)
+{
+	const struct connection *connection = handle;
+
+	return !connection->read_only;
+}
+
+static int yes(void *handle)
+{
+	(void)handle;
+	return 1;
+}
+
+static int no(void *handle)
+{
+	(void)handle;
+	return 0;
+}
+
+static int plugin_can_fua(void *handle)
+{
+	(void)handle;
+	return NBDKIT_FUA_NATIVE;
+}
+
+static int plugin_can_cache(void *handle)
+{
+	(void)handle;
+	return NBDKIT_CACHE_NATIVE;
+}
+
+static int plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,
+			     uint32_t *maximum)
+{
+	uint64_t cluster = engine_node()->cluster_size;
+
+	(void)handle;
+	*minimum = 1;
+	*preferred = (uint32_t)max_u64(4096, min_u64(cluster, 32 * MiB));
+	*maximum = UINT32_MAX;
+	return 0;
+}
+
+/* ---- Requests ---- */
+
+/* Do @call and translate its outcome: 0, or -1 with an error set. */
+static int do_call(struct engine_call *call, const char *what)
+{
+	int ret = engine_call(call);
+
+	if (!ret)
+		return 0;
+	nbdkit_error("%s of %llu bytes at %llu: %s", what, (unsigned long long)call->bytes,
+		     (unsigned long long)call->offset, strerror(-ret));
+	nbdkit_set_error(-ret);
+	return -1;
+}
+
+static unsigned int request_flags(uint32_t flags)
+{
+	return (flags & NBDKIT_FLAG_FUA ? BLK_REQ_FUA : 0) |
+	       (flags & NBDKIT_FLAG_MAY_TRIM ? BLK_REQ_MAY_UNMAP : 0);
+}
+
+static int plugin_pread(void *handle, void *buf, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct engine_call call = {
+		.co_fn = request_co_pread,
+		.offset = offset,
+		.bytes = count,
+		.buf = buf,
+	};
+
+	(void)handle;
+	(void)flags;
+	return do_call(&call, "read");
+}
+
+static int plugin_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
+			 uint32_t flags)
+{
+	struct engine_call call = {
+		.co_fn = request_co_pwrite,
+		.offset = offset,
+		.bytes = count,
+		.buf = (void *)buf,
+		.flags = request_flags(flags),
+	};
+
+	(void)handle;
+	return do_call(&call, "write");
+}
+
+static int plugin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct engine_call call = {
+		.co_fn = request_co_zero,
+		.offset = offset,
+		.bytes = count,
+		.flags = request_flags(flags),
+	};
+
+	(void)handle;
+	if ((flags & NBDKIT_FLAG_FAST_ZERO) &&
+	    !request_is_fast_zero(engine_node(), offset, count, flags & NBDKIT_FLAG_MAY_TRIM)) {
+		/* An answer, and no failure: nothing is logged. */
+		nbdkit_set_error(EOPNOTSUPP);
+		return -1;
+	}
+	return do_call(&call, "writing zeroes");
+}
+
+static int plugin_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct engine_call call = {
+		.co_fn = request_co_trim,
+		.offset = offset,
+		.bytes = count,
+		.flags = request_flags(flags),
+	};
+
+	(void)handle;
+	return do_call(&call, "discard");
+}
+
+static int plugin_flush(void *handle, uint32_t flags)
+{
+	struct engine_call call = { .co_fn = request_co_flush };
+
+	(void)handle;
+	(void)flags;
+	return do_call(&call, "flush");
+}
+
+static int plugin_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+			  struct nbdkit_extents *extents)
+{
+	struct extent found[MAX_EXTENTS];
+	struct engine_call call = {
+		.co_fn = request_co_extents,
+		.offset = offset,
+		.bytes = count,
+		.extents = found,
+		.nr_extents = flags & NBDKIT_FLAG_REQ_ONE ? 1 : MAX_EXTENTS,
+	};
+
+	(void)handle;
+	if (do_call(&call, "look-up"))
+		return -1;
+	for (unsigned int i = 0; i < call.nr_extents; i++) {
+		uint32_t type = found[i].zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+
+		if (nbdkit_add_extent(extents, offset, found[i].bytes, type))
+			return -1;
+		offset += found[i].bytes;
+	}
+	return 0;
+}
+
+static int plugin_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	struct engine_call call = {
+		.co_fn = request_co_cache,
+		.offset = offset,
+		.bytes = count,
+		.buf = malloc(CACHE_PIECE),
+	};
+	int ret;
+
+	(void)handle;
+	(void)flags;
+	if (!call.buf) {
+		nbdkit_set_error(ENOMEM);
+		return -1;
+	}
+	ret = do_call(&call, "read ahead");
+	free(call.buf);
+	return ret;
+}
+
+static struct nbdkit_plugin plugin = {
+	.name = "qed",
+	.longname = "qedblk images",
+	.version = QEDBLK_VERSION,
+	.description = "Disk images with backing files and copy-on-read (QED, raw)",
+	.load = plugin_load,
+	.config = plugin_config,
+	.config_complete = plugin_config_complete,
+	.config_help = CONFIG_HELP,
+	.magic_config_key = "image",
+	.dump_plugin = plugin_dump,
+	.get_ready = plugin_get_ready,
+	.cleanup = plugin_cleanup,
+	.open = plugin_open,
+	.close = plugin_close,
+	.get_size = plugin_get_size,
+	.block_size = plugin_block_size,
+	.can_write = plugin_can_write,
+	.can_flush = yes,
+	.is_rotational = no,
+	.can_trim = plugin_can_write,
+	.can_zero = plugin_can_write,
+	.can_fast_zero = plugin_can_write,
+	.can_fua = plugin_can_fua,
+	.can_multi_conn = yes,
+	.can_extents = yes,
+	.can_cache = plugin_can_cache,
+	.pread = plugin_pread,
+	.pwrite = plugin_pwrite,
+	.flush = plugin_flush,
+	.trim = plugin_trim,
+	.zero = plugin_zero,
+	.extents = plugin_extents,
+	.cache = plugin_cache,
+};
+
+NBDKIT_REGISTER_PLUGIN(plugin)

@@ -20,7 +20,9 @@
 const char create_options_help[] =
 	"  --size SIZE            make IMAGE, of that size (with --backing: default its size)\n"
 	"  --backing FILE         make IMAGE, on top of FILE\n"
+	"  --backing none         refuse IMAGE if it has a backing file\n"
 	"  --backing-format raw|qed|qcow2|nbd\n"
+	"  --backing-dir DIR      refuse backing files that do not lie below DIR\n"
 	"  --cluster-size SIZE    of a new image (64K)\n"
 	"  --table-size N         of a new image, in clusters (4)\n"
 	"  --format qed|raw|qcow2 of IMAGE (found out; a new one is qed)\n"
@@ -37,7 +39,7 @@ const char create_options_help[] =
 	"IMAGE is made when it does not exist and --size or --backing is given. The device's path\n"
 	"is printed when it is ready for I/O. Sizes take K M G T (base 1024).\n";
 
-enum value_kind { NONE, SIZE, COUNT, CHOICE, PATH };
+enum value_kind { NONE, SIZE, COUNT, CHOICE, PATH, DIRECTORY };
 
 static const struct create_option {
 	const char *name;
@@ -48,6 +50,7 @@ static const struct create_option {
 	{ "size", SIZE, NULL, false },
 	{ "backing", PATH, NULL, false },
 	{ "backing-format", CHOICE, "raw|qed|qcow2|nbd", false },
+	{ "backing-dir", DIRECTORY, NULL, false },
 	{ "cluster-size", SIZE, NULL, false },
 	{ "table-size", COUNT, NULL, false },
 	{ "format", CHOICE, "qed|raw|qcow2", false },
@@ -98,6 +101,7 @@ static int check_value(const struct create_option *option, const char *value)
 					    option->choices);
 		return 0;
 	case PATH:
+	case DIRECTORY:
 		if (!value[0])
 			return report_error("--%s: an empty file name", option->name);
 		return 0;
@@ -140,11 +144,17 @@ static char *absolute_path(const char *path)
 static int add_option(struct create_options *opts, const struct create_option *option,
 		      const char *value)
 {
+	char full[PATH_MAX];
 	char *text;
 	int ret;
 
 	if (option->not_for_server)
 		return 0;
+	/* Another server may be given the same options from another place. */
+	if (option->kind == DIRECTORY && !realpath(value, full))
+		return report_error("--%s: %s: %s", option->name, value, strerror(errno));
+	if (option->kind == DIRECTORY)
+		value = full;
 	/* NAME=VALUE in one word: a value may begin with a dash. */
 	if (asprintf(&text, option->kind == NONE ? "--%s" : "--%s=%s", option->name,
 		     value ? value : "") < 0)
@@ -201,8 +211,9 @@ int create_options_parse(int argc, char **argv, struct create_options *opts)
 			return 1;
 		value[i] = optarg;
 		given[i] = 1;
-		opts->makes_image |= !strcmp(create_option[i].name, "size") ||
-				     !strcmp(create_option[i].name, "backing");
+		opts->makes_image |=
+			!strcmp(create_option[i].name, "size") ||
+			(!strcmp(create_option[i].name, "backing") && strcmp(optarg, "none"));
 		opts->no_dm |= !strcmp(create_option[i].name, "no-dm");
 		opts->foreground |= !strcmp(create_option[i].name, "foreground");
 	}

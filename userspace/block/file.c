@@ -32,19 +32,20 @@
 
 struct open_call {
 	struct blk_file *file;
+	const char *dir; /* the file must lie below; NULL: anywhere */
 	unsigned int flags;
 	unsigned int perm, shared;
 	struct error *err;
 	struct dio_align align;
 };
 
-static int check_type(const struct blk_file *file, mode_t mode, struct error *err)
+int blk_file_check_type(const char *name, mode_t mode, struct error *err)
 {
 	if (S_ISREG(mode) || S_ISBLK(mode))
 		return 0;
 	if (S_ISDIR(mode))
-		return error_set_errno(err, -EISDIR, "%s", file->name);
-	return error_set(err, -EINVAL, "%s: Not a regular file or block device", file->name);
+		return error_set_errno(err, -EISDIR, "%s", name);
+	return error_set(err, -EINVAL, "%s: Not a regular file or block device", name);
 }
 
 static int open_fd(struct open_call *call)
@@ -58,7 +59,7 @@ static int open_fd(struct open_call *call)
 
 	/* Look before opening: to open a device or a FIFO can have effects of its own. */
 	if (stat(file->name, &st) == 0) {
-		int ret = check_type(file, st.st_mode, call->err);
+		int ret = blk_file_check_type(file->name, st.st_mode, call->err);
 
 		if (ret)
 			return ret;
@@ -94,7 +95,7 @@ static int find_identity(struct open_call *call)
 
 	if (fstat(file->fd, &st) < 0)
 		return error_set_errno(call->err, -errno, "%s", file->name);
-	ret = check_type(file, st.st_mode, call->err);
+	ret = blk_file_check_type(file->name, st.st_mode, call->err);
 	if (ret)
 		return ret;
 
@@ -141,9 +142,13 @@ static int lock_image(struct blk_file *file, unsigned int perm, unsigned int sha
 static int open_on_worker(void *arg)
 {
 	struct open_call *call = arg;
-	int ret = open_fd(call);
+	int ret;
 
-	if (ret)
+	if (call->dir)
+		ret = call->file->fd = blk_file_open_below(call->file->name, call->dir, call->err);
+	else
+		ret = open_fd(call);
+	if (ret < 0)
 		return ret;
 	ret = find_identity(call);
 	if (!ret)
@@ -204,46 +209,62 @@ static void close_local(struct blk_file *file)
 		close_on_worker(file);
 }
 
-static int co_open_local(struct blk_file *file, unsigned int flags, unsigned int perm,
-			 unsigned int shared, struct error *err)
+static int co_open_local(struct open_call *call)
 {
-	struct open_call call = {
-		.file = file,
-		.flags = flags,
-		.perm = perm,
-		.shared = shared,
-		.err = err,
-	};
-	int ret = aio_co_call(open_on_worker, &call);
+	struct blk_file *file = call->file;
+	int ret = aio_co_call(open_on_worker, call);
 
 	if (ret || !file->direct)
 		return ret;
-	ret = blk_file_set_align(file, call.align.offset, call.align.mem);
+	ret = blk_file_set_align(file, call->align.offset, call->align.mem);
 	if (ret)
 		close_local(file);
 	return ret;
 }
 
-int blk_file_co_open(struct blk_file **file_out, const char *name, unsigned int flags,
-		     unsigned int perm, unsigned int shared, struct error *err)
+/* @call has all but the file. */
+static int co_open(struct blk_file **file_out, const char *name, struct open_call *call)
 {
-	struct blk_file *file = file_alloc(name, flags & BLK_FILE_RDWR);
+	struct blk_file *file = file_alloc(name, call->flags & BLK_FILE_RDWR);
 	int ret;
 
 	if (!file)
-		return error_set_errno(err, -ENOMEM, "%s", name);
-	if (blk_name_is_url(name))
-		ret = blk_file_co_open_remote(file, flags, err);
+		return error_set_errno(call->err, -ENOMEM, "%s", name);
+	call->file = file;
+	if (!blk_name_is_url(name))
+		ret = co_open_local(call);
+	else if (call->dir)
+		ret = error_set(call->err, -EPERM,
+				"%s: backing files must lie below %s, and this is no file", name,
+				call->dir);
 	else
-		ret = co_open_local(file, flags, perm, shared, err);
+		ret = blk_file_co_open_remote(file, call->flags, call->err);
 	if (ret) {
 		/* Where the worker could not even be asked, no line is set yet. */
-		error_set_errno(err, ret, "%s", name);
+		error_set_errno(call->err, ret, "%s", name);
 		file_free(file);
 		return ret;
 	}
 	*file_out = file;
 	return 0;
+}
+
+int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
+		     unsigned int perm, unsigned int shared, struct error *err)
+{
+	struct open_call call = { .flags = flags, .perm = perm, .shared = shared, .err = err };
+
+	return co_open(file, name, &call);
+}
+
+int blk_file_co_open_below(struct blk_file **file, const char *name, const char *dir,
+			   unsigned int flags, struct error *err)
+{
+	struct open_call call = { .dir = dir, .flags = flags, .err = err };
+
+	if (flags & (BLK_FILE_RDWR | BLK_FILE_CREATE))
+		return error_set_errno(err, -EINVAL, "%s", name);
+	return co_open(file, name, &call);
 }
 
 void blk_file_co_close(struct blk_file *file)

@@ -91,6 +91,14 @@ struct blk_file {
  */
 int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
 		     unsigned int perm, unsigned int shared, struct error *err);
+/*
+ * The same for reading, without image locks, of a file that must lie below folder
+ * @dir: not by its name, which may be anything, but where it is when all
+ * symbolic links are followed.  Else -EPERM, without having opened it.  Names of
+ * other protocols lie nowhere below.
+ */
+int blk_file_co_open_below(struct blk_file **file, const char *name, const char *dir,
+			   unsigned int flags, struct error *err);
 void blk_file_co_close(struct blk_file *file);
 
 /* Do both have the same bytes: the same file, or the same name of a protocol? */

@@ -70,7 +70,7 @@ static struct blk_node *node_alloc(const char *filename, unsigned int flags)
 	return node;
 }
 
-static int open_file(struct blk_node *node, struct error *err)
+static int open_file(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
 {
 	unsigned int flags = 0;
 
@@ -79,6 +79,9 @@ static int open_file(struct blk_node *node, struct error *err)
 	if (node->flags & BLK_O_DIRECT)
 		flags |= BLK_FILE_DIRECT;
 	/* Not locked yet: where a chain loops, the lock in the way would be our own. */
+	if (opts->backing_dir && (opts->flags & BLK_O_BELOW))
+		return blk_file_co_open_below(&node->file, node->filename, opts->backing_dir, flags,
+					      err);
 	return blk_file_co_open(&node->file, node->filename, flags, 0, 0, err);
 }
 
@@ -130,7 +133,7 @@ static int open_one(struct blk_node **node_out, const struct blk_node *top, cons
 
 	if (!node)
 		return error_set_errno(err, -ENOMEM, "%s", filename);
-	ret = open_file(node, err);
+	ret = open_file(node, opts, err);
 	if (!ret)
 		ret = check_loop(top, node, err);
 	if (!ret)
@@ -156,7 +159,9 @@ static int open_backing(struct blk_node *top, struct blk_node *node, const char 
 {
 	struct blk_open_opts opts = {
 		.format = format ? format : node->backing_format,
-		.flags = top_opts->flags & (BLK_O_DIRECT | BLK_O_NO_LOCK),
+		.flags = (top_opts->flags & (BLK_O_DIRECT | BLK_O_NO_LOCK)) |
+			 (top_opts->backing_dir ? BLK_O_BELOW : 0),
+		.backing_dir = top_opts->backing_dir,
 		.l2_cache_size = top_opts->l2_cache_size,
 	};
 	char *path = blk_backing_path(node);
@@ -177,6 +182,10 @@ static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, st
 	for (struct blk_node *node = top; node->backing_name; node = node->backing) {
 		int ret;
 
+		if (opts->flags & BLK_O_REFUSE_BACKING)
+			return error_set(err, -EPERM,
+					 "%s: has the backing file %s, and none is allowed",
+					 node->filename, node->backing_name);
 		if (++length > BLK_MAX_CHAIN)
 			return error_set(err, -ELOOP,
 					 "%s: more than %u images in its backing chain",

@@ -25,6 +25,8 @@ enum blk_open_flags {
 	BLK_O_CHECK = 1 << 4, /* for check: an image that needs one is opened as it is */
 	BLK_O_COPY_ON_READ = 1 << 5, /* every read of this node keeps what it read */
 	BLK_O_DISCARD_IGNORE = 1 << 6, /* discards do nothing */
+	BLK_O_REFUSE_BACKING = 1 << 7, /* an image that names a backing file is refused */
+	BLK_O_BELOW = 1 << 8, /* backing_dir holds for the image itself, too; for reading */
 };
 
 /*
@@ -41,6 +43,11 @@ struct blk_open_opts {
 	const char *format; /* driver name, or NULL to probe */
 	unsigned int flags; /* BLK_O_* */
 	const char *backing_format; /* overrides what the image says; NULL: by the image */
+	/*
+	 * The backing files, all of the chain, must lie below this folder: names come
+	 * from images, and not all images are trusted.  NULL: anywhere.
+	 */
+	const char *backing_dir;
 	uint64_t l2_cache_size; /* bytes, 0: the default */
 	const struct blk_rescue *rescue; /* or NULL */
 };

@@ -73,9 +73,13 @@ static int backing_name(const char *image_path, const char *typed, char **stored
 
 /* A look at the backing file: that it is one, its format, its size. */
 static int co_look_at_backing(const char *image_path, struct blk_create_opts *create,
-			      struct error *err)
+			      const char *backing_dir, struct error *err)
 {
-	struct blk_open_opts opts = { .format = create->backing_format };
+	struct blk_open_opts opts = {
+		.format = create->backing_format,
+		.flags = BLK_O_BELOW,
+		.backing_dir = backing_dir,
+	};
 	char *path = blk_resolve_backing(image_path, create->backing_file);
 	struct blk_node *node;
 	int ret;
@@ -111,7 +115,7 @@ static int co_create(struct image *image, const struct options *options, struct 
 		ret = backing_name(image->path, options->backing, &backing, err);
 		if (!ret) {
 			create.backing_file = backing;
-			ret = co_look_at_backing(image->path, &create, err);
+			ret = co_look_at_backing(image->path, &create, options->backing_dir, err);
 		}
 	}
 	if (!ret)
@@ -179,15 +183,41 @@ static int co_check_existing(const struct image *image, const struct options *op
 	return options->backing ? check_backing(image, options, err) : 0;
 }
 
-/* To be seen by whoever starts the server, not in a log alone. */
-static void warn_of_probed_raw(const struct image *image, const struct options *options)
+static bool is_raw(const struct blk_node *node)
 {
-	static const char text[] = "format was probed and is raw: whoever writes to the device "
-				   "can make it look like another; use --format raw";
+	return !strcmp(node->driver->name, "raw");
+}
 
-	log_warning("%s: %s", image->path, text);
-	if (!options->foreground)
-		fprintf(stderr, "qedd: %s: warning: %s: %s\n", options->name, image->path, text);
+const char *image_probe_warning(const struct image *image, const struct blk_node *node)
+{
+	if (!node->probed)
+		return NULL;
+	if (node != image->node)
+		return is_raw(node) ? "format was probed and is raw: whoever could write to it "
+				      "can make it look like another; use --backing-format raw" :
+				      "format was probed, since no image above says it";
+	return is_raw(node) && (node->flags & BLK_O_RDWR) ?
+		       "format was probed and is raw: whoever writes to the device can make it "
+		       "look like another; use --format raw" :
+		       NULL;
+}
+
+/*
+ * What is dangerous is to be seen by whoever starts the server, not in a log and in
+ * its status alone.
+ */
+static void warn_of_probing(const struct image *image, const struct options *options)
+{
+	for (const struct blk_node *node = image->node; node; node = node->backing) {
+		const char *text = image_probe_warning(image, node);
+
+		if (!text || !is_raw(node))
+			continue;
+		log_warning("%s: %s", node->filename, text);
+		if (!options->foreground)
+			fprintf(stderr, "qedd: %s: warning: %s: %s\n", options->name,
+				node->filename, text);
+	}
 }
 
 /* ---- Opening and closing ---- */
@@ -197,6 +227,7 @@ static int co_open_node(struct image *image, const struct options *options, stru
 	struct blk_open_opts opts = {
 		.format = options->format,
 		.backing_format = options->backing_format,
+		.backing_dir = options->backing_dir,
 		.l2_cache_size = options->l2_cache,
 	};
 	struct blk_node *node;
@@ -213,6 +244,8 @@ static int co_open_node(struct image *image, const struct options *options, stru
 		opts.flags |= BLK_O_DIRECT;
 	if (!options->discard)
 		opts.flags |= BLK_O_DISCARD_IGNORE;
+	if (options->no_backing)
+		opts.flags |= BLK_O_REFUSE_BACKING;
 
 	ret = blk_co_open(&image->node, image->path, &opts, err);
 	if (ret < 0)
@@ -220,8 +253,7 @@ static int co_open_node(struct image *image, const struct options *options, stru
 	node = image->node;
 	if (!node->backing)
 		node->flags &= ~BLK_O_COPY_ON_READ;
-	if (node->probed && !options->read_only && !strcmp(node->driver->name, "raw"))
-		warn_of_probed_raw(image, options);
+	warn_of_probing(image, options);
 	if (node->size < SECTOR_SIZE)
 		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
 	return image->created ? 0 : co_check_existing(image, options, err);

@@ -38,4 +38,10 @@ void image_free(struct image *image);
 /* Do reads keep what they had to take from the backing file? */
 bool image_copies_on_read(const struct image *image);
 
+/*
+ * What is to be said about how the format of @node, which is the image's or one
+ * of its chain, was found; NULL: nothing.
+ */
+const char *image_probe_warning(const struct image *image, const struct blk_node *node);
+
 #endif

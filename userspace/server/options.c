@@ -96,7 +96,14 @@ static int set_size(struct options *options, const char *value)
 
 static int set_backing(struct options *options, const char *value)
 {
-	options->backing = value;
+	options->no_backing = !strcmp(value, "none");
+	options->backing = options->no_backing ? NULL : value;
+	return *value ? 0 : -EINVAL;
+}
+
+static int set_backing_dir(struct options *options, const char *value)
+{
+	options->backing_dir = value;
 	return *value ? 0 : -EINVAL;
 }
 
@@ -206,7 +213,12 @@ static const struct option table[] = {
 	  "new image is qed" },
 	{ "read-only", NULL, set_read_only, "open the image for reading only" },
 	{ "size", "SIZE", set_size, "size of a new image (that of its backing file)" },
-	{ "backing", "FILE", set_backing, "backing file of a new image" },
+	{ "backing", "FILE|none", set_backing,
+	  "backing file of a new image; none: refuse an image\n"
+	  "that has one" },
+	{ "backing-dir", "DIR", set_backing_dir,
+	  "refuse backing files that do not lie below DIR,\n"
+	  "symbolic links followed" },
 	{ "backing-format", "FORMAT", set_backing_format, "format of the backing file" },
 	{ "cluster-size", "SIZE", set_cluster_size, "cluster size of a new image" },
 	{ "table-size", "N", set_table_size, "clusters in a table of a new image" },

@@ -19,9 +19,11 @@ struct options {
 	uint64_t size; /* bytes, a multiple of 512 */
 	const char *backing; /* as typed */
 	const char *backing_format;
+	bool no_backing; /* --backing none: an image that has a backing file is refused */
 	uint32_t cluster_size; /* bytes */
 	uint32_t table_size; /* clusters */
 
+	const char *backing_dir; /* where backing files must lie, as typed; NULL: anywhere */
 	enum { COPY_ON_READ_AUTO, COPY_ON_READ_ON, COPY_ON_READ_OFF } copy_on_read;
 	bool discard; /* pass discards on to the image */
 	bool direct; /* O_DIRECT: no cache of the host's between image and disk */

@@ -32,6 +32,31 @@ static json_t *chain_json(const struct blk_node *top)
 	return chain;
 }
 
+/* What a person should know; each names its file. */
+static json_t *warnings_json(const struct image *image)
+{
+	json_t *warnings = json_array();
+
+	for (const struct blk_node *node = image->node; node; node = node->backing) {
+		const char *text = image_probe_warning(image, node);
+		char *line;
+
+		if (!text || asprintf(&line, "%s: %s", node->filename, text) < 0)
+			continue;
+		json_array_append_new(warnings, protocol_text(line));
+		free(line);
+	}
+	return warnings;
+}
+
+/* Which backing files may be opened. */
+static json_t *policy_json(const struct options *options)
+{
+	if (options->no_backing)
+		return json_string("none");
+	return options->backing_dir ? protocol_text(options->backing_dir) : json_string("any");
+}
+
 static json_int_t count_all_clusters(const struct blk_node *node)
 {
 	return node->cluster_size ? div_round_up(node->size, node->cluster_size) : 0;
@@ -58,6 +83,8 @@ json_t *status_describe(struct server *server)
 			 "backing-chain", chain_json(node));
 	if (!json)
 		return NULL;
+	json_object_set_new(json, "backing-dir", policy_json(server->options));
+	json_object_set_new(json, "warnings", warnings_json(&server->image));
 	json_object_set_new(json, "clusters",
 			    json_pack("{s:I, s:n, s:n}", "total", count_all_clusters(node), "data",
 				      "zero"));

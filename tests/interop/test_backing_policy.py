@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 300
+"""Images whose backing file's name is not what it should be, and qedd with --backing-dir.
+
+What the policy forbids is refused in one line before anything else happens. What it allows gets as far
+as the kernel does: a device, or the word that there is no ublk.
+"""
+
+import os
+import socket
+import subprocess
+import threading
+
+import interop
+from interop import Failure, MiB, must
+
+QEDD = os.path.join(interop.BUILD, "qedd")
+
+
+def serve(*args):
+    """Start qedd on an image, let it end at once where it came to live; its result."""
+    env = dict(os.environ, QEDBLK_RUN_DIR=os.path.abspath("run"))
+    # pylint: disable=consider-using-with
+    process = subprocess.Popen((QEDD, "--name", "policy%d" % os.getpid(), "--foreground", *args),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    # Where the kernel has ublk the device comes to live, and prints its path.
+    watch = threading.Timer(60, process.kill)
+    watch.start()
+    line = process.stdout.readline()
+    if line:
+        process.terminate()
+    err = process.stderr.read().decode(errors="replace")
+    process.stdout.close()
+    process.stderr.close()
+    status = process.wait()
+    watch.cancel()
+    return interop.Result((QEDD, *args), status, line.decode(errors="replace"), err)
+
+
+def allowed(*args):
+    result = serve(*args)
+    if result.out or "ublk" in result.err:
+        return
+    raise Failure("refused: %s" % result)
+
+
+def refused(words, *args):
+    result = serve(*args)
+    if result.status != 1 or result.out or len(result.err.splitlines()) != 1:
+        raise Failure("not refused in one line: %s" % result)
+    if not all(word in result.err for word in words):
+        raise Failure("the line lacks one of %s: %s" % (", ".join(words), result))
+
+
+def make_tree():
+    for name in ("golden", "golden-more", "secret"):
+        os.mkdir(name)
+    interop.write_file("golden/base.raw", b"g" * MiB)
+    interop.write_file("golden-more/base.raw", b"x" * MiB)
+    interop.write_file("secret/base.raw", b"s" * MiB)
+    os.symlink("base.raw", "golden/good-link")
+    os.symlink("../secret/base.raw", "golden/bad-link")
+    os.symlink("../secret", "golden/bad-dir")
+    os.symlink("../golden/base.raw", "secret/link-in")
+    os.mkfifo("golden/fifo")
+    os.mkfifo("secret/fifo")
+    must(interop.QED_IMG, "create", "-q", "-f", "qed", "-u", "-b", "../secret/base.raw", "-F", "raw",
+         "golden/leads-out.qed", "1M")
+    must(interop.QED_IMG, "create", "-q", "-f", "qed", "-b", "base.raw", "-F", "raw",
+         "golden/fine.qed", "1M")
+
+
+# A backing file's name, and what is said of it below golden/: None, it is good.
+NAMES = (
+    ("golden/base.raw", None), ("golden/good-link", None), ("secret/link-in", None),
+    ("golden/../golden/base.raw", None), ("{}/golden/base.raw", None),
+    ("golden/fine.qed", None),
+    ("secret/base.raw", "must lie below"), ("{}/secret/base.raw", "must lie below"),
+    ("golden/../secret/base.raw", "must lie below"), ("golden/bad-link", "must lie below"),
+    ("golden/bad-dir/base.raw", "must lie below"), ("golden-more/base.raw", "must lie below"),
+    ("golden/leads-out.qed", "must lie below"), ("secret/fifo", "must lie below"),
+    ("golden", "must lie below"), ("/etc/passwd", "must lie below"),
+    ("/dev/zero", "must lie below"), ("/proc/self/mem", "must lie below"),
+    ("/proc/self/fd/0", "must lie below"), ("/proc/self/cwd/secret/base.raw", "must lie below"),
+    ("nbd://localhost/x", "must lie below"), ("nbd+unix:///?socket={}/sock", "must lie below"),
+    ("golden/fifo", "Not a regular file"), ("golden/none", "No such file"),
+)
+
+
+def overlay(kind, name):
+    """An image over @name, whatever that is; the name alone decides."""
+    tool = "qemu-img" if kind == "qcow2" else interop.QED_IMG
+    fmt = "qed" if name.endswith(".qed") else "raw"
+    must(tool, "create", "-q", "-f", kind, "-u", "-b", name, "-F", fmt, "vm." + kind, "1M")
+
+
+def one_name(kind, name, words):
+    name = name.replace("{}", os.getcwd())
+    overlay(kind, name)
+    args = ("--image", "vm." + kind) + (("--read-only",) if kind == "qcow2" else ())
+    for folder in ("golden", os.path.abspath("golden"), "golden/../golden/"):
+        if words:
+            refused((words, "golden" if words == "must lie below" else name), *args,
+                    "--backing-dir", folder)
+        else:
+            allowed(*args, "--backing-dir", folder)
+    refused(("vm.%s" % kind, name, "none is allowed"), *args, "--backing", "none")
+    os.unlink("vm." + kind)
+
+
+def nothing_connects():
+    """A network name is refused before anybody is talked to."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("sock")
+        listener.listen()
+        listener.setblocking(False)
+        overlay("qed", "nbd+unix:///?socket=%s/sock" % os.getcwd())
+        refused(("must lie below",), "--image", "vm.qed", "--backing-dir", "golden")
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return
+        raise Failure("somebody connected")
+
+
+def new_images():
+    """What a person names for a new image is held to the same."""
+    allowed("--image", "new.qed", "--backing", "golden/fine.qed", "--backing-dir", "golden")
+    refused(("must lie below",), "--image", "new.qed", "--backing", "secret/base.raw",
+            "--backing-dir", "golden")
+    refused(("must lie below",), "--image", "new.qed", "--backing", "golden/leads-out.qed",
+            "--backing-dir", "golden")
+    if os.path.exists("new.qed"):
+        raise Failure("an image was left")
+    allowed("--image", "new.qed", "--backing", "none", "--size", "1M")
+    refused(("--backing-dir", "value"), "--image", "new.qed", "--size", "1M", "--backing-dir", "")
+    refused(("none: No such file",), "--image", "vm.qed", "--backing-dir", "none")
+
+
+def default_is_any():
+    overlay("qed", "secret/base.raw")
+    allowed("--image", "vm.qed")
+    must(interop.QED_IO, "-f", "qed", "-c", "read -q -P 115 0 64k", "vm.qed")
+    out = must(interop.QED_IMG, "info", "vm.qed").out
+    if "backing file: secret/base.raw" not in out:
+        raise Failure(out)
+
+
+def main(results):
+    make_tree()
+    kinds = ["qed"] + (["qcow2"] if interop.need_qemu(results, "backing-policy-qcow2") else [])
+    for kind in kinds:
+        for name, words in NAMES[::4] if interop.SANITIZE else NAMES:
+            results.run("backing-policy-%s %s" % (kind, name), one_name, kind, name, words)
+    results.run("backing-policy-default", default_is_any)
+    results.run("backing-policy-new", new_images)
+    results.run("backing-policy-network", nothing_connects)
+
+
+interop.main(main)

@@ -17,10 +17,14 @@ struct fake_image {
 	const char *backing; /* or NULL */
 	const char *backing_format; /* or NULL */
 
+	/* Requests come from the background thread, too: for @data, @state, and what was asked. */
+	pthread_mutex_t lock;
 	uint8_t *data;
 	uint8_t *state; /* of each cluster */
 
 	bool slow; /* park in the middle of things */
+	_Atomic bool hold; /* populating waits */
+	_Atomic unsigned int held; /* populates that wait */
 	int fail_read; /* errno for reads */
 	int fail_write; /* errno for plain writes */
 	int fail_populate; /* errno for populating */
@@ -76,8 +80,10 @@ static inline struct fake_image *fake_of(struct blk_node *node)
 
 static inline void fake_note(struct fake_image *img, unsigned int *counter, uint64_t bytes)
 {
+	pthread_mutex_lock(&img->lock);
 	(*counter)++;
 	img->longest = max_u64(img->longest, bytes);
+	pthread_mutex_unlock(&img->lock);
 	if (img->slow)
 		co_yield_turn();
 }
@@ -120,11 +126,11 @@ static inline int fake_co_close(struct blk_node *node)
 	return -fake_of(node)->fail_close;
 }
 
-static inline int fake_map(struct blk_node *node, uint64_t offset, uint64_t bytes,
-			   struct blk_map *map)
+/* The caller has the lock. */
+static inline void fake_look(struct fake_image *img, uint64_t offset, uint64_t bytes,
+			     struct blk_map *map)
 {
 	static const enum blk_map_kind kinds[] = { BLK_MAP_BACKING, BLK_MAP_ZERO, BLK_MAP_DATA };
-	struct fake_image *img = fake_of(node);
 	uint64_t first = offset / img->cluster_size;
 	uint64_t i = first;
 
@@ -134,6 +140,16 @@ static inline int fake_map(struct blk_node *node, uint64_t offset, uint64_t byte
 		.kind = kinds[img->state[first]],
 		.bytes = min_u64(bytes, i * img->cluster_size - offset),
 	};
+}
+
+static inline int fake_map(struct blk_node *node, uint64_t offset, uint64_t bytes,
+			   struct blk_map *map)
+{
+	struct fake_image *img = fake_of(node);
+
+	pthread_mutex_lock(&img->lock);
+	fake_look(img, offset, bytes, map);
+	pthread_mutex_unlock(&img->lock);
 	return 0;
 }
 
@@ -156,9 +172,13 @@ static inline int fake_co_pread(struct blk_node *node, uint64_t offset, uint64_t
 	while (bytes && !ret) {
 		struct blk_map map;
 
-		CHECK(fake_map(node, offset, bytes, &map) == 0);
+		pthread_mutex_lock(&img->lock);
+		fake_look(img, offset, bytes, &map);
 		if (map.kind == BLK_MAP_DATA)
 			memcpy(buf, img->data + offset, map.bytes);
+		pthread_mutex_unlock(&img->lock);
+		if (map.kind == BLK_MAP_DATA)
+			; /* done */
 		else if (map.kind == BLK_MAP_ZERO)
 			memset(buf, 0, map.bytes);
 		else
@@ -170,31 +190,21 @@ static inline int fake_co_pread(struct blk_node *node, uint64_t offset, uint64_t
 	return ret;
 }
 
-/* Write a part of one cluster; @buf NULL: zeroes. */
-static inline int fake_write_cluster(struct blk_node *node, uint64_t offset, uint64_t bytes,
-				     const void *buf, unsigned int flags)
+/* The caller has the lock; @old is what the backing file has in the whole cluster. */
+static inline void fake_set_cluster(struct fake_image *img, uint64_t offset, uint64_t bytes,
+				    const void *buf, unsigned int flags, const uint8_t *old)
 {
-	struct fake_image *img = fake_of(node);
 	uint64_t c = offset / img->cluster_size;
 	uint64_t start = c * img->cluster_size;
 	uint64_t len = min_u64(img->cluster_size, img->size - start);
 	bool populate = flags & BLK_REQ_POPULATE;
-	uint8_t *old;
-	int ret = 0;
 
 	if (populate && img->state[c] != FAKE_UNALLOCATED)
-		return 0;
-	old = calloc(1, len);
-	CHECK(old);
-	if (bytes != len && img->state[c] == FAKE_UNALLOCATED)
-		ret = blk_co_pread_backing(node, start, len, old);
-	if (!ret && img->state[c] == FAKE_UNALLOCATED)
+		return;
+	if (img->state[c] == FAKE_UNALLOCATED)
 		memcpy(img->data + start, old, len);
-	else if (!ret && img->state[c] == FAKE_ZERO)
+	else if (img->state[c] == FAKE_ZERO)
 		memset(img->data + start, 0, len);
-	free(old);
-	if (ret || (populate && img->state[c] != FAKE_UNALLOCATED))
-		return ret;
 	if (buf)
 		memcpy(img->data + offset, buf, bytes);
 	else
@@ -204,7 +214,37 @@ static inline int fake_write_cluster(struct blk_node *node, uint64_t offset, uin
 		img->state[c] = FAKE_ZERO;
 	else
 		img->state[c] = FAKE_DATA;
-	return 0;
+}
+
+/* Write a part of one cluster; @buf NULL: zeroes. */
+static inline int fake_write_cluster(struct blk_node *node, uint64_t offset, uint64_t bytes,
+				     const void *buf, unsigned int flags)
+{
+	struct fake_image *img = fake_of(node);
+	uint64_t start = round_down(offset, img->cluster_size);
+	uint64_t len = min_u64(img->cluster_size, img->size - start);
+	uint8_t *old = calloc(1, len);
+	int ret = 0;
+
+	CHECK(old);
+	if (bytes != len)
+		ret = blk_co_pread_backing(node, start, len, old);
+	if (!ret) {
+		pthread_mutex_lock(&img->lock);
+		fake_set_cluster(img, offset, bytes, buf, flags, old);
+		pthread_mutex_unlock(&img->lock);
+	}
+	free(old);
+	return ret;
+}
+
+/* For tests that look at what comes in the middle of populating. */
+static inline void fake_wait_held(struct fake_image *img)
+{
+	img->held++;
+	while (img->hold)
+		aio_co_sleep(MSEC / 10);
+	img->held--;
 }
 
 static inline int fake_write(struct blk_node *node, uint64_t offset, uint64_t bytes,
@@ -231,8 +271,11 @@ static inline int fake_co_pwrite(struct blk_node *node, uint64_t offset, uint64_
 	struct fake_image *img = fake_of(node);
 	bool populate = flags & BLK_REQ_POPULATE;
 
-	img->last_flags = flags;
 	fake_note(img, populate ? &img->populates : &img->writes, bytes);
+	if (populate)
+		fake_wait_held(img);
+	else
+		img->last_flags = flags;
 	if (populate && img->fail_populate)
 		return -img->fail_populate;
 	if (!populate && img->fail_write)
@@ -246,9 +289,13 @@ static inline int fake_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, 
 	struct fake_image *img = fake_of(node);
 	bool populate = flags & BLK_REQ_POPULATE;
 
-	img->last_flags = flags;
 	fake_note(img, populate ? &img->populates : &img->zeroes, bytes);
-	img->covered += bytes;
+	if (populate) {
+		fake_wait_held(img);
+	} else {
+		img->last_flags = flags;
+		img->covered += bytes;
+	}
 	if (img->zeroes_refused)
 		return -img->zeroes_refused;
 	if (populate && img->fail_populate)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/populate.h"
 #include "common/report.h"
 #include "qed-io/io.h"
 #include "util/units.h"
@@ -83,6 +84,9 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		report_error("Block node is read-only");
 		return -EACCES;
 	}
+	/* What was read with copy-on-read is kept a moment later: whoever looks waits for it. */
+	if (command->flags & IO_LOOKS)
+		blk_co_populate_drain(io->node);
 	optind = 0; /* a new scan by getopt() */
 	return command->co_run(io, argc, argv);
 }

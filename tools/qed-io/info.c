@@ -33,5 +33,6 @@ const struct io_command io_info_command = {
 	.name = "info",
 	.altname = "i",
 	.summary = "prints information about the current file",
+	.flags = IO_LOOKS,
 	.co_run = co_run,
 };

@@ -42,6 +42,7 @@ struct io_session {
 enum io_command_flags {
 	IO_NO_FILE = 1 << 0, /* needs no open image */
 	IO_WRITE = 1 << 1, /* needs one that is open for writing */
+	IO_LOOKS = 1 << 2, /* tells what is in the image */
 };
 
 struct io_command {

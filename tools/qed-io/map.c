@@ -50,5 +50,6 @@ const struct io_command io_map_command = {
 	.name = "map",
 	.args = "",
 	.summary = "prints the allocated areas of a file",
+	.flags = IO_LOOKS,
 	.co_run = co_run,
 };

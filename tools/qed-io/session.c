@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "block/io.h"
+#include "block/populate.h"
 #include "common/image.h"
 #include "common/report.h"
 #include "qed-io/io.h"
@@ -146,6 +147,8 @@ int io_session_co_close(struct io_session *io)
 	if (!io->node)
 		return 0;
 	io_session_co_drain(io);
+	/* Scripts believe that what was read with copy-on-read is kept. */
+	blk_co_populate_drain(io->node);
 	ret = blk_co_close(io->node);
 	io->node = NULL;
 	if (ret < 0)

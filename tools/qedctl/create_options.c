@@ -29,6 +29,7 @@ const char create_options_help[] =
 	"  --read-only\n"
 	"  --copy-on-read, --no-copy-on-read\n"
 	"                         keep in IMAGE what was read from FILE (on with a backing file)\n"
+	"  --pending drop|finish  at the end, what was read and is not kept yet (drop)\n"
 	"  --discard ignore|unmap what a discard does (unmap)\n"
 	"  --cache none|writeback the image file with or without the page cache (none)\n"
 	"  --queues N, --depth N  hardware queues, and requests in flight in each\n"
@@ -57,6 +58,7 @@ static const struct create_option {
 	{ "read-only", NONE, NULL, false },
 	{ "copy-on-read", NONE, NULL, false },
 	{ "no-copy-on-read", NONE, NULL, false },
+	{ "pending", CHOICE, "drop|finish", false },
 	{ "discard", CHOICE, "ignore|unmap", false },
 	{ "cache", CHOICE, "none|writeback", false },
 	{ "queues", COUNT, NULL, false },

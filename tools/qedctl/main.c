@@ -18,6 +18,7 @@ static const struct verb verbs[] = {
 	  "  -f, --force  also one in use: its users get errors from now on\n"
 	  "  --deferred   one in use goes at its last close\n"
 	  "  --retry      try again for some seconds while it is in use\n"
+	  "  --finish     keep first what was read and is not kept yet\n"
 	  "\nA device in use is refused otherwise, and nothing is changed.\n",
 	  verb_remove },
 	{ "ls", "[--json]", "list devices: name, device, size, image, state",

@@ -17,7 +17,7 @@
 #include "util/units.h"
 
 struct remove_options {
-	bool all, force, deferred, retry;
+	bool all, force, deferred, retry, finish;
 };
 
 /* Five times a second: how often a server that is busy is asked again. */
@@ -30,8 +30,9 @@ static int patience(const struct remove_options *opts)
  * The kernel removes the mapping at its last close, but nobody then tells the
  * server: a process of ours stays behind and asks it to go until it does.
  */
-static int leave_waiter(const struct device *dev, struct error *err)
+static int leave_waiter(const struct device *dev, bool finish, struct error *err)
 {
+	const struct quit quit = { .finish = finish };
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -46,7 +47,7 @@ static int leave_waiter(const struct device *dev, struct error *err)
 		_exit(1);
 	mapping_release();
 	close_range(3, ~0u, 0);
-	while (server_quit(dev, false, 0, NULL) == -EBUSY)
+	while (server_quit(dev, &quit, NULL) == -EBUSY)
 		usleep(500 * 1000);
 	mapping_refresh_node(dev->name);
 	_exit(0);
@@ -81,15 +82,16 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 static int end_server(const struct device *dev, const struct remove_options *opts,
 		      struct error *err)
 {
+	const struct quit quit = { opts->force, opts->finish, patience(opts) };
 	struct error why = ERROR_INIT;
 	int ret;
 
 	if (!dev->status)
 		return server_clear_away(dev, err);
-	ret = server_quit(dev, opts->force, patience(opts), &why);
+	ret = server_quit(dev, &quit, &why);
 	/* Without a mapping it is the server's own device that somebody has open. */
 	if (ret == -EBUSY && opts->deferred)
-		ret = leave_waiter(dev, err);
+		ret = leave_waiter(dev, opts->finish, err);
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));
 	error_free(&why);
@@ -121,7 +123,7 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 		return ret;
 	}
 	if (waits)
-		ret = leave_waiter(&dev, err);
+		ret = leave_waiter(&dev, opts->finish, err);
 	else
 		ret = end_server(&dev, opts, err);
 	if (ret == -EBUSY && !opts->force)
@@ -161,12 +163,12 @@ static int remove_all(const struct remove_options *opts)
 
 int verb_remove(int argc, char **argv)
 {
-	static const struct option long_options[] = { { "all", no_argument, NULL, 'a' },
-						      { "force", no_argument, NULL, 'f' },
-						      { "deferred", no_argument, NULL, 'd' },
-						      { "retry", no_argument, NULL, 'r' },
-						      { NULL, 0, NULL, 0 } };
-	struct remove_options opts = { false, false, false, false };
+	static const struct option long_options[] = {
+		{ "all", no_argument, NULL, 'a' },	{ "force", no_argument, NULL, 'f' },
+		{ "deferred", no_argument, NULL, 'd' }, { "retry", no_argument, NULL, 'r' },
+		{ "finish", no_argument, NULL, 'F' },	{ NULL, 0, NULL, 0 }
+	};
+	struct remove_options opts = { 0 };
 	int opt, status = 0;
 
 	while ((opt = verb_getopt(argc, argv, "f", long_options)) != -1) {
@@ -176,6 +178,7 @@ int verb_remove(int argc, char **argv)
 		opts.force |= opt == 'f';
 		opts.deferred |= opt == 'd';
 		opts.retry |= opt == 'r';
+		opts.finish |= opt == 'F';
 	}
 	if (opts.all && optind < argc)
 		return report_error("--all takes no NAME");

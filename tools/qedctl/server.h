@@ -49,12 +49,17 @@ void server_relay_warnings(const struct server *server);
 /* Close the descriptors; the process goes on. */
 void server_let_go(struct server *server);
 
+struct quit {
+	bool force; /* be it that somebody has its block device open */
+	bool finish; /* keep what was read and is not kept yet first, however long it takes */
+	int patience; /* how often to ask again when it is busy, five times a second */
+};
+
 /*
  * Ask the server of @dev to make all durable and end, and wait until its process is
- * gone.  -EBUSY, and it goes on, while somebody has its block device open (unless
- * @force).  @patience: how often to ask again when it is busy, five times a second.
+ * gone.  -EBUSY, and it goes on, while somebody has its block device open.
  */
-int server_quit(const struct device *dev, bool force, int patience, struct error *err);
+int server_quit(const struct device *dev, const struct quit *how, struct error *err);
 
 /* Kill the server of @dev that does not answer, if one lives, and wait until it is gone. */
 void server_kill(const struct device *dev);

@@ -26,9 +26,9 @@
 #define EXIT_TIMEOUT_MS 30000
 
 /* @pid: whom we mean; another server of that name, started since we looked, does not go. */
-static int ask_to_quit(const char *name, bool force, pid_t pid, struct error *err)
+static int ask_to_quit(const char *name, const struct quit *how, pid_t pid, struct error *err)
 {
-	json_t *arguments = json_pack("{s:b}", "force", force);
+	json_t *arguments = json_pack("{s:b, s:b}", "force", how->force, "finish", how->finish);
 	int fd, ret;
 
 	if (pid > 0)
@@ -39,7 +39,7 @@ static int ask_to_quit(const char *name, bool force, pid_t pid, struct error *er
 		json_decref(arguments);
 		return fd;
 	}
-	ret = client_command(fd, "quit", arguments, QUIT_TIMEOUT_MS, NULL, err);
+	ret = client_command(fd, "quit", arguments, how->finish ? -1 : QUIT_TIMEOUT_MS, NULL, err);
 	close(fd);
 	return ret;
 }
@@ -86,17 +86,18 @@ static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, 
 	return error_set(err, -EIO, "the server died before it had made everything durable");
 }
 
-int server_quit(const struct device *dev, bool force, int patience, struct error *err)
+int server_quit(const struct device *dev, const struct quit *how, struct error *err)
 {
 	const struct timespec pause = { 0, 200 * 1000 * 1000 };
 	pid_t pid = json_get_int(dev->status, "pid", -1);
 	struct error why = ERROR_INIT;
+	int patience = how->patience;
 	int pid_fd, ret;
 
 	/* Taken before it goes: afterwards the number may be another process's. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	for (;;) {
-		ret = ask_to_quit(dev->name, force, pid, &why);
+		ret = ask_to_quit(dev->name, how, pid, &why);
 		if (ret != -EBUSY || patience-- <= 0)
 			break;
 		error_free(&why);

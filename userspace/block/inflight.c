@@ -86,6 +86,21 @@ bool inflight_passed(struct inflight *inf, uint64_t ticket)
 	return true;
 }
 
+bool inflight_elsewhere(struct inflight *inf)
+{
+	unsigned int own = aio_loop_index(aio_loop_current());
+	unsigned int limit = atomic_load_explicit(&inf->limit, memory_order_relaxed);
+
+	for (unsigned int i = 0; i < limit; i++) {
+		struct inflight_slot *slot = &inf->slots[i];
+
+		if (i != own && (atomic_load_explicit(&slot->count[0], memory_order_relaxed) ||
+				 atomic_load_explicit(&slot->count[1], memory_order_relaxed)))
+			return true;
+	}
+	return false;
+}
+
 bool inflight_idle(struct inflight *inf)
 {
 	return parity_empty(inf, 0) && parity_empty(inf, 1);

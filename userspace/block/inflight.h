@@ -40,6 +40,8 @@ void inflight_end(struct inflight *inf, unsigned int token);
 uint64_t inflight_ticket(struct inflight *inf);
 /* Are they over?  Moves the epoch on as far as it can.  Any thread, never blocks. */
 bool inflight_passed(struct inflight *inf, uint64_t ticket);
+/* Is anything in flight on other loops than this thread's?  Right for a moment only. */
+bool inflight_elsewhere(struct inflight *inf);
 /* Is nothing at all in flight?  Only meaningful while nothing new can begin. */
 bool inflight_idle(struct inflight *inf);
 

@@ -51,7 +51,7 @@ static void count(struct blk_node *node, enum blk_stat ops, enum blk_stat amount
 static bool keeps_what_it_reads(const struct blk_node *node, unsigned int flags)
 {
 	return ((flags & BLK_REQ_COPY_ON_READ) || (node->flags & BLK_O_COPY_ON_READ)) &&
-	       node->backing && (node->flags & BLK_O_RDWR);
+	       node->populate && node->backing;
 }
 
 static int read_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf,
@@ -188,10 +188,11 @@ int blk_co_flush(struct blk_node *node)
  */
 static int hide_backing(struct blk_node *node, uint64_t old, uint64_t size)
 {
+	struct blk_node *backing = node->backing;
 	uint64_t end = old;
 
-	if (node->backing)
-		end = min_u64(size, atomic_load(&node->backing->size));
+	if (backing)
+		end = min_u64(size, atomic_load(&backing->size));
 	else if (node->backing_name) /* left out: how long it is is not known */
 		end = size;
 	return end > old ? zero_pieces(node, old, end - old, BLK_REQ_MAY_UNMAP) : 0;

@@ -60,6 +60,7 @@ void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 	const struct blk_node *top = node;
 
 	for (;;) {
+		struct blk_node *backing;
 		uint64_t backing_size;
 
 		ask_driver(node, offset, bytes, map);
@@ -74,7 +75,8 @@ void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 			return;
 
 		bytes = map->bytes;
-		backing_size = node->backing ? atomic_load(&node->backing->size) : 0;
+		backing = node->backing;
+		backing_size = backing ? atomic_load(&backing->size) : 0;
 		if (offset >= backing_size) {
 			answer(map, BLK_MAP_ZERO, bytes);
 			return;
@@ -84,7 +86,7 @@ void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 			answer(map, BLK_MAP_ASK, bytes);
 			return;
 		}
-		node = node->backing;
+		node = backing;
 	}
 }
 
@@ -104,7 +106,8 @@ void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 		answer(map, BLK_MAP_ASK, map->bytes);
 }
 
-int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_status *status)
+static int look_through(struct blk_node *node, uint64_t offset, uint64_t bytes,
+			struct blk_status *status)
 {
 	struct blk_map map = { .kind = BLK_MAP_ZERO, .bytes = bytes };
 	unsigned int depth = 0;
@@ -113,16 +116,17 @@ int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 	if (offset > size || bytes > size - offset)
 		return -EIO;
 	while (bytes) {
+		struct blk_node *backing = node->backing;
 		uint64_t backing_size;
 		int ret = node->driver->co_map(node, offset, bytes, &map);
 
 		if (ret)
 			return ret;
 		bytes = map.bytes = min_u64(map.bytes, bytes);
-		if (map.kind != BLK_MAP_BACKING || !node->backing)
+		if (map.kind != BLK_MAP_BACKING || !backing)
 			break;
 
-		node = node->backing;
+		node = backing;
 		depth++;
 		backing_size = atomic_load(&node->size);
 		if (offset >= backing_size) {
@@ -144,4 +148,13 @@ int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 		.file_offset = map.file_offset,
 	};
 	return 0;
+}
+
+int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_status *status)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = look_through(node, offset, bytes, status);
+
+	inflight_end(&node->inflight, token);
+	return ret;
 }

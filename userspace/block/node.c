@@ -8,6 +8,7 @@
 
 #include "block/image_lock.h"
 #include "block/node_internal.h"
+#include "block/populate.h"
 #include "block/protocol.h"
 #include "util/units.h"
 
@@ -15,6 +16,8 @@
 #define POOL_BYTES   (16 * MiB)
 #define POOL_BUF_MIN (64 * KiB)
 #define POOL_BUF_MAX (1 * MiB)
+/* Populating goes in runs: what the longest request of a guest may hand over. */
+#define POPULATE_BUF_MIN (512 * KiB)
 
 /*
  * A writer lets others read only what does not change under them, so nobody;
@@ -38,6 +41,7 @@ void blk_error_name_file(struct error *err, const char *filename)
 
 static void node_free(struct blk_node *node)
 {
+	populate_destroy(node);
 	if (node->copy_pool)
 		bufpool_destroy(node->copy_pool);
 	if (node->populate_pool)
@@ -165,11 +169,13 @@ static int open_backing(struct blk_node *top, struct blk_node *node, const char 
 		.l2_cache_size = top_opts->l2_cache_size,
 	};
 	char *path = blk_backing_path(node);
+	struct blk_node *backing = NULL;
 	int ret;
 
 	if (!path)
 		return error_set_errno(err, -ENOMEM, "%s", node->filename);
-	ret = open_one(&node->backing, top, path, &opts, err);
+	ret = open_one(&backing, top, path, &opts, err);
+	node->backing = backing;
 	free(path);
 	return ret;
 }
@@ -206,9 +212,11 @@ static int create_pools(struct blk_node *node)
 	if (!node->backing)
 		return 0;
 	ret = bufpool_create(&node->copy_pool, size, POOL_BYTES / size);
-	if (!ret && (node->flags & BLK_O_RDWR))
-		ret = bufpool_create(&node->populate_pool, size, POOL_BYTES / size);
-	return ret;
+	if (ret || !(node->flags & BLK_O_RDWR) || !node->cluster_size)
+		return ret;
+	size = max_u64(POPULATE_BUF_MIN, size);
+	ret = bufpool_create(&node->populate_pool, size, POOL_BYTES / size);
+	return ret ? ret : populate_create(node);
 }
 
 static int start_one(struct blk_node *node, struct error *err)
@@ -217,6 +225,8 @@ static int start_one(struct blk_node *node, struct error *err)
 
 	if (!ret && node->driver->co_start)
 		ret = node->driver->co_start(node, err);
+	if (!ret && node->populate && (node->flags & BLK_O_COPY_ON_READ))
+		ret = blk_co_background_start(node, err);
 	if (ret) {
 		error_set_errno(err, ret, "%s", node->filename);
 		blk_error_name_file(err, node->filename);
@@ -270,8 +280,10 @@ int blk_co_close(struct blk_node *node)
 
 	while (node) {
 		struct blk_node *backing = node->backing;
-		int ret = node->driver->co_close(node);
+		int ret;
 
+		populate_co_stop(node);
+		ret = node->driver->co_close(node);
 		if (ret && !first_error)
 			first_error = ret;
 		node_free(node);

@@ -63,6 +63,8 @@ struct blk_create_opts {
 	bool exclusive; /* fail if the file exists */
 };
 
+struct populate;
+
 struct blk_node {
 	const struct blk_driver *driver;
 	void *opaque; /* the driver's */
@@ -75,7 +77,11 @@ struct blk_node {
 
 	char *backing_name; /* as stored in the image; NULL: none */
 	char *backing_format; /* as stored; NULL: probe */
-	struct blk_node *backing; /* open for reading; NULL: none, or left out */
+	/*
+	 * Open for reading; NULL: none, or left out.  Streaming takes it away under
+	 * requests: who uses it loads it once, and is in @inflight meanwhile.
+	 */
+	_Atomic(struct blk_node *) backing;
 
 	/*
 	 * Buffers for drivers that copy from the backing file (whole clusters, or
@@ -85,12 +91,13 @@ struct blk_node {
 	 */
 	struct bufpool *copy_pool;
 	/*
-	 * The same for copy-on-read, which writes to the driver while it holds
-	 * one, so it ranks above the driver's locks and copy_pool.  Exists where
+	 * The same for populating, which writes to the driver while it holds
+	 * one, so it ranks above the driver's locks and copy_pool.  Both exist where
 	 * there is a backing node and the node is writable.
 	 */
 	struct bufpool *populate_pool;
-	struct range_lock populating; /* bytes: clusters that copy-on-read is busy with */
+	struct populate *populate; /* populate_internal.h */
+	struct range_lock populating; /* bytes: clusters that are being populated */
 
 	struct inflight inflight;
 	struct blk_stats stats;

@@ -97,6 +97,8 @@ static int co_quit(struct server *server, json_t *arguments, json_t **result, st
 		if (ret < 0)
 			return error_set_errno(err, ret, "looking for users of the device");
 	}
+	if (json_is_true(json_object_get(arguments, "finish")))
+		server->finish_pending = true;
 	server_ask_stop(server, "asked to");
 	return server_co_wait_stopped(server, err);
 }

@@ -142,6 +142,11 @@ static int set_no_copy_on_read(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_pending(struct options *options, const char *value)
+{
+	return parse_choice(value, "drop", "finish", &options->finish_pending);
+}
+
 static int set_discard(struct options *options, const char *value)
 {
 	return parse_choice(value, "ignore", "unmap", &options->discard);
@@ -226,6 +231,9 @@ static const struct option table[] = {
 	  "keep what is read from the backing file (the\n"
 	  "default where there is one)" },
 	{ "no-copy-on-read", NULL, set_no_copy_on_read, "do not" },
+	{ "pending", "drop|finish", set_pending,
+	  "at the end, what becomes of clusters that were read\n"
+	  "and are not kept yet (drop)" },
 	{ "discard", "ignore|unmap", set_discard, "what discards do (unmap)" },
 	{ "cache", "none|writeback", set_cache, "the host's cache for image files (none)" },
 	{ "queues", "N", set_queues, "queues, a thread each (one a CPU, at most 4)" },

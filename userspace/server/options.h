@@ -25,6 +25,7 @@ struct options {
 
 	const char *backing_dir; /* where backing files must lie, as typed; NULL: anywhere */
 	enum { COPY_ON_READ_AUTO, COPY_ON_READ_ON, COPY_ON_READ_OFF } copy_on_read;
+	bool finish_pending; /* at the end, keep first what was read and is not kept yet */
 	bool discard; /* pass discards on to the image */
 	bool direct; /* O_DIRECT: no cache of the host's between image and disk */
 	unsigned int queues, depth;

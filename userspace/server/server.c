@@ -18,6 +18,7 @@
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "block/io.h"
+#include "block/populate.h"
 #include "server/server.h"
 #include "server/status.h"
 #include "ublk/stale.h"
@@ -301,6 +302,8 @@ static void co_stop(struct server *server)
 {
 	int ret = co_stop_device(server);
 
+	if (!ret && server->finish_pending)
+		blk_co_populate_drain(server->image.node);
 	if (!ret)
 		note_stop_error(server, image_co_close(&server->image), "close");
 	stopped(server);
@@ -367,6 +370,7 @@ int server_run(const struct options *options, char **argv, const struct starter 
 		.options = options,
 		.argv = argv,
 		.starter = *starter,
+		.finish_pending = options->finish_pending,
 		.queue_ended = { .fn = on_queue_ended },
 		.queue_has_ended = ATOMIC_FLAG_INIT,
 	};

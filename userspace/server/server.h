@@ -37,6 +37,7 @@ struct server {
 
 	enum server_state state;
 	uint64_t live_since; /* ns, monotonic */
+	bool finish_pending; /* keep first what was read, when ending */
 	unsigned int users; /* commands that use the image or the device now */
 	const char *stop_reason; /* NULL: go on */
 	struct error stop_error; /* what went wrong while stopping */

@@ -8,6 +8,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
+#include "block/populate.h"
 #include "server/protocol.h"
 #include "server/server.h"
 #include "server/status.h"
@@ -101,6 +102,10 @@ json_t *status_json(struct server *server)
 			    json_string(server->state == SERVER_LIVE ? "live" : "stopping"));
 	json_object_set_new(json, "uptime",
 			    json_integer((aio_now() - server->live_since) / 1000000000));
+	/* When it is stopping the image may be closed already. */
+	if (server->state == SERVER_LIVE)
+		json_object_set_new(json, "pending-clusters",
+				    json_integer(blk_populate_pending(server->image.node)));
 	return json;
 }
 

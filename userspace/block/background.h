@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A node's background thread: populating and jobs run there, so that they take
+ * no time from the threads that serve requests, and end with the node.
+ *
+ * The thread is made when it is first wanted.
+ */
+#ifndef QEDBLK_BLOCK_BACKGROUND_H
+#define QEDBLK_BLOCK_BACKGROUND_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "aio/lock.h"
+#include "aio/loop.h"
+#include "util/error.h"
+
+struct background {
+	struct co_mutex starting; /* one starter at a time */
+	_Atomic(struct aio_loop *) loop; /* NULL: there is no thread */
+	pthread_t thread;
+};
+
+void background_init(struct background *bg);
+void background_destroy(struct background *bg);
+
+/*
+ * Have the thread run, with @fn(@arg) as its first coroutine.  Any number may ask
+ * at once; one is heard.  Returns 0 or a negative errno with a line.  Coroutine; parks.
+ */
+int background_co_start(struct background *bg, co_fn *fn, void *arg, struct error *err);
+
+/* Its loop, to post to, or NULL while there is none. */
+static inline struct aio_loop *background_loop(struct background *bg)
+{
+	return atomic_load_explicit(&bg->loop, memory_order_acquire);
+}
+
+/* End the thread, if there is one.  No coroutine may be left on its loop.  Coroutine; parks. */
+void background_co_stop(struct background *bg);
+
+#endif

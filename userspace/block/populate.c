@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Populating a range: what is still unallocated is read from the backing file
+ * where that has data, scanned for zeroes, and written with BLK_REQ_POPULATE.
+ *
+ * The driver writes, by that flag, only what is unallocated when it looks, so
+ * that nothing a guest does meanwhile is overwritten, and no guest request is
+ * ever held up here.  Ranges are held in node->populating against each other
+ * only, so that no cluster is fetched twice.
+ */
+#include <errno.h>
+
+#include "block/io.h"
+#include "block/node_internal.h"
+#include "block/populate_internal.h"
+#include "block/zero.h"
+#include "util/units.h"
+
+uint64_t blk_populate_window(const struct blk_node *node)
+{
+	uint64_t size = bufpool_buf_size(node->populate_pool);
+
+	return max_u64(round_down(size, node->cluster_size), node->cluster_size);
+}
+
+static void count_run(struct blk_node *node, uint64_t bytes, bool zero,
+		      struct blk_populated *populated)
+{
+	uint64_t clusters = div_round_up(bytes, node->cluster_size);
+
+	*(zero ? &populated->zero : &populated->data) += clusters;
+	blk_stats_add(&node->stats,
+		      zero ? BLK_STAT_populated_zero_clusters : BLK_STAT_populated_clusters,
+		      clusters);
+}
+
+/* Write a run of whole clusters that are alike. */
+static int populate_run(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+			bool zero, struct blk_populated *populated)
+{
+	int ret;
+
+	if (zero)
+		ret = blk_co_do_write_zeroes(node, offset, bytes, BLK_REQ_POPULATE);
+	else
+		ret = node->driver->co_pwrite(node, offset, bytes, buf, BLK_REQ_POPULATE);
+	if (ret)
+		blk_stats_add(&node->stats, BLK_STAT_populate_errors, 1);
+	else
+		count_run(node, bytes, zero, populated);
+	return ret;
+}
+
+static bool cluster_is_zero(const struct blk_node *node, const char *buf, uint64_t pos,
+			    uint64_t bytes)
+{
+	return buffer_is_zero(buf + pos, min_u64(node->cluster_size, bytes - pos));
+}
+
+int populate_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, const char *buf,
+		      struct blk_populated *populated)
+{
+	uint64_t step = node->cluster_size;
+	bool zero = cluster_is_zero(node, buf, 0, bytes);
+	uint64_t pos = 0;
+	int first_error = 0;
+
+	while (pos < bytes) {
+		uint64_t end = pos + step;
+		bool next = zero;
+		int ret;
+
+		for (; end < bytes; end += step) {
+			next = cluster_is_zero(node, buf, end, bytes);
+			if (next != zero)
+				break;
+		}
+		end = min_u64(end, bytes);
+		ret = populate_run(node, offset + pos, end - pos, buf + pos, zero, populated);
+		if (ret && !first_error)
+			first_error = ret;
+		zero = next;
+		pos = end;
+	}
+	return first_error;
+}
+
+/* Keep a cluster of which @buf is a part.  The driver reads the rest, and looks for zeroes. */
+static int populate_part(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+			 struct blk_populated *populated)
+{
+	struct blk_map map;
+	int ret = node->driver->co_pwrite(node, offset, bytes, buf, BLK_REQ_POPULATE);
+
+	if (!ret)
+		ret = node->driver->co_map(node, offset, bytes, &map);
+	if (ret)
+		blk_stats_add(&node->stats, BLK_STAT_populate_errors, 1);
+	else
+		count_run(node, node->cluster_size, map.kind == BLK_MAP_ZERO, populated);
+	return ret;
+}
+
+/* Read from the backing file and keep; a cluster that is larger than @buf by its first part. */
+static int copy_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, char *buf,
+			 struct blk_populated *populated)
+{
+	uint64_t len = min_u64(bytes, bufpool_buf_size(node->populate_pool));
+	int ret = blk_co_pread_backing(node, offset, len, buf);
+
+	if (ret) {
+		blk_stats_add(&node->stats, BLK_STAT_populate_errors, 1);
+		return ret;
+	}
+	populated->source_bytes += bytes;
+	if (len < bytes)
+		return populate_part(node, offset, len, buf, populated);
+	return populate_clusters(node, offset, bytes, buf, populated);
+}
+
+/* [offset, offset + bytes) shows the backing file. */
+static int keep_backing(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+			uint64_t bytes, char *buf, struct blk_populated *populated)
+{
+	int first_error = 0;
+
+	while (bytes) {
+		uint64_t n;
+		enum source_kind kind =
+			source_co_look(node, base, &node->populate->cache, offset, bytes, &n);
+		int ret = 0;
+
+		if (kind == SOURCE_ZERO)
+			ret = populate_run(node, offset, n, NULL, true, populated);
+		else if (kind == SOURCE_DATA)
+			ret = copy_clusters(node, offset, n, buf, populated);
+		if (ret && !first_error)
+			first_error = ret;
+		offset += n;
+		bytes -= n;
+	}
+	return first_error;
+}
+
+static int keep_window(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+		       uint64_t bytes, char *buf, struct blk_populated *populated)
+{
+	int first_error = 0;
+
+	while (bytes) {
+		struct blk_map map;
+		uint64_t n;
+		int ret = node->driver->co_map(node, offset, bytes, &map);
+
+		if (ret)
+			return ret;
+		n = min_u64(map.bytes, bytes);
+		if (map.kind == BLK_MAP_BACKING)
+			ret = keep_backing(node, base, offset, n, buf, populated);
+		if (ret && !first_error)
+			first_error = ret;
+		offset += n;
+		bytes -= n;
+	}
+	return first_error;
+}
+
+int blk_co_populate(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+		    uint64_t bytes, struct blk_populated *populated)
+{
+	char *buf = bufpool_co_get(node->populate_pool);
+	unsigned int token = inflight_begin(&node->inflight);
+	struct range_hold hold;
+	int ret;
+
+	range_lock_co_acquire(&node->populating, &hold, offset, bytes, true);
+	ret = keep_window(node, base, offset, bytes, buf, populated);
+	range_lock_release(&node->populating, &hold);
+	inflight_end(&node->inflight, token);
+	bufpool_put(node->populate_pool, buf);
+	return ret;
+}
+
+bool blk_foreground_is_busy(struct blk_node *node)
+{
+	return inflight_elsewhere(&node->inflight);
+}

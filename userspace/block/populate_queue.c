@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What readers want to be kept, and the workers who do it behind them.
+ *
+ * A reader that had whole clusters hands a copy of their bytes over while there
+ * are buffers for it; all else becomes a bit in a set, so nothing that was read
+ * is forgotten, and memory is bounded: the pool, and a bit a cluster at most.
+ * Workers are coroutines of the background thread.  One of them, the main
+ * worker, lives as long as the thread; it gets help while there is more to do and
+ * nobody waits for the node.  While somebody does it works alone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "block/node_internal.h"
+#include "block/populate_internal.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define MAX_WORKERS 8
+
+/* ---- What readers do; any thread ---- */
+
+static void wake_idle(struct populate *p)
+{
+	pthread_mutex_lock(&p->mutex);
+	co_queue_wake_all(&p->idle);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+static void count_out(struct populate *p, uint64_t clusters)
+{
+	if (clusters && atomic_fetch_sub(&p->pending, clusters) == clusters)
+		wake_idle(p);
+}
+
+static void rouse(struct populate *p)
+{
+	if (!atomic_load(&p->asleep))
+		return;
+	pthread_mutex_lock(&p->mutex);
+	atomic_store(&p->asleep, false);
+	co_queue_wake_all(&p->wakeup);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+/* Note the clusters [first, end). */
+static void note(struct populate *p, uint64_t first, uint64_t end)
+{
+	uint64_t known = 0;
+
+	/* Counted before they can be taken, so that the count never falls short. */
+	atomic_fetch_add(&p->pending, end - first);
+	for (uint64_t c = first; c < end; c++)
+		known += !pending_add(&p->set, c);
+	count_out(p, known);
+}
+
+static struct handed *take_spare(struct populate *p)
+{
+	struct handed *handed;
+
+	pthread_mutex_lock(&p->mutex);
+	handed = p->spare;
+	if (handed)
+		p->spare = handed->next;
+	pthread_mutex_unlock(&p->mutex);
+	return handed;
+}
+
+static void put_spare(struct populate *p, struct handed *handed)
+{
+	pthread_mutex_lock(&p->mutex);
+	handed->next = p->spare;
+	p->spare = handed;
+	pthread_mutex_unlock(&p->mutex);
+}
+
+/* Hand over whole clusters [offset, offset + bytes).  False: there is no room for them. */
+static bool hand_over(struct populate *p, uint64_t offset, uint64_t bytes, const char *buf)
+{
+	struct bufpool *pool = p->node->populate_pool;
+	struct handed *handed;
+
+	if (bytes > bufpool_buf_size(pool))
+		return false;
+	handed = take_spare(p);
+	if (!handed)
+		return false;
+	handed->buf = bufpool_try_get(pool);
+	if (!handed->buf) {
+		put_spare(p, handed);
+		return false;
+	}
+	memcpy(handed->buf, buf, bytes);
+	handed->offset = offset;
+	handed->bytes = bytes;
+	handed->next = NULL;
+	atomic_fetch_add(&p->pending, div_round_up(bytes, p->node->cluster_size));
+	pthread_mutex_lock(&p->mutex);
+	*p->handed_tail = handed;
+	p->handed_tail = &handed->next;
+	pthread_mutex_unlock(&p->mutex);
+	return true;
+}
+
+void populate_later(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf)
+{
+	struct populate *p = node->populate;
+	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
+	uint64_t step = node->cluster_size, end = offset + bytes;
+	uint64_t first = offset / step, last = div_round_up(end, step);
+	uint64_t whole = div_round_up(offset, step);
+	uint64_t whole_end = end == size ? last : end / step;
+	uint64_t window = blk_populate_window(node) / step;
+	uint64_t given = whole;
+
+	if (last - first == 1 && pending_has(&p->set, first))
+		return;
+	while (given < whole_end) {
+		uint64_t upto = min_u64(given + window, whole_end);
+
+		if (!hand_over(p, given * step, min_u64(upto * step, size) - given * step,
+			       (const char *)buf + (given * step - offset)))
+			break;
+		given = upto;
+	}
+	if (given == whole) {
+		note(p, first, last);
+	} else {
+		if (first < whole)
+			note(p, first, whole);
+		if (given < last)
+			note(p, given, last);
+	}
+	rouse(p);
+}
+
+/* ---- Workers; the background thread ---- */
+
+static struct handed *take_handed(struct populate *p)
+{
+	struct handed *handed;
+
+	pthread_mutex_lock(&p->mutex);
+	handed = p->handed;
+	if (handed) {
+		p->handed = handed->next;
+		if (!p->handed)
+			p->handed_tail = &p->handed;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return handed;
+}
+
+/* An error is counted where it happened, and is the end of it: this is only a cache. */
+static void work_on_handed(struct populate *p, struct handed *handed)
+{
+	struct blk_node *node = p->node;
+	uint64_t clusters = div_round_up(handed->bytes, node->cluster_size);
+	unsigned int token = inflight_begin(&node->inflight);
+	struct blk_populated populated = { 0 };
+	struct range_hold hold;
+
+	p->busy += clusters;
+	range_lock_co_acquire(&node->populating, &hold, handed->offset, handed->bytes, true);
+	(void)populate_clusters(node, handed->offset, handed->bytes, handed->buf, &populated);
+	range_lock_release(&node->populating, &hold);
+	inflight_end(&node->inflight, token);
+	bufpool_put(node->populate_pool, handed->buf);
+	put_spare(p, handed);
+	p->busy -= clusters;
+	count_out(p, clusters);
+}
+
+static void work_on_run(struct populate *p, uint64_t first, uint64_t clusters)
+{
+	struct blk_node *node = p->node;
+	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
+	uint64_t offset = first * node->cluster_size;
+	struct blk_populated populated = { 0 };
+
+	p->busy += clusters;
+	(void)blk_co_populate(node, NULL, offset,
+			      min_u64(clusters * node->cluster_size, size - offset), &populated);
+	p->busy -= clusters;
+	count_out(p, clusters);
+}
+
+static unsigned int workers_allowed(struct populate *p)
+{
+	return blk_foreground_is_busy(p->node) ? 1 : MAX_WORKERS;
+}
+
+static void helper_main(void *arg);
+
+/* Is there more to do than those at work have taken? */
+static void get_help(struct populate *p)
+{
+	/* Only this thread changes it. */
+	unsigned int active = p->active;
+
+	if (atomic_load(&p->pending) <= p->busy || active >= workers_allowed(p))
+		return;
+	pthread_mutex_lock(&p->mutex);
+	p->active++;
+	pthread_mutex_unlock(&p->mutex);
+	if (co_start(helper_main, p)) {
+		pthread_mutex_lock(&p->mutex);
+		p->active--;
+		pthread_mutex_unlock(&p->mutex);
+	}
+}
+
+/* Work until there is nothing to do, or, for a helper, until helpers are not wanted. */
+static void work(struct populate *p, bool helper)
+{
+	uint64_t max = blk_populate_window(p->node) / p->node->cluster_size;
+
+	while (!atomic_load(&p->stop)) {
+		struct handed *handed = take_handed(p);
+		uint64_t first, n;
+
+		if (handed) {
+			work_on_handed(p, handed);
+		} else {
+			n = pending_take(&p->set, max, &first);
+			if (!n)
+				return;
+			work_on_run(p, first, n);
+		}
+		if (helper && p->active > workers_allowed(p))
+			return;
+		get_help(p);
+	}
+}
+
+static void worker_ends(struct populate *p)
+{
+	pthread_mutex_lock(&p->mutex);
+	p->active--;
+	co_queue_wake_all(&p->idle);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+static void helper_main(void *arg)
+{
+	struct populate *p = arg;
+
+	work(p, true);
+	worker_ends(p);
+}
+
+/*
+ * With the mutex held: is there nothing to do?  Then whoever adds something
+ * takes @asleep away, so that it must be set before each look.
+ */
+static bool falls_asleep(struct populate *p)
+{
+	atomic_store(&p->asleep, true);
+	return !atomic_load(&p->stop) && !p->handed && pending_empty(&p->set);
+}
+
+static void main_worker(void *arg)
+{
+	struct populate *p = arg;
+
+	pthread_mutex_lock(&p->mutex);
+	p->active++;
+	while (!atomic_load(&p->stop)) {
+		while (falls_asleep(p))
+			co_queue_wait(&p->wakeup, &p->mutex);
+		atomic_store(&p->asleep, false);
+		pthread_mutex_unlock(&p->mutex);
+		work(p, false);
+		pthread_mutex_lock(&p->mutex);
+	}
+	pthread_mutex_unlock(&p->mutex);
+	worker_ends(p);
+}
+
+/* ---- Life ---- */
+
+int populate_create(struct blk_node *node)
+{
+	struct populate *p = calloc(1, sizeof(*p));
+	uint64_t size = atomic_load(&node->size);
+
+	if (!p)
+		return -ENOMEM;
+	if (pending_init(&p->set, div_round_up(size, node->cluster_size))) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->node = node;
+	background_init(&p->bg);
+	pthread_mutex_init(&p->mutex, NULL);
+	co_queue_init(&p->wakeup);
+	co_queue_init(&p->idle);
+	p->handed_tail = &p->handed;
+	for (unsigned int i = 0; i < POPULATE_HANDED; i++) {
+		p->slots[i].next = p->spare;
+		p->spare = &p->slots[i];
+	}
+	node->populate = p;
+	return 0;
+}
+
+void populate_destroy(struct blk_node *node)
+{
+	struct populate *p = node->populate;
+
+	if (!p)
+		return;
+	pthread_mutex_destroy(&p->mutex);
+	background_destroy(&p->bg);
+	pending_destroy(&p->set);
+	free(p);
+	node->populate = NULL;
+}
+
+int blk_co_background_start(struct blk_node *node, struct error *err)
+{
+	struct populate *p = node->populate;
+
+	if (!p)
+		return error_set(err, -ENOTSUP, "there is nothing to populate");
+	return background_co_start(&p->bg, main_worker, p, err);
+}
+
+struct aio_loop *blk_background_loop(struct blk_node *node)
+{
+	return node->populate ? background_loop(&node->populate->bg) : NULL;
+}
+
+uint64_t blk_populate_pending(const struct blk_node *node)
+{
+	return node->populate ? atomic_load(&node->populate->pending) : 0;
+}
+
+void blk_co_populate_drain(struct blk_node *node)
+{
+	struct populate *p = node->populate;
+
+	if (!p || !background_loop(&p->bg))
+		return;
+	pthread_mutex_lock(&p->mutex);
+	while (atomic_load(&p->pending))
+		co_queue_wait(&p->idle, &p->mutex);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+/* Give the buffers back of what nobody will work on any more. */
+static void drop_handed(struct populate *p)
+{
+	struct handed *handed;
+
+	while ((handed = take_handed(p))) {
+		bufpool_put(p->node->populate_pool, handed->buf);
+		put_spare(p, handed);
+	}
+}
+
+void populate_co_stop(struct blk_node *node)
+{
+	struct populate *p = node->populate;
+
+	if (!p || !background_loop(&p->bg))
+		return;
+	atomic_store(&p->stop, true);
+	pthread_mutex_lock(&p->mutex);
+	co_queue_wake_all(&p->wakeup);
+	while (p->active)
+		co_queue_wait(&p->idle, &p->mutex);
+	pthread_mutex_unlock(&p->mutex);
+	background_co_stop(&p->bg);
+	drop_handed(p);
+}

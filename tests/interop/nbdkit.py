@@ -98,7 +98,8 @@ def plugin_env():
         if name in SANITIZE:
             library = must("gcc", "-print-file-name=lib%csan.so" % name[0]).out.strip()
             # What nbdkit itself leaves behind is not the plugin's.
-            return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+            options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "detect_leaks=0")))
+            return {"LD_PRELOAD": library, "ASAN_OPTIONS": options}
     return {}
 
 

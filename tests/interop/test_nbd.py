@@ -3,16 +3,19 @@
 """NBD exports as images and as backing files, served by nbdkit: the same bytes and maps as QEMU
 sees, holes that are never read, many requests in flight, and what block sizes a server wants."""
 
+import http.server
 import json
 import os
 import random
 import re
+import subprocess
 import sys
+import threading
 import time
 
 import interop
 from interop import Failure, KiB, MiB, must, QED_IMG, QED_IO
-from nbdkit import have_nbdkit, Nbdkit
+from nbdkit import have_nbdkit, Nbdkit, wait_until
 
 SIZE = 24 * MiB + 512
 
@@ -207,18 +210,77 @@ def test_backing(fmt):
         must("qemu-img", "compare", "-f", "qed", "-F", "raw", "top.qed", "golden.raw")
 
 
-def test_formats_above():
-    """QED images behind NBD: a protocol below, the format above."""
-    must("qemu-img", "convert", "-f", "raw", "-O", "qed", "golden.raw", "golden.qed")
-    with Nbdkit("file", "golden.qed") as server:
-        convert(server.url(), "out.raw", "-f", "qed")
+def test_format_above(fmt, *options):
+    """Images of other formats behind NBD: a protocol below, the format above."""
+    image = "golden." + fmt
+    must("qemu-img", "convert", *options, "-f", "raw", "-O", fmt, "golden.raw", image)
+    with Nbdkit("file", image) as server:
+        convert(server.url(), "out.raw", "-f", fmt)
         expect_same("out.raw", "golden.raw")
         probed = json.loads(must(QED_IMG, "info", "--output=json", server.url()).out)
-        if probed["format"] != "qed":
+        if probed["format"] != fmt:
             raise Failure("probed as %s" % probed["format"])
-        must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", "qed", "top2.qed")
-        convert("top2.qed", "out.raw", "-f", "qed")
+        must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", fmt, "above.qed")
+        convert("above.qed", "out.raw", "-f", "qed")
         expect_same("out.raw", "golden.raw")
+
+
+def test_qemu_nbd():
+    """QEMU's server, which takes one client, and reads a format itself."""
+    must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "golden.raw", "served.qcow2")
+    path = os.path.abspath("qemu-nbd.sock")
+    with subprocess.Popen(["qemu-nbd", "-r", "--persistent", "-k", path, "-f", "qcow2", "-x", "disk",
+                           "served.qcow2"]) as process:
+        try:
+            wait_until(lambda: os.path.exists(path), "qemu-nbd")
+            convert("nbd+unix:///disk?socket=" + path, "out.raw", "-f", "raw")
+            expect_same("out.raw", "golden.raw")
+            convert("nbd:unix:%s:exportname=disk" % path, "out.raw", "-f", "raw")
+            expect_one_line(interop.run(QED_IMG, "info", "nbd+unix:///no?socket=" + path))
+        finally:
+            process.terminate()
+
+
+class RangeHandler(http.server.BaseHTTPRequestHandler):
+    """A web server of one file that takes range requests."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self):  # pylint: disable=invalid-name
+        self.answer(200, b"", os.path.getsize("golden.raw"))
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        match = re.match(r"bytes=(\d+)-(\d+)$", self.headers.get("Range", ""))
+        if not match:
+            self.answer(400, b"", 0)
+            return
+        first, last = map(int, match.groups())
+        with open("golden.raw", "rb") as file:
+            file.seek(first)
+            data = file.read(last + 1 - first)
+        self.answer(206, data, len(data))
+
+    def answer(self, status, data, length):
+        self.send_response(status)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def test_http():
+    """A golden image on a web server, by nbdkit's curl plugin: the admin guide's recipe."""
+    with http.server.ThreadingHTTPServer(("localhost", 0), RangeHandler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        with Nbdkit("--filter=retry-request", "curl", "http://localhost:%d/golden.img" %
+                    web.server_port, options=["-r"]) as server:
+            must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", "nbd", "web.qed")
+            must(QED_IO, "-C", "-f", "qed", "-c", "read 0 %d" % SIZE, "web.qed")
+            must("qemu-img", "compare", "-f", "qed", "-F", "raw", "web.qed", "golden.raw")
+        web.shutdown()
 
 
 def test_differential(rng):
@@ -258,7 +320,10 @@ def tests(results):
         results.run("map", test_map)
         results.run("backing file, nbd", test_backing, "nbd")
         results.run("backing file, raw", test_backing, "raw")
-        results.run("formats above", test_formats_above)
+        results.run("qed above", test_format_above, "qed")
+        results.run("qcow2 above", test_format_above, "qcow2", "-c")
+        results.run("qemu-nbd", test_qemu_nbd)
+        results.run("http", test_http)
 
 
 interop.main(tests)

@@ -6,6 +6,7 @@ itself, many connections, and what is left when it is killed."""
 import json
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -63,6 +64,19 @@ def test_said():
         raise Failure("nbdinfo: %s %s" % (wrong, info))
     if info["block_size_minimum"] != 1 or info["block_size_preferred"] != CLUSTER:
         raise Failure("block sizes: %s" % info)
+
+
+def test_manual():
+    """The manual page and --help name the same parameters."""
+    page = interop.read_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../"
+                                          "Documentation/man/nbdkit-qed-plugin.1.rst")).decode()
+    text = must("env", *("%s=%s" % item for item in plugin_env().items()), "nbdkit", PLUGIN,
+                "--help").out
+    in_page = set(re.findall(r"^(?:``[a-z0-9-]+=[^`]*``, )?``([a-z0-9-]+)=[^`]*``", page, re.M))
+    in_page |= set(re.findall(r"^``([a-z0-9-]+)=", page, re.M))
+    in_help = set(re.findall(r"(?:^|, )([a-z0-9-]+)=", text, re.M))
+    if in_page != in_help or not in_help:
+        raise Failure("manual page: %s, --help: %s" % (sorted(in_page), sorted(in_help)))
 
 
 def test_read_only():
@@ -372,6 +386,7 @@ def tests(results):
     rng = random.Random(interop.seed_from(sys.argv))
     for name, function, *args in (
             ("what it says", test_said),
+            ("manual page", test_manual),
             ("read-only", test_read_only),
             ("bad parameters", test_bad_parameters),
             ("requests", test_requests),

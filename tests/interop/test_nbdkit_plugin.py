@@ -101,6 +101,8 @@ def test_read_only():
 def test_bad_parameters():
     new_image()
     interop.write_file("junk", b"junk" * 1000)
+    os.mkdir("allowed")
+    must(QED_IMG, "create", "-q", "-f", "qed", "-b", "junk", "-F", "raw", "over.qed")
     for args, word in ((["image=missing"], "missing: No such file"),
                        (["image=junk", "format=qed"], "junk"),
                        (["image=vm.qed", "l2-cache=x"], "l2-cache: not a valid value: x"),
@@ -108,6 +110,8 @@ def test_bad_parameters():
                        (["image=vm.qed", "copy-on-read=perhaps"], "boolean"),
                        (["image=vm.qed", "backing=junk"], "no backing file"),
                        (["image=new.qed", "backing=missing"], "missing: No such file"),
+                       (["image=over.qed", "backing-dir=allowed"], "junk"),
+                       (["image=over.qed", "backing=none"], "backing file"),
                        ([], "image is needed")):
         result = must("sh", "-c", '"$@" 2>&1; echo "status $?"', "sh", "env",
                       *("%s=%s" % item for item in plugin_env().items()),

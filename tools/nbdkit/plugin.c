@@ -50,11 +50,11 @@ static int add_param(const char *format, const char *key, const char *value)
 	return 0;
 }
 
-static int add_image(const char *value)
+static int add_path(const char *key, const char *value)
 {
 	/* nbdkit changes its directory later. */
 	char *path = nbdkit_absolute_path(value);
-	int ret = path ? add_param("--%s=%s", "image", path) : -1;
+	int ret = path ? add_param("--%s=%s", key, path) : -1;
 
 	free(path);
 	return ret;
@@ -62,8 +62,8 @@ static int add_image(const char *value)
 
 static int plugin_config(const char *key, const char *value)
 {
-	if (!strcmp(key, "image"))
-		return add_image(value);
+	if (!strcmp(key, "image") || !strcmp(key, "backing-dir"))
+		return add_path(key, value);
 	if (!strcmp(key, "copy-on-read")) {
 		int on = nbdkit_parse_bool(value);
 
@@ -114,7 +114,9 @@ static int plugin_get_ready(void)
 	"format=qed|raw             Its format (default: found out).\n"                  \
 	"size=SIZE                  Make it if it does not exist, of that size.\n"       \
 	"backing=FILE               Make it if it does not exist, on top of FILE.\n"     \
+	"                           none: refuse an image that has a backing file.\n"    \
 	"backing-format=FORMAT      The format of FILE.\n"                               \
+	"backing-dir=DIR            Refuse backing files that are not below DIR.\n"      \
 	"cluster-size=, table-size= Of an image that is made.\n"                         \
 	"cache=none|writeback       The host's cache for image files (default: none).\n" \
 	"discard=ignore|unmap       What trimming does (default: unmap).\n"              \

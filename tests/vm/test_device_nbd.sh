@@ -92,6 +92,9 @@ check "gone: what was read is there" dd if=$dev of=/dev/null bs=64k count=1 ifla
 check "gone: writes of whole clusters work" dd if=/dev/urandom of=$dev bs=64k count=4 seek=900 \
 	oflag=direct conv=fsync status=none
 server_start file golden.img
+require "an export as a device" qedctl create vm3 "$url" --format raw --read-only
+check "an export as a device: its bytes" cmp golden.img /dev/mapper/vm3
+check "an export as a device: remove" qedctl remove vm3
 check "back: reads work again" wait_until 20 dd if=$dev of=/dev/null bs=64k count=1 skip=800 \
 	iflag=direct status=none
 check "back: remove" qedctl remove vm1

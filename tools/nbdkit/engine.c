@@ -292,7 +292,7 @@ int engine_check(const struct options *options, struct error *err)
 	pid_t pid;
 
 	/* One that is there is only looked at; whether it is to be written a connection tells. */
-	look.read_only = !access(options->image, F_OK);
+	look.read_only = blk_name_is_url(options->image) || !access(options->image, F_OK);
 	if (pipe(fds))
 		return error_set_errno(err, -errno, "pipe");
 	pid = fork();

@@ -53,7 +53,7 @@ static int add_param(const char *format, const char *key, const char *value)
 static int add_path(const char *key, const char *value)
 {
 	/* nbdkit changes its directory later. */
-	char *path = nbdkit_absolute_path(value);
+	char *path = blk_name_is_url(value) ? strdup(value) : nbdkit_absolute_path(value);
 	int ret = path ? add_param("--%s=%s", key, path) : -1;
 
 	free(path);

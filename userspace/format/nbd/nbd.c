@@ -13,6 +13,20 @@
 /* Bytes that a question about holes covers, where the export has them. */
 #define HOLES_AHEAD (64 * MiB)
 
+/* Did the server say of all of the range that it reads as zeroes? */
+static bool is_known_zero(struct nbd_client *client, uint64_t offset, uint64_t len)
+{
+	uint64_t end = offset + len, run;
+	bool zero;
+
+	while (offset < end) {
+		if (!nbd_answers_find(&client->answers, offset, &run, &zero) || !zero)
+			return false;
+		offset += run;
+	}
+	return true;
+}
+
 static int co_read(struct blk_file *file, void *buf, size_t len, uint64_t offset)
 {
 	struct nbd_request req = {
@@ -21,7 +35,13 @@ static int co_read(struct blk_file *file, void *buf, size_t len, uint64_t offset
 		.bytes = len,
 		.buf = buf,
 	};
-	int ret = nbd_client_co_request(file->remote, &req);
+	int ret;
+
+	if (is_known_zero(file->remote, offset, len)) {
+		memset(buf, 0, len);
+		return 0;
+	}
+	ret = nbd_client_co_request(file->remote, &req);
 
 	return ret == -ENOTCONN ? -EIO : ret;
 }

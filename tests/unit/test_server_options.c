@@ -43,6 +43,7 @@ static void test_defaults(void **state)
 	assert_false(o.foreground);
 	assert_int_equal(o.copy_on_read, COPY_ON_READ_AUTO);
 	assert_int_equal(o.depth, 128);
+	assert_int_equal(o.detect_zeroes, DETECT_ZEROES_OFF);
 	assert_in_range(o.queues, 1, 4);
 	assert_int_equal(o.ready_fd, -1);
 }
@@ -56,7 +57,8 @@ static void test_all(void **state)
 	assert_int_equal(parse(&o, &err, "--name=vm1", "--image=x=y", "--size", "1000", "--backing",
 			       "g", "--backing-format", "raw", "--cluster-size", "64K",
 			       "--table-size", "4", "--no-copy-on-read", "--discard", "ignore",
-			       "--cache", "writeback", "--queues", "3", "--depth", "4096", NULL),
+			       "--detect-zeroes", "unmap", "--cache", "writeback", "--queues", "3",
+			       "--depth", "4096", NULL),
 			 0);
 	assert_string_equal(o.image, "x=y");
 	assert_int_equal(o.size, 1024);

@@ -208,6 +208,98 @@ static void test_asked(void **state)
 	fake_clear();
 }
 
+/* ---- Zeroes in guests' writes ---- */
+
+/* A request of clusters: '.' zero, 'd' data in its last byte, 'h' all data. */
+static void fill_clusters(const char *text)
+{
+	char *p = request_buffer();
+
+	for (; *text; text++, p += BYTES) {
+		memset(p, *text == 'h' ? 'h' : 0, BYTES);
+		if (*text == 'd')
+			p[BYTES - 1] = 'd';
+	}
+}
+
+/* What writing @text at @offset makes of it. */
+static bool makes(const char *text, uint64_t offset, unsigned int flags, unsigned int writes,
+		  unsigned int zeroes)
+{
+	fake.writes = fake.zeroes = 0;
+	fill_clusters(text);
+	return co_serve_one(UBLK_IO_OP_WRITE, flags, offset, strlen(text) * BYTES) == 0 &&
+	       fake.writes == writes && fake.zeroes == zeroes;
+}
+
+static void co_detect(void *arg)
+{
+	struct blk_node *node = must_open("fake", "fake", BLK_O_RDWR);
+
+	(void)arg;
+	use(node);
+	/* Off, unless asked for. */
+	CHECK(makes("....", 0, 0, 1, 0) && stat_of(node, BLK_STAT_scanned_ops) == 0);
+	atomic_store(&s.target.detect_zeroes, DETECT_ZEROES_ON);
+	CHECK(makes("....", 0, 0, 0, 1) && !(fake.last_flags & BLK_REQ_MAY_UNMAP));
+	CHECK(stat_of(node, BLK_STAT_detected_zero_ops) == 1);
+	CHECK(stat_of(node, BLK_STAT_detected_zero_bytes) == 4 * BYTES);
+	atomic_store(&s.target.detect_zeroes, DETECT_ZEROES_UNMAP);
+	CHECK(makes("..", BYTES, 0, 0, 1) && fake.last_flags & BLK_REQ_MAY_UNMAP);
+	CHECK(makes(".d..h.", 0, 0, 2, 3));
+	memset(request_buffer(), 'x', 6 * BYTES);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, 6 * BYTES) == 0);
+	CHECK(buffer_is(0, 2 * BYTES - 1));
+	CHECK(((char *)request_buffer())[2 * BYTES - 1] == 'd');
+	CHECK(((char *)request_buffer())[4 * BYTES] == 'h');
+	CHECK(makes("hdh", 0, 0, 1, 0));
+	/* Parts of clusters are none. */
+	CHECK(makes("..", 512, 0, 2, 1));
+	CHECK(makes(".", 512, 0, 1, 0));
+	/* What is to be durable is written. */
+	CHECK(makes("..", 0, UBLK_IO_F_FUA, 1, 0));
+	/* A zero run that fails is the request's failure. */
+	fake.fail_write = EIO;
+	fill_clusters("h.");
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, 2 * BYTES) == -EIO);
+	fake.fail_write = 0;
+	CHECK(blk_co_close(node) == 0);
+}
+
+static void test_detect(void **state)
+{
+	(void)state;
+	fake.slow = false;
+	fake.fail_read = fake.fail_flush = 0;
+	fake_add(&fake);
+	run_co(32, co_detect, NULL);
+	fake_clear();
+}
+
+static void test_runs(void **state)
+{
+	char buf[16 * 1024] = { 0 };
+	bool zero;
+
+	(void)state;
+	assert_int_equal(zero_run(buf, 0, sizeof(buf), 4096, 1 << 20, &zero), sizeof(buf));
+	assert_true(zero);
+	/* The device's end makes a part whole; elsewhere it is a part. */
+	assert_int_equal(zero_run(buf, 4096, 5120, 4096, 9216, &zero), 5120);
+	assert_true(zero);
+	assert_int_equal(zero_run(buf, 4096, 5120, 4096, 1 << 20, &zero), 4096);
+	assert_true(zero);
+	assert_int_equal(zero_run(buf, 512, 8192, 4096, 1 << 20, &zero), 3584);
+	assert_false(zero);
+	buf[8191] = 1;
+	assert_int_equal(zero_run(buf, 0, sizeof(buf), 4096, 1 << 20, &zero), 4096);
+	assert_true(zero);
+	assert_int_equal(zero_run(buf + 4096, 4096, 12288, 4096, 1 << 20, &zero), 4096);
+	assert_false(zero);
+	assert_int_equal(detect_zeroes_mode("unmap"), DETECT_ZEROES_UNMAP);
+	assert_int_equal(detect_zeroes_mode("yes"), DETECT_ZEROES_MODES);
+}
+
 /* ---- A descriptor that refuses: errors on the direct way ---- */
 
 static void co_refused(void *arg)
@@ -236,10 +328,9 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_raw),
-		cmocka_unit_test(test_cut_short),
-		cmocka_unit_test(test_asked),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_raw),   cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_asked), cmocka_unit_test(test_detect),
+		cmocka_unit_test(test_runs),  cmocka_unit_test(test_refused),
 	};
 	int failed;
 

@@ -23,6 +23,9 @@
 	X(discard_bytes, "bytes discarded")                                         \
 	X(flush_ops, "flush requests")                                              \
 	X(errors, "requests that failed")                                           \
+	X(scanned_ops, "write requests that were scanned for zeroes")               \
+	X(detected_zero_ops, "runs of zeroes found in them")                        \
+	X(detected_zero_bytes, "bytes of these runs")                               \
 	X(direct_ops, "requests served without a coroutine")                        \
 	X(backing_read_bytes, "bytes read from the backing file")                   \
 	X(populated_clusters, "clusters populated from the backing file with data") \

@@ -53,6 +53,19 @@ static int co_flush(struct server *server, json_t *arguments, json_t **result, s
 	return ret < 0 ? error_set_errno(err, ret, "flush") : 0;
 }
 
+static int co_detect_zeroes(struct server *server, json_t *arguments, json_t **result,
+			    struct error *err)
+{
+	const char *name = json_string_value(json_object_get(arguments, "mode"));
+	enum detect_zeroes mode = name ? detect_zeroes_mode(name) : DETECT_ZEROES_MODES;
+
+	(void)result;
+	if (mode == DETECT_ZEROES_MODES)
+		return error_set(err, -EINVAL, "detect-zeroes: mode is off, on or unmap");
+	atomic_store(&server->target.detect_zeroes, mode);
+	return 0;
+}
+
 struct unused_call {
 	uint32_t dev_id;
 	struct error *err;
@@ -107,9 +120,13 @@ static int co_commands(struct server *server, json_t *arguments, json_t **result
 		       struct error *err);
 
 static const struct command commands[] = {
-	{ "status", co_status, false }, { "stats", co_stats, true },
-	{ "info", co_info, true },	{ "flush", co_flush, true },
-	{ "quit", co_quit, false },	{ "commands", co_commands, false },
+	{ "status", co_status, false },
+	{ "stats", co_stats, true },
+	{ "info", co_info, true },
+	{ "flush", co_flush, true },
+	{ "quit", co_quit, false },
+	{ "commands", co_commands, false },
+	{ "detect-zeroes", co_detect_zeroes, false },
 };
 
 static int co_commands(struct server *server, json_t *arguments, json_t **result, struct error *err)

@@ -147,6 +147,12 @@ static int set_pending(struct options *options, const char *value)
 	return parse_choice(value, "drop", "finish", &options->finish_pending);
 }
 
+static int set_detect_zeroes(struct options *options, const char *value)
+{
+	options->detect_zeroes = detect_zeroes_mode(value);
+	return options->detect_zeroes < DETECT_ZEROES_MODES ? 0 : -EINVAL;
+}
+
 static int set_discard(struct options *options, const char *value)
 {
 	return parse_choice(value, "ignore", "unmap", &options->discard);
@@ -234,6 +240,8 @@ static const struct option table[] = {
 	{ "pending", "drop|finish", set_pending,
 	  "at the end, what becomes of clusters that were read\n"
 	  "and are not kept yet (drop)" },
+	{ "detect-zeroes", "off|on|unmap", set_detect_zeroes,
+	  "what becomes of guests' writes of zeroes (off)" },
 	{ "discard", "ignore|unmap", set_discard, "what discards do (unmap)" },
 	{ "cache", "none|writeback", set_cache, "the host's cache for image files (none)" },
 	{ "queues", "N", set_queues, "queues, a thread each (one a CPU, at most 4)" },

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "block/zero_run.h"
 #include "util/error.h"
 
 struct options {
@@ -26,6 +27,7 @@ struct options {
 	const char *backing_dir; /* where backing files must lie, as typed; NULL: anywhere */
 	enum { COPY_ON_READ_AUTO, COPY_ON_READ_ON, COPY_ON_READ_OFF } copy_on_read;
 	bool finish_pending; /* at the end, keep first what was read and is not kept yet */
+	enum detect_zeroes detect_zeroes; /* in guests' writes, by the server */
 	bool discard; /* pass discards on to the image */
 	bool direct; /* O_DIRECT: no cache of the host's between image and disk */
 	unsigned int queues, depth;

@@ -158,6 +158,7 @@ static int co_create_device(struct server *server, struct error *err)
 	};
 
 	ublk_node_target_init(&server->target, node);
+	atomic_store(&server->target.detect_zeroes, server->options->detect_zeroes);
 	return aio_co_call(device_create, &call);
 }
 

@@ -100,6 +100,9 @@ json_t *status_json(struct server *server)
 		return NULL;
 	json_object_set_new(json, "state",
 			    json_string(server->state == SERVER_LIVE ? "live" : "stopping"));
+	json_object_set_new(
+		json, "detect-zeroes",
+		json_string(detect_zeroes_name(atomic_load(&server->target.detect_zeroes))));
 	json_object_set_new(json, "uptime",
 			    json_integer((aio_now() - server->live_since) / 1000000000));
 	/* When it is stopping the image may be closed already. */

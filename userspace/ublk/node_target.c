@@ -4,13 +4,20 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "aio/co.h"
+#include "block/io.h"
 #include "ublk/node_target.h"
 #include "util/log.h"
 #include "util/units.h"
 
+static inline struct ublk_node_target *target_of(const struct ublk_request *req)
+{
+	return container_of(req->target, struct ublk_node_target, target);
+}
+
 static inline struct blk_node *node_of(const struct ublk_request *req)
 {
-	return container_of(req->target, struct ublk_node_target, target)->node;
+	return target_of(req)->node;
 }
 
 int ublk_kernel_errno(int error)
@@ -63,6 +70,86 @@ static void on_done(struct blk_request *io, int ret)
 	finish(container_of(io, struct ublk_request, io), ret);
 }
 
+/* ---- Zeroes in guests' writes ---- */
+
+/* The mode that @req is to be scanned by.  Who asks for FUA wants this data durable, as data. */
+static enum detect_zeroes scan_mode(const struct ublk_request *req)
+{
+	if (req->op != UBLK_IO_OP_WRITE || req->flags & UBLK_IO_F_FUA)
+		return DETECT_ZEROES_OFF;
+	return atomic_load_explicit(&target_of(req)->detect_zeroes, memory_order_relaxed);
+}
+
+static uint64_t first_run(const struct ublk_request *req, uint32_t done, bool *zero)
+{
+	struct blk_node *node = node_of(req);
+	uint32_t unit = max_u64(node->cluster_size, DETECT_ZEROES_UNIT);
+
+	return zero_run((const char *)req->buf + done, req->offset + done, req->bytes - done, unit,
+			node->size, zero);
+}
+
+/* Count a run of zeroes of a write, and return its flags as a write-zeroes. */
+static unsigned int found_zeroes(const struct ublk_request *req, uint64_t run)
+{
+	struct blk_stats *stats = &node_of(req)->stats;
+
+	blk_stats_add(stats, BLK_STAT_detected_zero_ops, 1);
+	blk_stats_add(stats, BLK_STAT_detected_zero_bytes, run);
+	return scan_mode(req) == DETECT_ZEROES_UNMAP ? BLK_REQ_MAY_UNMAP : 0;
+}
+
+/* A write with zeroes in it, run by run. */
+static void co_write_runs(void *arg)
+{
+	struct ublk_request *req = arg;
+	struct blk_node *node = node_of(req);
+	uint32_t done = 0;
+	int ret = 0;
+
+	while (!ret && done < req->bytes) {
+		uint64_t offset = req->offset + done, run;
+		bool zero;
+
+		run = first_run(req, done, &zero);
+		if (zero)
+			ret = blk_co_pwrite_zeroes(node, offset, run, found_zeroes(req, run));
+		else
+			ret = blk_co_pwrite(node, offset, run, (char *)req->buf + done, 0);
+		done += run;
+	}
+	finish(req, ret);
+}
+
+/*
+ * Look for zeroes in @req, if it is one to be scanned.  A write of nothing but zeroes becomes
+ * a write-zeroes; one with data as well is served here (returns true).
+ */
+static bool take_zeroes(struct ublk_request *req, struct blk_request *io)
+{
+	uint64_t run;
+	bool zero;
+	int ret;
+
+	if (scan_mode(req) == DETECT_ZEROES_OFF)
+		return false;
+	blk_stats_add(&node_of(req)->stats, BLK_STAT_scanned_ops, 1);
+	run = first_run(req, 0, &zero);
+	if (run == req->bytes) {
+		if (zero) {
+			io->op = BLK_OP_WRITE_ZEROES;
+			io->flags = found_zeroes(req, run);
+		}
+		return false;
+	}
+	ret = co_start(co_write_runs, req);
+	if (ret < 0)
+		finish(req, ret);
+	return true;
+}
+
+/* ---- All requests ---- */
+
 /* What the block layer calls it.  Returns 0, or -EOPNOTSUPP. */
 static int translate(const struct ublk_request *req, struct blk_request *io)
 {
@@ -101,6 +188,8 @@ static void node_submit(struct ublk_request *req)
 		finish(req, ret);
 		return;
 	}
+	if (take_zeroes(req, io))
+		return;
 	io->node = node_of(req);
 	io->offset = req->offset;
 	io->bytes = req->bytes;
@@ -113,4 +202,5 @@ void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *nod
 {
 	target->target.submit = node_submit;
 	target->node = node;
+	atomic_init(&target->detect_zeroes, DETECT_ZEROES_OFF);
 }

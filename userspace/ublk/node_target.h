@@ -3,12 +3,17 @@
 #ifndef QEDBLK_UBLK_NODE_TARGET_H
 #define QEDBLK_UBLK_NODE_TARGET_H
 
+#include <stdatomic.h>
+
 #include "block/node.h"
+#include "block/zero_run.h"
 #include "ublk/queue.h"
 
 struct ublk_node_target {
 	struct ublk_target target;
 	struct blk_node *node;
+	/* An enum detect_zeroes.  Any thread changes it; a request goes by what it sees first. */
+	_Atomic int detect_zeroes;
 };
 
 /* @node stays the caller's, and open while requests may come. */

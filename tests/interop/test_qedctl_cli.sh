@@ -49,7 +49,7 @@ bad() {
 	fi
 }
 
-verbs="create remove ls info status stats table suspend resume features version"
+verbs="create remove ls info status stats table message reload suspend resume features version"
 for verb in $verbs; do
 	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help
 	good "help $verb" "^usage: qedctl $verb( |\$)" help "$verb"
@@ -75,6 +75,13 @@ for verb in info status stats table suspend resume; do
 	bad "$verb of two" "qedctl: $verb: unexpected argument 'b'" "$verb" a b
 	bad "$verb with an unknown option" "qedctl: $verb: unknown option '-x'" "$verb" -x a
 done
+bad "message without a message" "qedctl: message: NAME and a message are needed" message vm1
+bad "reload of nothing" "qedctl: reload: NAME is needed" reload --target qed
+bad "reload with a target that is none" \
+	"qedctl: reload: --target: 'zero' is not one of auto|linear|qed" reload --target zero vm1
+bad "reload with a mode that is none" \
+	"qedctl: reload: --detect-zeroes: 'yes' is not one of off|on|unmap" \
+	reload --detect-zeroes yes vm1
 bad "remove of nothing" "qedctl: remove: NAME or --all is needed" remove
 bad "remove of all and one" "qedctl: remove: --all takes no NAME" remove --all a
 

@@ -85,8 +85,10 @@ static int check_image(const struct create_options *opts, bool *is_missing, stru
 }
 
 /* Put the mapping above the server's block device @lower. */
-static int map_device(const char *name, const char *lower, struct error *err)
+static int map_device(const struct create_options *opts, const char *lower, struct error *err)
 {
+	char params[128];
+	struct mapping_table table = { .target = opts->target.target, .params = params };
 	int fd, read_only = 0, ret = 0;
 	uint64_t size = 0;
 	struct stat st;
@@ -98,11 +100,16 @@ static int map_device(const char *name, const char *lower, struct error *err)
 	    ioctl(fd, BLKROGET, &read_only) < 0)
 		ret = error_set_errno(err, -errno, "%s", lower);
 	close(fd);
-	return ret ? ret : mapping_create(name, size, st.st_rdev, read_only, err);
+	if (ret)
+		return ret;
+	target_params(&opts->target, st.st_rdev, params, sizeof(params));
+	table.size = size;
+	table.read_only = read_only;
+	return mapping_create(opts->name, &table, err);
 }
 
 /* Everything that create makes; stops at the first failure or signal. */
-static int make_device(const struct create_options *opts, struct creation *creation, char *path,
+static int make_device(struct create_options *opts, struct creation *creation, char *path,
 		       size_t len, struct error *err)
 {
 	char lower[256];
@@ -111,6 +118,10 @@ static int make_device(const struct create_options *opts, struct creation *creat
 	ret = check_free(opts->name, err);
 	if (!ret)
 		ret = check_image(opts, &creation->image_was_missing, err);
+	if (!ret)
+		ret = target_choose(&opts->target, err);
+	if (!ret && create_options_set_server_mode(opts))
+		ret = error_set(err, -ENOMEM, "out of memory");
 	if (ret)
 		return ret;
 	ret = server_start(opts->name, opts->server, opts->foreground, creation->server, err);
@@ -120,7 +131,7 @@ static int make_device(const struct create_options *opts, struct creation *creat
 					err);
 	snprintf(path, len, "%s", lower);
 	if (!ret && !opts->no_dm) {
-		ret = map_device(opts->name, lower, err);
+		ret = map_device(opts, lower, err);
 		creation->mapped = !ret;
 		snprintf(path, len, "%s/%s", mapping_node_dir(), opts->name);
 	}
@@ -166,7 +177,7 @@ static int announce(const char *path, struct error *err)
 	return ret;
 }
 
-static int create(const struct create_options *opts)
+static int create(struct create_options *opts)
 {
 	struct server server = { .pid = -1, .ready_fd = -1, .log_fd = -1 };
 	struct creation creation = { .name = opts->name, .image = opts->image, .server = &server };

@@ -34,6 +34,11 @@ const char create_options_help[] =
 	"  --cache none|writeback the image file with or without the page cache (none)\n"
 	"  --queues N, --depth N  hardware queues, and requests in flight in each\n"
 	"  --l2-cache SIZE        memory for the image's tables\n"
+	"  --detect-zeroes off|on|unmap\n"
+	"                         make write-zeroes of writes of zeroes: on keeps the space (off)\n"
+	"  --target auto|linear|qed\n"
+	"                         the device-mapper target (auto: qed for zero detection)\n"
+	"  --known-zero           let the target qed answer reads of what it saw become zero\n"
 	"  --no-dm                no /dev/mapper/NAME, only /dev/ublkbN\n"
 	"  --foreground           stay, log to standard error, remove the device at the end\n"
 	"\n"
@@ -64,6 +69,9 @@ static const struct create_option {
 	{ "queues", COUNT, NULL, false },
 	{ "depth", COUNT, NULL, false },
 	{ "l2-cache", SIZE, NULL, false },
+	{ "detect-zeroes", CHOICE, "off|on|unmap", true },
+	{ "target", CHOICE, "auto|linear|qed", true },
+	{ "known-zero", NONE, NULL, true },
 	{ "no-dm", NONE, NULL, true },
 	{ "foreground", NONE, NULL, false },
 };
@@ -166,6 +174,41 @@ static int add_option(struct create_options *opts, const struct create_option *o
 	return ret;
 }
 
+/* Those options that are for this program. */
+static void take_own(struct create_options *opts, const char *name, const char *value)
+{
+	opts->makes_image |= !strcmp(name, "size") ||
+			     (!strcmp(name, "backing") && strcmp(value, "none"));
+	opts->no_dm |= !strcmp(name, "no-dm");
+	opts->foreground |= !strcmp(name, "foreground");
+	opts->target.known_zero |= !strcmp(name, "known-zero");
+	if (!strcmp(name, "detect-zeroes"))
+		opts->target.detect_zeroes = value;
+	if (!strcmp(name, "target"))
+		opts->target.target = value;
+}
+
+/* Without a mapping there is no target: the server does what it can. */
+static int check_target(struct create_options *opts)
+{
+	if (!opts->no_dm)
+		return 0;
+	if (opts->target.known_zero || target_is_qed(&opts->target))
+		return report_error("--no-dm: there is no target then");
+	opts->target.target = TARGET_LINEAR;
+	return 0;
+}
+
+int create_options_set_server_mode(struct create_options *opts)
+{
+	char text[32];
+
+	if (!strcmp(target_server_mode(&opts->target), "off"))
+		return 0;
+	snprintf(text, sizeof(text), "--detect-zeroes=%s", opts->target.detect_zeroes);
+	return add_argument(opts, text);
+}
+
 static int parse_operands(int argc, char **argv, struct create_options *opts)
 {
 	struct error err = ERROR_INIT;
@@ -202,6 +245,7 @@ int create_options_parse(int argc, char **argv, struct create_options *opts)
 	int opt;
 
 	memset(opts, 0, sizeof(*opts));
+	opts->target = (struct target_choice){ .target = "auto", .detect_zeroes = "off" };
 	for (i = 0; i < ARRAY_SIZE(create_option); i++)
 		long_options[i] = (struct option){ create_option[i].name,
 						   create_option[i].kind != NONE, NULL, 256 + i };
@@ -213,13 +257,9 @@ int create_options_parse(int argc, char **argv, struct create_options *opts)
 			return 1;
 		value[i] = optarg;
 		given[i] = 1;
-		opts->makes_image |=
-			!strcmp(create_option[i].name, "size") ||
-			(!strcmp(create_option[i].name, "backing") && strcmp(optarg, "none"));
-		opts->no_dm |= !strcmp(create_option[i].name, "no-dm");
-		opts->foreground |= !strcmp(create_option[i].name, "foreground");
+		take_own(opts, create_option[i].name, optarg);
 	}
-	if (parse_operands(argc, argv, opts))
+	if (parse_operands(argc, argv, opts) || check_target(opts))
 		return 1;
 	for (i = 0; i < ARRAY_SIZE(create_option); i++)
 		if (given[i] && add_option(opts, &create_option[i], value[i]))

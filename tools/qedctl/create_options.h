@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "qedctl/qed_target.h"
 #include "util/error.h"
 
 struct create_options {
@@ -15,6 +16,7 @@ struct create_options {
 	char *image; /* absolute */
 	bool makes_image; /* --size or --backing was given */
 	bool no_dm, foreground;
+	struct target_choice target;
 	char **server; /* the server's arguments, NULL at the end */
 	size_t server_count;
 };
@@ -24,6 +26,9 @@ extern const char create_options_help[];
 
 /* Returns 0, or 1 after a line.  Free with create_options_free() in both cases. */
 int create_options_parse(int argc, char **argv, struct create_options *opts);
+
+/* Tell the server how to scan, now that the target is chosen.  0, or 1 after a line. */
+int create_options_set_server_mode(struct create_options *opts);
 void create_options_free(struct create_options *opts);
 
 #endif

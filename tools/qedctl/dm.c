@@ -112,14 +112,15 @@ static void read_first_target(const char *name, struct mapping *map)
 	unsigned int major, minor;
 	size_t count, i;
 
-	if (mapping_table(name, &lines, &count, NULL))
+	if (mapping_lines(name, &lines, &count, NULL))
 		return;
 	for (i = 0; i < count; i++)
 		map->size += lines[i].length * SECTOR_SIZE;
 	if (count) {
 		snprintf(map->target, sizeof(map->target), "%s", lines[0].target);
-		if (!strcmp(lines[0].target, "linear") &&
-		    sscanf(lines[0].params, "%u:%u ", &major, &minor) == 2)
+		snprintf(map->params, sizeof(map->params), "%s", lines[0].params);
+		if ((!strcmp(lines[0].target, "linear") || !strcmp(lines[0].target, "qed")) &&
+		    sscanf(lines[0].params, "%u:%u", &major, &minor) == 2)
 			map->lower = makedev(major, minor);
 	}
 	mapping_free_lines(lines, count);
@@ -237,9 +238,16 @@ static int check_node(const char *name, struct error *err)
 	return 0;
 }
 
-int mapping_create(const char *name, uint64_t size, dev_t lower, bool read_only, struct error *err)
+static bool add_target(struct dm_task *task, const struct mapping_table *table)
 {
-	char uuid[160], params[64];
+	return dm_task_add_target(task, 0, table->size / SECTOR_SIZE, table->target,
+				  table->params) &&
+	       (!table->read_only || dm_task_set_ro(task));
+}
+
+int mapping_create(const char *name, const struct mapping_table *table, struct error *err)
+{
+	char uuid[160];
 	struct dm_task *task;
 	int ret;
 
@@ -247,13 +255,10 @@ int mapping_create(const char *name, uint64_t size, dev_t lower, bool read_only,
 	if (ret)
 		return ret;
 	snprintf(uuid, sizeof(uuid), "%s%s", DM_UUID_OF_OURS, name);
-	snprintf(params, sizeof(params), "%u:%u 0", major(lower), minor(lower));
 	task = task_new(DM_DEVICE_CREATE, name);
 	if (!task)
 		return no_task(err);
-	if (!dm_task_set_uuid(task, uuid) ||
-	    !dm_task_add_target(task, 0, size / SECTOR_SIZE, "linear", params) ||
-	    (read_only && !dm_task_set_ro(task))) {
+	if (!dm_task_set_uuid(task, uuid) || !add_target(task, table)) {
 		ret = no_memory(err);
 	} else {
 		struct error why = ERROR_INIT;
@@ -324,26 +329,28 @@ void mapping_release(void)
 	dm_lib_release();
 }
 
-int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
+/* Put a table beside the one that is live. */
+static int load(const char *name, const struct mapping_table *table, struct error *err)
 {
 	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);
 	int ret;
 
 	if (!task)
 		return no_task(err);
-	if (!dm_task_add_target(task, 0, size / SECTOR_SIZE, "error", ""))
-		ret = no_memory(err);
-	else
-		ret = task_run(task, "load of an error table", err);
+	ret = add_target(task, table) ? task_run(task, "load of a table", err) : no_memory(err);
 	dm_task_destroy(task);
-	if (ret)
-		return ret;
+	return ret;
+}
 
-	/*
-	 * Resume swaps the tables.  It need not write anything out first, but does wait for
-	 * what is in flight: the server answers it, or is dead.
-	 */
-	task = task_new(DM_DEVICE_RESUME, name);
+/*
+ * Resume swaps the tables.  It need not write anything out first, but does wait for
+ * what is in flight: the server answers it, or is dead.
+ */
+static int swap(const char *name, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_RESUME, name);
+	int ret;
+
 	if (!task)
 		return no_task(err);
 	if (!dm_task_no_flush(task) || !dm_task_skip_lockfs(task))
@@ -352,6 +359,60 @@ int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
 		ret = task_run_with_nodes(task, "resume", err);
 	dm_task_destroy(task);
 	return ret;
+}
+
+int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
+{
+	const struct mapping_table table = { .size = size, .target = "error", .params = "" };
+	int ret = load(name, &table, err);
+
+	return ret ? ret : swap(name, err);
+}
+
+int mapping_reload(const char *name, const struct mapping_table *table, struct error *err)
+{
+	struct dm_task *task;
+	int ret = load(name, table, err);
+
+	if (ret)
+		return ret;
+	ret = swap(name, err);
+	if (!ret)
+		return 0;
+	task = task_new(DM_DEVICE_CLEAR, name);
+	if (task) {
+		task_run(task, "clear", NULL);
+		dm_task_destroy(task);
+	}
+	return ret;
+}
+
+int mapping_message(const char *name, const char *message, struct error *err)
+{
+	struct dm_task *task = task_new(DM_DEVICE_TARGET_MSG, name);
+	int ret;
+
+	if (!task)
+		return no_task(err);
+	if (!dm_task_set_sector(task, 0) || !dm_task_set_message(task, message))
+		ret = no_memory(err);
+	else
+		ret = task_run(task, "message", err);
+	dm_task_destroy(task);
+	return ret;
+}
+
+bool mapping_has_target(const char *target)
+{
+	/* The kernel takes the target's name where a device's would be. */
+	struct dm_task *task = task_new(DM_DEVICE_GET_TARGET_VERSION, target);
+	bool has;
+
+	if (!task)
+		return false;
+	has = !task_run(task, "target", NULL);
+	dm_task_destroy(task);
+	return has;
 }
 
 int mapping_suspend(const char *name, bool flush, bool lockfs, struct error *err)
@@ -408,9 +469,11 @@ static bool add_line(struct mapping_line **lines, size_t *count, uint64_t start,
 	return more->target && more->params;
 }
 
-int mapping_table(const char *name, struct mapping_line **lines, size_t *count, struct error *err)
+/* What @type, DM_DEVICE_TABLE or DM_DEVICE_STATUS, says of each target. */
+static int ask_lines(int type, const char *name, struct mapping_line **lines, size_t *count,
+		     struct error *err)
 {
-	struct dm_task *task = task_new(DM_DEVICE_TABLE, name);
+	struct dm_task *task = task_new(type, name);
 	char *target = NULL, *params = NULL;
 	uint64_t start, length;
 	void *next = NULL;
@@ -436,6 +499,16 @@ int mapping_table(const char *name, struct mapping_line **lines, size_t *count, 
 		*count = 0;
 	}
 	return ret;
+}
+
+int mapping_lines(const char *name, struct mapping_line **lines, size_t *count, struct error *err)
+{
+	return ask_lines(DM_DEVICE_TABLE, name, lines, count, err);
+}
+
+int mapping_status(const char *name, struct mapping_line **lines, size_t *count, struct error *err)
+{
+	return ask_lines(DM_DEVICE_STATUS, name, lines, count, err);
 }
 
 const char *mapping_library_version(char *buf, size_t len)

@@ -26,8 +26,9 @@ struct mapping {
 	unsigned int major, minor;
 	uint32_t event_nr;
 	uint64_t size; /* bytes, 0 without a live table */
-	dev_t lower; /* the device below a linear table, 0 when there is none */
-	char target[32];
+	dev_t lower; /* the device below a table of ours, 0 when there is none */
+	char target[32]; /* the first one of the table, with its parameters */
+	char params[128];
 };
 
 /* One line of a table or status, as the kernel prints it. */
@@ -51,12 +52,31 @@ int mapping_lookup(const char *name, struct mapping *map, struct error *err);
 int mapping_list_ours(char ***names, size_t *count, struct error *err);
 void mapping_free_names(char **names, size_t count);
 
+/* What a mapping of ours is made of: one target. */
+struct mapping_table {
+	uint64_t size; /* bytes */
+	const char *target, *params;
+	bool read_only;
+};
+
 /*
- * Make the mapping @name: @size bytes of block device @lower from its start.
- * Waits for udev, or makes /dev/mapper/NAME itself where no udev runs.  -EEXIST when
- * the name is taken; nothing is left behind after an error.
+ * Make the mapping @name with that table.  Waits for udev, or makes /dev/mapper/NAME
+ * itself where no udev runs.  -EEXIST when the name is taken; nothing is left behind after
+ * an error.
  */
-int mapping_create(const char *name, uint64_t size, dev_t lower, bool read_only, struct error *err);
+int mapping_create(const char *name, const struct mapping_table *table, struct error *err);
+
+/*
+ * Give the mapping another table, live: I/O waits a moment.  After an error it has the
+ * old one.
+ */
+int mapping_reload(const char *name, const struct mapping_table *table, struct error *err);
+
+/* Send a message, words with blanks between, to the mapping's target. */
+int mapping_message(const char *name, const char *message, struct error *err);
+
+/* Whether the kernel has the target, or gets it: its module is loaded where there is one. */
+bool mapping_has_target(const char *target);
 
 /* Remove the mapping.  -EBUSY while somebody has it open: nothing is changed then. */
 int mapping_remove(const char *name, unsigned int flags, struct error *err);
@@ -81,8 +101,9 @@ int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
 int mapping_suspend(const char *name, bool flush, bool lockfs, struct error *err);
 int mapping_resume(const char *name, struct error *err);
 
-/* The mapping's table.  Free it with mapping_free_lines(). */
-int mapping_table(const char *name, struct mapping_line **lines, size_t *count, struct error *err);
+/* The mapping's table, and its targets' status.  Free with mapping_free_lines(). */
+int mapping_lines(const char *name, struct mapping_line **lines, size_t *count, struct error *err);
+int mapping_status(const char *name, struct mapping_line **lines, size_t *count, struct error *err);
 void mapping_free_lines(struct mapping_line *lines, size_t count);
 
 /* The library's version, and the kernel's: an error where that has no device-mapper. */

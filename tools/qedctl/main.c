@@ -29,6 +29,15 @@ static const struct verb verbs[] = {
 	{ "stats", "[--json|--prometheus] NAME", "counters of a device",
 	  JSON_HELP "  --prometheus   text for a metrics collector\n", verb_stats },
 	{ "table", "[--json] NAME", "the device-mapper table of a device", JSON_HELP, verb_table },
+	{ "message", "NAME WORD...", "send a message to the device-mapper target",
+	  "\nTo the target qed: detect_zeroes off|on|unmap, stats reset, forget.\n"
+	  "To linear: the first of them.\n",
+	  verb_message },
+	{ "reload", "[OPTION...] NAME", "another device-mapper table, live",
+	  "  --target auto|linear|qed         (as it is)\n"
+	  "  --detect-zeroes off|on|unmap     what becomes of writes of zeroes (as it is)\n"
+	  "  --known-zero, --no-known-zero    whether the target qed remembers zeroes (as it is)\n",
+	  verb_reload },
 	{ "suspend", "[OPTION...] NAME", "hold new I/O; all written before is durable then",
 	  "  --noflush    do not wait for I/O in flight\n"
 	  "  --nolockfs   do not freeze the file system\n",

@@ -15,6 +15,8 @@ int verb_create(int argc, char **argv);
 int verb_features(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_ls(int argc, char **argv);
+int verb_message(int argc, char **argv);
+int verb_reload(int argc, char **argv);
 int verb_remove(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_stats(int argc, char **argv);

@@ -101,8 +101,13 @@ static int end_server(const struct device *dev, const struct remove_options *opt
 /* The server refused to go: put back what was taken away. */
 static void restore_mapping(const struct device *dev)
 {
+	const struct mapping_table table = { .size = dev->map.size,
+					     .target = dev->map.target,
+					     .params = dev->map.params,
+					     .read_only = dev->map.read_only };
+
 	if (dev->map.exists && dev->map.lower)
-		mapping_create(dev->name, dev->map.size, dev->map.lower, dev->map.read_only, NULL);
+		mapping_create(dev->name, &table, NULL);
 }
 
 static int remove_device(const char *name, const struct remove_options *opts, struct error *err)

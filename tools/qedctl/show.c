@@ -11,6 +11,7 @@
 #include "common/report.h"
 #include "common/table.h"
 #include "qedctl/device.h"
+#include "qedctl/qed_target.h"
 #include "qedctl/show.h"
 #include "util/units.h"
 
@@ -92,6 +93,23 @@ static void add_lines(struct table *table, const char *prefix, const char *key, 
 		table_add(table, "%lld", (long long)json_integer_value(value));
 }
 
+/* Who finds zeroes in guests' writes, and what the target says of itself. */
+static void add_target(const struct device *dev, json_t *account)
+{
+	struct target_choice target;
+	json_t *status;
+
+	target_of_device(dev, &target);
+	json_object_set_new(account, "detect-zeroes", json_string(target.detect_zeroes));
+	json_object_set_new(account, "detect-zeroes-by",
+			    !strcmp(target.detect_zeroes, "off") ?
+				    json_null() :
+				    json_string(target_is_qed(&target) ? "target" : "server"));
+	status = target_status_json(dev);
+	if (status)
+		json_object_set_new(account, "target", status);
+}
+
 /* The server speaks of the ublk device; the person's device is the one with the name. */
 static json_t *join(const struct device *dev, json_t *account)
 {
@@ -102,6 +120,8 @@ static json_t *join(const struct device *dev, json_t *account)
 	json_object_set_new(account, "device", json_string(device_path(dev, path, sizeof(path))));
 	json_object_set_new(account, "state", json_string(device_state(dev)));
 	json_object_set_new(account, "mapping", device_mapping_json(dev));
+	if (dev->status)
+		add_target(dev, account);
 	return account;
 }
 

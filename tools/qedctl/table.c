@@ -45,7 +45,7 @@ int verb_table(int argc, char **argv)
 		device_put(&dev);
 	}
 	if (!ret)
-		ret = mapping_table(args.name, &lines, &count, &err);
+		ret = mapping_lines(args.name, &lines, &count, &err);
 	if (ret)
 		return report_fail(&err);
 	if (args.json)

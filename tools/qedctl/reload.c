@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl reload: give a live device another table, and so another target or another
+ * way to treat writes of zeroes.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "block/zero_run.h"
+#include "common/report.h"
+#include "common/verbs.h"
+#include "qedctl/qed_target.h"
+#include "qedctl/qedctl.h"
+#include "qedctl/signals.h"
+
+static int tell_server(const char *name, const char *mode, struct error *err)
+{
+	return device_ask(name, "detect-zeroes", json_pack("{s:s}", "mode", mode), NULL, err);
+}
+
+/*
+ * The server is told first: for a moment both scan, or none does, and either is right.
+ * When the table cannot be had, the server goes on as before.
+ */
+static int reload(const struct device *dev, const struct target_choice *old,
+		  const struct target_choice *new, struct error *err)
+{
+	char params[128];
+	const struct mapping_table table = { .size = dev->map.size,
+					     .target = new->target,
+					     .params = params,
+					     .read_only = dev->map.read_only };
+	int ret;
+
+	target_params(new, dev->map.lower, params, sizeof(params));
+	ret = tell_server(dev->name, target_server_mode(new), err);
+	if (ret)
+		return ret;
+	ret = mapping_reload(dev->name, &table, err);
+	if (ret)
+		tell_server(dev->name, target_server_mode(old), NULL);
+	return ret;
+}
+
+static int check(const struct device *dev, struct error *err)
+{
+	if (!dev->map.exists || !dev->map.lower)
+		return error_set(err, -ENODEV, "it has no device mapping");
+	if (!dev->status)
+		/* I/O that nobody answers would be waited for without end. */
+		return error_set(err, -ENOTCONN, "its server does not run any more");
+	if (dev->map.suspended)
+		return error_set(err, -EBUSY, "it is suspended");
+	return 0;
+}
+
+/* Names of what was given; NULL for what stays. */
+struct reload_args {
+	const char *name, *target, *detect_zeroes;
+	bool known_zero, no_known_zero;
+};
+
+static int parse(int argc, char **argv, struct reload_args *args)
+{
+	static const struct option long_options[] = { { "target", required_argument, NULL, 't' },
+						      { "detect-zeroes", required_argument, NULL,
+							'd' },
+						      { "known-zero", no_argument, NULL, 'k' },
+						      { "no-known-zero", no_argument, NULL, 'n' },
+						      { NULL, 0, NULL, 0 } };
+	int opt;
+
+	memset(args, 0, sizeof(*args));
+	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1) {
+		if (opt == '?')
+			return 1;
+		if (opt == 't')
+			args->target = optarg;
+		else if (opt == 'd')
+			args->detect_zeroes = optarg;
+		args->known_zero |= opt == 'k';
+		args->no_known_zero |= opt == 'n';
+	}
+	if (args->target && strcmp(args->target, "auto") && strcmp(args->target, TARGET_QED) &&
+	    strcmp(args->target, TARGET_LINEAR))
+		return report_error("--target: '%s' is not one of auto|linear|qed", args->target);
+	if (args->detect_zeroes && detect_zeroes_mode(args->detect_zeroes) == DETECT_ZEROES_MODES)
+		return report_error("--detect-zeroes: '%s' is not one of off|on|unmap",
+				    args->detect_zeroes);
+	if (args->known_zero && args->no_known_zero)
+		return report_error("--known-zero and --no-known-zero exclude each other");
+	if (argc - optind != 1)
+		return report_error(argc == optind ? "NAME is needed" : "one NAME is needed");
+	args->name = argv[optind];
+	report_context("reload %s", args->name);
+	return 0;
+}
+
+int verb_reload(int argc, char **argv)
+{
+	struct target_choice old, new;
+	struct error err = ERROR_INIT;
+	struct reload_args args;
+	struct device dev;
+	int ret;
+
+	if (parse(argc, argv, &args))
+		return 1;
+	if (device_find(args.name, &dev, &err))
+		return report_fail(&err);
+	ret = check(&dev, &err);
+	if (!ret) {
+		target_of_device(&dev, &old);
+		new = old;
+		if (args.target)
+			new.target = args.target;
+		if (args.detect_zeroes)
+			new.detect_zeroes = args.detect_zeroes;
+		/* What linear cannot do goes with the target, unless it was asked for. */
+		new.known_zero = args.known_zero || (old.known_zero && !args.no_known_zero &&
+						     strcmp(new.target, TARGET_LINEAR));
+		ret = target_choose(&new, &err);
+	}
+	if (!ret) {
+		signals_hold();
+		ret = reload(&dev, &old, &new, &err);
+		signals_release();
+	}
+	device_put(&dev);
+	return ret ? report_fail(&err) : 0;
+}

@@ -113,7 +113,7 @@ compare "design.rst: files of format/qed" \
 	"$(cd "$man/../../userspace/format/qed" && printf '%s\n' *.c | sort)" \
 	"$(section "$man/../design.rst" = The | sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
 
-missing=$(grep -ohE '(unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$man"/../*.rst | sort -u |
+missing=$(grep -ohE '(k?unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$man"/../*.rst | sort -u |
 	while read -r file; do
 		[ -e "$man/../../tests/$file" ] || echo "$file"
 	done | xargs)

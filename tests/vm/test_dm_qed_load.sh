@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 400
+# The target `qed` under load, with all that it can do: fio verifies what it wrote, in part of
+# zeroes, on several queues, while tables are swapped; then file systems.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/device_lib.sh"
+
+cd "$SCRATCH" || exit 1
+dev=/dev/mapper/vm1
+seconds=${QEDBLK_LOAD_SECONDS:-60}
+require "the module loads" insmod "$QEDBLK_BUILD/modules/$(uname -r)/dm-qed.ko"
+at_exit rmmod dm-qed
+
+# A pattern of zeroes is one that fio verifies, too: those are the writes to be converted.
+write_job() {
+	cat >job <<-END
+		[global]
+		filename=$dev
+		direct=1
+		ioengine=io_uring
+		iodepth=16
+		randseed=$1
+		time_based
+		runtime=$seconds
+
+		[mixed]
+		rw=randrw
+		rwmixread=40
+		bsrange=4k-512k
+		size=32M
+		verify=crc32c
+		verify_backlog=32
+
+		[zeroes]
+		rw=randwrite
+		bsrange=32k-1M
+		blockalign=4k
+		offset=32M
+		size=32M
+		verify=pattern
+		verify_pattern=0x00
+		verify_backlog=16
+
+		[durable]
+		rw=randwrite
+		bs=64k
+		sync=dsync
+		iodepth=1
+		offset=64M
+		size=8M
+		verify=pattern
+		verify_pattern=0x00
+		verify_backlog=16
+
+		[small]
+		rw=randwrite
+		bs=4k
+		offset=72M
+		size=8M
+		verify=crc32c
+		verify_backlog=64
+	END
+}
+
+# Write-zeroes and discards in a region of their own, and tables and messages for all.
+disturb() {
+	local i
+	for ((i = 0; ; i++)); do
+		blkdiscard -z -o $(((80 << 20) + (i % 7) * 1000 * 4096)) -l $((3 << 20)) $dev &&
+			blkdiscard -o $(((80 << 20) + (i % 5) * 300 * 4096)) -l $((2 << 20)) $dev || return 1
+		case $((i % 4)) in
+		0) qedctl suspend vm1 && qedctl resume vm1 ;;
+		1) qedctl reload vm1 --detect-zeroes on ;;
+		2) qedctl message vm1 detect_zeroes unmap ;;
+		3) qedctl message vm1 forget ;;
+		esac || return 1
+	done
+}
+
+run_fio() {
+	local seed=${SEED:-$RANDOM} disturber status
+	echo "# fio's seed: $seed"
+	write_job "$seed"
+	disturb >disturb.out 2>&1 &
+	disturber=$!
+	timeout $((seconds + 150)) fio --output=fio.out --output-format=normal job
+	status=$?
+	kill -0 $disturber 2>/dev/null || { echo "the disturber failed: $(cat disturb.out)" && status=1; }
+	kill $disturber 2>/dev/null
+	wait $disturber 2>/dev/null
+	[ $status -eq 0 ] || grep -E "^fio|verify|err= *[1-9]|rror" fio.out | head -n 25
+	return $status
+}
+
+word() {
+	qedctl status vm1 | awk -v name="target.$1" '$1 == name { print $2 }'
+}
+
+require "create" qedctl create vm1 vm1.qed --size 96M --queues 4 --depth 32 --detect-zeroes on \
+	--known-zero
+check "fio verifies for $seconds s" run_fio
+qedctl resume vm1
+check "writes were converted" test "$(qedctl stats vm1 | awk '$1 == "zero_ops" { print $2 }')" -gt 20
+check "reads were answered" eval "blkdiscard -z -o $((32 << 20)) -l $((8 << 20)) $dev &&
+	dd if=$dev bs=1M skip=32 count=8 iflag=direct status=none | cmp -n $((8 << 20)) - /dev/zero &&
+	test $(word answered-sectors) -lt \$(word answered-sectors)"
+same "no request failed" "$(qedctl stats vm1 | awk '$1 == "errors" { print $2 }')" 0
+dd if=$dev of=seen bs=1M iflag=direct status=none
+check "remove" qedctl remove vm1
+check "the image is whole" qemu-img check -q -f qed vm1.qed
+check "QEMU reads what the device showed" qemu-img compare -f qed -F raw vm1.qed seen
+rm -f seen vm1.qed
+
+# ---- File systems ----
+mkdir mnt
+at_exit umount "$SCRATCH/mnt"
+# fs NAME FSCK MKFS...
+fs() {
+	local name=$1 fsck=$2
+	shift 2
+	require "$name: create" qedctl create vm1 vm1.qed --size 320M --queues 2 --detect-zeroes unmap \
+		--known-zero
+	require "$name: mkfs" "$@" $dev
+	require "$name: mount" mount $dev mnt
+	check "$name: files, of zeroes too" eval "cp -r $REPO/userspace $REPO/kernel mnt &&
+		head -c 8M /dev/urandom >mnt/random && head -c 24M /dev/zero >mnt/zeroes &&
+		(cd mnt && find . -type f -exec cksum {} +) >sums && sync -f mnt"
+	check "$name: some are deleted" eval "rm -r mnt/userspace && sync -f mnt && fstrim mnt"
+	check "$name: unmount" umount mnt
+	check "$name: fsck finds nothing" $fsck $dev
+	check "$name: mount again" mount $dev mnt
+	check "$name: the files are right" eval "(cd mnt && find . -type f -exec cksum {} +) |
+		sort >now && grep -v ' ./userspace/' sums | sort | cmp - now"
+	check "$name: writes were converted" test "$(word converted-bios)" -gt 0
+	check "$name: unmount at the end" umount mnt
+	check "$name: remove" qedctl remove vm1
+	check "$name: the image is whole" qemu-img check -q -f qed vm1.qed
+	check "$name: zeroes took no space" test "$(stat -c %b vm1.qed)" -lt $((32 << 11))
+	rm vm1.qed
+}
+fs ext4 "e2fsck -fn" mkfs.ext4 -q
+fs xfs "xfs_repair -n" mkfs.xfs -q
+check "the module goes" rmmod dm-qed
+finish

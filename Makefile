@@ -257,11 +257,13 @@ format-check:
 format:
 	$(Q)find userspace tools tests kernel -name '*.[ch]' -exec clang-format --style=file -i {} +
 
-ifneq ($(BENCHES),)
-.PHONY: bench
-bench: all $(BENCHES)
+# Some rows only: make bench BENCH="alloc read"
+.PHONY: bench bench-micro
+bench: deps
+	$(Q)$(SUBMAKE) all
+	$(Q)QEDBLK_BUILD=$(abspath $(BUILD)) tests/bench/bench $(BENCH)
+bench-micro: all $(BENCHES)
 	$(Q)set -e; for b in $(BENCHES); do $$b; done
-endif
 
 # The main job on real input; the script finds out whether it needs a virtual machine.
 ifneq ($(wildcard scripts/demo),)
@@ -284,7 +286,9 @@ check           deps, build, all tests; ends with: N passed, N failed, N skipped
 check-unit check-interop check-crash check-vm check-sanitize format-check   one layer of them
 demo            deps, build, the main job on real input
 modules         [KDIR=] kernel/dm-qed.ko; modules_install installs it
-bench           micro-benchmarks
+bench           measure beside QEMU and the bare file: a table, and $(BUILD)/bench.json;
+                [BENCH=WORDS] for rows with these in their names
+bench-micro     micro-benchmarks
 man             manual pages, into $(BUILD)/man/
 install         [DESTDIR=] [PREFIX=/usr/local]
 clean           remove $(BUILD)/

@@ -224,6 +224,31 @@ def test_hangs_and_returns():
         timer.join()
 
 
+def test_restart_twice():
+    """A restart that nobody noticed does not shorten the patience with the next."""
+    with Nbdkit("--filter=delay", "pattern", str(SIZE), "delay-read=300ms") as server, \
+            open_io(server, "&reconnect-delay=2") as qed_io:
+        expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
+        server.kill()
+        server.start()
+        # Longer than the delay, which is counted from the first loss otherwise.
+        time.sleep(3)
+        done = threading.Event()
+
+        def restart():
+            time.sleep(0.1)
+            server.kill()
+            server.start()
+            done.wait()
+
+        restarter = threading.Thread(target=restart)
+        restarter.start()
+        text = qed_io.do("read -v 4096 100")
+        done.set()
+        restarter.join()
+        expect_pattern(text, 4096, 100)
+
+
 def test_other_size():
     """An export that came back smaller is another one; what a larger one gained is left out."""
     with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reconnect-delay=1") as qed_io:
@@ -512,6 +537,7 @@ def tests(results):
             ("slow", test_slow),
             ("restart", test_restart),
             ("many restarts", test_many_restarts, rng),
+            ("restart twice", test_restart_twice),
             ("gone", test_gone),
             ("hangs", test_hangs),
             ("hangs and returns", test_hangs_and_returns),

@@ -24,7 +24,7 @@
 #define RING_ENTRIES  64
 #define FIRST_DELAY   (NSEC / 10)
 #define LONGEST_DELAY (2 * NSEC)
-/* A connection that was of no use to anybody for this long still counts as a good one. */
+/* A connection that nobody needed for this long, or the delay if that is less, is a good one. */
 #define GOOD_AFTER (10 * NSEC)
 
 /* ---- Losing the connection, and getting it back ---- */
@@ -110,17 +110,19 @@ static bool is_silent(const struct nbd_client *client, uint64_t *left)
 /* Use the connection until it breaks or is no longer wanted. */
 static void serve(struct nbd_client *client, struct error *err)
 {
-	uint64_t good_at = aio_now() + GOOD_AFTER, left = 0;
+	uint64_t delay = client->uri.reconnect_delay * NSEC, left = 0;
+	uint64_t good_at = aio_now() + min_u64(delay, GOOD_AFTER);
 
 	client->given_up = false;
 	while (!client->stopping && !err->code) {
+		/* Before anything new is sent, since that may break it. */
+		if (!nbd_queue_owed(client) && aio_now() >= good_at)
+			connection_is_good(client);
 		nbd_queue_send(client);
 		if (nbd_queue_finish(client, !nbd_is_alive(client))) {
 			client->last_reply = aio_now();
 			connection_is_good(client);
 		}
-		if (!nbd_queue_busy(client) && aio_now() >= good_at)
-			connection_is_good(client);
 		if (client->leaving)
 			error_set(err, -ESHUTDOWN, "the server is shutting down");
 		else if (!nbd_is_alive(client))

@@ -147,6 +147,8 @@ void nbd_queue_send(struct nbd_client *client);
 unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost);
 /* Is anybody waiting? */
 bool nbd_queue_busy(const struct nbd_client *client);
+/* Are there commands that were sent, and not answered yet? */
+bool nbd_queue_owed(const struct nbd_client *client);
 /* The connection is gone, and libnbd with it: what was sent is to be sent again. */
 void nbd_queue_lost(struct nbd_client *client);
 /* Let all that wait fail. */

@@ -22,7 +22,12 @@ void nbd_queue_init(struct nbd_client *client)
 
 bool nbd_queue_busy(const struct nbd_client *client)
 {
-	return client->queue || client->nr_sent || client->nr_waiting;
+	return client->queue || nbd_queue_owed(client);
+}
+
+bool nbd_queue_owed(const struct nbd_client *client)
+{
+	return client->nr_sent || client->nr_waiting;
 }
 
 /* ---- Coming and going ---- */
@@ -214,7 +219,7 @@ unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
 		client->nr_sent--;
 		/* Errors that are the connection's, and a server that is going. */
 		if (slot->error && (connection_lost || slot->error == ESHUTDOWN)) {
-			client->leaving = true;
+			client->leaving = !connection_lost;
 			slot->state = NBD_SLOT_TO_SEND;
 			client->nr_waiting++;
 			continue;

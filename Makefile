@@ -56,6 +56,12 @@ KUNIT_TESTS := $(KUNIT_SRC:%.c=$(OUT)/%)
 TEST_HELPERS := $(HELPER_SRC:%.c=$(OUT)/%)
 BENCHES := $(BENCH_SRC:%.c=$(OUT)/%)
 
+# Fuzz targets; with libFuzzer (FUZZ_ENGINE=-fsanitize=fuzzer) in place of our own driver.
+FUZZ_ENGINE ?=
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_COMMON := tests/fuzz/image.c $(if $(FUZZ_ENGINE),,tests/fuzz/driver.c)
+FUZZ_TESTS := $(FUZZ_SRC:%.c=$(OUT)/%)
+
 # One program of all files of tests/crash.
 CRASH_SRC := $(wildcard tests/crash/*.c)
 CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
@@ -102,7 +108,7 @@ finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 all: $(PROGRAMS) $(PLUGIN) $(if $(LIB_SRC),$(LIB))
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST)
+tests: $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST) $(FUZZ_TESTS)
 
 # A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
 .PHONY: FORCE
@@ -166,6 +172,8 @@ $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
 	$(call link,$(CMOCKA_LIBS))
 $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
+$(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(OBJ)/.sources
+	$(call link,$(FUZZ_ENGINE))
 # The recorder comes between those who open image files and the block layer.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
@@ -238,11 +246,13 @@ check: deps
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-crash check-vm check-sanitize format-check
+.PHONY: check-unit check-interop check-fuzz check-crash check-vm check-sanitize format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
 check-interop: all tests
 	$(Q)$(RUN_TESTS) interop
+check-fuzz: all tests
+	$(Q)$(RUN_TESTS) fuzz
 # A longer run: CRASH_IMAGES=200000 make check-crash
 check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
@@ -252,6 +262,11 @@ check-sanitize: build-sanitized
 	$(Q)$(RUN_TESTS) sanitized
 format-check:
 	$(Q)$(RUN_TESTS) format
+
+# Long, with libFuzzer where there is clang: FUZZ_SECONDS for each target, FUZZ_TARGET=qcow2 for one.
+.PHONY: fuzz
+fuzz:
+	$(Q)BUILD=$(abspath $(BUILD)) MAKE="$(SUBMAKE)" tests/fuzz/run
 
 .PHONY: format
 format:
@@ -283,9 +298,10 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-crash check-vm check-sanitize format-check   one layer of them
+check-unit check-interop check-fuzz check-crash check-vm check-sanitize format-check   one layer of them
 demo            deps, build, the main job on real input
 modules         [KDIR=] kernel/dm-qed.ko; modules_install installs it
+fuzz            hostile images, FUZZ_SECONDS=600 for each target; with clang by libFuzzer
 bench           measure beside QEMU and the bare file: a table, and $(BUILD)/bench.json;
                 [BENCH=WORDS] for rows with these in their names
 bench-micro     micro-benchmarks

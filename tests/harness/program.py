@@ -17,7 +17,7 @@ import report
 
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
-TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "crash": 1200, "vm": 900}
+TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200, "vm": 900}
 SLOWER = 3
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
@@ -67,6 +67,11 @@ def discover(root, build, layers, only):
             for source in sorted(glob.glob(os.path.join(root, "tests/interop/test_*." + suffix))):
                 add("interop", source, source, where, sanitizer)
 
+    def add_fuzz(where, sanitizer=""):
+        for source in sorted(glob.glob(os.path.join(root, "tests/fuzz/fuzz_*.c"))):
+            name = os.path.splitext(os.path.basename(source))[0]
+            add("fuzz", os.path.join(where, "tests/fuzz", name), source, where, sanitizer)
+
     def add_crash(where, sanitizer=""):
         for source in glob.glob(os.path.join(root, "tests/crash/qed_crash.c")):
             add("crash", os.path.join(where, "tests/crash/qed_crash"), source, where, sanitizer)
@@ -81,6 +86,8 @@ def discover(root, build, layers, only):
         add_unit(build)
     if "interop" in layers:
         add_interop(build)
+    if "fuzz" in layers:
+        add_fuzz(build)
     if "crash" in layers:
         add_crash(build)
         for source in sorted(glob.glob(os.path.join(root, "tests/crash/test_*.py"))):
@@ -94,6 +101,9 @@ def discover(root, build, layers, only):
             add_unit(where, sanitizer)
             add_interop(where, sanitizer)
             add_crash(where, sanitizer)
+            # One image after the other, on one thread: for the sanitizer of memory only.
+            if sanitizer != "thread":
+                add_fuzz(where, sanitizer)
     return tests
 
 

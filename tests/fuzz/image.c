@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An image of any bytes, in a file that lives in memory, opened as programs do.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "aio/loop.h"
+#include "block/io.h"
+#include "fuzz.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* How much is done with an image at most: whatever it claims, this ends soon. */
+#define MAX_RUNS   200
+#define MAX_READS  24
+#define READ_BYTES (64 * KiB)
+
+struct call {
+	const char *format;
+	const uint8_t *data;
+	size_t size;
+	bool write;
+};
+
+static void require(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "fuzz: %s\n", what);
+	abort();
+}
+
+static struct aio_loop *loop_of_this_thread(void)
+{
+	struct aio_loop *loop = aio_loop_current();
+
+	if (!loop) {
+		log_init("fuzz", false, LOG_LEVEL_ERROR);
+		require(!aio_loop_create(&loop, 32, NULL), "no io_uring");
+	}
+	return loop;
+}
+
+/* All the runs, as far as there is patience; none may be empty, or reach too far. */
+static void walk_map(struct blk_node *node)
+{
+	uint64_t size = atomic_load(&node->size), pos = 0;
+	struct blk_status status;
+
+	for (int i = 0; i < MAX_RUNS && pos < size; i++) {
+		if (blk_co_status(node, pos, size - pos, &status)) {
+			pos += min_u64(size - pos, node->cluster_size ? node->cluster_size : 512);
+			continue;
+		}
+		require(status.bytes && status.bytes <= size - pos, "a run has a wrong length");
+		pos += status.bytes;
+	}
+}
+
+/* Reads spread over the image, of odd lengths and places; what fails is the image's own affair. */
+static void read_some(struct blk_node *node, uint8_t *buf)
+{
+	uint64_t size = atomic_load(&node->size);
+
+	for (uint64_t i = 0; i < MAX_READS && size; i++) {
+		uint64_t offset = i < 4 ? min_u64(i * 512, size - 1) : size / MAX_READS * i;
+		uint64_t bytes = min_u64(size - offset, i & 1 ? READ_BYTES : 513);
+
+		(void)blk_co_pread(node, offset, bytes, buf, 0);
+	}
+}
+
+static void write_some(struct blk_node *node, uint8_t *buf)
+{
+	uint64_t size = atomic_load(&node->size);
+	uint64_t bytes = min_u64(size, 4096), far = round_down(size - bytes, 4096);
+
+	(void)blk_co_pwrite(node, 0, bytes, buf, 0);
+	(void)blk_co_pwrite(node, far, bytes, buf, BLK_REQ_FUA);
+	(void)blk_co_pwrite_zeroes(node, far / 2, bytes, BLK_REQ_MAY_UNMAP);
+	(void)blk_co_pdiscard(node, 0, min_u64(size, 1 * MiB));
+	(void)blk_co_flush(node);
+}
+
+static void use(struct blk_node *node, bool write)
+{
+	static uint8_t buf[READ_BYTES];
+	struct blk_check_result result;
+	struct error err = ERROR_INIT;
+	struct blk_info info;
+
+	(void)blk_co_info(node, &info);
+	walk_map(node);
+	read_some(node, buf);
+	if (node->driver->co_check) {
+		unsigned int fix = write ? BLK_FIX_LEAKS | BLK_FIX_ERRORS : 0;
+
+		(void)blk_co_check(node, fix, NULL, NULL, &result, &err);
+		error_free(&err);
+	}
+	if (write)
+		write_some(node, buf);
+}
+
+static void co_run(void *arg)
+{
+	const struct call *call = arg;
+	struct blk_open_opts opts = {
+		.format = call->format,
+		.flags = BLK_O_NO_BACKING | BLK_O_NO_LOCK | BLK_O_CHECK |
+			 (call->write ? BLK_O_RDWR : 0),
+		.l2_cache_size = 64 * KiB,
+	};
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
+	char name[64];
+	int fd = memfd_create("image", MFD_CLOEXEC);
+
+	require(fd >= 0 && write(fd, call->data, call->size) == (ssize_t)call->size,
+		"no memory for an image");
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (!blk_co_open(&node, name, &opts, &err)) {
+		use(node, call->write);
+		(void)blk_co_close(node);
+	} else {
+		require(error_text(&err)[0], "an error without a line");
+	}
+	error_free(&err);
+	close(fd);
+}
+
+static void run(const char *format, const uint8_t *data, size_t size, bool write)
+{
+	struct call call = { format, data, size, write };
+
+	require(!aio_loop_run_co(loop_of_this_thread(), co_run, &call), "the ring failed");
+}
+
+void fuzz_read_image(const char *format, const uint8_t *data, size_t size)
+{
+	run(format, data, size, false);
+}
+
+void fuzz_write_image(const char *format, const uint8_t *data, size_t size)
+{
+	run(format, data, size, true);
+}
+
+void fuzz_put_be32(uint8_t *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = value >> (24 - 8 * i);
+}
+
+void fuzz_put_be64(uint8_t *at, uint64_t value)
+{
+	fuzz_put_be32(at, value >> 32);
+	fuzz_put_be32(at + 4, value);
+}

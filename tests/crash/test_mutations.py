@@ -63,8 +63,8 @@ MUTATIONS = (
     Mutation(
         "dropped-clusters-reused-before-the-commit", "discard-reuse",
         ("free_list.c",
-         "	qed_keeper_commit(img, false);\n}",
-         "	qed_keeper_commit(img, false);\n	qed_keeper_recycle(img);\n}"),
+         "	qed_keeper_commit(img, img->alloc.dropping > max_dropping(img) / 2);\n",
+         "	qed_keeper_recycle(img);\n"),
         ("free_list.c",
          "	if (!a->waiting.nr && a->durable.nr) {\n",
          "	(void)qed_run_list_move(&a->durable, &a->dropped);\n"

@@ -6,6 +6,8 @@
  */
 #include "test_qed_common.h"
 
+#include <linux/falloc.h>
+
 #define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (256 * MiB)
 
@@ -13,6 +15,7 @@
 struct faults {
 	const struct blk_file_ops *real;
 	int write_error, flush_error, truncate_error; /* 0: none */
+	int allocate_error; /* of taking space for metadata */
 	int fail_write_after; /* so many writes succeed first */
 	unsigned int flushes;
 };
@@ -54,6 +57,8 @@ static int faulty_fallocate(struct blk_file *file, int mode, uint64_t offset, ui
 {
 	const struct faults *f = file->ops_data;
 
+	if (mode == FALLOC_FL_KEEP_SIZE && f->allocate_error)
+		return f->allocate_error;
 	return f->real->co_fallocate(file, mode, offset, len);
 }
 
@@ -200,6 +205,40 @@ static void growth_error(void *arg)
 	end(t);
 }
 
+/*
+ * No space for metadata: who needs new metadata is told, not who flushes; and
+ * what is allocated already can be written.
+ */
+static void metadata_space(void *arg)
+{
+	struct test *t = arg;
+
+	start(t, false);
+	CHECK(write_block(t, 0, 2) == 0);
+	t->faults.allocate_error = -ENOSPC;
+	CHECK(write_block(t, 1, 3) == 0);
+	CHECK(write_block(t, CLUSTER / BLOCK, 3) == 0);
+	/* Another slice of the same table. */
+	CHECK(write_block(t, 30000, 3) == -ENOSPC);
+	CHECK(blk_co_pwrite_zeroes(t->node, 30000 * BLOCK, CLUSTER, 0) == -ENOSPC);
+	CHECK(blk_co_flush(t->node) == 0);
+	expect_block(t, 30000, 0);
+	/* Another table. */
+	CHECK(write_block(t, IMAGE_SIZE / BLOCK - 1, 3) == -ENOSPC);
+	CHECK(blk_co_flush(t->node) == 0);
+	t->faults.allocate_error = 0;
+	CHECK(write_block(t, 30000, 4) == 0);
+	/* From now on it has its space. */
+	t->faults.allocate_error = -ENOSPC;
+	CHECK(write_block(t, 30100, 5) == 0);
+	close_and_check(t);
+	expect_block(t, 0, 2);
+	expect_block(t, 1, 3);
+	expect_block(t, 30000, 4);
+	expect_block(t, 30100, 5);
+	end(t);
+}
+
 /* A commit that fails at each of its steps: FLUSH says so, and a later one makes it good. */
 static void commit_error(void *arg)
 {
@@ -333,6 +372,12 @@ static void test_growth_error(void **state)
 	run(growth_error);
 }
 
+static void test_metadata_space(void **state)
+{
+	(void)state;
+	run(metadata_space);
+}
+
 static void test_commit_error(void **state)
 {
 	(void)state;
@@ -362,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_data_error),
 		cmocka_unit_test(test_growth_error),
+		cmocka_unit_test(test_metadata_space),
 		cmocka_unit_test(test_commit_error),
 		cmocka_unit_test(test_metadata_error_limits),
 		cmocka_unit_test(test_page_cache_lost),

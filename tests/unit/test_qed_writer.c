@@ -305,6 +305,51 @@ static void sequential_is_one_run(void *arg)
 	}
 }
 
+static uint64_t file_bytes(struct test *t)
+{
+	struct stat st;
+
+	CHECK(stat(t->scratch.image, &st) == 0);
+	return st.st_size;
+}
+
+/*
+ * A guest that writes and discards in turn and never flushes: the file holds its
+ * working set, what waits for a commit, and a step ahead; not all that was written.
+ */
+static void discards_bound_the_file(void *arg)
+{
+	struct test *t = arg;
+	const uint64_t set = 32 * MiB, rounds = 16;
+	uint64_t most = 0;
+	uint8_t *buf = aligned_alloc(BLOCK, BLOCK);
+
+	CHECK(buf);
+	create(t, 1 * GiB, false);
+	open_node(t, BLK_O_RDWR);
+	for (uint64_t round = 0; round < rounds; round++) {
+		uint64_t start = round * 5 % 31 * set;
+
+		for (uint64_t pos = start; pos < start + set; pos += CLUSTER) {
+			fill_block(buf, pos / BLOCK, 2);
+			CHECK(blk_co_pwrite(t->node, pos, BLOCK, buf, 0) == 0);
+		}
+		most = max_u64(most, file_bytes(t));
+		expect_blocks(t, start / BLOCK, 1, 2);
+		for (uint64_t pos = start; pos < start + set; pos += 4 * MiB)
+			CHECK(blk_co_pdiscard(t->node, pos, 4 * MiB) == 0);
+	}
+	free(buf);
+	print_message("%" PRIu64 " MiB were written in turn to a set of %" PRIu64
+		      " MiB: the file had %" PRIu64 " MiB at most\n",
+		      (uint64_t)(rounds * set / MiB), (uint64_t)(set / MiB),
+		      (uint64_t)(most / MiB));
+	CHECK(most <= 4 * set);
+	close_and_check(t);
+	CHECK(file_bytes(t) <= 4 * MiB);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
 static void run(co_fn *fn)
 {
 	struct test t = { 0 };
@@ -332,12 +377,19 @@ static void test_sequential_is_one_run(void **state)
 	run(sequential_is_one_run);
 }
 
+static void test_discards_bound_the_file(void **state)
+{
+	(void)state;
+	run(discards_bound_the_file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_writes_share),
 		cmocka_unit_test(test_small_writes_share_an_error),
 		cmocka_unit_test(test_sequential_is_one_run),
+		cmocka_unit_test(test_discards_bound_the_file),
 	};
 
 	return cmocka_run_group_tests_name("qed_writer", tests, NULL, NULL);

@@ -73,6 +73,7 @@ struct blk_file {
 	/* Learnt from the first refusal, so that it is not asked for again. */
 	_Atomic bool no_zero_range;
 	_Atomic bool no_punch_hole;
+	_Atomic bool no_allocate;
 
 	const struct blk_protocol *protocol; /* NULL: a file of this machine */
 	void *remote; /* the protocol's */
@@ -136,6 +137,12 @@ int blk_file_co_flush(struct blk_file *file);
 int blk_file_co_write_zeroes(struct blk_file *file, uint64_t offset, uint64_t len, bool punch);
 /* Give back the space of a range; it reads as zeroes afterwards.  -ENOTSUP where it can't be. */
 int blk_file_co_punch_hole(struct blk_file *file, uint64_t offset, uint64_t len);
+/*
+ * See to it that a later write to the range, which lies inside the file, does not
+ * fail for lack of space.  What is in it stays.  Where the file system cannot
+ * promise that, nothing is done.
+ */
+int blk_file_co_allocate(struct blk_file *file, uint64_t offset, uint64_t len);
 int blk_file_co_truncate(struct blk_file *file, uint64_t size);
 /* How many bytes of disk the file takes.  -ENOTSUP where nobody can tell. */
 int blk_file_co_allocated(struct blk_file *file, uint64_t *bytes);

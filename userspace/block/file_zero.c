@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zeroes and holes in image files.
+ * Zeroes, holes and space in image files.
  *
  * fallocate() calls are atomic to the byte, so under a range lock they are
  * ordinary writes that need no read-modify-write: a shared hold.
@@ -174,6 +174,16 @@ int blk_file_co_punch_hole(struct blk_file *file, uint64_t offset, uint64_t len)
 	if (!ret)
 		ret = write_zero_pages(file, end, offset + len - end);
 	return ret;
+}
+
+int blk_file_co_allocate(struct blk_file *file, uint64_t offset, uint64_t len)
+{
+	int ret = check_range(file, offset, len);
+
+	if (ret || !len || file->is_device)
+		return ret;
+	ret = try_fallocate(file, FALLOC_FL_KEEP_SIZE, &file->no_allocate, offset, len);
+	return ret == -ENOTSUP ? 0 : ret;
 }
 
 struct seek_call {

@@ -24,6 +24,7 @@ int qed_alloc_init(struct qed_image *img)
 
 	co_queue_init(&a->extend_waiters);
 	co_queue_init(&a->recycle_waiters);
+	co_queue_init(&a->space_waiters);
 	cluster_set_init(&a->free);
 	a->frontier = div_round_up(size, qed_cluster_size(img));
 	a->physical = size;
@@ -152,11 +153,44 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 	return ret;
 }
 
+bool qed_co_space_begin(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+
+	if (a->taking_space) {
+		co_queue_wait(&a->space_waiters, &img->meta_lock);
+		return false;
+	}
+	a->taking_space = true;
+	return true;
+}
+
+void qed_space_end(struct qed_image *img)
+{
+	img->alloc.taking_space = false;
+	co_queue_wake_all(&img->alloc.space_waiters);
+}
+
+int qed_co_take_l1_space(struct qed_image *img)
+{
+	uint64_t bytes = round_up(qed_l1_entries_used(img) * 8, 4096);
+	int ret;
+
+	if (bytes <= atomic_load_explicit(&img->alloc.l1_space, memory_order_relaxed))
+		return 0;
+	ret = blk_file_co_allocate(img->file, img->header.l1_table_offset, bytes);
+	if (!ret)
+		atomic_store_explicit(&img->alloc.l1_space, bytes, memory_order_relaxed);
+	return ret;
+}
+
 int qed_co_new_table(struct qed_image *img, uint64_t i)
 {
 	uint64_t start;
-	int ret = 0;
+	int ret = qed_co_take_l1_space(img);
 
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&img->meta_lock);
 	while (!atomic_load_explicit(&img->l1[i], memory_order_relaxed)) {
 		if (!qed_rescue_has_room(img)) {

@@ -287,10 +287,7 @@ static void end_batch(struct qed_image *img, int ret)
 	} else {
 		c->batch_tables.nr = 0;
 		qed_rescue_tables_clean(img);
-		if (a->committing.nr) {
-			(void)qed_run_list_move(&a->durable, &a->committing);
-			qed_keeper_recycle(img);
-		}
+		qed_drops_durable(img);
 	}
 	/* Slices became clean: for writers that wait, and for evicting. */
 	co_queue_wake_all(&c->dirty_waiters);
@@ -429,7 +426,8 @@ int qed_co_commit_dirty(struct qed_image *img)
 /* Under meta_lock. */
 static bool too_much_is_dirty(const struct qed_image *img)
 {
-	return img->commit.nr_dirty > img->commit.max_dirty || !qed_rescue_has_room(img);
+	return img->commit.nr_dirty > img->commit.max_dirty || qed_too_many_dropped(img) ||
+	       !qed_rescue_has_room(img);
 }
 
 int qed_co_throttle(struct qed_image *img)

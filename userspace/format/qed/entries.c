@@ -7,9 +7,36 @@
 
 #include "format/qed/qed.h"
 
+/*
+ * A table is made as a hole.  The space for a slice of it is taken when it first
+ * changes: so who has a cluster allocated is told that the disk is full, not
+ * who flushes, which may be somebody who only overwrites.
+ */
+static int take_space(struct qed_image *img, uint64_t index)
+{
+	struct l2_slice *slice;
+	int ret = 0;
+
+	pthread_mutex_lock(&img->meta_lock);
+	slice = l2_cache_find(img, index);
+	if (slice && !slice->has_space && qed_co_space_begin(img)) {
+		pthread_mutex_unlock(&img->meta_lock);
+		ret = blk_file_co_allocate(img->file, qed_slice_offset(img, index),
+					   QED_SLICE_BYTES);
+		pthread_mutex_lock(&img->meta_lock);
+		slice = l2_cache_find(img, index);
+		if (slice)
+			slice->has_space = !ret;
+		qed_space_end(img);
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	return ret;
+}
+
 int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_slice **slice)
 {
 	uint64_t l1_index = cluster / img->table_entries;
+	bool room;
 	int ret;
 
 	for (;;) {
@@ -23,10 +50,14 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 		}
 		pthread_mutex_lock(&img->meta_lock);
 		*slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
-		if (*slice && ((*slice)->slot || qed_rescue_has_room(img)))
+		room = *slice && ((*slice)->slot || qed_rescue_has_room(img));
+		if (room && (*slice)->has_space)
 			return 0;
 		pthread_mutex_unlock(&img->meta_lock);
-		ret = *slice ? 0 : qed_co_load_slice(img, cluster);
+		if (!*slice)
+			ret = qed_co_load_slice(img, cluster);
+		else if (room)
+			ret = take_space(img, cluster / QED_SLICE_ENTRIES);
 		if (ret)
 			return ret;
 	}

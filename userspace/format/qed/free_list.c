@@ -71,6 +71,45 @@ void qed_run_list_destroy(struct qed_run_list *list)
 	memset(list, 0, sizeof(*list));
 }
 
+static uint64_t count_clusters(const struct qed_run_list *list)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < list->nr; i++)
+		n += list->runs[i].count;
+	return n;
+}
+
+/*
+ * How many dropped clusters may wait for a commit, at most.  While they wait the
+ * file grows instead, so that a guest which discards and writes in turn, and
+ * never flushes, would make it grow by all that it writes.
+ */
+static uint64_t max_dropping(const struct qed_image *img)
+{
+	uint64_t bytes =
+		max_u64(16 * MiB, atomic_load_explicit(&img->alloc.end, memory_order_relaxed) / 16);
+
+	return max_u64(bytes >> img->cluster_bits, 4);
+}
+
+bool qed_too_many_dropped(const struct qed_image *img)
+{
+	return img->alloc.dropping > max_dropping(img);
+}
+
+void qed_drops_durable(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+	uint64_t before = count_clusters(&a->committing);
+
+	if (!before)
+		return;
+	(void)qed_run_list_move(&a->durable, &a->committing);
+	a->dropping -= before - count_clusters(&a->committing);
+	qed_keeper_recycle(img);
+}
+
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	qed_leak_scan_dropped(img, start, count);
@@ -78,7 +117,9 @@ void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 	if (qed_run_list_add(&img->alloc.dropped, start, count))
 		return;
 	blk_stats_add(&img->node->stats, BLK_STAT_freed_clusters, count);
-	qed_keeper_commit(img, false);
+	img->alloc.dropping += count;
+	/* Half-way there a commit begins, so that nobody need wait for its end. */
+	qed_keeper_commit(img, img->alloc.dropping > max_dropping(img) / 2);
 }
 
 /*

@@ -200,9 +200,12 @@ static int read_slice(struct qed_image *img, struct l2_slice *slice)
 				qed_slice_offset(img, slice->index));
 	if (ret)
 		return ret;
+	/* All zeroes may be a hole. */
+	slice->has_space = false;
 	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++) {
 		uint64_t entry = atomic_load_explicit(&slice->entries[i], memory_order_relaxed);
 
+		slice->has_space |= entry != 0;
 		atomic_store_explicit(&slice->entries[i], le64toh(entry), memory_order_relaxed);
 	}
 	return 0;

@@ -156,6 +156,8 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	if (ret)
 		return ret;
 	qed_rescue_start(img);
+	/* Where there is none now, whoever needs a new table is told. */
+	(void)qed_co_take_l1_space(img);
 	/* A check finds the leaks, too. */
 	if (img->header.features & QED_F_NEED_CHECK)
 		return check_dirty(img, err);

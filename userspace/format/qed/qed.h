@@ -70,6 +70,7 @@ struct l2_slice {
 	enum l2_slice_state state;
 	bool dirty; /* has changes that no commit has copied */
 	bool committing; /* a commit's copy is on its way to the disk */
+	bool has_space; /* writing it will not fail for lack of space */
 	unsigned int slot; /* of the rescue area, counted from 1; 0: clean, or no such area */
 };
 
@@ -105,6 +106,9 @@ struct qed_allocator {
 	bool extending; /* one coroutine is growing the file */
 	int extend_error; /* of the last growth */
 	struct co_queue extend_waiters;
+	_Atomic uint64_t l1_space; /* so many bytes of L1 can be written without more space */
+	bool taking_space; /* a coroutine is taking space for a slice */
+	struct co_queue space_waiters;
 
 	struct cluster_set free; /* clusters ready for use: durable, punched */
 	/* The stages on the way to it (free_list.c). */
@@ -112,6 +116,7 @@ struct qed_allocator {
 	struct qed_run_list committing; /* copied by the commit that is running */
 	struct qed_run_list durable; /* unreferenced on disk */
 	struct qed_run_list waiting; /* was durable when @ticket was drawn */
+	uint64_t dropping; /* clusters in @dropped and @committing */
 	uint64_t ticket; /* of node->inflight: when it has passed, @waiting is unused */
 	bool recycling; /* a coroutine is punching */
 	struct co_queue recycle_waiters;
@@ -248,6 +253,14 @@ void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count);
 int qed_co_extend(struct qed_image *img, uint64_t clusters);
 /* A new, empty L2 table for L1 entry @i, unless there is one by now.  Parks. */
 int qed_co_new_table(struct qed_image *img, uint64_t i);
+/* The space that all L1 entries of the image's size need.  Parks. */
+int qed_co_take_l1_space(struct qed_image *img);
+/*
+ * Space for slices is taken by one at a time.  Under meta_lock: begin; false
+ * after a wait for somebody else's end: look whether it is still missing.
+ */
+bool qed_co_space_begin(struct qed_image *img);
+void qed_space_end(struct qed_image *img);
 int qed_alloc_init(struct qed_image *img);
 void qed_alloc_destroy(struct qed_image *img);
 
@@ -258,6 +271,10 @@ int qed_run_list_move(struct qed_run_list *to, struct qed_run_list *from);
 void qed_run_list_destroy(struct qed_run_list *list);
 /* Clusters whose reference was just taken away.  Under meta_lock. */
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);
+/* A commit that carried them has ended.  Under meta_lock. */
+void qed_drops_durable(struct qed_image *img);
+/* So many clusters wait for a commit that no more should be dropped.  Under meta_lock. */
+bool qed_too_many_dropped(const struct qed_image *img);
 /* Punch and free what may be.  Parks.  *@left tells whether some must wait for requests. */
 void qed_co_recycle(struct qed_image *img, bool *left);
 

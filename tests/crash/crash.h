@@ -275,13 +275,14 @@ struct workload {
 	uint64_t spot_bytes, spot_stride;
 	unsigned int backing; /* percent of the guest's disk that the backing file has */
 	bool copy_on_read;
+	bool stream; /* beside the guest, at times to its end */
 	uint32_t l2_cache; /* bytes, 0: the default */
 	unsigned int loops, workers; /* threads, and coroutines in each */
 	unsigned int ops; /* of all workers together, in all sessions */
 	unsigned int sessions; /* how many times the image is opened and closed */
 	/* Of 100 requests; what is left are reads. */
 	unsigned int writes, fuas, zeroes, discards, flushes;
-	bool must_reuse, must_evict; /* it is no test unless that happens */
+	bool must_reuse, must_evict, must_stream; /* it is no test unless that happens */
 };
 
 extern const struct workload workloads[];
@@ -289,7 +290,7 @@ extern const unsigned int nr_workloads;
 
 struct tally {
 	uint64_t images, rounds, file_ops, guest_ops;
-	uint64_t reused, evicted, populated;
+	uint64_t reused, evicted, populated, streamed;
 };
 
 /* Run the workload on files->live, recording.  False: a reader was lied to.  Parks. */

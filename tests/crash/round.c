@@ -271,6 +271,8 @@ static const char *missing(const struct workload *w, const struct tally *tally)
 		return "no freed cluster was used again";
 	if (w->must_evict && !tally->evicted)
 		return "no L2 slice was evicted";
+	if (w->must_stream && !tally->streamed)
+		return "no stream came to its end";
 	if (w->copy_on_read && !tally->populated)
 		return "nothing was populated";
 	return NULL;

@@ -104,6 +104,11 @@ MUTATIONS = (
          "			if (!(flags & BLK_REQ_POPULATE))\n",
          "			if (flags != UINT32_MAX)\n")),
     Mutation(
+        "backing-file-dropped-before-the-flush", "streaming",
+        ("backing.c",
+         "		ret = qed_co_flush(node);\n",
+         "		ret = 0;\n")),
+    Mutation(
         "discarding-shows-the-backing-file", "copy-on-read",
         ("zero.c",
          "		if (img->has_backing)\n			return QED_L2_ZERO;\n", "")),

@@ -10,6 +10,7 @@
 #include "block/io.h"
 #include "block/populate.h"
 #include "crash.h"
+#include "job/stream.h"
 
 const struct workload workloads[] = {
 	{ .name = "allocating-writes",
@@ -100,6 +101,25 @@ const struct workload workloads[] = {
 	  .zeroes = 6,
 	  .discards = 4,
 	  .flushes = 6 },
+	/* The backing file goes away beside the guest's writes, and its content must not. */
+	{ .name = "streaming",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB - 9 * SECTOR_SIZE,
+	  .backing = 90,
+	  .copy_on_read = true,
+	  .stream = true,
+	  .loops = 2,
+	  .workers = 5,
+	  .ops = 400,
+	  .sessions = 2,
+	  .writes = 40,
+	  .zeroes = 8,
+	  .discards = 8,
+	  .flushes = 6,
+	  .must_stream = true },
 	{ .name = "fua",
 	  .cluster_size = 8 * KiB,
 	  .table_size = 2,
@@ -272,6 +292,31 @@ static void count_stats(const struct blk_node *node, struct tally *tally)
 			    blk_stats_get(&node->stats, BLK_STAT_populated_zero_clusters);
 }
 
+/* Stream beside the guest, fast or slowly; nothing where an earlier session came to the end. */
+static struct stream *co_start_stream(const struct guest *guest, uint64_t seed)
+{
+	static const uint64_t speeds[] = { 0, 16 * MiB, 4 * MiB };
+	struct stream_opts opts = { .speed = speeds[mix64(seed) % ARRAY_SIZE(speeds)] };
+	struct stream *stream = NULL;
+
+	if (guest->w->stream && guest->node->backing)
+		CHECK(stream_co_start(&stream, guest->node, &opts, NULL) == 0);
+	return stream;
+}
+
+/* Its end, or ours: every third time it has to stop in the middle. */
+static void co_end_stream(struct stream *stream, uint64_t seed, struct tally *tally)
+{
+	if (!stream)
+		return;
+	job_set_speed(&stream->job, 0);
+	if (mix64(seed + 1) % 3 == 0)
+		job_cancel(&stream->job);
+	job_co_wait_end(&stream->job);
+	tally->streamed += job_get_state(&stream->job) == JOB_DONE;
+	stream_co_free(stream);
+}
+
 /* Open the image, let the guest work, close it. */
 static bool co_session(struct guest *guest, const char *path, uint64_t seed, struct tally *tally)
 {
@@ -283,6 +328,7 @@ static bool co_session(struct guest *guest, const char *path, uint64_t seed, str
 	};
 	struct crew crews[MAX_LOOPS];
 	struct error err = ERROR_INIT;
+	struct stream *stream;
 	size_t closing;
 	int ret;
 
@@ -296,7 +342,9 @@ static bool co_session(struct guest *guest, const char *path, uint64_t seed, str
 					  .index = i,
 					  .seed = seed,
 					  .ops = w->ops / guest->owners / w->sessions };
+	stream = co_start_stream(guest, seed);
 	CHECK(aio_co_call(run_crews, crews) == 0);
+	co_end_stream(stream, seed, tally);
 	/* Closing lets go of what is not kept yet; every other time there is nothing left. */
 	if (seed % 2)
 		blk_co_populate_drain(guest->node);

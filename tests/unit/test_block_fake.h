@@ -27,12 +27,14 @@ struct fake_image {
 	_Atomic unsigned int held; /* populates that wait */
 	int fail_read; /* errno for reads */
 	int fail_write; /* errno for plain writes */
-	int fail_populate; /* errno for populating */
+	_Atomic int fail_populate; /* errno for populating */
 	int zeroes_refused; /* errno for write-zeroes */
 	int fail_flush;
+	_Atomic int fail_change; /* errno for changing the backing file */
 	int fail_close;
 
 	/* What was asked of it. */
+	unsigned int backing_changes;
 	unsigned int reads, writes, zeroes, discards, flushes, populates, closes, starts;
 	uint64_t longest; /* bytes */
 	uint64_t covered; /* bytes of zeroes and discards, summed */
@@ -336,6 +338,21 @@ static inline int fake_co_truncate(struct blk_node *node, uint64_t size, struct 
 	return 0;
 }
 
+static inline int fake_co_change_backing(struct blk_node *node, const char *name,
+					 const char *format, struct error *err)
+{
+	struct fake_image *img = fake_of(node);
+
+	if (img->fail_change)
+		return error_set_errno(err, -img->fail_change, "backing file");
+	free(node->backing_name);
+	free(node->backing_format);
+	node->backing_name = name ? strdup(name) : NULL;
+	node->backing_format = name && format ? strdup(format) : NULL;
+	img->backing_changes++;
+	return 0;
+}
+
 static const struct blk_driver fake_driver = {
 	.name = "fake",
 	.co_open = fake_co_open,
@@ -349,6 +366,7 @@ static const struct blk_driver fake_driver = {
 	.co_pdiscard = fake_co_pdiscard,
 	.co_flush = fake_co_flush,
 	.co_truncate = fake_co_truncate,
+	.co_change_backing = fake_co_change_backing,
 };
 
 /* One that lacks all that is optional. */

@@ -119,6 +119,14 @@ struct blk_driver {
 
 	/* Optional. */
 	int (*co_truncate)(struct blk_node *node, uint64_t size, struct error *err);
+	/*
+	 * Name another backing file in the image (NULL: none), durably, and with it
+	 * all that was answered before: a crash leaves the old name or the new one.
+	 * What is unallocated must read alike by both.  Changes node->backing_name and
+	 * backing_format, not node->backing.  @name is absolute or relative to the image.
+	 */
+	int (*co_change_backing)(struct blk_node *node, const char *name, const char *format,
+				 struct error *err);
 	int (*co_info)(struct blk_node *node, struct blk_info *info);
 	int (*co_check)(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 			void *report_arg, struct blk_check_result *result, struct error *err);

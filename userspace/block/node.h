@@ -64,6 +64,7 @@ struct blk_create_opts {
 };
 
 struct populate;
+struct blk_trace;
 
 struct blk_node {
 	const struct blk_driver *driver;
@@ -99,6 +100,7 @@ struct blk_node {
 	struct populate *populate; /* populate_internal.h */
 	struct range_lock populating; /* bytes: clusters that are being populated */
 
+	_Atomic(struct blk_trace *) trace; /* of first reads (trace.h), or NULL */
 	struct inflight inflight;
 	struct blk_stats stats;
 };
@@ -116,6 +118,17 @@ int blk_co_open(struct blk_node **node, const char *filename, const struct blk_o
  * in any case.
  */
 int blk_co_close(struct blk_node *node);
+
+/*
+ * Make @base, of @node's backing chain, its backing file (NULL: none), in the
+ * image durably and for requests, which go on meanwhile.  What is unallocated in
+ * @node must read alike by both.  The images that were between go to *@removed,
+ * a chain that no request uses any more: the caller closes it.  Names of
+ * the node (backing_name, backing_format) change: nobody may look at them meanwhile.
+ * Coroutine; must not be in node->inflight.  The error line names the file.
+ */
+int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
+		  struct error *err);
 
 /* Make a new image.  An existing file is overwritten, unless it is in use or @exclusive. */
 int blk_co_create(const struct blk_create_opts *opts, struct error *err);

@@ -181,7 +181,7 @@ struct qed_image {
 	unsigned int cluster_bits;
 	uint64_t table_bytes;
 	uint64_t table_entries;
-	bool has_backing; /* by the header: what is unallocated shows the backing file */
+	_Atomic bool has_backing; /* by the header: what is unallocated shows the backing file */
 	bool writable;
 
 	_Atomic uint64_t *l1; /* table_entries file offsets, 0: no table */
@@ -373,6 +373,10 @@ int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to);
 
 /* create.c */
 int qed_co_create(const struct blk_create_opts *opts, struct error *err);
+
+/* backing.c */
+int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
+			  struct error *err);
 
 /* resize.c */
 int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err);

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Streaming: that it ends with all that is needed in the image and no backing
+ * file, what it does not read, how it is slowed, paused, ended and taken up
+ * again, what a failing source does to it, and that writers beside it win.
+ */
+#include "job/stream.h"
+#include "test_block_overlay.h"
+
+#define MANY (64 * MiB / CLUSTER)
+
+static struct stream *start_stream(struct blk_node *node, const struct stream_opts *opts)
+{
+	struct error err = ERROR_INIT;
+	struct stream *stream;
+
+	if (stream_co_start(&stream, node, opts, &err)) {
+		fprintf(stderr, "stream: %s\n", error_text(&err));
+		abort();
+	}
+	return stream;
+}
+
+/* Wait for its end, and that it is @state. */
+static void end_stream(struct stream *stream, enum job_state state, struct stream_status *status)
+{
+	struct stream_status last;
+
+	job_co_wait_end(&stream->job);
+	stream_get_status(stream, &last);
+	if (last.state != state)
+		fprintf(stderr, "stream is %s: %s\n", job_state_name(last.state), last.error);
+	CHECK(last.state == state);
+	stream_co_free(stream);
+	if (status)
+		*status = last;
+}
+
+static void stream_all(struct blk_node *node, struct stream_status *status)
+{
+	struct stream_opts opts = { 0 };
+
+	end_stream(start_stream(node, &opts), JOB_DONE, status);
+}
+
+/* ---- to the end ---- */
+
+static void to_the_end(void *arg)
+{
+	struct blk_node *node = open_over(9 * CLUSTER + 1000, 20 * CLUSTER, CLUSTER, 0);
+	struct stream_status status;
+
+	(void)arg;
+	memset(golden + 3 * CLUSTER, 7, 100);
+	CHECK(blk_co_pwrite(node, 3 * CLUSTER, 100, golden + 3 * CLUSTER, 0) == 0);
+	memset(golden + 4 * CLUSTER, 0, CLUSTER);
+	CHECK(blk_co_pwrite_zeroes(node, 4 * CLUSTER, CLUSTER, BLK_REQ_MAY_UNMAP) == 0);
+	stream_all(node, &status);
+	/* What is behind the backing file's end takes nothing. */
+	expect_states("#0##00#0#0----------");
+	CHECK(status.total == 10 && status.left == 0);
+	CHECK(status.zero == 5 && status.populated == 5);
+	/* The clusters that a writer had are not read (a part of one was, by that writer). */
+	CHECK(status.source_bytes == 8 * CLUSTER);
+	CHECK(!node->backing && !node->backing_name && overlay.backing_changes == 1);
+	CHECK(unlink(scratch("golden")) == 0);
+	check_read(node, 0, 20 * CLUSTER, 0);
+	close_over(node);
+}
+
+static void test_to_the_end(void **state)
+{
+	(void)state;
+	run_co(32, to_the_end, NULL);
+}
+
+/* Read by a guest or by a stream before: not read again. */
+static void taken_up(void *arg)
+{
+	uint64_t size = 512 * CLUSTER;
+	struct blk_node *node = open_over(size, size, CLUSTER, BLK_O_COPY_ON_READ);
+	struct stream_opts opts = { .speed = 2 * MiB };
+	struct stream_status first, second;
+	struct stream *stream;
+
+	(void)arg;
+	check_kept(node, 100 * CLUSTER, 50 * CLUSTER, 0);
+	stream = start_stream(node, &opts);
+	do {
+		aio_co_sleep(5 * MSEC);
+		stream_get_status(stream, &first);
+	} while (first.source_bytes < 200 * KiB);
+	CHECK(first.total == 512 && first.left < 462 && first.left > 100);
+	job_cancel(&stream->job);
+	end_stream(stream, JOB_CANCELLED, &first);
+	CHECK(node->backing && overlay.backing_changes == 0);
+	check_read(node, 0, size, 0);
+	blk_co_populate_drain(node);
+	stream_all(node, &second);
+	CHECK(second.source_bytes == 0);
+	CHECK(!node->backing);
+	check_read(node, 0, size, 0);
+	close_over(node);
+}
+
+static void test_taken_up(void **state)
+{
+	(void)state;
+	run_co(32, taken_up, NULL);
+}
+
+/* ---- control ---- */
+
+static void speed(void *arg)
+{
+	uint64_t size = 8 * MiB, begin, took;
+	struct blk_node *node = open_over(size, size, CLUSTER, 0);
+	struct stream_opts opts = { .speed = 4 * MiB };
+	struct stream_status status;
+
+	(void)arg;
+	begin = aio_now();
+	end_stream(start_stream(node, &opts), JOB_DONE, &status);
+	took = aio_now() - begin;
+	printf("# %llu bytes at %llu a second took %llu ms\n", (unsigned long long)size,
+	       (unsigned long long)opts.speed, (unsigned long long)(took / MSEC));
+	CHECK(status.source_bytes == size);
+	/* Never faster.  A machine that is busy may be slower. */
+	CHECK(took >= 1900 * MSEC && took < (SANITIZED ? 8000 : 3000) * MSEC);
+	close_over(node);
+}
+
+static void test_speed(void **state)
+{
+	(void)state;
+	run_co(32, speed, NULL);
+}
+
+static void control(void *arg)
+{
+	uint64_t size = 4 * MiB;
+	struct blk_node *node = open_over(size, size, CLUSTER, 0);
+	struct stream_opts opts = { .speed = MiB };
+	struct stream_status status, later;
+	struct stream *stream = start_stream(node, &opts), *none;
+
+	(void)arg;
+	job_pause(&stream->job);
+	job_co_wait_change(&stream->job, JOB_RUNNING);
+	aio_co_sleep(100 * MSEC);
+	stream_get_status(stream, &status);
+	CHECK(status.state == JOB_PAUSED && status.error[0] == '\0');
+	aio_co_sleep(200 * MSEC);
+	stream_get_status(stream, &later);
+	CHECK(later.source_bytes == status.source_bytes && later.source_bytes < size);
+	job_resume(&stream->job);
+	job_set_speed(&stream->job, 0);
+	end_stream(stream, JOB_DONE, NULL);
+	CHECK(stream_co_start(&none, node, &opts, NULL) == -EINVAL);
+	close_over(node);
+}
+
+static void test_control(void **state)
+{
+	(void)state;
+	run_co(32, control, NULL);
+}
+
+/* ---- a failing source, a failing disk ---- */
+
+static _Atomic int source_error;
+static _Atomic unsigned int source_failures;
+
+static ssize_t faulty_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			     uint64_t offset)
+{
+	if (source_error && offset >= 8 * CLUSTER) {
+		source_failures++;
+		return -source_error;
+	}
+	return blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
+}
+
+static void failing(void *arg)
+{
+	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
+	struct blk_file_ops ops = blk_file_kernel_ops;
+	struct stream_opts opts = { .speed = 20 * 8 * CLUSTER, .back_off = MSEC / 10 };
+	struct stream_status status;
+	struct stream *stream;
+
+	(void)arg;
+	ops.co_preadv = faulty_preadv;
+	node->backing->file->ops = &ops;
+	source_failures = 0;
+	source_error = EIO;
+	stream = start_stream(node, &opts);
+	/* It tries again, and then pauses and says why. */
+	do {
+		job_co_wait_change(&stream->job, job_get_state(&stream->job));
+		stream_get_status(stream, &status);
+	} while (status.state != JOB_PAUSED);
+	CHECK(source_failures >= 10 && status.errors >= 10);
+	CHECK(strstr(status.error, "Input/output error"));
+	CHECK(node->backing && overlay.backing_changes == 0);
+	/* Nothing wrong was written. */
+	check_read(node, 0, 8 * CLUSTER, 0);
+	source_error = 0;
+	job_resume(&stream->job);
+	end_stream(stream, JOB_DONE, &status);
+	CHECK(status.error[0] == '\0' && !node->backing);
+	check_read(node, 0, 64 * CLUSTER, 0);
+	close_over(node);
+}
+
+static void test_failing(void **state)
+{
+	(void)state;
+	run_co(32, failing, NULL);
+}
+
+/* The disk is full for a while, and the header cannot be written for a while. */
+static void full(void *arg)
+{
+	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
+	struct stream_opts opts = { .back_off = MSEC };
+	struct stream_status status;
+	struct stream *stream;
+
+	(void)arg;
+	overlay.fail_populate = ENOSPC;
+	overlay.fail_change = EIO;
+	stream = start_stream(node, &opts);
+	do
+		aio_co_sleep(MSEC);
+	while (stream_get_status(stream, &status), status.errors < 3);
+	overlay.fail_populate = 0;
+	do
+		aio_co_sleep(MSEC);
+	while (!strstr((stream_get_status(stream, &status), status.error), "backing file"));
+	CHECK(status.left == 0 && node->backing);
+	overlay.fail_change = 0;
+	job_resume(&stream->job);
+	end_stream(stream, JOB_DONE, NULL);
+	CHECK(!node->backing);
+	check_read(node, 0, 64 * CLUSTER, 0);
+	close_over(node);
+}
+
+static void test_full(void **state)
+{
+	(void)state;
+	run_co(32, full, NULL);
+}
+
+/* ---- beside writers ---- */
+
+struct writer {
+	struct blk_node *node;
+	struct group *group;
+	uint64_t seed, size;
+	unsigned int number, of;
+};
+
+static void writer(void *arg)
+{
+	struct writer *w = arg;
+	uint8_t *buf = malloc(CLUSTER);
+
+	CHECK(buf);
+	for (unsigned int i = 0; i < (SANITIZED ? 300 : 2000); i++) {
+		uint64_t sector =
+			test_random(&w->seed) % (w->size / 512 / w->of) * w->of + w->number;
+		uint8_t *at = golden + sector * 512;
+
+		if (test_random(&w->seed) % 3 == 0) {
+			memset(at, (int)test_random(&w->seed), 512);
+			CHECK(blk_co_pwrite(w->node, sector * 512, 512, at, 0) == 0);
+		} else if (test_random(&w->seed) % 7 == 0) {
+			memset(at, 0, 512);
+			CHECK(blk_co_pwrite_zeroes(w->node, sector * 512, 512, 0) == 0);
+		}
+		CHECK(blk_co_pread(w->node, sector * 512, 512, buf, 0) == 0);
+		CHECK(!memcmp(buf, at, 512));
+	}
+	free(buf);
+	group_done(w->group);
+}
+
+static void beside_writers(void *arg)
+{
+	uint64_t size = 2048 * CLUSTER, seed = *(uint64_t *)arg;
+	struct blk_node *node = open_over(size - 3000, size, CLUSTER, BLK_O_COPY_ON_READ);
+	struct stream_opts opts = { .speed = 0 };
+	struct stream *stream;
+	struct writer writers[8];
+	struct group group = { .left = ARRAY_SIZE(writers) };
+
+	overlay.slow = true;
+	stream = start_stream(node, &opts);
+	for (unsigned int i = 0; i < ARRAY_SIZE(writers); i++) {
+		writers[i] =
+			(struct writer){ node, &group, seed + 2 * i, size, i, ARRAY_SIZE(writers) };
+		CHECK(co_start(writer, &writers[i]) == 0);
+	}
+	group_wait(&group);
+	end_stream(stream, JOB_DONE, NULL);
+	CHECK(!node->backing);
+	check_read(node, 0, size, 0);
+	close_over(node);
+}
+
+static void test_beside_writers(void **state)
+{
+	uint64_t seed = test_seed();
+
+	(void)state;
+	run_co(64, beside_writers, &seed);
+}
+
+/* ---- a base that stays ---- */
+
+static void base(void *arg)
+{
+	struct fake_image middle = { .name = "middle",
+				     .size = 6 * CLUSTER,
+				     .cluster_size = CLUSTER,
+				     .backing = "golden",
+				     .backing_format = "raw" };
+	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, 0);
+	struct stream_opts opts = { 0 };
+	struct stream_status status;
+
+	(void)arg;
+	CHECK(blk_co_close(node) == 0);
+	fake_add(&middle);
+	overlay.backing = "middle";
+	overlay.backing_format = "fake";
+	middle.state[1] = FAKE_DATA;
+	memset(middle.data + CLUSTER, 'm', CLUSTER);
+	memset(golden + CLUSTER, 'm', CLUSTER);
+	middle.state[2] = FAKE_ZERO;
+	memset(golden + 2 * CLUSTER, 0, CLUSTER);
+	/* Where the middle ends there are zeroes, though the base is longer. */
+	memset(golden + 6 * CLUSTER, 0, 2 * CLUSTER);
+	node = must_open("overlay", "fake", BLK_O_RDWR);
+	check_read(node, 0, 8 * CLUSTER, 0);
+	opts.base = node->backing->backing;
+	end_stream(start_stream(node, &opts), JOB_DONE, &status);
+	expect_states("-#0---00");
+	CHECK(node->backing == opts.base && !node->backing->backing && middle.closes == 1);
+	CHECK(status.source_bytes == CLUSTER);
+	check_read(node, 0, 8 * CLUSTER, 0);
+	close_over(node);
+}
+
+static void test_base(void **state)
+{
+	(void)state;
+	run_co(32, base, NULL);
+}
+
+/* ---- in the order of a trace ---- */
+
+static void prefetch(void *arg)
+{
+	struct blk_node *node = open_over(40 * CLUSTER, 40 * CLUSTER, CLUSTER, 0);
+	struct stream_opts opts = { .nr_first = 4, .only_first = true };
+	struct stream_status status;
+
+	(void)arg;
+	opts.first = calloc(4, sizeof(*opts.first));
+	CHECK(opts.first);
+	opts.first[0] = (struct stream_range){ 30 * CLUSTER + 5, 10 };
+	opts.first[1] = (struct stream_range){ 2 * CLUSTER, 2 * CLUSTER + 1 };
+	opts.first[2] = (struct stream_range){ 39 * CLUSTER, UINT64_MAX - 39 * CLUSTER };
+	opts.first[3] = (struct stream_range){ 1000 * CLUSTER, CLUSTER };
+	end_stream(start_stream(node, &opts), JOB_DONE, &status);
+	expect_states("--#0#-------------------------#--------0");
+	CHECK(node->backing && overlay.backing_changes == 0);
+	CHECK(status.source_bytes == 5 * CLUSTER && status.left == 35);
+	check_read(node, 0, 40 * CLUSTER, 0);
+	close_over(node);
+}
+
+static void test_prefetch(void **state)
+{
+	(void)state;
+	run_co(32, prefetch, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_to_the_end),     cmocka_unit_test(test_taken_up),
+		cmocka_unit_test(test_speed),	       cmocka_unit_test(test_control),
+		cmocka_unit_test(test_failing),	       cmocka_unit_test(test_full),
+		cmocka_unit_test(test_beside_writers), cmocka_unit_test(test_base),
+		cmocka_unit_test(test_prefetch),
+	};
+
+	return cmocka_run_group_tests_name("job_stream", tests, NULL, NULL);
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changing a QED image's backing file while it is open: what is in the header
+ * then, that it happened after all that it needs was durable, and by steps that
+ * a crash may fall between.
+ */
+#include "test_qed_common.h"
+
+#include "format/qed/qed.h"
+
+#define CLUSTER	   (64 * KiB)
+#define IMAGE_SIZE (64 * CLUSTER)
+
+struct test {
+	struct scratch scratch;
+	struct blk_node *node;
+	uint8_t *buf;
+};
+
+static void open_node(struct test *t, unsigned int flags)
+{
+	struct blk_open_opts opts = { .format = "qed", .flags = flags };
+	struct error err = ERROR_INIT;
+
+	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
+		fprintf(stderr, "%s\n", error_text(&err));
+		abort();
+	}
+}
+
+static void make(struct test *t)
+{
+	struct blk_create_opts create = { .filename = t->scratch.image,
+					  .format = "qed",
+					  .size = IMAGE_SIZE,
+					  .backing_file = "backing.raw",
+					  .backing_format = "raw" };
+	int fd;
+
+	scratch_make(&t->scratch);
+	t->buf = aligned_alloc(4096, CLUSTER);
+	CHECK(t->buf);
+	fd = open(t->scratch.backing, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && ftruncate(fd, IMAGE_SIZE) == 0);
+	fill_block(t->buf, 1, 1);
+	CHECK(pwrite(fd, t->buf, BLOCK, CLUSTER) == BLOCK);
+	CHECK(close(fd) == 0);
+	CHECK(blk_co_create(&create, NULL) == 0);
+}
+
+static void unmake(struct test *t)
+{
+	free(t->buf);
+	scratch_remove(&t->scratch);
+}
+
+static void expect_block(struct test *t, uint64_t cluster, uint64_t block, uint32_t version)
+{
+	uint8_t want[BLOCK] __attribute__((aligned(8)));
+
+	fill_block(want, block, version);
+	CHECK(blk_co_pread(t->node, cluster * CLUSTER, BLOCK, t->buf, 0) == 0);
+	CHECK(!memcmp(want, t->buf, BLOCK));
+}
+
+/* What reached the file, in order: D(ata or table), H(eader), N(ame), and each F(lush). */
+static char steps[256];
+static unsigned int nr_steps;
+
+static void step(char what)
+{
+	if (nr_steps < sizeof(steps) - 1)
+		steps[nr_steps++] = what;
+	steps[nr_steps] = '\0';
+}
+
+static ssize_t noting_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			      uint64_t offset)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < iovcnt; i++)
+		len += iov[i].iov_len;
+	step(offset >= CLUSTER ? 'D' : offset == 0 && len == QED_HEADER_BYTES ? 'H' : 'N');
+	return blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
+}
+
+static int noting_flush(struct blk_file *file)
+{
+	int ret = blk_file_kernel_ops.co_flush(file);
+
+	step('F');
+	return ret;
+}
+
+static struct blk_file_ops noting_ops(void)
+{
+	struct blk_file_ops ops = blk_file_kernel_ops;
+
+	ops.co_pwritev = noting_pwritev;
+	ops.co_flush = noting_flush;
+	nr_steps = 0;
+	steps[0] = '\0';
+	return ops;
+}
+
+static void to_none(void *arg)
+{
+	struct test *t = arg;
+	struct blk_file_ops ops = noting_ops();
+	struct blk_node *removed;
+
+	make(t);
+	open_node(t, BLK_O_RDWR);
+	/* As a stream leaves it: all that the backing file has is here. */
+	fill_block(t->buf, 1, 1);
+	memset(t->buf + BLOCK, 0, CLUSTER - BLOCK);
+	CHECK(blk_co_pwrite(t->node, CLUSTER, CLUSTER, t->buf, BLK_REQ_POPULATE) == 0);
+	fill_block(t->buf, 2, 2);
+	CHECK(blk_co_pwrite(t->node, 2 * CLUSTER, BLOCK, t->buf, 0) == 0);
+	t->node->file->ops = &ops;
+	CHECK(blk_co_rebase(t->node, NULL, &removed, NULL) == 0);
+	t->node->file->ops = &blk_file_kernel_ops;
+	/* Data durable, entries durable, and only then the header. */
+	printf("# steps %s\n", steps);
+	CHECK(nr_steps >= 4 && strstr(steps, "F") && strstr(steps, "DF"));
+	CHECK(!strcmp(steps + nr_steps - 3, "FHF"));
+	CHECK(strchr(steps, 'H') == steps + nr_steps - 2);
+	CHECK(!t->node->backing && !t->node->backing_name && !t->node->backing_format);
+	CHECK(blk_co_close(removed) == 0);
+	CHECK(unlink(t->scratch.backing) == 0);
+	expect_block(t, 1, 1, 1);
+	expect_block(t, 2, 2, 2);
+	/* Without a backing file a discard leaves nothing, and what was never written is zero. */
+	CHECK(blk_co_pdiscard(t->node, CLUSTER, CLUSTER) == 0);
+	expect_block(t, 1, 1, 0);
+	expect_block(t, 3, 3, 0);
+	CHECK(blk_co_rebase(t->node, NULL, &removed, NULL) == -EINVAL);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, 0);
+	CHECK(!t->node->backing_name);
+	expect_block(t, 1, 1, 0);
+	expect_block(t, 2, 2, 2);
+	CHECK(blk_co_close(t->node) == 0);
+	unmake(t);
+}
+
+static void test_to_none(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(to_none, &t);
+}
+
+/* A new name does not lie where the old one is, so that there is always one that is whole. */
+static void to_another(void *arg)
+{
+	struct test *t = arg;
+	struct blk_file_ops ops = noting_ops();
+	struct qed_image *img;
+	uint32_t old_start, old_end;
+	char other[PATH_MAX];
+	struct error err = ERROR_INIT;
+
+	make(t);
+	snprintf(other, sizeof(other), "%s/a-name-that-is-longer-than-the-old-one.raw",
+		 t->scratch.dir);
+	CHECK(link(t->scratch.backing, other) == 0);
+	open_node(t, BLK_O_RDWR);
+	img = t->node->opaque;
+	for (unsigned int i = 0; i < 5; i++) {
+		old_start = img->header.backing_filename_offset;
+		old_end = old_start + img->header.backing_filename_size;
+		nr_steps = 0;
+		t->node->file->ops = &ops;
+		CHECK(qed_co_change_backing(t->node, i % 2 ? "backing.raw" : other,
+					    i % 2 ? "raw" : "qed", NULL) == 0);
+		t->node->file->ops = &blk_file_kernel_ops;
+		CHECK(!strcmp(steps + nr_steps - 4, "NFHF"));
+		CHECK(img->header.backing_filename_offset >= old_end ||
+		      img->header.backing_filename_offset + img->header.backing_filename_size <=
+			      old_start);
+		CHECK(!strcmp(t->node->backing_name, i % 2 ? "backing.raw" : other));
+		CHECK(!t->node->backing_format == !(i % 2));
+	}
+	memset(t->buf, 'x', 2000);
+	t->buf[2000] = '\0';
+	CHECK(qed_co_change_backing(t->node, (char *)t->buf, NULL, &err) == -EINVAL);
+	error_free(&err);
+	CHECK(!strcmp(t->node->backing_name, other));
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(unlink(other) == 0);
+	unmake(t);
+}
+
+static void test_to_another(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(to_another, &t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_to_none),
+		cmocka_unit_test(test_to_another),
+	};
+
+	return cmocka_run_group_tests_name("qed_backing", tests, NULL, NULL);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking images out of a node's backing chain, under requests.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "block/node_internal.h"
+
+/* How often to look whether requests that may use the old chain are over. */
+#define LOOK_NS 2000000ULL
+
+static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
+{
+	for (node = node->backing; node; node = node->backing)
+		if (node == base)
+			return true;
+	return !base;
+}
+
+int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
+		  struct error *err)
+{
+	struct blk_node *old = node->backing, *last = old;
+	uint64_t ticket;
+	int ret;
+
+	*removed = NULL;
+	if (!node->driver->co_change_backing)
+		return error_set(err, -ENOTSUP, "%s: format %s cannot change its backing file",
+				 node->filename, node->driver->name);
+	if (!old || old == base || !is_in_chain(node, base))
+		return error_set(err, -EINVAL, "%s: not in the backing chain of %s",
+				 base ? base->filename : "no backing file", node->filename);
+	ret = node->driver->co_change_backing(node, base ? base->filename : NULL,
+					      base ? base->driver->name : NULL, err);
+	if (ret) {
+		blk_error_name_file(err, node->filename);
+		return ret;
+	}
+	node->backing = base;
+	/* Whoever loaded the old pointer is in flight since before this ticket. */
+	ticket = inflight_ticket(&node->inflight);
+	while (!inflight_passed(&node->inflight, ticket))
+		aio_co_sleep(LOOK_NS);
+	while (last->backing != base)
+		last = last->backing;
+	last->backing = NULL;
+	*removed = old;
+	return 0;
+}

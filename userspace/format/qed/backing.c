@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Another backing file for an open image, or none.
+ *
+ * The header's 64 bytes change together.  Everything that takes the old backing
+ * file's place is durable before them, and so is a new name, which is written
+ * where the old one is not: a crash leaves one of the two, whole.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/qed/qed.h"
+
+/* Where in the header @len bytes find room beside the old name; 0: nowhere. */
+static uint32_t place_name(const struct qed_image *img, size_t len)
+{
+	const struct qed_header *h = &img->header;
+	uint64_t end = (uint64_t)h->header_size * h->cluster_size;
+	uint64_t old_end = (uint64_t)h->backing_filename_offset + h->backing_filename_size;
+
+	if (!(h->features & QED_F_BACKING_FILE) ||
+	    QED_HEADER_BYTES + len <= h->backing_filename_offset)
+		return QED_HEADER_BYTES;
+	/* On a sector of its own, so that no write tears what is in use. */
+	old_end = round_up(old_end, SECTOR_SIZE);
+	return old_end + len <= end ? old_end : 0;
+}
+
+static int put_name(struct qed_image *img, struct qed_header *h, const char *name,
+		    const char *format, struct error *err)
+{
+	size_t len = strlen(name);
+	int ret;
+
+	if (!len || len > QED_MAX_BACKING_NAME)
+		return error_set(err, -EINVAL, "backing file name is empty or longer than %u bytes",
+				 QED_MAX_BACKING_NAME);
+	h->backing_filename_offset = place_name(img, len);
+	if (!h->backing_filename_offset)
+		return error_set(err, -ENOSPC, "no room in the header for the backing file's name");
+	h->backing_filename_size = len;
+	h->features |= QED_F_BACKING_FILE;
+	if (format && !strcmp(format, "raw"))
+		h->features |= QED_F_BACKING_FORMAT_NO_PROBE;
+	ret = blk_file_co_pwrite(img->file, name, len, h->backing_filename_offset);
+	if (!ret)
+		ret = blk_file_co_flush(img->file);
+	return ret ? error_set_errno(err, ret, "could not write the backing file's name") : 0;
+}
+
+/* The same in memory.  Who looks at names does so on no other thread meanwhile. */
+static void set_names(struct blk_node *node, char *name, char *format)
+{
+	free(node->backing_name);
+	free(node->backing_format);
+	node->backing_name = name;
+	node->backing_format = format;
+}
+
+int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
+			  struct error *err)
+{
+	struct qed_image *img = node->opaque;
+	struct qed_header header = img->header;
+	bool raw = name && format && !strcmp(format, "raw");
+	char *name_copy = name ? strdup(name) : NULL;
+	char *format_copy = raw ? strdup("raw") : NULL;
+	int ret = 0;
+
+	if ((name && !name_copy) || (raw && !format_copy))
+		ret = error_set_errno(err, -ENOMEM, "backing file name");
+	if (!ret) {
+		ret = qed_co_flush(node);
+		error_set_errno(ret ? err : NULL, ret, "flush");
+	}
+	header.features &= ~(uint64_t)(QED_F_BACKING_FILE | QED_F_BACKING_FORMAT_NO_PROBE);
+	header.backing_filename_offset = header.backing_filename_size = 0;
+	if (!ret && name)
+		ret = put_name(img, &header, name, format, err);
+	if (!ret) {
+		ret = qed_co_write_header(img->file, &header);
+		error_set_errno(ret ? err : NULL, ret, "could not write the QED header");
+	}
+	if (ret) {
+		free(name_copy);
+		free(format_copy);
+		return ret;
+	}
+	img->header = header;
+	img->has_backing = name;
+	set_names(node, name_copy, format_copy);
+	return 0;
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The stream job.
+ *
+ * A few workers take pieces of the disk in order, those of a trace first, and
+ * populate them.  While somebody waits for the node one of them works alone,
+ * and rests as long as it worked: who uses the device comes first.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "aio/timer.h"
+#include "block/populate.h"
+#include "job/stream.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define WORKERS 4
+/* So many pieces a second at least, where the speed is limited. */
+#define PIECES_A_SECOND 20
+/* Counting gives way to others on the thread this often. */
+#define COUNT_TURN_NS 1000000ULL
+/* For one that does not work while somebody waits for the node. */
+#define IDLE_NAP_NS 5000000ULL
+#define MAX_NAP_NS  50000000ULL
+
+struct worker {
+	struct stream *s;
+	unsigned int index;
+	uint64_t at; /* bytes: the piece in work; UINT64_MAX: none */
+};
+
+/* What the run at hand needs beyond struct stream. */
+struct crew {
+	struct worker workers[WORKERS];
+	uint64_t settled; /* segments below this one have nothing left */
+};
+
+/* ---- Figures ---- */
+
+/* Clusters from @offset on are left, or (not @more) no longer. */
+static void count_left(struct stream *s, uint64_t offset, uint64_t clusters, bool more)
+{
+	uint64_t c = offset / s->job.node->cluster_size;
+
+	while (clusters) {
+		uint64_t n = min_u64(clusters, s->segment_clusters - c % s->segment_clusters);
+		_Atomic uint64_t *left = &s->left[c / s->segment_clusters];
+
+		/* Others populate and write, too: no more is taken off than there was. */
+		*left = more ? *left + n : *left - min_u64(*left, n);
+		c += n;
+		clusters -= n;
+	}
+}
+
+static void count_kept(struct stream *s, uint64_t offset, uint64_t bytes,
+		       const struct blk_populated *populated)
+{
+	count_left(s, offset, div_round_up(bytes, s->job.node->cluster_size), false);
+	s->zero += populated->zero;
+	s->source_bytes += populated->source_bytes;
+}
+
+/* Nothing is left in the segments that all workers are past. */
+static void settle(struct stream *s, struct crew *crew)
+{
+	uint64_t low = s->cursor, segment_bytes = s->segment_clusters * s->job.node->cluster_size;
+
+	for (unsigned int i = 0; i < WORKERS; i++)
+		low = min_u64(low, crew->workers[i].at);
+	for (; (crew->settled + 1) * segment_bytes <= low; crew->settled++)
+		s->left[crew->settled] = 0;
+}
+
+/* How the image is before anything is done. */
+static int co_count(struct stream *s)
+{
+	struct blk_node *node = s->job.node;
+	uint64_t turn_end = aio_now() + COUNT_TURN_NS, offset = 0;
+
+	while (offset < s->end) {
+		struct blk_map map;
+		uint64_t clusters;
+		int ret = node->driver->co_map(node, offset, s->end - offset, &map);
+
+		if (ret)
+			return ret;
+		clusters = div_round_up(min_u64(map.bytes, s->end - offset), node->cluster_size);
+		if (map.kind == BLK_MAP_BACKING)
+			count_left(s, offset, clusters, true);
+		else if (map.kind == BLK_MAP_ZERO)
+			s->zero += clusters;
+		offset += clusters * node->cluster_size;
+		if (aio_now() < turn_end)
+			continue;
+		aio_co_sleep(0);
+		if (!job_co_checkpoint(&s->job))
+			return -ECANCELED;
+		turn_end = aio_now() + COUNT_TURN_NS;
+	}
+	s->total = div_round_up(s->end, node->cluster_size);
+	s->counted = true;
+	return 0;
+}
+
+/* ---- Pieces ---- */
+
+static uint64_t piece_bytes(struct stream *s)
+{
+	struct blk_node *node = s->job.node;
+	uint64_t bytes = blk_populate_window(node), speed = job_get_speed(&s->job);
+
+	if (speed)
+		bytes = min_u64(bytes, round_down(speed / PIECES_A_SECOND, node->cluster_size));
+	return max_u64(bytes, node->cluster_size);
+}
+
+/* The first run that shows the backing file in [*@offset, end): a piece of it; 0: none. */
+static int co_find(struct stream *s, uint64_t *offset, uint64_t end, uint64_t *bytes)
+{
+	struct blk_node *node = s->job.node;
+
+	while (*offset < end) {
+		struct blk_map map;
+		int ret = node->driver->co_map(node, *offset, end - *offset, &map);
+
+		if (ret)
+			return ret;
+		*bytes = min_u64(map.bytes, end - *offset);
+		if (map.kind == BLK_MAP_BACKING) {
+			*bytes = min_u64(*bytes, piece_bytes(s));
+			return 0;
+		}
+		*offset += *bytes;
+	}
+	*bytes = 0;
+	return 0;
+}
+
+/* The next piece of what is to come first. */
+static int co_next_first(struct stream *s, uint64_t *offset, uint64_t *bytes)
+{
+	while (s->next_first < s->opts.nr_first) {
+		struct stream_range *range = &s->opts.first[s->next_first];
+		uint64_t end = range->offset + range->bytes;
+		int ret;
+
+		*offset = range->offset;
+		ret = co_find(s, offset, end, bytes);
+		if (ret)
+			return ret;
+		if (*bytes) {
+			range->bytes = end - (*offset + *bytes);
+			range->offset = *offset + *bytes;
+			return 0;
+		}
+		s->next_first++;
+	}
+	*bytes = 0;
+	return 0;
+}
+
+/* The next piece to be done, *@bytes 0: there is none. */
+static int co_next(struct stream *s, struct worker *worker, uint64_t *offset, uint64_t *bytes)
+{
+	int ret;
+
+	co_mutex_lock(&s->handing);
+	ret = co_next_first(s, offset, bytes);
+	if (!ret && !*bytes && !s->opts.only_first) {
+		*offset = s->cursor;
+		ret = co_find(s, offset, s->end, bytes);
+		if (!ret) {
+			worker->at = *bytes ? *offset : UINT64_MAX;
+			s->cursor = *offset + *bytes;
+		}
+	}
+	co_mutex_unlock(&s->handing);
+	return ret;
+}
+
+/* ---- Workers ---- */
+
+/* Populate a piece, again and again if need be.  False: the job is to end. */
+static bool co_do_piece(struct stream *s, uint64_t offset, uint64_t bytes)
+{
+	struct blk_populated populated = { 0 };
+	char what[64];
+	int ret;
+
+	if (!job_co_pace(&s->job, bytes))
+		return false;
+	for (;;) {
+		ret = blk_co_populate(s->job.node, s->opts.base, offset, bytes, &populated);
+		if (!ret)
+			break;
+		snprintf(what, sizeof(what), "streaming at offset %" PRIu64, offset);
+		if (!job_co_back_off(&s->job, ret, what))
+			return false;
+	}
+	job_went_well(&s->job);
+	job_refund(&s->job, bytes - min_u64(populated.source_bytes, bytes));
+	count_kept(s, offset, bytes, &populated);
+	return true;
+}
+
+static bool co_step(struct stream *s, struct worker *worker)
+{
+	uint64_t offset, bytes, begin;
+	bool busy = blk_foreground_is_busy(s->job.node);
+	int ret;
+
+	if (busy && worker->index) {
+		job_co_nap(&s->job, IDLE_NAP_NS);
+		/* When there is nothing left the others end it. */
+		return s->opts.only_first ? s->next_first < s->opts.nr_first : s->cursor < s->end;
+	}
+	ret = co_next(s, worker, &offset, &bytes);
+	if (ret)
+		return job_co_back_off(&s->job, ret, "looking for what is left");
+	if (!bytes)
+		return false;
+	begin = aio_now();
+	if (!co_do_piece(s, offset, bytes))
+		return false;
+	worker->at = UINT64_MAX;
+	if (busy)
+		job_co_nap(&s->job, min_u64(aio_now() - begin, MAX_NAP_NS));
+	return true;
+}
+
+static void worker_main(void *arg)
+{
+	struct worker *worker = arg;
+	struct stream *s = worker->s;
+	struct crew *crew = container_of(worker - worker->index, struct crew, workers[0]);
+
+	while (job_co_checkpoint(&s->job) && co_step(s, worker))
+		settle(s, crew);
+	if (!--s->workers)
+		co_wake(s->main);
+}
+
+static int co_work(struct stream *s, struct error *err)
+{
+	struct crew crew = { .settled = 0 };
+
+	s->main = co_self();
+	/* One for ourselves, so that none of them ends it all before the last was started. */
+	s->workers = 1;
+	for (unsigned int i = 0; i < WORKERS; i++)
+		crew.workers[i] = (struct worker){ s, i, UINT64_MAX };
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		s->workers++;
+		if (co_start(worker_main, &crew.workers[i])) {
+			s->workers--;
+			if (!i) {
+				s->workers--;
+				return error_set_errno(err, -ENOMEM, "stream");
+			}
+			break;
+		}
+	}
+	if (--s->workers)
+		co_park();
+	return job_co_checkpoint(&s->job) ? 0 : error_set_errno(err, -ECANCELED, "stream");
+}
+
+/* Nothing is left: the image says so from now on. */
+static int co_finish(struct stream *s, struct error *err)
+{
+	struct blk_node *node = s->job.node;
+	struct error why = ERROR_INIT;
+	int ret;
+
+	for (;;) {
+		ret = blk_co_rebase(node, s->opts.base, &s->removed, &why);
+		if (!ret)
+			break;
+		if (!job_co_back_off(&s->job, ret, "changing the backing file"))
+			break;
+		error_free(&why);
+	}
+	if (ret)
+		ret = error_set(err, -ECANCELED, "%s", error_text(&why));
+	error_free(&why);
+	if (ret)
+		return ret;
+	job_went_well(&s->job);
+	for (unsigned int i = 0; i < STREAM_SEGMENTS; i++)
+		s->left[i] = 0;
+	return 0;
+}
+
+static int co_run(struct job *job, struct error *err)
+{
+	struct stream *s = container_of(job, struct stream, job);
+	int ret;
+
+	while ((ret = co_count(s)) && ret != -ECANCELED) {
+		for (unsigned int i = 0; i < STREAM_SEGMENTS; i++)
+			s->left[i] = 0;
+		s->zero = 0;
+		if (!job_co_back_off(job, ret, "counting clusters"))
+			ret = -ECANCELED;
+		if (ret == -ECANCELED)
+			break;
+	}
+	if (ret)
+		return error_set_errno(err, ret, "stream");
+	ret = co_work(s, err);
+	if (!ret && !s->opts.only_first)
+		ret = co_finish(s, err);
+	return ret;
+}
+
+/* ---- Life ---- */
+
+/* How far populating has something to do. */
+static uint64_t find_end(struct blk_node *node, struct blk_node *base)
+{
+	uint64_t reach = 0;
+
+	for (struct blk_node *below = node->backing; below; below = below->backing) {
+		reach = max_u64(reach, below->size);
+		/* Without a base, what is behind the end of the first reads as zeroes anyway. */
+		if (below == base || !base)
+			break;
+	}
+	return min_u64(round_up(reach, node->cluster_size), node->size);
+}
+
+/* Whole clusters, inside of what is to be done. */
+static void clip_first(struct stream *s)
+{
+	uint32_t cluster = s->job.node->cluster_size;
+
+	for (size_t i = 0; i < s->opts.nr_first; i++) {
+		struct stream_range *range = &s->opts.first[i];
+		uint64_t start = min_u64(round_down(range->offset, cluster), s->end);
+		uint64_t end = min_u64(range->offset, s->end) +
+			       min_u64(range->bytes, s->end - min_u64(range->offset, s->end));
+
+		end = min_u64(round_up(end, cluster), s->end);
+		*range = (struct stream_range){ start, end - min_u64(start, end) };
+	}
+}
+
+int stream_co_start(struct stream **out, struct blk_node *node, const struct stream_opts *opts,
+		    struct error *err)
+{
+	struct stream *s;
+	int ret = 0;
+
+	if (!node->backing || !node->populate)
+		ret = error_set(err, -EINVAL, "%s",
+				node->backing ? "the image is not writable" :
+						"there is no backing file");
+	else if (!opts->only_first && !node->driver->co_change_backing)
+		ret = error_set(err, -ENOTSUP, "format %s cannot change its backing file",
+				node->driver->name);
+	s = ret ? NULL : calloc(1, sizeof(*s));
+	if (!s) {
+		free(opts->first);
+		return ret ? ret : error_set_errno(err, -ENOMEM, "stream");
+	}
+	job_init(&s->job, node, co_run);
+	s->opts = *opts;
+	s->job.speed = opts->speed;
+	if (opts->back_off)
+		s->job.back_off = opts->back_off;
+	s->end = find_end(node, opts->base);
+	s->segment_clusters =
+		max_u64(div_round_up(div_round_up(s->end, node->cluster_size), STREAM_SEGMENTS), 1);
+	s->started = aio_now();
+	co_mutex_init(&s->handing);
+	clip_first(s);
+	ret = job_co_start(&s->job, err);
+	if (ret) {
+		stream_co_free(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+void stream_get_status(struct stream *s, struct stream_status *status)
+{
+	*status = (struct stream_status){
+		.zero = s->zero,
+		.source_bytes = s->source_bytes,
+		.elapsed = aio_now() - s->started,
+		.prefetch = s->opts.only_first,
+	};
+	for (unsigned int i = 0; s->counted && i < STREAM_SEGMENTS; i++)
+		status->left += s->left[i];
+	if (s->counted) {
+		status->total = s->total;
+		status->zero = min_u64(status->zero, status->total - status->left);
+		status->populated = status->total - status->left - status->zero;
+	}
+	pthread_mutex_lock(&s->job.mutex);
+	status->state = s->job.state;
+	status->speed = s->job.speed;
+	status->errors = s->job.errors;
+	if (s->job.error_text)
+		snprintf(status->error, sizeof(status->error), "%s", s->job.error_text);
+	pthread_mutex_unlock(&s->job.mutex);
+}
+
+void stream_co_free(struct stream *s)
+{
+	if (s->removed && blk_co_close(s->removed))
+		log_warning("%s: a backing file was not closed in order", s->job.node->filename);
+	co_mutex_destroy(&s->handing);
+	job_destroy(&s->job);
+	free(s->opts.first);
+	free(s);
+}

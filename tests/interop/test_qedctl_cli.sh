@@ -85,6 +85,19 @@ bad "reload with a mode that is none" \
 bad "remove of nothing" "qedctl: remove: NAME or --all is needed" remove
 bad "remove of all and one" "qedctl: remove: --all takes no NAME" remove --all a
 
+bad "stream without a name" "qedctl: stream: NAME is needed" stream
+bad "stream of two" "qedctl: stream: unexpected argument 'b'" stream a b
+bad "stream with a bad speed" "qedctl: stream: --speed: 'fast' is not a number of bytes a second" \
+	stream a --speed fast
+bad "stream with two wishes" "qedctl: stream a: only one of --pause, --resume and --cancel" \
+	stream a --pause --cancel
+bad "stream with a wish and more" \
+	"qedctl: stream a: --pause, --resume and --cancel take no other option" stream a --pause --wait
+bad "trace without a word" "qedctl: trace: NAME and 'start FILE' or 'stop' are needed" trace a
+bad "trace with another word" "qedctl: trace a: 'go' is neither start nor stop" trace a go
+bad "trace to nowhere" "qedctl: trace a: start takes a FILE" trace a start
+bad "trace to two" "qedctl: trace a: unexpected argument 'g'" trace a start f g
+
 bad_name=": bad device name: 1 to 124 of A-Z a-z 0-9 # + . : = @ _ -, not . .. control"
 long=$(printf 'n%.0s' {1..125})
 for name in "" . .. control a/b "a b" "ä" "$long"; do
@@ -95,7 +108,12 @@ done
 new=(create vm1 "$dir/x")
 bad "create without an image" "qedctl: create: NAME and IMAGE are needed" create vm1
 bad "create of two images" "qedctl: create: unexpected argument 'c'" create a b c
-bad "an option of a later version" "qedctl: create: unknown option '--stream'" "${new[@]}" --stream
+bad "an option of a later version" "qedctl: create: unknown option '--zero-copy=on'" \
+	"${new[@]}" --zero-copy=on
+bad "a speed that is none" "qedctl: create: --speed: 'fast' is not a size" \
+	"${new[@]}" --stream --speed fast
+bad "an unknown end of what is pending" "qedctl: create: --pending: 'keep' is not one of drop|finish" \
+	"${new[@]}" --pending keep
 bad "a short option" "qedctl: create: unknown option '-s'" "${new[@]}" -s
 bad "a value left out" "qedctl: create: option '--size' needs an argument" "${new[@]}" --size
 bad "a value too many" "qedctl: create: option '--no-dm=yes' takes no argument" "${new[@]}" --no-dm=yes
@@ -119,6 +137,11 @@ bad "an image in no directory" "qedctl: create vm1: $dir/none/x: No such file or
 if [ "$(id -u)" -eq 0 ]; then
 	bad "create of no image" "qedctl: create vm1: $dir/x: No such file or directory" "${new[@]}"
 	bad "status of no device" "qedctl: status no-such-device: no such device" status no-such-device
+	bad "stream of no device" \
+		"qedctl: stream no-such-device: no such device, or its server does not run" \
+		stream no-such-device
+	bad "trace of no device" "qedctl: trace no-such-device: no such device" \
+		trace no-such-device start x
 	bad "remove of no device" "qedctl: remove no-such-device: no such device" remove no-such-device
 	good "features as JSON" '"ublk": \{' features --json
 	check_json='import json, sys; d = json.load(sys.stdin); d["kernel"], d["device-mapper"]["library"]'

@@ -81,24 +81,25 @@ static void test_sparse(void **state)
 static struct pending_set shared;
 static _Atomic uint64_t added;
 static _Atomic unsigned int adding;
+static uint64_t members;
 
 static void *adder(void *arg)
 {
 	uint64_t seed = *(uint64_t *)arg;
 
 	for (unsigned int i = 0; i < ROUNDS; i++)
-		added += pending_add(&shared, test_random(&seed) % MEMBERS);
+		added += pending_add(&shared, test_random(&seed) % members);
 	adding--;
 	return NULL;
 }
 
-static void test_threads(void **state)
+static void run_threads(uint64_t count)
 {
 	uint64_t seeds[ADDERS], taken = 0, start, seed = test_seed();
 	pthread_t threads[ADDERS];
 
-	(void)state;
-	CHECK(pending_init(&shared, MEMBERS) == 0);
+	members = count;
+	CHECK(pending_init(&shared, count) == 0);
 	added = 0;
 	adding = ADDERS;
 	for (unsigned int i = 0; i < ADDERS; i++) {
@@ -115,6 +116,14 @@ static void test_threads(void **state)
 	CHECK(taken == added);
 	CHECK(pending_empty(&shared));
 	pending_destroy(&shared);
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	run_threads(MEMBERS);
+	/* Few members: the page is found empty, and taken off the list, all the time. */
+	run_threads(3);
 }
 
 int main(void)

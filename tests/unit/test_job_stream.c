@@ -253,6 +253,72 @@ static void test_full(void **state)
 	run_co(32, full, NULL);
 }
 
+/* ---- beside readers ---- */
+
+static _Atomic bool source_holds, source_held;
+
+/* Short reads, which are guests', stand still. */
+static ssize_t holding_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			      uint64_t offset)
+{
+	if (iovcnt == 1 && iov[0].iov_len == 512) {
+		source_held = true;
+		while (source_holds)
+			aio_co_sleep(MSEC);
+	}
+	return blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
+}
+
+struct late_reader {
+	struct blk_node *node;
+	struct group *group;
+};
+
+static void late_reader(void *arg)
+{
+	struct late_reader *r = arg;
+
+	check_read(r->node, 5 * CLUSTER - 512, 512, 0);
+	group_done(r->group);
+}
+
+/* The backing file stays open until a reader who began with it has its answer. */
+static void late(void *arg)
+{
+	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
+	struct blk_file_ops ops = blk_file_kernel_ops;
+	struct stream_opts opts = { 0 };
+	struct group group = { .left = 1 };
+	struct late_reader r = { node, &group };
+	struct stream_status status;
+	struct stream *stream;
+
+	(void)arg;
+	ops.co_preadv = holding_preadv;
+	node->backing->file->ops = &ops;
+	source_holds = true;
+	CHECK(co_start(late_reader, &r) == 0);
+	CHECK(source_held);
+	stream = start_stream(node, &opts);
+	while (node->backing)
+		aio_co_sleep(MSEC);
+	aio_co_sleep(50 * MSEC);
+	stream_get_status(stream, &status);
+	CHECK(status.state == JOB_RUNNING);
+	/* Who comes now does not use it any more. */
+	check_read(node, 6 * CLUSTER, 512, 0);
+	source_holds = false;
+	group_wait(&group);
+	end_stream(stream, JOB_DONE, NULL);
+	close_over(node);
+}
+
+static void test_late(void **state)
+{
+	(void)state;
+	run_co(32, late, NULL);
+}
+
 /* ---- beside writers ---- */
 
 struct writer {
@@ -396,7 +462,7 @@ int main(void)
 		cmocka_unit_test(test_speed),	       cmocka_unit_test(test_control),
 		cmocka_unit_test(test_failing),	       cmocka_unit_test(test_full),
 		cmocka_unit_test(test_beside_writers), cmocka_unit_test(test_base),
-		cmocka_unit_test(test_prefetch),
+		cmocka_unit_test(test_late),	       cmocka_unit_test(test_prefetch),
 	};
 
 	return cmocka_run_group_tests_name("job_stream", tests, NULL, NULL);

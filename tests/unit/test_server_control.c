@@ -15,11 +15,16 @@
 
 static _Atomic unsigned int answers;
 
-char *commands_co_answer(struct server *server, const char *line, size_t len)
+char *commands_co_answer(struct server *server, const char *line, size_t len,
+			 const struct event_sink *sink)
 {
 	char *text;
 
 	(void)server;
+	/* An event goes out before the answer, as a line of its own. */
+	if (len == 5 && !memcmp(line, "event", 5) &&
+	    sink->co_emit(sink, "NEWS", json_pack("{s:i}", "n", 1)))
+		return NULL;
 	if (len > 6 && !memcmp(line, "sleep ", 6))
 		aio_co_sleep(strtoul(line + 6, NULL, 10) * MSEC);
 	answers++;
@@ -151,6 +156,22 @@ static void test_lines(void **state)
 	assert_int_equal(answers, 3);
 }
 
+static void event(void)
+{
+	int fd = client();
+
+	say(fd, "event\nafter\n");
+	expect(fd, "{\"event\":\"NEWS\",\"data\":{\"n\":1}}\necho event\necho after\n");
+	close(fd);
+}
+
+static void test_event(void **state)
+{
+	(void)state;
+	run(event);
+	assert_int_equal(answers, 2);
+}
+
 static void long_line(void)
 {
 	char *line = malloc(PROTOCOL_MAX_LINE + 1);
@@ -257,11 +278,9 @@ static void test_end_amid_commands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_long_line),
-		cmocka_unit_test(test_slow_clients),
-		cmocka_unit_test(test_crowd),
-		cmocka_unit_test(test_end_amid_commands),
+		cmocka_unit_test(test_lines),	  cmocka_unit_test(test_event),
+		cmocka_unit_test(test_long_line), cmocka_unit_test(test_slow_clients),
+		cmocka_unit_test(test_crowd),	  cmocka_unit_test(test_end_amid_commands),
 	};
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/control-test-%d", (int)getpid());

@@ -79,6 +79,13 @@ static void test_all(void **state)
 	assert_true(o.foreground);
 	assert_int_equal(o.ready_fd, 7);
 	assert_string_equal(o.format, "qed");
+	assert_false(o.stream || o.finish_pending);
+	assert_int_equal(parse(&o, &err, "--name", "a", "--image", "b", "--stream", "--speed=3M",
+			       "--prefetch", "t", "--pending", "finish", NULL),
+			 0);
+	assert_true(o.stream && o.finish_pending);
+	assert_int_equal(o.speed, 3 << 20);
+	assert_string_equal(o.prefetch, "t");
 }
 
 /* NAME and IMAGE are given, and then these two words. */
@@ -117,7 +124,10 @@ static void test_refused(void **state)
 	refused("--backing-format", "raw", "--backing-format: needs --backing");
 	refused("--ready-fd", "99999999999", "--ready-fd: not a valid value: 99999999999");
 	refused("--image", "", "--image: not a valid value: ");
-	refused("--stream", NULL, "--stream: unknown option");
+	refused("--streams", NULL, "--streams: unknown option");
+	refused("--speed", "1M", "--speed: needs --stream or --prefetch");
+	refused("--speed", "fast", "--speed: not a valid value: fast");
+	refused("--pending", "keep", "--pending: not a valid value: keep");
 }
 
 static void test_needed(void **state)

@@ -162,15 +162,12 @@ static int refusal(const json_t *error, struct error *err)
 	return error_set(err, code, "%s", json_get_string(error, "desc", "refused by the server"));
 }
 
-int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
-		   struct error *err)
+int client_send(int fd, const char *execute, json_t *arguments)
 {
-	json_t *request, *reply, *value;
-	char *text = NULL, *line;
+	json_t *request = json_pack("{s:s}", "execute", execute);
+	char *text = NULL;
 	int ret = -ENOMEM;
-	size_t len;
 
-	request = json_pack("{s:s}", "execute", execute);
 	if (arguments && request)
 		json_object_set(request, "arguments", arguments);
 	json_decref(arguments);
@@ -182,6 +179,17 @@ int client_command(int fd, const char *execute, json_t *arguments, int timeout_m
 	if (text && !ret)
 		ret = send_all(fd, "\n", 1);
 	free(text);
+	return ret;
+}
+
+int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
+		   struct error *err)
+{
+	int ret = client_send(fd, execute, arguments);
+	json_t *reply, *value;
+	char *line;
+	size_t len;
+
 	if (!ret)
 		ret = read_line(fd, timeout_ms, &line, &len);
 	if (ret)

@@ -29,6 +29,9 @@ int client_connect(const char *name, struct error *err);
 int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
 		   struct error *err);
 
+/* Only send it; the reference is taken.  Returns 0 or a negative errno. */
+int client_send(int fd, const char *execute, json_t *arguments);
+
 /* Set by a signal's handler: waiting for an answer ends with -EINTR then. */
 extern volatile sig_atomic_t client_interrupted;
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "block/populate.h"
 #include "nbdkit/requests.h"
 #include "util/units.h"
 
@@ -80,6 +81,9 @@ int request_co_cache(struct engine_call *call)
 		ret = blk_co_pread(call->node, offset, n, call->buf, BLK_REQ_COPY_ON_READ);
 		offset += n;
 	}
+	/* Kept is what it shall be when this is answered, not only soon after. */
+	if (!ret)
+		blk_co_populate_drain(call->node);
 	return ret;
 }
 

@@ -29,6 +29,9 @@ const char create_options_help[] =
 	"  --read-only\n"
 	"  --copy-on-read, --no-copy-on-read\n"
 	"                         keep in IMAGE what was read from FILE (on with a backing file)\n"
+	"  --stream               fill IMAGE from its backing file, then do without it\n"
+	"  --speed RATE           of that, bytes a second (0: no limit)\n"
+	"  --prefetch TRACE       fetch first what TRACE lists, in its order\n"
 	"  --pending drop|finish  at the end, what was read and is not kept yet (drop)\n"
 	"  --discard ignore|unmap what a discard does (unmap)\n"
 	"  --cache none|writeback the image file with or without the page cache (none)\n"
@@ -63,6 +66,9 @@ static const struct create_option {
 	{ "read-only", NONE, NULL, false },
 	{ "copy-on-read", NONE, NULL, false },
 	{ "no-copy-on-read", NONE, NULL, false },
+	{ "stream", NONE, NULL, false },
+	{ "speed", SIZE, NULL, false },
+	{ "prefetch", PATH, NULL, false },
 	{ "pending", CHOICE, "drop|finish", false },
 	{ "discard", CHOICE, "ignore|unmap", false },
 	{ "cache", CHOICE, "none|writeback", false },

@@ -28,6 +28,18 @@ static const struct verb verbs[] = {
 	{ "status", "[--json] NAME", "how a device is", JSON_HELP, verb_status },
 	{ "stats", "[--json|--prometheus] NAME", "counters of a device",
 	  JSON_HELP "  --prometheus   text for a metrics collector\n", verb_stats },
+	{ "stream", "[OPTION...] NAME", "fill the image from its backing file, then do without it",
+	  "  --base FILE    a file of the backing chain that stays\n"
+	  "  --speed RATE   at most so many bytes a second from the source (0: no limit)\n"
+	  "  --wait         until it is done\n"
+	  "  -p             wait, and show progress\n"
+	  "  --pause, --resume, --cancel\n"
+	  "                 of the stream that runs\n"
+	  "  --json         print how it is, one JSON object\n"
+	  "\nWhere a stream runs, --speed changes its speed and --wait waits for it.\n",
+	  verb_stream },
+	{ "trace", "NAME start FILE | NAME stop [FILE]",
+	  "record which parts of a device are read first", NULL, verb_trace },
 	{ "table", "[--json] NAME", "the device-mapper table of a device", JSON_HELP, verb_table },
 	{ "message", "NAME WORD...", "send a message to the device-mapper target",
 	  "\nTo the target qed: detect_zeroes off|on|unmap, stats reset, forget.\n"

@@ -20,6 +20,8 @@ int verb_reload(int argc, char **argv);
 int verb_remove(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_stats(int argc, char **argv);
+int verb_stream(int argc, char **argv);
+int verb_trace(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_suspend(int argc, char **argv);
 int verb_table(int argc, char **argv);

@@ -8,6 +8,7 @@
 
 #include "block/io.h"
 #include "block/node_internal.h"
+#include "block/trace.h"
 #include "util/units.h"
 
 /*
@@ -79,6 +80,8 @@ int blk_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *b
 	int ret = check_request(node, offset, bytes, false);
 
 	count(node, BLK_STAT_read_ops, BLK_STAT_read_bytes, ret ? 0 : bytes);
+	if (!ret)
+		blk_trace_read(node, offset, bytes);
 	if (!ret)
 		ret = read_pieces(node, offset, bytes, buf, flags);
 	return request_end(node, token, ret);

@@ -9,6 +9,7 @@
 #include "aio/co.h"
 #include "block/io.h"
 #include "block/request.h"
+#include "block/trace.h"
 #include "util/units.h"
 
 /* ---- By coroutine ---- */
@@ -105,10 +106,12 @@ static bool may_be_direct(const struct blk_request *req)
 
 static void map_request(const struct blk_request *req, struct blk_map *map)
 {
-	if (req->op == BLK_OP_READ)
+	if (req->op == BLK_OP_READ) {
+		blk_trace_read(req->node, req->offset, req->bytes);
 		blk_map_read(req->node, req->offset, req->bytes, map);
-	else
+	} else {
 		blk_map_write(req->node, req->offset, req->bytes, map);
+	}
 }
 
 /* Serve @req by what @map says; false if that does not do. */

@@ -18,47 +18,55 @@
 
 struct command {
 	const char *name;
-	/* Set *@result (a new reference; NULL: nothing to tell), or fail with a line. */
-	int (*co_run)(struct server *server, json_t *arguments, json_t **result, struct error *err);
+	command_fn *co_run;
 	/* Needs the image: refused once the server is stopping, which waits for it. */
 	bool uses_image;
 };
 
-static int co_status(struct server *server, json_t *arguments, json_t **result, struct error *err)
+static int co_status(struct server *server, json_t *arguments, const struct event_sink *sink,
+		     json_t **result, struct error *err)
 {
 	(void)arguments;
+	(void)sink;
 	*result = status_json(server);
 	return *result ? 0 : error_set(err, -ENOMEM, "not enough memory");
 }
 
-static int co_stats(struct server *server, json_t *arguments, json_t **result, struct error *err)
+static int co_stats(struct server *server, json_t *arguments, const struct event_sink *sink,
+		    json_t **result, struct error *err)
 {
 	(void)arguments;
+	(void)sink;
 	*result = stats_json(server);
 	return *result ? 0 : error_set(err, -ENOMEM, "not enough memory");
 }
 
-static int co_info(struct server *server, json_t *arguments, json_t **result, struct error *err)
+static int co_info(struct server *server, json_t *arguments, const struct event_sink *sink,
+		   json_t **result, struct error *err)
 {
 	(void)arguments;
+	(void)sink;
 	return info_co_json(server, result, err);
 }
 
-static int co_flush(struct server *server, json_t *arguments, json_t **result, struct error *err)
+static int co_flush(struct server *server, json_t *arguments, const struct event_sink *sink,
+		    json_t **result, struct error *err)
 {
 	int ret = blk_co_flush(server->image.node);
 
 	(void)arguments;
+	(void)sink;
 	(void)result;
 	return ret < 0 ? error_set_errno(err, ret, "flush") : 0;
 }
 
-static int co_detect_zeroes(struct server *server, json_t *arguments, json_t **result,
-			    struct error *err)
+static int co_detect_zeroes(struct server *server, json_t *arguments, const struct event_sink *sink,
+			    json_t **result, struct error *err)
 {
 	const char *name = json_string_value(json_object_get(arguments, "mode"));
 	enum detect_zeroes mode = name ? detect_zeroes_mode(name) : DETECT_ZEROES_MODES;
 
+	(void)sink;
 	(void)result;
 	if (mode == DETECT_ZEROES_MODES)
 		return error_set(err, -EINVAL, "detect-zeroes: mode is off, on or unmap");
@@ -93,12 +101,14 @@ static int co_check_unused(struct server *server, struct error *err)
 	}
 }
 
-static int co_quit(struct server *server, json_t *arguments, json_t **result, struct error *err)
+static int co_quit(struct server *server, json_t *arguments, const struct event_sink *sink,
+		   json_t **result, struct error *err)
 {
 	bool force = json_is_true(json_object_get(arguments, "force"));
 	const json_t *pid = json_object_get(arguments, "pid");
 	int ret;
 
+	(void)sink;
 	(void)result;
 	/* Who asks may have waited long, and mean a server that had our name before. */
 	if (pid && json_integer_value(pid) != getpid())
@@ -116,23 +126,31 @@ static int co_quit(struct server *server, json_t *arguments, json_t **result, st
 	return server_co_wait_stopped(server, err);
 }
 
-static int co_commands(struct server *server, json_t *arguments, json_t **result,
-		       struct error *err);
+static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,
+		       json_t **result, struct error *err);
 
 static const struct command commands[] = {
 	{ "status", co_status, false },
 	{ "stats", co_stats, true },
 	{ "info", co_info, true },
 	{ "flush", co_flush, true },
+	{ "stream", command_co_stream, false },
+	{ "stream-pause", command_co_stream_pause, true },
+	{ "stream-resume", command_co_stream_resume, true },
+	{ "stream-cancel", command_co_stream_cancel, true },
+	{ "trace-start", command_co_trace_start, true },
+	{ "trace-stop", command_co_trace_stop, true },
 	{ "quit", co_quit, false },
 	{ "commands", co_commands, false },
 	{ "detect-zeroes", co_detect_zeroes, false },
 };
 
-static int co_commands(struct server *server, json_t *arguments, json_t **result, struct error *err)
+static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,
+		       json_t **result, struct error *err)
 {
 	(void)server;
 	(void)arguments;
+	(void)sink;
 	*result = json_array();
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (json_array_append_new(*result, json_string(commands[i].name)))
@@ -149,7 +167,7 @@ static const struct command *find_command(const char *name)
 }
 
 static int co_execute(struct server *server, const struct protocol_request *request,
-		      json_t **result, struct error *err)
+		      const struct event_sink *sink, json_t **result, struct error *err)
 {
 	const struct command *command = find_command(request->execute);
 	int ret;
@@ -157,16 +175,17 @@ static int co_execute(struct server *server, const struct protocol_request *requ
 	if (!command)
 		return error_set(err, -ENOSYS, "no such command: %s", request->execute);
 	if (!command->uses_image)
-		return command->co_run(server, request->arguments, result, err);
+		return command->co_run(server, request->arguments, sink, result, err);
 	if (server->state != SERVER_LIVE)
 		return error_set(err, -ESHUTDOWN, "the server is stopping");
 	server->users++;
-	ret = command->co_run(server, request->arguments, result, err);
+	ret = command->co_run(server, request->arguments, sink, result, err);
 	server_put_image(server);
 	return ret;
 }
 
-char *commands_co_answer(struct server *server, const char *line, size_t len)
+char *commands_co_answer(struct server *server, const char *line, size_t len,
+			 const struct event_sink *sink)
 {
 	struct protocol_request request;
 	struct error err = ERROR_INIT;
@@ -176,7 +195,7 @@ char *commands_co_answer(struct server *server, const char *line, size_t len)
 
 	ret = protocol_parse(&request, line, len, &err);
 	if (!ret)
-		ret = co_execute(server, &request, &result, &err);
+		ret = co_execute(server, &request, sink, &result, &err);
 	if (ret < 0) {
 		json_decref(result);
 		answer = protocol_error(&err, request.id);

@@ -25,6 +25,7 @@ struct control_client {
 	struct control *control;
 	struct control_client *next, **link;
 	int fd;
+	struct event_sink sink;
 	size_t len; /* bytes in @buf */
 	char buf[PROTOCOL_MAX_LINE];
 };
@@ -46,9 +47,22 @@ static int co_write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
+/* A client's commands run one after the other, so nobody else writes to it meanwhile. */
+static int co_emit(const struct event_sink *sink, const char *event, json_t *data)
+{
+	struct control_client *client = container_of(sink, struct control_client, sink);
+	json_t *line = json_pack("{s:s, s:o}", "event", event, "data", data);
+	char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+	int ret = text ? co_write_all(client->fd, text, strlen(text)) : -ENOMEM;
+
+	json_decref(line);
+	free(text);
+	return ret ? ret : co_write_all(client->fd, "\n", 1);
+}
+
 static int co_answer(struct control_client *client, const char *line, size_t len)
 {
-	char *answer = commands_co_answer(client->control->server, line, len);
+	char *answer = commands_co_answer(client->control->server, line, len, &client->sink);
 	int ret;
 
 	if (!answer)
@@ -139,6 +153,7 @@ static void add_client(struct control *control, int fd)
 	}
 	client->control = control;
 	client->fd = fd;
+	client->sink.co_emit = co_emit;
 	client->next = control->clients;
 	client->link = &control->clients;
 	if (client->next)

@@ -142,6 +142,26 @@ static int set_no_copy_on_read(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_stream(struct options *options, const char *value)
+{
+	(void)value;
+	options->stream = true;
+	return 0;
+}
+
+static int set_speed(struct options *options, const char *value)
+{
+	if (!strcmp(value, "0"))
+		return 0;
+	return parse_size(value, &options->speed) || !options->speed ? -EINVAL : 0;
+}
+
+static int set_prefetch(struct options *options, const char *value)
+{
+	options->prefetch = value;
+	return *value ? 0 : -EINVAL;
+}
+
 static int set_pending(struct options *options, const char *value)
 {
 	return parse_choice(value, "drop", "finish", &options->finish_pending);
@@ -237,6 +257,11 @@ static const struct option table[] = {
 	  "keep what is read from the backing file (the\n"
 	  "default where there is one)" },
 	{ "no-copy-on-read", NULL, set_no_copy_on_read, "do not" },
+	{ "stream", NULL, set_stream,
+	  "fill the image from its backing file in the\n"
+	  "background, then do without it" },
+	{ "speed", "RATE", set_speed, "of the stream, in bytes a second (0: no limit)" },
+	{ "prefetch", "TRACE", set_prefetch, "fetch first what the trace lists, in its order" },
 	{ "pending", "drop|finish", set_pending,
 	  "at the end, what becomes of clusters that were read\n"
 	  "and are not kept yet (drop)" },
@@ -302,6 +327,12 @@ static int check_whole(const struct options *options, struct error *err)
 		return error_set(err, -EINVAL,
 				 "--copy-on-read: writes the image, and --read-only "
 				 "forbids that");
+	if (options->read_only && (options->stream || options->prefetch))
+		return error_set(err, -EINVAL,
+				 "--%s: writes the image, and --read-only forbids that",
+				 options->stream ? "stream" : "prefetch");
+	if (options->speed && !options->stream && !options->prefetch)
+		return error_set(err, -EINVAL, "--speed: needs --stream or --prefetch");
 	if (options->backing_format && !options->backing)
 		return error_set(err, -EINVAL, "--backing-format: needs --backing");
 	return 0;

@@ -26,6 +26,9 @@ struct options {
 
 	const char *backing_dir; /* where backing files must lie, as typed; NULL: anywhere */
 	enum { COPY_ON_READ_AUTO, COPY_ON_READ_ON, COPY_ON_READ_OFF } copy_on_read;
+	bool stream; /* fill the image from its backing file, and let go of that */
+	uint64_t speed; /* of the stream, bytes a second; 0: no limit */
+	const char *prefetch; /* a trace: what is fetched first; NULL: none */
 	bool finish_pending; /* at the end, keep first what was read and is not kept yet */
 	enum detect_zeroes detect_zeroes; /* in guests' writes, by the server */
 	bool discard; /* pass discards on to the image */

@@ -19,8 +19,10 @@
 #include "aio/timer.h"
 #include "block/io.h"
 #include "block/populate.h"
+#include "server/commands.h"
 #include "server/server.h"
 #include "server/status.h"
+#include "server/stream.h"
 #include "ublk/stale.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -207,6 +209,8 @@ static int co_start_device(struct server *server, struct error *err)
 		ret = aio_co_call(device_start, &call);
 	if (!ret)
 		ret = open_control(server, err);
+	if (!ret)
+		ret = server_stream_co_start_by_options(server, err);
 	return ret;
 }
 
@@ -216,6 +220,7 @@ static bool co_abort_start(struct server *server)
 	struct device_call call = { .server = server };
 
 	control_co_stop(&server->control);
+	server_stream_co_stop(server);
 	if (server->device) {
 		if (aio_co_call(device_stop, &call) < 0)
 			return false;
@@ -301,8 +306,11 @@ static void stopped(struct server *server)
 
 static void co_stop(struct server *server)
 {
-	int ret = co_stop_device(server);
+	int ret;
 
+	server_trace_co_stop(server);
+	server_stream_co_stop(server);
+	ret = co_stop_device(server);
 	if (!ret && server->finish_pending)
 		blk_co_populate_drain(server->image.node);
 	if (!ret)
@@ -395,6 +403,7 @@ int server_run(const struct options *options, char **argv, const struct starter 
 	error_free(&server.stop_error);
 	image_free(&server.image);
 	json_decref(server.description);
+	json_decref(server.last_stream);
 	pthread_mutex_destroy(&server.mutex);
 	if (server.signal_fd >= 0)
 		close(server.signal_fd);

@@ -23,6 +23,8 @@
 
 enum server_state { SERVER_STARTING, SERVER_LIVE, SERVER_STOPPING, SERVER_STOPPED };
 
+struct stream;
+
 struct server {
 	const struct options *options;
 	char **argv;
@@ -37,6 +39,12 @@ struct server {
 
 	enum server_state state;
 	uint64_t live_since; /* ns, monotonic */
+	struct stream *stream; /* that runs, NULL: none */
+	json_t *last_stream; /* how the last one ended, or NULL */
+	/* What a successor must be told otherwise than we were. */
+	bool backing_changes; /* the options' backing file is, or may soon be, another one */
+	bool streams; /* there is a stream that the options do not ask for */
+	bool tracing, trace_stop; /* a trace's recorder runs; it is to end */
 	bool finish_pending; /* keep first what was read, when ending */
 	unsigned int users; /* commands that use the image or the device now */
 	const char *stop_reason; /* NULL: go on */

@@ -9,9 +9,11 @@
 #include "aio/io.h"
 #include "aio/timer.h"
 #include "block/populate.h"
+#include "job/stream.h"
 #include "server/protocol.h"
 #include "server/server.h"
 #include "server/status.h"
+#include "server/stream.h"
 #include "util/units.h"
 
 /* How long `info` may count clusters before it does without. */
@@ -92,6 +94,22 @@ json_t *status_describe(struct server *server)
 	return json;
 }
 
+void status_refresh_chain(struct server *server)
+{
+	json_object_set_new(server->description, "backing-chain", chain_json(server->image.node));
+}
+
+/* What changes while the image is open. */
+static void add_background(const struct server *server, json_t *json)
+{
+	json_t *stream = server_stream_json(server);
+
+	json_object_set_new(json, "pending-clusters",
+			    json_integer(blk_populate_pending(server->image.node)));
+	if (stream)
+		json_object_set_new(json, "stream", stream);
+}
+
 json_t *status_json(struct server *server)
 {
 	json_t *json = json_deep_copy(server->description);
@@ -107,8 +125,7 @@ json_t *status_json(struct server *server)
 			    json_integer((aio_now() - server->live_since) / 1000000000));
 	/* When it is stopping the image may be closed already. */
 	if (server->state == SERVER_LIVE)
-		json_object_set_new(json, "pending-clusters",
-				    json_integer(blk_populate_pending(server->image.node)));
+		add_background(server, json);
 	return json;
 }
 
@@ -216,16 +233,47 @@ int info_co_json(struct server *server, json_t **info, struct error *err)
 	return 0;
 }
 
+/* Is this "--NAME" or "--NAME=VALUE"?  *@two: its value is the next word. */
+static bool is_option(const char *arg, const char *name, bool *two)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(arg, "--", 2) || strncmp(arg + 2, name, len))
+		return false;
+	*two = !arg[2 + len];
+	return *two || arg[2 + len] == '=';
+}
+
+/* The words that start a server which goes on with what this one does. */
+static json_t *options_json(struct server *server)
+{
+	json_t *options = json_array();
+	char speed[48];
+
+	for (char **arg = server->argv + 1; *arg; arg++) {
+		bool two = false;
+
+		if (!server->backing_changes ||
+		    !(is_option(*arg, "backing", &two) || is_option(*arg, "backing-format", &two)))
+			json_array_append_new(options, protocol_text(*arg));
+		else if (two && arg[1])
+			arg++;
+	}
+	if (!server->streams || !server->stream)
+		return options;
+	json_array_append_new(options, json_string("--stream"));
+	snprintf(speed, sizeof(speed), "--speed=%" PRIu64, job_get_speed(&server->stream->job));
+	json_array_append_new(options, json_string(speed));
+	return options;
+}
+
 json_t *state_file_json(struct server *server)
 {
 	const struct ublk_dev_info *dev = ublk_device_info(server->device);
 	char device[UBLK_PATH_LEN];
-	json_t *options = json_array();
 
-	for (char **arg = server->argv + 1; *arg; arg++)
-		json_array_append_new(options, protocol_text(*arg));
 	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:o}", "name", server->options->name, "image",
 			 protocol_text(server->image.path), "dev-id", (int)dev->dev_id, "device",
 			 ublk_block_path(device, dev->dev_id), "pid", (int)getpid(), "options",
-			 options);
+			 options_json(server));
 }

@@ -15,6 +15,9 @@ struct server;
  */
 json_t *status_describe(struct server *server);
 
+/* The backing chain is another one now. */
+void status_refresh_chain(struct server *server);
+
 /* Answers to `status` and `stats`; NULL: no memory. */
 json_t *status_json(struct server *server);
 json_t *stats_json(struct server *server);

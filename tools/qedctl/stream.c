@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl stream: have the image filled from its backing file, and follow that.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/client_events.h"
+#include "common/json.h"
+#include "common/report.h"
+#include "common/verbs.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+#include "util/units.h"
+
+struct stream_options {
+	const char *name, *base;
+	uint64_t speed;
+	bool has_speed, wait, progress, json;
+	const char *command; /* stream, stream-pause, ... */
+};
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	client_interrupted = 1;
+}
+
+/* Whoever waits may stop waiting: the stream goes on. */
+static void watch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static void print_percent(double percent, bool last)
+{
+	printf("    (%3.2f/100%%)%c", percent, last ? '\n' : '\r');
+	fflush(stdout);
+}
+
+static void on_event(void *arg, const char *event, const json_t *data)
+{
+	const struct stream_options *opts = arg;
+
+	(void)event;
+	if (opts->progress)
+		print_percent(json_number_value(json_object_get(data, "percent")), false);
+}
+
+static json_t *make_arguments(const struct stream_options *opts)
+{
+	json_t *arguments = json_object();
+
+	if (opts->base)
+		json_object_set_new(arguments, "base", json_string(opts->base));
+	if (opts->has_speed)
+		json_object_set_new(arguments, "speed", json_integer((json_int_t)opts->speed));
+	if (opts->wait)
+		json_object_set_new(arguments, "wait", json_true());
+	return arguments;
+}
+
+static int run(const struct stream_options *opts)
+{
+	struct error err = ERROR_INIT;
+	json_t *answer = NULL;
+	int fd = client_connect(opts->name, &err);
+	int ret = fd;
+
+	if (fd >= 0) {
+		if (opts->wait)
+			watch_signals();
+		ret = client_command_with_events(fd, opts->command, make_arguments(opts), on_event,
+						 (void *)opts, &answer, &err);
+		close(fd);
+	} else if (fd == -ENOENT || fd == -ECONNREFUSED) {
+		error_free(&err);
+		error_set(&err, fd, "no such device, or its server does not run");
+	}
+	if (!ret && opts->progress)
+		print_percent(json_number_value(json_object_get(answer, "percent")), true);
+	else if (opts->progress)
+		printf("\n");
+	if (!ret && opts->json)
+		json_print(answer);
+	json_decref(answer);
+	return ret < 0 ? report_fail(&err) : 0;
+}
+
+static int check(const struct stream_options *opts, unsigned int actions)
+{
+	struct error err = ERROR_INIT;
+
+	if (device_check_name(opts->name, &err)) {
+		error_prefix(&err, "%s", opts->name);
+		return report_fail(&err);
+	}
+	if (actions > 1)
+		return report_error("only one of --pause, --resume and --cancel");
+	if (actions && (opts->base || opts->has_speed || opts->wait))
+		return report_error("--pause, --resume and --cancel take no other option");
+	if (opts->base && !opts->base[0])
+		return report_error("--base: an empty file name");
+	if (geteuid() != 0)
+		return report_error("permission denied: not root");
+	return 0;
+}
+
+static int parse_speed(const char *text, struct stream_options *opts)
+{
+	opts->has_speed = true;
+	if (!strcmp(text, "0")) {
+		opts->speed = 0;
+		return 0;
+	}
+	if (parse_size(text, &opts->speed) || opts->speed > INT64_MAX)
+		return report_error("--speed: '%s' is not a number of bytes a second", text);
+	return 0;
+}
+
+static int parse_one(int opt, struct stream_options *opts, unsigned int *actions)
+{
+	static const char *const commands[] = { "stream-pause", "stream-resume", "stream-cancel" };
+
+	switch (opt) {
+	case 'b':
+		opts->base = optarg;
+		return 0;
+	case 's':
+		return parse_speed(optarg, opts);
+	case 'w':
+		opts->wait = true;
+		return 0;
+	case 'p':
+		opts->wait = opts->progress = true;
+		return 0;
+	case 'j':
+		opts->json = true;
+		return 0;
+	case 'P':
+	case 'R':
+	case 'C':
+		opts->command = commands[opt == 'P' ? 0 : opt == 'R' ? 1 : 2];
+		++*actions;
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+int verb_stream(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "base", required_argument, NULL, 'b' }, { "speed", required_argument, NULL, 's' },
+		{ "wait", no_argument, NULL, 'w' },	  { "pause", no_argument, NULL, 'P' },
+		{ "resume", no_argument, NULL, 'R' },	  { "cancel", no_argument, NULL, 'C' },
+		{ "json", no_argument, NULL, 'j' },	  { NULL, 0, NULL, 0 }
+	};
+	struct stream_options opts = { .command = "stream" };
+	unsigned int actions = 0;
+	int opt;
+
+	while ((opt = verb_getopt(argc, argv, "p", long_options)) != -1)
+		if (parse_one(opt, &opts, &actions))
+			return 1;
+	if (argc - optind != 1)
+		return optind < argc ? report_error("unexpected argument '%s'", argv[optind + 1]) :
+				       report_error("NAME is needed");
+	opts.name = argv[optind];
+	report_context("stream %s", opts.name);
+	if (check(&opts, actions))
+		return 1;
+	return run(&opts);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl trace: record which parts of a device are read first.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/json.h"
+#include "common/report.h"
+#include "common/verbs.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+
+/* @path as the server sees it, whose working directory is another. */
+static char *full_path(const char *path)
+{
+	char cwd[PATH_MAX], *full;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&full, "%s/%s", cwd, path) < 0)
+		return NULL;
+	return full;
+}
+
+static int ask(const char *name, const char *command, json_t *arguments, json_t **answer)
+{
+	struct error err = ERROR_INIT;
+	struct device dev;
+	int ret = device_find(name, &dev, &err);
+
+	if (ret) {
+		json_decref(arguments);
+		return report_fail(&err);
+	}
+	if (dev.status) {
+		ret = device_ask(name, command, arguments, answer, &err);
+	} else {
+		json_decref(arguments);
+		ret = error_set(&err, -ENOENT, "its server does not run");
+	}
+	device_put(&dev);
+	return ret ? report_fail(&err) : 0;
+}
+
+static int start(const char *name, const char *file)
+{
+	char *path = full_path(file);
+	int status;
+
+	if (!path)
+		return report_error("%s: %s", file, strerror(errno));
+	status = ask(name, "trace-start", json_pack("{s:s}", "file", path), NULL);
+	free(path);
+	return status;
+}
+
+static int stop(const char *name, const char *file)
+{
+	char *path = file ? full_path(file) : NULL;
+	json_t *answer = NULL;
+	long long lost;
+	int status;
+
+	if (file && !path)
+		return report_error("%s: %s", file, strerror(errno));
+	status = ask(name, "trace-stop", path ? json_pack("{s:s}", "file", path) : NULL, &answer);
+	lost = json_get_int(answer, "lost", 0);
+	json_decref(answer);
+	free(path);
+	if (!status && lost)
+		fprintf(stderr, "qedctl: trace %s: warning: %lld clusters were left out\n", name,
+			lost);
+	return status;
+}
+
+int verb_trace(int argc, char **argv)
+{
+	static const struct option long_options[] = { { NULL, 0, NULL, 0 } };
+	bool starts;
+
+	if (verb_getopt(argc, argv, "", long_options) != -1)
+		return 1;
+	if (argc - optind < 2)
+		return report_error("NAME and 'start FILE' or 'stop' are needed");
+	report_context("trace %s", argv[optind]);
+	starts = !strcmp(argv[optind + 1], "start");
+	if (!starts && strcmp(argv[optind + 1], "stop"))
+		return report_error("'%s' is neither start nor stop", argv[optind + 1]);
+	if (starts && argc - optind == 2)
+		return report_error("start takes a FILE");
+	if (argc - optind > 3)
+		return report_error("unexpected argument '%s'", argv[optind + 3]);
+	if (geteuid() != 0)
+		return report_error("permission denied: not root");
+	return starts ? start(argv[optind], argv[optind + 2]) :
+			stop(argv[optind], argv[optind + 2]);
+}

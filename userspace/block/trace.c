@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Recording and reading traces.
+ *
+ * Readers add to a set of clusters, and where one is new there to a list of
+ * fixed size under a mutex, held for a few instructions.  Whoever records takes
+ * the list away now and then and writes it to the file.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "block/pending.h"
+#include "block/trace.h"
+#include "util/units.h"
+
+#define TRACE_MAGIC "qedblk-trace 1"
+#define LIST_ROOM   65536u
+#define LOOK_NS	    2000000ULL
+
+struct blk_trace {
+	uint64_t cluster_size;
+	FILE *file;
+	char *path;
+	struct pending_set seen;
+
+	pthread_mutex_t mutex; /* protects what follows */
+	uint64_t *list; /* clusters, LIST_ROOM at most */
+	size_t nr;
+	uint64_t lost; /* clusters that found no room */
+
+	/* The recorder's. */
+	uint64_t *writing;
+	size_t nr_writing;
+	uint64_t run_start, run_end; /* clusters: not yet written, in case it goes on */
+};
+
+/* ---- Recording ---- */
+
+void trace_note(struct blk_trace *trace, uint64_t offset, uint64_t bytes)
+{
+	uint64_t end = div_round_up(offset + bytes, trace->cluster_size);
+
+	for (uint64_t c = offset / trace->cluster_size; c < end; c++) {
+		if (pending_has(&trace->seen, c) || !pending_add(&trace->seen, c))
+			continue;
+		pthread_mutex_lock(&trace->mutex);
+		if (trace->nr < LIST_ROOM)
+			trace->list[trace->nr++] = c;
+		else
+			trace->lost++;
+		pthread_mutex_unlock(&trace->mutex);
+	}
+}
+
+const char *trace_path(struct blk_node *node)
+{
+	struct blk_trace *trace = node->trace;
+
+	return trace ? trace->path : NULL;
+}
+
+static int write_run(struct blk_trace *trace)
+{
+	int n = 0;
+
+	if (trace->run_end > trace->run_start)
+		n = fprintf(trace->file, "%" PRIu64 " %" PRIu64 "\n",
+			    trace->run_start * trace->cluster_size,
+			    (trace->run_end - trace->run_start) * trace->cluster_size);
+	trace->run_start = trace->run_end = 0;
+	return n < 0 ? -EIO : 0;
+}
+
+/* On a worker thread. */
+static int write_list(void *arg)
+{
+	struct blk_trace *trace = arg;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < trace->nr_writing; i++) {
+		uint64_t c = trace->writing[i];
+
+		if (trace->run_end != c || trace->run_end == trace->run_start) {
+			ret = write_run(trace);
+			trace->run_start = c;
+		}
+		trace->run_end = c + 1;
+	}
+	trace->nr_writing = 0;
+	if (!ret && fflush(trace->file))
+		ret = errno ? -errno : -EIO;
+	return ret;
+}
+
+int trace_co_write(struct blk_node *node, struct error *err)
+{
+	struct blk_trace *trace = node->trace;
+	uint64_t *list;
+	int ret;
+
+	if (!trace)
+		return 0;
+	pthread_mutex_lock(&trace->mutex);
+	list = trace->list;
+	trace->list = trace->writing;
+	trace->writing = list;
+	trace->nr_writing = trace->nr;
+	trace->nr = 0;
+	pthread_mutex_unlock(&trace->mutex);
+	ret = aio_co_call(write_list, trace);
+	return ret ? error_set_errno(err, ret, "%s", trace->path) : 0;
+}
+
+static void trace_free(struct blk_trace *trace)
+{
+	if (trace->file)
+		(void)fclose(trace->file);
+	pending_destroy(&trace->seen);
+	pthread_mutex_destroy(&trace->mutex);
+	free(trace->list);
+	free(trace->writing);
+	free(trace->path);
+	free(trace);
+}
+
+/* On a worker thread. */
+static int open_file(void *arg)
+{
+	struct blk_trace *trace = arg;
+
+	trace->file = fopen(trace->path, "wxe");
+	if (!trace->file)
+		return -errno;
+	return fprintf(trace->file, TRACE_MAGIC "\n") < 0 ? -EIO : 0;
+}
+
+int trace_co_start(struct blk_node *node, const char *path, struct error *err)
+{
+	uint64_t size = atomic_load(&node->size);
+	uint32_t cluster = node->cluster_size ? node->cluster_size : 64 * KiB;
+	struct blk_trace *trace;
+	int ret;
+
+	if (node->trace)
+		return error_set(err, -EBUSY, "a trace is recorded already, to %s",
+				 node->trace->path);
+	trace = calloc(1, sizeof(*trace));
+	if (!trace)
+		return error_set_errno(err, -ENOMEM, "%s", path);
+	pthread_mutex_init(&trace->mutex, NULL);
+	trace->cluster_size = cluster;
+	trace->path = strdup(path);
+	trace->list = calloc(LIST_ROOM, sizeof(*trace->list));
+	trace->writing = calloc(LIST_ROOM, sizeof(*trace->writing));
+	if (!trace->path || !trace->list || !trace->writing ||
+	    pending_init(&trace->seen, div_round_up(size, cluster)))
+		ret = -ENOMEM;
+	else
+		ret = aio_co_call(open_file, trace);
+	if (ret) {
+		trace_free(trace);
+		return error_set_errno(err, ret, "%s", path);
+	}
+	atomic_store_explicit(&node->trace, trace, memory_order_release);
+	return 0;
+}
+
+static int write_rest(void *arg)
+{
+	struct blk_trace *trace = arg;
+	int ret = write_run(trace), closed = fclose(trace->file) ? -errno : 0;
+
+	trace->file = NULL;
+	return ret ? ret : closed;
+}
+
+int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
+{
+	struct blk_trace *trace = node->trace;
+	uint64_t ticket;
+	int ret, rest;
+
+	*lost = 0;
+	if (!trace)
+		return error_set(err, -ENOENT, "no trace is recorded");
+	/* Who has loaded the pointer is in flight since before the ticket. */
+	ret = trace_co_write(node, err);
+	node->trace = NULL;
+	ticket = inflight_ticket(&node->inflight);
+	while (!inflight_passed(&node->inflight, ticket))
+		aio_co_sleep(LOOK_NS);
+	trace->nr_writing = trace->nr;
+	memcpy(trace->writing, trace->list, trace->nr * sizeof(*trace->list));
+	rest = aio_co_call(write_list, trace);
+	if (!rest)
+		rest = aio_co_call(write_rest, trace);
+	if (!ret && rest)
+		ret = error_set_errno(err, rest, "%s", trace->path);
+	*lost = trace->lost;
+	trace_free(trace);
+	return ret;
+}
+
+/* ---- Reading ---- */
+
+/* One line's range; 0 with no bytes where it has none. */
+static int parse_line(const char *line, struct trace_range *range)
+{
+	char *end;
+
+	*range = (struct trace_range){ 0 };
+	line += strspn(line, " \t");
+	if (!*line || *line == '#' || *line == '\n')
+		return 0;
+	if (*line < '0' || *line > '9')
+		return -EINVAL;
+	errno = 0;
+	range->offset = strtoull(line, &end, 10);
+	end += strspn(end, " \t");
+	if (errno || *end < '0' || *end > '9')
+		return -EINVAL;
+	range->bytes = strtoull(end, &end, 10);
+	end += strspn(end, " \t\r\n");
+	if (errno || *end || range->bytes > UINT64_MAX - range->offset)
+		return -EINVAL;
+	return 0;
+}
+
+struct range_list {
+	struct trace_range *ranges;
+	size_t nr, room;
+};
+
+static int add_range(struct range_list *list, const struct trace_range *range)
+{
+	if (list->nr == list->room) {
+		size_t room = list->room ? 2 * list->room : 256;
+		struct trace_range *more = reallocarray(list->ranges, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		list->ranges = more;
+		list->room = room;
+	}
+	list->ranges[list->nr++] = *range;
+	return 0;
+}
+
+static int read_lines(FILE *file, const char *path, struct range_list *list, struct error *err)
+{
+	char line[256];
+	struct trace_range range;
+	unsigned long number = 1;
+	int ret;
+
+	if (!fgets(line, sizeof(line), file) || strcmp(line, TRACE_MAGIC "\n"))
+		return error_set(err, -EINVAL, "%s: not a trace: its first line is not '%s'", path,
+				 TRACE_MAGIC);
+	while (fgets(line, sizeof(line), file)) {
+		number++;
+		if (parse_line(line, &range))
+			return error_set(err, -EINVAL,
+					 "%s: line %lu: not an offset and a length in bytes", path,
+					 number);
+		ret = range.bytes ? add_range(list, &range) : 0;
+		if (ret)
+			return error_set_errno(err, ret, "%s", path);
+	}
+	return ferror(file) ? error_set_errno(err, -EIO, "%s", path) : 0;
+}
+
+int trace_read(const char *path, struct trace_range **ranges, size_t *nr, struct error *err)
+{
+	struct range_list list = { 0 };
+	FILE *file = fopen(path, "re");
+	int ret;
+
+	if (!file)
+		return error_set_errno(err, -errno, "%s", path);
+	ret = read_lines(file, path, &list, err);
+	(void)fclose(file);
+	if (ret) {
+		free(list.ranges);
+		return ret;
+	}
+	*ranges = list.ranges;
+	*nr = list.nr;
+	return 0;
+}

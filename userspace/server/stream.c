@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Streaming the served image.  A coroutine of the main loop follows the job to
+ * its end, closes what it took out of the backing chain, and keeps its last figures.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "aio/timer.h"
+#include "block/trace.h"
+#include "job/stream.h"
+#include "server/server.h"
+#include "server/status.h"
+#include "server/stream.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* ---- What is told ---- */
+
+static double percent(const struct stream_status *status)
+{
+	if (status->state == JOB_DONE)
+		return 100;
+	if (!status->total)
+		return 0;
+	return 100.0 * (double)(status->total - status->left) / (double)status->total;
+}
+
+static json_t *status_to_json(const struct stream_status *status)
+{
+	double seconds = (double)status->elapsed / 1e9;
+	json_t *json = json_pack(
+		"{s:s, s:s, s:f, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I}", "kind",
+		status->prefetch ? "prefetch" : "stream", "state", job_state_name(status->state),
+		"percent", percent(status), "clusters", "total", (json_int_t)status->total,
+		"populated", (json_int_t)status->populated, "zero", (json_int_t)status->zero,
+		"left", (json_int_t)status->left, "source-bytes", (json_int_t)status->source_bytes,
+		"bytes-per-second", (json_int_t)(seconds > 0 ? status->source_bytes / seconds : 0),
+		"speed", (json_int_t)status->speed, "errors", (json_int_t)status->errors);
+
+	if (status->error[0])
+		json_object_set_new(json, "error", json_string(status->error));
+	return json;
+}
+
+json_t *server_stream_json(const struct server *server)
+{
+	struct stream_status status;
+
+	if (!server->stream)
+		return json_incref(server->last_stream);
+	stream_get_status(server->stream, &status);
+	return status_to_json(&status);
+}
+
+/* ---- Its life ---- */
+
+static void log_end(const struct server *server, const struct stream_status *status)
+{
+	const char *name = server->options->name;
+
+	if (status->state == JOB_DONE)
+		log_info("%s: %s done", name, status->prefetch ? "prefetch" : "stream");
+	else if (status->state == JOB_FAILED)
+		log_error("%s: stream failed: %s", name, status->error);
+}
+
+/* Have the state file tell how to go on after a crash. */
+static void describe(struct server *server)
+{
+	json_t *json = state_file_json(server);
+	struct error err = ERROR_INIT;
+
+	if (json && run_state_describe(&server->run, json, &err))
+		log_warning("%s: %s", server->options->name, error_text(&err));
+	json_decref(json);
+	error_free(&err);
+}
+
+/* On the main loop, beside the commands. */
+static void follow(void *arg)
+{
+	struct server *server = arg;
+	struct stream_status status;
+
+	job_co_wait_end(&server->stream->job);
+	stream_get_status(server->stream, &status);
+	log_end(server, &status);
+	json_decref(server->last_stream);
+	server->last_stream = status_to_json(&status);
+	stream_co_free(server->stream);
+	server->stream = NULL;
+	if (status.state == JOB_DONE && !status.prefetch) {
+		status_refresh_chain(server);
+		server->backing_changes = true;
+	}
+	describe(server);
+	server_changed(server);
+}
+
+/* The node of the backing chain that @name is, seen from the image. */
+static struct blk_node *find_base(struct blk_node *top, const char *name)
+{
+	char *path = blk_resolve_backing(top->filename, name);
+	struct blk_node *node;
+	struct stat a, b;
+
+	for (node = path ? top->backing : NULL; node; node = node->backing)
+		if (!strcmp(node->filename, path) ||
+		    (!stat(node->filename, &a) && !stat(path, &b) && a.st_dev == b.st_dev &&
+		     a.st_ino == b.st_ino))
+			break;
+	free(path);
+	return node;
+}
+
+static int read_first(struct stream_opts *opts, const struct stream_request *request,
+		      struct error *err)
+{
+	struct trace_range *ranges;
+	int ret;
+
+	if (!request->first)
+		return 0;
+	ret = trace_read(request->first, &ranges, &opts->nr_first, err);
+	if (ret)
+		return ret;
+	opts->first = calloc(opts->nr_first + 1, sizeof(*opts->first));
+	if (!opts->first)
+		ret = error_set_errno(err, -ENOMEM, "%s", request->first);
+	for (size_t i = 0; !ret && i < opts->nr_first; i++)
+		opts->first[i] = (struct stream_range){ ranges[i].offset, ranges[i].bytes };
+	free(ranges);
+	return ret;
+}
+
+int server_stream_co_start(struct server *server, const struct stream_request *request,
+			   struct error *err)
+{
+	struct blk_node *node = server->image.node;
+	struct stream_opts opts = { .speed = request->speed, .only_first = request->only_first };
+	struct stream *stream;
+	int ret;
+
+	if (server->stream)
+		return error_set(err, -EBUSY, "a stream runs already");
+	if (request->base) {
+		opts.base = find_base(node, request->base);
+		if (!opts.base)
+			return error_set(err, -EINVAL, "%s: not in the backing chain",
+					 request->base);
+		if (opts.base == node->backing)
+			return error_set(err, -EINVAL, "%s: is the backing file already",
+					 request->base);
+	}
+	ret = read_first(&opts, request, err);
+	if (ret)
+		return ret;
+	ret = stream_co_start(&stream, node, &opts, err);
+	if (ret)
+		return ret;
+	server->stream = stream;
+	json_decref(server->last_stream);
+	server->last_stream = NULL;
+	ret = co_start(follow, server);
+	if (!ret) {
+		/* With a base the end is not what --stream would ask for. */
+		server->streams = !request->base && !request->only_first &&
+				  !server->options->stream;
+		server->backing_changes |= !!request->base;
+		if (server->streams || request->base)
+			describe(server);
+		return 0;
+	}
+	/* Without anybody who follows it, it must not go on. */
+	job_cancel(&stream->job);
+	job_co_wait_end(&stream->job);
+	stream_co_free(stream);
+	server->stream = NULL;
+	return error_set_errno(err, ret, "stream");
+}
+
+int server_stream_co_start_by_options(struct server *server, struct error *err)
+{
+	const struct options *options = server->options;
+	struct stream_request request = {
+		.speed = options->speed,
+		.first = options->prefetch,
+		.only_first = !options->stream,
+	};
+
+	/* Done before, and started again: there is nothing to say. */
+	if (!(options->stream || options->prefetch) || !server->image.node->backing)
+		return 0;
+	return server_stream_co_start(server, &request, err);
+}
+
+void server_stream_set_speed(struct server *server, uint64_t speed)
+{
+	job_set_speed(&server->stream->job, speed);
+	if (server->streams)
+		describe(server);
+}
+
+void server_stream_co_stop(struct server *server)
+{
+	if (server->stream)
+		job_cancel(&server->stream->job);
+	while (server->stream)
+		server_co_wait_change(server);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The stream or prefetch of the served image: its life, and what is told of it. */
+#ifndef QEDBLK_SERVER_STREAM_H
+#define QEDBLK_SERVER_STREAM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/error.h"
+
+struct server;
+
+struct stream_request {
+	const char *base; /* a file of the backing chain that stays, NULL: none does */
+	const char *first; /* a trace: fetched first, NULL: none */
+	bool only_first; /* and nothing else */
+	uint64_t speed; /* bytes a second, 0: no limit */
+};
+
+/*
+ * Start it.  Fails with a line where one runs already, or where there is nothing to
+ * stream.  Coroutine of the main loop, as all of these.
+ */
+int server_stream_co_start(struct server *server, const struct stream_request *request,
+			   struct error *err);
+/* What the options ask for, when the device is live.  What is done already is no error. */
+int server_stream_co_start_by_options(struct server *server, struct error *err);
+/* Of one that runs; @speed in bytes a second, 0: no limit. */
+void server_stream_set_speed(struct server *server, uint64_t speed);
+/* End it, done or not, and wait until it is gone.  What is done stays done. */
+void server_stream_co_stop(struct server *server);
+
+/* How it is, an object; NULL: there never was one. */
+json_t *server_stream_json(const struct server *server);
+
+#endif

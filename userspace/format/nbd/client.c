@@ -119,9 +119,11 @@ static void serve(struct nbd_client *client, struct error *err)
 		if (!nbd_queue_owed(client) && aio_now() >= good_at)
 			connection_is_good(client);
 		nbd_queue_send(client);
-		if (nbd_queue_finish(client, !nbd_is_alive(client))) {
+		while (nbd_queue_finish(client, !nbd_is_alive(client))) {
 			client->last_reply = aio_now();
 			connection_is_good(client);
+			/* There is room again; and what cannot be sent is done at once. */
+			nbd_queue_send(client);
 		}
 		if (client->leaving)
 			error_set(err, -ESHUTDOWN, "the server is shutting down");

@@ -10,8 +10,8 @@ from harness import GiB, MiB, QED_IMG, QEDCTL, AtLeast, AtMost, Rows, fio_iops, 
 
 row = Rows()
 
-SIZE = 256 * MiB
-SECONDS = 4
+SIZE = 64 * MiB
+SECONDS = 3
 
 
 class Devices:

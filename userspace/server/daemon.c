@@ -172,6 +172,12 @@ static void keep_memory(void)
 {
 	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
 
+	/*
+	 * Of a buffer for 512 KiB, a request of 4 KiB shall take one page, not a
+	 * huge one that holds four buffers.
+	 */
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		log_warning("PR_SET_THP_DISABLE: %s", strerror(errno));
 	/* Under a limit, later allocations would fail. */
 	if (setrlimit(RLIMIT_MEMLOCK, &none))
 		return;

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "aio/io.h"
@@ -85,6 +87,14 @@ static int set_io_flags(struct blk_file *file, bool want_direct)
 		return -errno;
 	return 0;
 }
+static bool is_in_memory(const struct blk_file *file)
+{
+	struct statfs fs;
+
+	if (file->is_device || fstatfs(file->fd, &fs) < 0)
+		return false;
+	return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+}
 
 static int find_identity(struct open_call *call)
 {
@@ -99,6 +109,7 @@ static int find_identity(struct open_call *call)
 	if (ret)
 		return ret;
 
+	file->in_memory = is_in_memory(file);
 	file->is_device = S_ISBLK(st.st_mode);
 	size = (uint64_t)st.st_size;
 	if (file->is_device && ioctl(file->fd, BLKGETSIZE64, &size) < 0)

@@ -63,6 +63,7 @@ struct blk_file {
 	bool writable; /* opened for writing */
 	bool direct; /* O_DIRECT is on */
 	bool is_device; /* a block device: its size is fixed */
+	bool in_memory; /* on a file system without a disk, so that I/O is copying */
 	bool exact_end; /* see blk_file_co_keep_exact_end() */
 	int tail_fd; /* buffered, for an exact end that is not aligned; -1: none */
 	uint32_t align; /* of offsets and lengths, bytes; 1 when buffered */

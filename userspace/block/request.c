@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aio/co.h"
 #include "block/io.h"
@@ -64,11 +65,9 @@ static void finish_direct(struct blk_request *req, int ret)
 	req->done(req, ret);
 }
 
-static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
+/* @res bytes were transferred, or it is a negative errno. */
+static void end_direct(struct blk_request *req, int res)
 {
-	struct blk_request *req = container_of(op, struct blk_request, io);
-
-	(void)cqe_flags;
 	if (res >= 0 && (uint32_t)res == req->bytes) {
 		finish_direct(req, 0);
 		return;
@@ -82,10 +81,46 @@ static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
 	finish_direct(req, res);
 }
 
+static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
+{
+	(void)cqe_flags;
+	end_direct(container_of(op, struct blk_request, io), res);
+}
+
+/*
+ * Files in memory: the I/O is a copy, which waits for nothing.  io_uring does
+ * not know that (tmpfs has no IOCB_NOWAIT) and hands each request to a thread
+ * of the kernel's, which costs several times the copy.  Long ones it shall
+ * have: they keep other requests of this loop waiting, and another processor
+ * may do them.
+ */
+#define MAX_COPY_BYTES (32 * KiB)
+
+static bool is_short_copy(const struct blk_request *req, const struct blk_map *map)
+{
+	return map->file->in_memory && req->bytes <= MAX_COPY_BYTES;
+}
+
+static void copy_directly(struct blk_request *req, const struct blk_map *map)
+{
+	ssize_t n;
+
+	if (req->op == BLK_OP_READ)
+		n = pread(map->file->fd, req->buf, req->bytes, (off_t)map->file_offset);
+	else
+		n = pwrite(map->file->fd, req->buf, req->bytes, (off_t)map->file_offset);
+	end_direct(req, n < 0 ? -errno : (int)n);
+}
+
 static void start_direct(struct blk_request *req, const struct blk_map *map)
 {
-	struct io_uring_sqe *sqe = aio_get_sqe(aio_loop_current());
+	struct io_uring_sqe *sqe;
 
+	if (is_short_copy(req, map)) {
+		copy_directly(req, map);
+		return;
+	}
+	sqe = aio_get_sqe(aio_loop_current());
 	req->io.done = on_direct_done;
 	if (req->op == BLK_OP_READ)
 		io_uring_prep_read(sqe, map->file->fd, req->buf, req->bytes, map->file_offset);

@@ -232,6 +232,40 @@ def in_case(function, *args):
         function(*args)
 
 
+def measured(rng):
+    """What measure requires is what the new image takes, where the source has nothing to guess."""
+    for options in TARGETS:
+        cluster = {"64k": 64 * KiB, "4k": 4 * KiB, "1M": MiB}[options.split("=")[1].split(",")[0]]
+        size = 24 * MiB
+        data = bytearray(size)
+        for at in range(0, size, cluster):
+            if rng.random() < 0.4:
+                data[at:at + cluster] = rng.randbytes(cluster)
+        # A table without any.
+        data[4 * MiB:20 * MiB] = bytes(16 * MiB)
+        interop.write_file("empty.raw", b"")
+        os.truncate("empty.raw", size)
+        with open("source.raw", "wb") as file:
+            file.truncate(size)
+            for at in range(0, size, cluster):
+                if any(data[at:at + cluster]):
+                    file.seek(at)
+                    file.write(data[at:at + cluster])
+        for name in ("source.raw", "empty.raw"):
+            out = must(interop.QED_IMG, "measure", "-f", "raw", "-O", "qed", "-o", options,
+                       name).out.split()
+            required, full = int(out[2]), int(out[6])
+            convert("-f", "raw", "-O", "qed", "-o", options, name, "copy.qed")
+            taken = os.path.getsize("copy.qed")
+            if required != taken or full < required:
+                raise Failure("%s: required %d, fully allocated %d, and it takes %d" % (
+                    name, required, full, taken))
+            must(interop.QED_IO, "-f", "qed", "-c", "write -q -P 1 0 24M", "copy.qed")
+            if os.path.getsize("copy.qed") != full:
+                raise Failure("fully allocated %d, and it takes %d" % (
+                    full, os.path.getsize("copy.qed")))
+
+
 def main(results):
     seed = interop.seed_from(sys.argv)
     if not interop.need_qemu(results, "convert"):
@@ -240,7 +274,8 @@ def main(results):
         results.run("convert (%s)" % " ".join(flags), in_case, there_and_back,
                     random.Random("%d/%s" % (seed, flags)), flags)
     for function in (from_a_chain, onto_a_backing_file, several_sources, over_an_existing_image,
-                     target_is_zero, odd_sizes, salvage, progress, rate_and_signal, full_disk):
+                     target_is_zero, odd_sizes, salvage, measured, progress, rate_and_signal,
+                     full_disk):
         results.run("convert-" + function.__name__.replace("_", "-"), in_case, function,
                     random.Random("%d/%s" % (seed, function.__name__)))
     results.run("convert-failed-target", in_case, failed_target)

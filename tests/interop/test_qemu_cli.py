@@ -232,6 +232,135 @@ qemu-img map a b
 qemu-img map new --output=json
 """
 
+IMG_COMPARE = """
+qemu-img compare
+qemu-img compare a
+qemu-img compare a b c
+qemu-img compare -z a a
+qemu-img compare a a
+qemu-img compare -q a a
+qemu-img compare -p a a
+qemu-img compare -p -q a a
+qemu-img compare -s a a
+qemu-img compare a top
+qemu-img compare top a
+qemu-img compare -q a top
+qemu-img compare -s a top
+qemu-img compare base small
+qemu-img compare -f raw -F raw base small
+qemu-img compare small new
+qemu-img compare new small
+qemu-img compare -s new small
+qemu-img compare small large
+qemu-img compare large small
+qemu-img compare -p small large
+qemu-img compare -s small large
+qemu-img compare -f raw -F raw a a
+qemu-img compare -f raw a a
+qemu-img compare -F raw a a
+qemu-img compare -f qed -F qed a a
+qemu-img compare -f qed base a
+qemu-img compare -f foo a a
+qemu-img compare a nope
+qemu-img compare nope a
+qemu-img compare missing a
+qemu-img compare -T none a a
+qemu-img compare -T foo a a
+qemu-img compare -U a a
+qemu-img compare odd small
+qemu-img compare empty small
+qemu-img compare tiny odd
+qemu-img compare -s odd odd
+qemu-img convert -O raw a flat
+qemu-img compare a flat
+qemu-img compare flat a
+qemu-img compare -s a flat
+qemu-img convert -O qed a again
+qemu-img compare a again
+qemu-img compare -s a again
+qemu-img create -f qed -b base -F raw thin 1M
+qemu-img compare thin base
+qemu-img compare -s thin base
+qemu-io -f raw -c "write -P 1 900000 512" small
+qemu-img compare small large
+qemu-io -f raw -c "write -P 1 100000 1" small
+qemu-img compare small large
+qemu-img compare large small
+qemu-img compare small new
+"""
+
+IMG_RESIZE = """
+qemu-img resize
+qemu-img resize a
+qemu-img resize -f qed a
+qemu-img resize -f qed a b 1M
+qemu-img resize -f qed a 3M
+qemu-img info a
+qemu-img resize -f qed a 3M
+qemu-img resize -f qed a +1M
+qemu-img resize -f qed a +512
+qemu-img resize -q -f qed a +1k
+qemu-img info a
+qemu-img resize -f qed a 0
+qemu-img resize -f qed a -100M
+qemu-img resize -f qed a foo
+qemu-img resize -f qed a +foo
+qemu-img resize -f qed a +
+qemu-img resize -f qed a ""
+qemu-img resize -f qed a 1X
+qemu-img resize -f qed a 1M
+qemu-img resize -f qed a -1M
+qemu-img resize -f qed --shrink a 1M
+qemu-img resize -f qed --shrink a -1M
+qemu-img info a
+qemu-img compare a top
+qemu-img resize a 5M
+qemu-img resize -f raw base 2M
+qemu-img resize -f raw base 512k
+qemu-img resize -f raw --shrink base 512k
+qemu-img resize -f raw --shrink base -100k
+qemu-img resize -f raw base +1000
+qemu-img info base
+qemu-img resize --preallocation=off -f raw base 1M
+qemu-img resize --preallocation=foo -f raw base 2M
+qemu-img resize nope 1M
+qemu-img resize -f foo a 1M
+qemu-img resize -f qed base 1M
+qemu-img resize missing 2M
+qemu-img resize dir 1M
+qemu-img resize -z a 1M
+qemu-img resize base 3M
+"""
+
+IMG_MEASURE = """
+qemu-img measure
+qemu-img measure --size 10M
+qemu-img measure --size 10M -O raw
+qemu-img measure --size 1001
+qemu-img measure --size 0
+qemu-img measure --size x
+qemu-img measure --size -1
+qemu-img measure --output=json --size 10M
+qemu-img measure --output=foo --size 10M
+qemu-img measure -O foo --size 10M
+qemu-img measure -f qed --size 10M
+qemu-img measure --size 10M a
+qemu-img measure a b
+qemu-img measure a
+qemu-img measure -f qed a
+qemu-img measure -f raw a
+qemu-img measure -U a
+qemu-img measure --output=json top
+qemu-img measure base
+qemu-img measure odd
+qemu-img measure nope
+qemu-img measure -f foo a
+~qemu-img measure -o foo=1 a ~ Invalid parameter 'foo'
+~qemu-img measure -z a ~[1] unrecognized option '-z'
+~qemu-img measure -O qed --size 1M ~[0] required size: 327680
+~qemu-img measure -O qed a ~[0] fully allocated size: 2686976
+"""
+
 IMG_CHECK = """
 qemu-img check
 qemu-img check a
@@ -762,7 +891,8 @@ def main(results):
         return
     make_template()
     for title, lines in (("create", IMG_CREATE), ("info", IMG_INFO), ("map", IMG_MAP),
-                         ("check", IMG_CHECK), ("bench", IMG_BENCH), ("convert", IMG_CONVERT), ("read", IO_READ),
+                         ("check", IMG_CHECK), ("compare", IMG_COMPARE),
+                         ("resize", IMG_RESIZE), ("measure", IMG_MEASURE), ("bench", IMG_BENCH), ("convert", IMG_CONVERT), ("read", IO_READ),
                          ("look", IO_LOOK), ("write", IO_WRITE)):
         run_list(results, title, lines)
     run_sessions(results)

@@ -269,11 +269,10 @@ static int check_options(const struct img_create_options *opts, struct error *er
 	return 0;
 }
 
-int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
-		struct error *err)
+static struct blk_create_opts to_create_opts(const struct img_create_options *opts,
+					     const char *path, const char *format)
 {
-	const char *path = image_path(filename, err);
-	struct blk_create_opts create = {
+	return (struct blk_create_opts){
 		.filename = path,
 		.format = format,
 		.size = round_up(opts->size, SECTOR_SIZE),
@@ -282,6 +281,22 @@ int img_co_make(const struct img_create_options *opts, const char *filename, con
 		.backing_file = opts->backing_file,
 		.backing_format = opts->backing_fmt,
 	};
+}
+
+int img_co_measure(const struct img_create_options *opts, const char *format,
+		   struct blk_node *source, struct blk_measure *result, struct error *err)
+{
+	struct blk_create_opts create = to_create_opts(opts, NULL, format);
+	int ret = check_options(opts, err);
+
+	return ret ? ret : blk_co_measure(&create, source, result, err);
+}
+
+int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
+		struct error *err)
+{
+	const char *path = image_path(filename, err);
+	struct blk_create_opts create = to_create_opts(opts, path, format);
 	int ret;
 
 	if (!path)

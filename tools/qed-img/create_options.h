@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "block/node.h"
 #include "util/error.h"
 
 struct img_create_options {
@@ -50,5 +51,9 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 /* Make the image.  Coroutine.  Returns 0 or a negative errno with QEMU's words in @err. */
 int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
 		struct error *err);
+
+/* How large it will be, filled from @source (NULL: empty).  As img_co_make(). */
+int img_co_measure(const struct img_create_options *opts, const char *format,
+		   struct blk_node *source, struct blk_measure *result, struct error *err);
 
 #endif

@@ -18,10 +18,13 @@
 /* Each verb is a file that ends with its row; main.c lists the rows. */
 extern const struct verb img_bench_verb;
 extern const struct verb img_check_verb;
+extern const struct verb img_compare_verb;
 extern const struct verb img_convert_verb;
 extern const struct verb img_create_verb;
 extern const struct verb img_info_verb;
 extern const struct verb img_map_verb;
+extern const struct verb img_measure_verb;
+extern const struct verb img_resize_verb;
 
 /* Values of long options that have no letter. */
 enum img_long_option {
@@ -29,6 +32,9 @@ enum img_long_option {
 	IMG_OPT_BACKING_CHAIN,
 	IMG_OPT_TARGET_IS_ZERO,
 	IMG_OPT_SALVAGE,
+	IMG_OPT_PREALLOCATION,
+	IMG_OPT_SHRINK,
+	IMG_OPT_SIZE,
 	IMG_OPT_PATTERN,
 	IMG_OPT_FLUSH_INTERVAL,
 	IMG_OPT_NO_DRAIN,

@@ -18,8 +18,8 @@
 #define RING_ENTRIES 256
 
 static const struct verb *const rows[] = {
-	&img_bench_verb,  &img_check_verb, &img_convert_verb,
-	&img_create_verb, &img_info_verb,  &img_map_verb,
+	&img_bench_verb, &img_check_verb, &img_compare_verb, &img_convert_verb, &img_create_verb,
+	&img_info_verb,	 &img_map_verb,	  &img_measure_verb, &img_resize_verb,
 };
 
 struct run {

@@ -61,6 +61,12 @@ struct blk_check_result {
 	uint64_t total_clusters, allocated_clusters, fragmented_clusters;
 };
 
+/* How much space a new image will take, bytes. */
+struct blk_measure {
+	uint64_t required; /* with what is in its source, and no more */
+	uint64_t fully_allocated; /* when everything is written */
+};
+
 enum blk_check_fix {
 	BLK_FIX_LEAKS = 1 << 0,
 	BLK_FIX_ERRORS = 1 << 1,
@@ -97,6 +103,13 @@ struct blk_driver {
 	/* Everything that was answered is durable when it returns 0; frees always. */
 	int (*co_close)(struct blk_node *node);
 	int (*co_create)(const struct blk_create_opts *opts, struct error *err);
+
+	/*
+	 * Optional: how large an image of @opts becomes when it is filled from
+	 * @source (NULL: not).  Nothing is made.
+	 */
+	int (*co_measure)(const struct blk_create_opts *opts, struct blk_node *source,
+			  struct blk_measure *result, struct error *err);
 
 	/*
 	 * Where [offset, offset + bytes) is, at this node's level.  map() never

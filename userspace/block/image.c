@@ -31,6 +31,22 @@ int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 	return ret;
 }
 
+int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+		   struct blk_measure *result, struct error *err)
+{
+	const struct blk_driver *driver;
+	int ret = blk_driver_get(opts->format, &driver, err);
+
+	if (ret)
+		return ret;
+	if (!driver->co_measure)
+		return error_set(err, -ENOTSUP,
+				 "Block driver '%s' does not support size measurement",
+				 driver->name);
+	ret = driver->co_measure(opts, source, result, err);
+	return ret ? error_set_errno(err, ret, "size measurement") : 0;
+}
+
 int blk_co_info(struct blk_node *node, struct blk_info *info)
 {
 	int ret;

@@ -145,6 +145,10 @@ char *blk_backing_path(const struct blk_node *node);
 /* @backing as named in image @filename, seen from here (heap). */
 char *blk_resolve_backing(const char *filename, const char *backing);
 
+/* How large an image that blk_co_create() makes becomes, filled from @source (NULL: empty). */
+int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+		   struct blk_measure *result, struct error *err);
+
 int blk_co_info(struct blk_node *node, struct blk_info *info);
 int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 		 void *report_arg, struct blk_check_result *result, struct error *err);

@@ -84,6 +84,16 @@ static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
 	return ret;
 }
 
+static int raw_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+			  struct blk_measure *result, struct error *err)
+{
+	(void)source;
+	(void)err;
+	/* Holes count: that is how long the file is. */
+	*result = (struct blk_measure){ opts->size, opts->size };
+	return 0;
+}
+
 static bool is_guarded(const struct blk_node *node, uint64_t offset)
 {
 	return node->probed && (node->flags & BLK_O_RDWR) && offset < BLK_PROBE_BYTES;
@@ -193,6 +203,7 @@ const struct blk_driver blk_driver_raw = {
 	.co_open = raw_co_open,
 	.co_close = raw_co_close,
 	.co_create = raw_co_create,
+	.co_measure = raw_co_measure,
 	.map = raw_map,
 	.co_map = raw_co_map,
 	.co_pread = raw_co_pread,

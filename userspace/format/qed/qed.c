@@ -224,6 +224,7 @@ const struct blk_driver blk_driver_qed = {
 	.co_start = qed_co_start,
 	.co_close = qed_co_close,
 	.co_create = qed_co_create,
+	.co_measure = qed_co_measure,
 	.map = qed_map,
 	.co_map = qed_co_map,
 	.co_pread = qed_co_pread,

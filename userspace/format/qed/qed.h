@@ -378,6 +378,10 @@ int qed_co_create(const struct blk_create_opts *opts, struct error *err);
 int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
 			  struct error *err);
 
+/* measure.c */
+int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+		   struct blk_measure *result, struct error *err);
+
 /* resize.c */
 int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img measure: how much space a new image will take.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/create_options.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+struct measure {
+	const char *filename, *format, *target_format;
+	char *options; /* heap, all of -o */
+	bool json, force_share, has_size;
+	uint64_t size;
+	struct img_create_options opts;
+};
+
+static void print_result(const struct measure *m, const struct blk_measure *result)
+{
+	if (m->json) {
+		img_json_print(json_pack("{s:I, s:I}", "required", (json_int_t)result->required,
+					 "fully-allocated", (json_int_t)result->fully_allocated));
+		return;
+	}
+	printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", result->required,
+	       result->fully_allocated);
+}
+
+static int co_measure(struct measure *m, struct blk_node *source)
+{
+	struct error err = ERROR_INIT;
+	struct blk_measure result;
+
+	if (!blk_driver_find(m->target_format))
+		return report_error("Unknown file format '%s'", m->target_format);
+	if (img_options_parse(&m->opts, m->options, m->target_format, &err) < 0)
+		return report_fail(&err);
+	if (source)
+		m->size = source->size;
+	else if (m->opts.has_size && !m->has_size)
+		m->size = m->opts.size;
+	m->opts.size = m->size;
+	if (img_co_measure(&m->opts, m->target_format, source, &result, &err) < 0)
+		return report_fail(&err);
+	print_result(m, &result);
+	return 0;
+}
+
+static int co_run_measure(struct measure *m)
+{
+	struct blk_node *source = NULL;
+	int status;
+
+	if (m->filename) {
+		source = img_co_open(m->filename, m->format, m->force_share ? BLK_O_NO_LOCK : 0);
+		if (!source)
+			return 1;
+	}
+	status = co_measure(m, source);
+	if (source)
+		blk_co_close(source);
+	return status;
+}
+
+static int parse_letters(struct measure *m, int argc, char **argv, const char **output)
+{
+	static const struct option options[] = {
+		{ "force-share", no_argument, NULL, 'U' },
+		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
+		{ "size", required_argument, NULL, IMG_OPT_SIZE },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "f:O:o:U", options)) != -1) {
+		switch (opt) {
+		case 'f':
+			m->format = optarg;
+			break;
+		case 'O':
+			m->target_format = optarg;
+			break;
+		case 'o':
+			if (img_options_add(&m->options, optarg))
+				return 1;
+			break;
+		case 'U':
+			m->force_share = true;
+			break;
+		case IMG_OPT_OUTPUT:
+			*output = optarg;
+			break;
+		case IMG_OPT_SIZE:
+			if (img_parse_size("image size", optarg, &m->size))
+				return 1;
+			m->has_size = true;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int check_letters(struct measure *m, int argc, char **argv)
+{
+	if (argc - optind > 1)
+		return report_error("At most one filename argument is allowed.");
+	if (argc - optind == 1)
+		m->filename = argv[optind];
+	if (!m->filename && m->format)
+		return report_error("--image-opts, -f, and -l require a filename argument.");
+	if (!m->filename && !m->has_size)
+		return report_error("Either --size N or one filename must be specified.");
+	if (m->filename && m->has_size)
+		return report_error("--size N cannot be used together with a filename.");
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct measure m = { .target_format = "raw" };
+	const char *output = "human";
+	int status = 1;
+
+	if (!parse_letters(&m, argc, argv, &output) && !img_parse_output(output, &m.json) &&
+	    !check_letters(&m, argc, argv))
+		status = co_run_measure(&m);
+	img_options_free(&m.opts);
+	free(m.options);
+	return status;
+}
+
+const struct verb img_measure_verb = {
+	.name = "measure",
+	.synopsis = "[-f FMT] [-O FMT] [-o OPTIONS] [--output=human|json] [-U] [--size N | FILE]",
+	.summary = "tell how much space a new image will take",
+	.run = run,
+};

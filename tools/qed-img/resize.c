@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img resize: give an image another size.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "block/io.h"
+#include "common/image.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+struct resize {
+	const char *filename, *format, *preallocation;
+	bool quiet, shrink;
+	char sign; /* '+' or '-': the size is a difference; 0: it is not */
+	uint64_t size; /* bytes */
+};
+
+/* The new size, or a complaint. */
+static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
+{
+	uint64_t limit = INT64_MAX;
+
+	*size = r->size;
+	if (r->sign == '-')
+		*size = r->size < old ? old - r->size : 0;
+	else if (r->sign == '+')
+		*size = r->size > limit - old ? limit : old + r->size;
+	if (!*size)
+		return report_error("New image size must be positive");
+	if (*size <= old && r->preallocation)
+		return report_error("Preallocation can only be used for growing images");
+	if (*size >= old || r->shrink)
+		return 0;
+	report_error("Use the --shrink option to perform a shrink operation.");
+	return report_error("warning: Shrinking an image will delete all data beyond the shrunken "
+			    "image's end. Before performing such an operation, make sure there is "
+			    "no important data there.");
+}
+
+static int co_resize(const struct resize *r, struct blk_node *node)
+{
+	struct error err = ERROR_INIT;
+	uint64_t size;
+
+	if (new_size(r, node->size, &size))
+		return 1;
+	/* Images have whole sectors. */
+	if (blk_co_truncate(node, round_up(min_u64(size, INT64_MAX - SECTOR_SIZE), SECTOR_SIZE),
+			    &err) < 0) {
+		image_unname(node->filename, &err);
+		return report_fail(&err);
+	}
+	if (!r->quiet)
+		printf("Image resized.\n");
+	return 0;
+}
+
+static int co_run_resize(const struct resize *r)
+{
+	struct blk_node *node = img_co_open(r->filename, r->format, BLK_O_RDWR);
+	int status, ret;
+
+	if (!node)
+		return 1;
+	status = co_resize(r, node);
+	ret = blk_co_close(node);
+	if (ret < 0 && !status)
+		status = report_error("%s: %s", r->filename, strerror(-ret));
+	return status;
+}
+
+static int parse_letters(struct resize *r, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "preallocation", required_argument, NULL, IMG_OPT_PREALLOCATION },
+		{ "shrink", no_argument, NULL, IMG_OPT_SHRINK },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "f:q", options)) != -1) {
+		switch (opt) {
+		case 'f':
+			r->format = optarg;
+			break;
+		case 'q':
+			r->quiet = true;
+			break;
+		case IMG_OPT_PREALLOCATION:
+			if (!strcmp(optarg, "off"))
+				break;
+			return report_error("Invalid preallocation mode '%s'", optarg);
+		case IMG_OPT_SHRINK:
+			r->shrink = true;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct resize r = { 0 };
+	const char *text;
+
+	/* The size comes last, and may begin with a dash: it is no option. */
+	if (argc < 3)
+		return img_usage("Not enough arguments");
+	text = argv[--argc];
+	if (parse_letters(&r, argc, argv))
+		return 1;
+	if (optind != argc - 1)
+		return img_usage("Expecting image file name and size");
+	r.filename = argv[optind];
+	if (*text == '+' || *text == '-')
+		r.sign = *text++;
+	if (parse_size(text, &r.size) < 0) {
+		report_error("Parameter 'size' expects a non-negative number below 2^64");
+		fprintf(stderr, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
+				"tera-, peta-\nand exabytes, respectively.\n");
+		return 1;
+	}
+	return co_run_resize(&r);
+}
+
+const struct verb img_resize_verb = {
+	.name = "resize",
+	.synopsis = "[-f FMT] [--preallocation=off] [-q] [--shrink] FILE [+|-]SIZE",
+	.summary = "give an image another size",
+	.run = run,
+};

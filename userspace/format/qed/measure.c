@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How large a new image will be: header, L1, the L2 tables and clusters that
+ * what is in the source needs.  Zeroes need none.
+ */
+#include <errno.h>
+
+#include "block/io.h"
+#include "format/qed/qed.h"
+
+/* What the tables of a geometry cover, bytes. */
+struct geometry {
+	uint64_t cluster, table, covered; /* of a cluster, of a table, by an L2 table */
+};
+
+static uint64_t image_bytes(const struct geometry *g, uint64_t tables, uint64_t clusters)
+{
+	/* A header of one cluster, and the L1 table. */
+	return g->cluster + (1 + tables) * g->table + clusters * g->cluster;
+}
+
+/* Count the pieces of @unit bytes that [@start, @end) touches, and none before it did. */
+static void count_new(uint64_t start, uint64_t end, uint64_t unit, uint64_t *next, uint64_t *count)
+{
+	uint64_t first = start / unit, last = div_round_up(end, unit);
+
+	if (first < *next)
+		first = *next;
+	if (last > first) {
+		*count += last - first;
+		*next = last;
+	}
+}
+
+static int count_data(struct blk_node *source, const struct geometry *g, uint64_t *tables,
+		      uint64_t *clusters)
+{
+	uint64_t size = atomic_load(&source->size), next_table = 0, next_cluster = 0;
+	struct blk_status status;
+
+	for (uint64_t pos = 0; pos < size; pos += status.bytes) {
+		int ret = blk_co_status(source, pos, size - pos, &status);
+
+		if (ret)
+			return ret;
+		if (status.kind != BLK_MAP_DATA)
+			continue;
+		count_new(pos, pos + status.bytes, g->cluster, &next_cluster, clusters);
+		count_new(pos, pos + status.bytes, g->covered, &next_table, tables);
+	}
+	return 0;
+}
+
+int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+		   struct blk_measure *result, struct error *err)
+{
+	uint32_t cluster = opts->cluster_size ? opts->cluster_size : QED_DEFAULT_CLUSTER_SIZE;
+	uint32_t table = opts->table_size ? opts->table_size : QED_DEFAULT_TABLE_SIZE;
+	uint64_t tables = 0, clusters = 0;
+	struct geometry g = { .cluster = cluster, .table = (uint64_t)table * cluster };
+	int ret = qed_geometry_validate(cluster, table, opts->size, err);
+
+	if (ret)
+		return ret;
+	g.covered = g.table / 8 * cluster;
+	result->fully_allocated = image_bytes(&g, div_round_up(opts->size, g.covered),
+					      div_round_up(opts->size, cluster));
+	ret = source ? count_data(source, &g, &tables, &clusters) : 0;
+	if (ret)
+		return error_set_errno(err, ret, "could not look for data");
+	result->required = image_bytes(&g, tables, clusters);
+	return 0;
+}

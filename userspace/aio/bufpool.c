@@ -71,6 +71,11 @@ size_t bufpool_buf_size(const struct bufpool *pool)
 	return pool->buf_size;
 }
 
+unsigned int bufpool_count(const struct bufpool *pool)
+{
+	return pool->count;
+}
+
 static void *take(struct bufpool *pool)
 {
 	if (pool->nr_free)

@@ -21,6 +21,8 @@ int bufpool_create(struct bufpool **pool, size_t buf_size, unsigned int count);
 /* All buffers must have been put back. */
 void bufpool_destroy(struct bufpool *pool);
 size_t bufpool_buf_size(const struct bufpool *pool);
+/* How many buffers it has at most. */
+unsigned int bufpool_count(const struct bufpool *pool);
 
 /* A buffer, waiting for one if all are out. */
 void *bufpool_co_get(struct bufpool *pool);

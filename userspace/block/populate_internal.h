@@ -9,7 +9,10 @@
 #include "block/populate.h"
 #include "block/source.h"
 
-/* Of the pool's buffers, so many may hold what readers handed over. */
+/*
+ * Of the pool's buffers, so many, and no more than half, may hold what readers
+ * handed over: a worker may wait for a buffer while those wait for a worker.
+ */
 #define POPULATE_HANDED 16
 
 /* Whole clusters with their bytes, in a buffer of node->populate_pool. */

@@ -287,6 +287,7 @@ int populate_create(struct blk_node *node)
 {
 	struct populate *p = calloc(1, sizeof(*p));
 	uint64_t size = atomic_load(&node->size);
+	unsigned int slots = min_u64(POPULATE_HANDED, bufpool_count(node->populate_pool) / 2);
 
 	if (!p)
 		return -ENOMEM;
@@ -300,7 +301,7 @@ int populate_create(struct blk_node *node)
 	co_queue_init(&p->wakeup);
 	co_queue_init(&p->idle);
 	p->handed_tail = &p->handed;
-	for (unsigned int i = 0; i < POPULATE_HANDED; i++) {
+	for (unsigned int i = 0; i < slots; i++) {
 		p->slots[i].next = p->spare;
 		p->spare = &p->slots[i];
 	}

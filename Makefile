@@ -240,13 +240,14 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm
+	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm vm7 kunit
 
 .PHONY: build-sanitized
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-fuzz check-crash check-vm check-sanitize format-check
+.PHONY: check-unit check-interop check-fuzz check-crash check-vm check-vm-7 kunit check-sanitize
+.PHONY: format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
 check-interop: all tests
@@ -258,6 +259,12 @@ check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
 check-vm: all tests
 	$(Q)$(RUN_TESTS) vm
+# The kernel target on a 7.x kernel of Debian 13's backports.
+check-vm-7: all tests
+	$(Q)$(RUN_TESTS) vm7
+# The kernel target's pure logic in a kernel, which the first run builds.
+kunit:
+	$(Q)$(RUN_TESTS) kunit
 check-sanitize: build-sanitized
 	$(Q)$(RUN_TESTS) sanitized
 format-check:
@@ -298,7 +305,8 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-fuzz check-crash check-vm check-sanitize format-check   one layer of them
+check-unit check-interop check-fuzz check-crash check-vm check-vm-7 check-sanitize kunit format-check
+                one layer of them
 demo            deps, build, the main job on real input
 modules         [KDIR=] kernel/dm-qed.ko; modules_install installs it
 fuzz            hostile images, FUZZ_SECONDS=600 for each target; with clang by libFuzzer

@@ -17,7 +17,8 @@ import report
 
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
-TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200, "vm": 900}
+TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
+               "vm": 900, "kunit": 2400}
 SLOWER = 3
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
@@ -92,6 +93,9 @@ def discover(root, build, layers, only):
         add_crash(build)
         for source in sorted(glob.glob(os.path.join(root, "tests/crash/test_*.py"))):
             add("crash", source, source)
+    if "kunit" in layers:
+        script = os.path.join(root, "tests/kunit/run-kunit")
+        add("kunit", script, script)
     if "vm" in layers:
         script = os.path.join(root, "tests/vm/selftest")
         add("vm", script, script)

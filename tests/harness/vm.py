@@ -19,11 +19,15 @@ EMULATOR_FAULT = 75
 EMULATOR_FAULTS_FORGIVEN = 3
 
 
+# What is run on the newer kernel as well: what a kernel's change may break.
+NEWER = "dm_qed"
+
+
 class Script:
-    def __init__(self, root, path, logs):
+    def __init__(self, root, path, logs, layer):
         self.path = os.path.relpath(path, root)
         name = os.path.splitext(os.path.basename(path))[0]
-        self.title = "vm " + name
+        self.title = layer + " " + name
         self.log = os.path.join(logs, name + ".log")
         # What a script asks for is meant for an idle machine.
         self.limit = program.time_limit(path, TIME_LIMIT) * program.SLOWER
@@ -32,14 +36,14 @@ class Script:
         self.options = tuple(match.group(1).split()) if match else ()
 
 
-def scripts_by_options(root, build, only):
+def scripts_by_options(root, build, only, layer):
     """{options of run-vm: scripts}: those that want the same machine share it."""
-    logs = os.path.join(build, "test-logs", "vm")
+    logs = os.path.join(build, "test-logs", layer)
     os.makedirs(logs, exist_ok=True)
     groups = {}
     for path in sorted(glob.glob(os.path.join(root, "tests/vm/test_*.sh"))):
-        if only in path:
-            script = Script(root, path, logs)
+        if only in path and (layer == "vm" or NEWER in path):
+            script = Script(root, path, logs, layer)
             groups.setdefault(script.options, []).append(script)
     return groups
 
@@ -144,12 +148,10 @@ def run_group(scripts, options, build, summary):
         pending = [script for script in pending if script.path not in boot.finished]
 
 
-def build_module(build, scripts, summary):
+def build_module(build, layer, summary):
     """The kernel's half, for the kernel of the machine; its tests fail without it."""
-    if not any("dm_qed" in script.path for script in scripts):
-        return
-    log = os.path.join(build, "test-logs", "vm", "module.log")
-    outcome = report.Outcome("vm module", log)
+    log = os.path.join(build, "test-logs", layer, "module.log")
+    outcome = report.Outcome(layer + " module", log)
     start = time.monotonic()
     with open(log, "w") as file:
         status = subprocess.call(["tests/vm/build-module"], stdin=subprocess.DEVNULL,
@@ -157,16 +159,21 @@ def build_module(build, scripts, summary):
                                  env=dict(os.environ, QEDBLK_BUILD=build))
     outcome.seconds = time.monotonic() - start
     if status == CANNOT_RUN:
-        outcome.skipped.append("vm module: no kernel to build it for")
+        outcome.skipped.append(layer + " module: no kernel to build it for")
     elif status:
         outcome.failed.append("the module does not build")
     else:
-        outcome.passed.append("vm module")
+        outcome.passed.append(layer + " module")
     summary.add(outcome)
 
 
-def run(root, build, only, summary):
-    groups = scripts_by_options(root, build, only)
-    build_module(build, sum(groups.values(), []), summary)
+def run(root, build, only, summary, newer=False):
+    """newer: on a 7.x kernel, those scripts that are about the kernel."""
+    layer = "vm7" if newer else "vm"
+    os.environ["QEDBLK_VM_KERNEL"] = "7" if newer else "6.12"
+    groups = scripts_by_options(root, build, only, layer)
+    scripts = sum(groups.values(), [])
+    if any(NEWER in script.path for script in scripts):
+        build_module(build, layer, summary)
     for options, scripts in groups.items():
         run_group(scripts, options, build, summary)

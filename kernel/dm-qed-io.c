@@ -71,12 +71,19 @@ static void convert(struct qed *qed, struct bio *bio, struct qed_io *io)
 /*
  * Cut the bio where its first run ends; device-mapper sends the rest as another
  * bio, which comes back here.  So a bio is read at most twice, by bounded steps.
+ *
+ * A bio that must not wait is not cut, as the block layer does not: were a later part to
+ * find no room, the whole would fail when the first part ends, too late and
+ * too far from who could try again.  Returns false for it: the sender has to come again,
+ * ready to wait.
  */
-static void convert_if_zero(struct qed *qed, struct bio *bio, struct qed_io *io)
+static bool convert_if_zero(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
 	struct qed_run run;
 
 	scan(qed, bio, io, &run);
+	if (qed_run_bytes(&run) < io->bytes && bio->bi_opf & REQ_NOWAIT)
+		return false;
 	qed_count(qed, QED_SCANNED_BIOS, 1);
 	if (qed_run_bytes(&run) < io->bytes) {
 		io->bytes = qed_run_bytes(&run);
@@ -84,6 +91,7 @@ static void convert_if_zero(struct qed *qed, struct bio *bio, struct qed_io *io)
 	}
 	if (run.zero)
 		convert(qed, bio, io);
+	return true;
 }
 
 /* ---- Map ---- */
@@ -110,19 +118,22 @@ static void map_change(struct qed *qed, struct qed_io *io)
 	qed_zero_map_write_begin(&qed->map, io->offset, io->bytes);
 }
 
-static void map_write(struct qed *qed, struct bio *bio, struct qed_io *io)
+static int map_write(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
 	/* A flush without data is a write of nothing. */
 	if (!io->bytes)
-		return;
-	if (may_convert(qed, bio, io))
-		convert_if_zero(qed, bio, io);
+		return DM_MAPIO_REMAPPED;
+	if (may_convert(qed, bio, io) && !convert_if_zero(qed, bio, io)) {
+		bio_wouldblock_error(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
 	qed_count(qed, QED_WRITE_BIOS, 1);
 	qed_count(qed, QED_WRITE_SECTORS, io->bytes >> SECTOR_SHIFT);
 	if (io->kind != QED_IO_CONVERTED)
 		map_change(qed, io);
 	else if (qed->has_known_zero)
 		io->ticket = qed_zero_map_zero_begin(&qed->map);
+	return DM_MAPIO_REMAPPED;
 }
 
 static void map_write_zeroes(struct qed *qed, struct qed_io *io)
@@ -150,8 +161,7 @@ int qed_map(struct dm_target *ti, struct bio *bio)
 	case REQ_OP_READ:
 		return map_read(qed, bio, io);
 	case REQ_OP_WRITE:
-		map_write(qed, bio, io);
-		break;
+		return map_write(qed, bio, io);
 	case REQ_OP_WRITE_ZEROES:
 		map_write_zeroes(qed, io);
 		break;

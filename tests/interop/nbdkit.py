@@ -30,7 +30,8 @@ class Nbdkit:
 
     def __init__(self, *args, socket=None, options=(), env=None):
         Nbdkit.count += 1
-        self.socket = socket or os.path.abspath("nbd%d.sock" % Nbdkit.count)
+        # Relative: the path of a socket may have 107 bytes, and folders of tests lie deep.
+        self.socket = socket or "nbd%d.sock" % Nbdkit.count
         self.pid_file = os.path.abspath("nbd%d.pid" % Nbdkit.count)
         self.log_file = os.path.abspath("nbd%d.log" % Nbdkit.count)
         self.args, self.options, self.env = list(args), list(options), env
@@ -61,6 +62,17 @@ class Nbdkit:
 
     def signal(self, number):
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            wait_until(self.is_stopped, "nbdkit stops")
+
+    def is_stopped(self):
+        """All threads are; it takes them a while."""
+        tasks = "/proc/%d/task" % self.process.pid
+        for task in os.listdir(tasks):
+            with open("%s/%s/stat" % (tasks, task), encoding="ascii", errors="replace") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] != "T":
+                    return False
+        return True
 
     def kill(self):
         """As a crash does it."""

@@ -238,8 +238,9 @@ def test_format_above(fmt, *options):
 def test_qemu_nbd():
     """QEMU's server, which takes one client, and reads a format itself."""
     must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "golden.raw", "served.qcow2")
-    path = os.path.abspath("qemu-nbd.sock")
-    with subprocess.Popen(["qemu-nbd", "-r", "--persistent", "-k", path, "-f", "qcow2", "-x", "disk",
+    path = "qemu-nbd.sock"
+    # It wants a full path, which must not be long.
+    with subprocess.Popen(["qemu-nbd", "-r", "--persistent", "-k", "/proc/self/cwd/" + path, "-f", "qcow2", "-x", "disk",
                            "served.qcow2"]) as process:
         try:
             wait_until(lambda: os.path.exists(path), "qemu-nbd")

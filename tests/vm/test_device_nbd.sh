@@ -78,6 +78,33 @@ check "nothing comes from the source any more" qemu-img compare -f qed -F raw vm
 server_kill
 rm -f vm1.qed seen
 
+# ---- Streamed in, used meanwhile, the source killed in the middle ----
+server_start --filter=delay file golden.img delay-read=5ms
+require "stream: create" qedctl create vm1 vm1.qed --backing "$url" --backing-format nbd --queues 2 \
+	--stream --speed 300K
+check "stream: mount" mount $dev mnt
+check "stream: fio verifies" fio --name=s --directory=mnt --size=6M --bs=16k --rw=randwrite \
+	--verify=crc32c --ioengine=io_uring --iodepth=16 --direct=1 --output=/dev/null
+server_kill
+server_start --filter=delay file golden.img delay-read=5ms
+check "stream: to its end" qedctl stream vm1 --speed 0 --wait
+check "stream: checksums, from the image" eval \
+	'echo 3 >/proc/sys/vm/drop_caches; (cd mnt && sha256sum --quiet -c ../sums)'
+# Neither server nor golden image are needed any more.
+server_kill
+mv golden.img moved.img
+check "stream: checksums without the source" eval \
+	'echo 3 >/proc/sys/vm/drop_caches; (cd mnt && sha256sum --quiet -c ../sums)'
+check "stream: umount" umount mnt
+check "stream: file system" e2fsck -fn $dev
+check "stream: all is read" dd if=$dev of=seen bs=1M iflag=direct status=none
+check "stream: remove" qedctl remove vm1
+same "stream: no backing file" "$(qemu-img info vm1.qed | grep -c '^backing file')" 0
+check "stream: check" qemu-img check -f qed vm1.qed
+check "stream: what QEMU sees is what the device showed" qemu-img compare -f qed -F raw vm1.qed seen
+mv moved.img golden.img
+rm -f vm1.qed seen
+
 # ---- Gone for good ----
 server_start file golden.img
 require "short-tempered: create" qedctl create vm1 vm1.qed \

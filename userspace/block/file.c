@@ -207,6 +207,11 @@ static int close_on_worker(void *arg)
 {
 	struct blk_file *file = arg;
 
+	/*
+	 * All requests have been answered, but the kernel may hold on to the file a little
+	 * longer than that, and a lock lives as long: the next opener would find it.
+	 */
+	image_lock_release(file->fd);
 	if (file->tail_fd >= 0)
 		close(file->tail_fd);
 	close(file->fd);

@@ -68,6 +68,57 @@ int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
 	return answer(-ENOENT, "start", err);
 }
 
+static struct ublk_dev_info dead_device;
+static uint64_t dead_sectors;
+static int busy_for, take_over_result, takes;
+
+int ublk_ctrl_get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_info *info,
+		       struct error *err)
+{
+	(void)ctrl;
+	(void)dev_id;
+	(void)err;
+	*info = dead_device;
+	return 0;
+}
+
+bool ublk_device_waits(const struct ublk_dev_info *info)
+{
+	return info->flags & UBLK_F_USER_RECOVERY;
+}
+
+int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_params_v2 *params,
+			 struct error *err)
+{
+	(void)ctrl;
+	(void)dev_id;
+	(void)err;
+	*params = (struct ublk_params_v2){ .basic.dev_sectors = dead_sectors };
+	return 0;
+}
+
+int ublk_ctrl_start_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	(void)ctrl;
+	(void)dev_id;
+	takes++;
+	return answer(takes <= busy_for ? -EBUSY : take_over_result, "taking it over", err);
+}
+
+int ublk_ctrl_end_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	(void)ctrl;
+	(void)dev_id;
+	return answer(-ENOENT, "going on", err);
+}
+
+int ublk_write_back(uint32_t dev_id, struct error *err)
+{
+	(void)dev_id;
+	(void)err;
+	return 0;
+}
+
 char *ublk_char_path(char buf[UBLK_PATH_LEN], uint32_t dev_id)
 {
 	(void)dev_id;
@@ -136,12 +187,57 @@ static void test_failures(void **state)
 	error_free(&err);
 }
 
+static void test_what_is_not_taken_over(void **state)
+{
+	struct ublk_device *dev = new_device();
+	struct ublk_device_opts opts = { .dev_id = 3, .limits.size = 1 << 20 };
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	dead_sectors = (1 << 20) / SECTOR_SIZE;
+	assert_int_equal(check_taken(dev, &opts, &err), -EINVAL);
+	assert_string_equal(error_text(&err), "ublk device 3 does not wait for a server");
+	error_free(&err);
+	dead_device.flags = UBLK_F_USER_RECOVERY;
+	assert_int_equal(check_taken(dev, &opts, &err), 0);
+	dead_sectors--;
+	assert_int_equal(check_taken(dev, &opts, &err), -EINVAL);
+	assert_string_equal(error_text(&err),
+			    "ublk device 3 has 1048064 bytes, and its image 1048576");
+	error_free(&err);
+	device_free(dev);
+}
+
+/* The kernel needs a moment to see that a server died. */
+static void test_taking_over_waits(void **state)
+{
+	struct ublk_device *dev = new_device();
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	busy_for = 3;
+	assert_int_equal(begin_recovery(dev, &err), 0);
+	assert_int_equal(takes, 4);
+	assert_int_equal(err.code, 0);
+	/* Somebody who died between the kernel's yes and the first fetch. */
+	take_over_result = -EINVAL;
+	assert_int_equal(begin_recovery(dev, &err), 0);
+	assert_int_equal(err.code, 0);
+	take_over_result = -ENODEV;
+	assert_int_equal(begin_recovery(dev, &err), -ENODEV);
+	assert_string_equal(error_text(&err), "taking it over: No such device");
+	error_free(&err);
+	device_free(dev);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deleted_by_somebody_else),
 		cmocka_unit_test(test_after_another_error),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_what_is_not_taken_over),
+		cmocka_unit_test(test_taking_over_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,10 +109,18 @@ static bool process_is_gone(int pid)
 
 bool ublk_server_is_gone(const struct ublk_dev_info *info)
 {
+	/* The number that the kernel remembers may be another process's by now. */
+	if (info->state == UBLK_S_DEV_QUIESCED || info->state == UBLK_STATE_FAIL_IO)
+		return true;
 	/* Nobody's process: between ADD_DEV and START_DEV, or after it was stopped. */
 	if (info->server_pid <= 0)
 		return info->state == UBLK_S_DEV_DEAD;
 	return process_is_gone(info->server_pid);
+}
+
+bool ublk_device_waits(const struct ublk_dev_info *info)
+{
+	return (info->flags & UBLK_F_USER_RECOVERY) && info->state != UBLK_S_DEV_DEAD;
 }
 
 int ublk_ctrl_add(struct ublk_ctrl *ctrl, struct ublk_dev_info *info, struct error *err)
@@ -158,6 +166,44 @@ int ublk_ctrl_set_params(struct ublk_ctrl *ctrl, uint32_t dev_id,
 
 	copy.len = sizeof(copy);
 	return command_result(ublk_ctrl_call(ctrl, &call), "setting its limits", dev_id, err);
+}
+
+int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_params_v2 *params,
+			 struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_GET_PARAMS,
+		.dev_id = dev_id,
+		.buf = params,
+		.len = sizeof(*params),
+		.timeout = TIMEOUT_ASK,
+	};
+
+	*params = (struct ublk_params_v2){ .len = sizeof(*params) };
+	return command_result(ublk_ctrl_call(ctrl, &call), "asking for its limits", dev_id, err);
+}
+
+int ublk_ctrl_start_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_START_USER_RECOVERY,
+		.dev_id = dev_id,
+		.timeout = TIMEOUT_ASK,
+	};
+
+	return command_result(ublk_ctrl_call(ctrl, &call), "taking it over", dev_id, err);
+}
+
+int ublk_ctrl_end_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_END_USER_RECOVERY,
+		.dev_id = dev_id,
+		.data = getpid(),
+		.timeout = TIMEOUT_START,
+	};
+
+	return command_result(ublk_ctrl_call(ctrl, &call), "going on with it", dev_id, err);
 }
 
 int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)

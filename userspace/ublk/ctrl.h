@@ -72,10 +72,13 @@ int ublk_ctrl_get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_
 		       struct error *err);
 
 /*
- * Is the device without a living server: dead, or its server's process gone?
- * Such a device can be deleted without taking it from anybody.
+ * Is the device without a living server: dead, or its server's process gone, or one
+ * that takes its place has not come as far as ublk_ctrl_end_recovery()?
  */
 bool ublk_server_is_gone(const struct ublk_dev_info *info);
+
+/* Without a server, does the device wait for another one, and keep its requests for it? */
+bool ublk_device_waits(const struct ublk_dev_info *info);
 
 /* "/dev/ublkbN" and "/dev/ublkcN"; return @buf. */
 #define UBLK_PATH_LEN 32
@@ -91,12 +94,27 @@ char *ublk_char_path(char buf[UBLK_PATH_LEN], uint32_t dev_id);
 int ublk_ctrl_add(struct ublk_ctrl *ctrl, struct ublk_dev_info *info, struct error *err);
 int ublk_ctrl_set_params(struct ublk_ctrl *ctrl, uint32_t dev_id,
 			 const struct ublk_params_v2 *params, struct error *err);
+/* What was set, and since the start where the device is (@params->devt). */
+int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_params_v2 *params,
+			 struct error *err);
 /*
  * Make the block device appear.  Blocks until every tag of every queue has
  * been fetched and, on most kernels, partitions have been read: not on a
  * queue's thread.
  */
 int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
+/*
+ * Take over a device whose server died; then all tags are to be fetched anew.
+ * -EBUSY: as long as the kernel is not done with the dead one, whose process,
+ * descriptors and requests to other files on the rings that knew the device
+ * have to be gone.  -EINVAL: also where one who took it over died before it fetched.
+ */
+int ublk_ctrl_start_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
+/*
+ * Let requests come again, those first that the dead server had.  Blocks until
+ * every tag of every queue has been fetched: not on a queue's thread.
+ */
+int ublk_ctrl_end_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
 /*
  * Take the block device away: what its page cache and a file system mounted
  * from it hold is written first, then requests in flight are waited for, so

@@ -8,9 +8,13 @@
 #include <unistd.h>
 
 #include "ublk/device.h"
+#include "ublk/write_back.h"
+#include "util/units.h"
 
 /* Seconds that queues may take to see that their device was stopped. */
 #define DRAIN_SECONDS 30
+/* How long the kernel may take to see that a server died, and to end what it had begun. */
+#define TAKE_OVER_TRIES 1500
 /* How long we wait for device nodes, or for udev to let go of them. */
 #define NODE_TRIES  250
 #define NODE_NAP_NS 20000000L
@@ -19,6 +23,7 @@ struct ublk_device {
 	struct ublk_ctrl *ctrl;
 	struct ublk_dev_info info;
 	struct ublk_params_v2 params;
+	bool taken_over; /* from a server that died */
 	int char_fd;
 	struct ublk_queue **queues;
 	unsigned int nr_queues; /* started */
@@ -149,8 +154,80 @@ int ublk_device_create(struct ublk_device **dev, const struct ublk_device_opts *
 	return 0;
 }
 
+/* ---- Taking over ---- */
+
+static int check_taken(struct ublk_device *dev, const struct ublk_device_opts *opts,
+		       struct error *err)
+{
+	uint32_t dev_id = opts->dev_id;
+	uint64_t bytes;
+	int ret = ublk_ctrl_get_info(dev->ctrl, dev_id, &dev->info, err);
+
+	if (!ret)
+		ret = ublk_ctrl_get_params(dev->ctrl, dev_id, &dev->params, err);
+	if (ret < 0)
+		return ret;
+	if (!ublk_device_waits(&dev->info))
+		return error_set(err, -EINVAL, "ublk device %u does not wait for a server", dev_id);
+	bytes = dev->params.basic.dev_sectors * SECTOR_SIZE;
+	if (bytes != round_down(opts->limits.size, SECTOR_SIZE))
+		return error_set(err, -EINVAL, "ublk device %u has %llu bytes, and its image %llu",
+				 dev_id, (unsigned long long)bytes,
+				 (unsigned long long)opts->limits.size);
+	return 0;
+}
+
+static int begin_recovery(struct ublk_device *dev, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int ret;
+
+	for (unsigned int i = 0; i < TAKE_OVER_TRIES; i++) {
+		error_free(&why);
+		ret = ublk_ctrl_start_recovery(dev->ctrl, dev->info.dev_id, &why);
+		if (ret != -EBUSY)
+			break;
+		nap();
+	}
+	/* Somebody began before us, and died at once. */
+	if (ret == -EINVAL)
+		ret = 0;
+	if (ret < 0)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret;
+}
+
+int ublk_device_take_over(struct ublk_device **dev, const struct ublk_device_opts *opts,
+			  struct error *err)
+{
+	struct ublk_device *d = calloc(1, sizeof(*d));
+	int ret;
+
+	if (!d)
+		return error_set_errno(err, -ENOMEM, "ublk device");
+	d->char_fd = -1;
+	d->taken_over = true;
+	ret = ublk_ctrl_open(&d->ctrl, err);
+	if (ret < 0) {
+		free(d);
+		return ret;
+	}
+	*dev = d;
+	ret = check_taken(d, opts, err);
+	if (!ret)
+		ret = begin_recovery(d, err);
+	if (!ret)
+		ret = open_char(d, err);
+	return ret ? ret : start_queues(d, opts, err);
+}
+
+/* ---- */
+
 int ublk_device_start(struct ublk_device *dev, struct error *err)
 {
+	if (dev->taken_over)
+		return ublk_ctrl_end_recovery(dev->ctrl, dev->info.dev_id, err);
 	return ublk_ctrl_start(dev->ctrl, dev->info.dev_id, err);
 }
 
@@ -176,9 +253,14 @@ static int unless_deleted(struct ublk_device *dev,
 
 int ublk_device_stop(struct ublk_device *dev, struct error *err)
 {
-	/* Of one that was deleted the queues have ended, or are about to. */
-	int ret = unless_deleted(dev, ublk_ctrl_stop, err);
+	int ret = 0;
 
+	/* Stopping a device that could be taken over fails what was not written back. */
+	if (dev->info.flags & UBLK_F_USER_RECOVERY)
+		ret = ublk_write_back(dev->info.dev_id, err);
+	/* Of one that was deleted the queues have ended, or are about to. */
+	if (!ret)
+		ret = unless_deleted(dev, ublk_ctrl_stop, err);
 	if (ret < 0)
 		return ret;
 	while (dev->nr_queues) {

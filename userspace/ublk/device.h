@@ -36,7 +36,16 @@ struct ublk_device_opts {
 int ublk_device_create(struct ublk_device **dev, const struct ublk_device_opts *opts,
 		       struct error *err);
 
-/* Make the block device appear: from now on the target gets requests. */
+/*
+ * Take over the device @opts->dev_id, whose server died, and start its queues; its
+ * limits, queues and depth stay.  The image must be ready.  Waits half a
+ * minute at most for the kernel to be done with the dead server.  After an
+ * error the device waits as before, but queues may run: the process is to end.
+ */
+int ublk_device_take_over(struct ublk_device **dev, const struct ublk_device_opts *opts,
+			  struct error *err);
+
+/* Make the block device appear, or go on: from now on the target gets requests. */
 int ublk_device_start(struct ublk_device *dev, struct error *err);
 
 /*

@@ -6,20 +6,68 @@
 #include "ublk/ctrl.h"
 #include "ublk/stale.h"
 
-/* Returns 1 when the device was one to delete, and is. */
-static int check_device(struct ublk_ctrl *ctrl, uint32_t dev_id, uint64_t cookie, struct error *err)
+/* What to do with a device of the name; a positive result is counted, an error ends the search. */
+typedef int visit_fn(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, void *arg,
+		     struct error *err);
+
+static int visit_named(const char *name, visit_fn *fn, void *arg, struct error *err)
+{
+	uint64_t cookie = ublk_name_cookie(name);
+	struct ublk_ctrl *ctrl;
+	int found = 0, ret;
+	uint32_t *ids;
+	size_t count;
+
+	ret = ublk_dev_list(&ids, &count, err);
+	if (ret < 0 || !count)
+		return ret;
+	ret = ublk_ctrl_open(&ctrl, err);
+	if (!ret) {
+		for (size_t i = 0; ret >= 0 && i < count; i++) {
+			struct ublk_dev_info info;
+
+			/* One that has just gone, or that we may not ask about, is not ours. */
+			if (ublk_ctrl_get_info(ctrl, ids[i], &info, NULL) < 0 ||
+			    info.cookie != cookie)
+				continue;
+			ret = fn(ctrl, &info, arg, err);
+			found += ret > 0;
+		}
+		ublk_ctrl_close(ctrl);
+	}
+	free(ids);
+	return ret < 0 ? ret : found;
+}
+
+static int note_waiting(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, void *arg,
+			struct error *err)
+{
+	(void)ctrl;
+	(void)err;
+	if (!ublk_server_is_gone(info) || !ublk_device_waits(info))
+		return 0;
+	*(struct ublk_dev_info *)arg = *info;
+	return 1;
+}
+
+int ublk_stale_find_waiting(const char *name, struct ublk_dev_info *info, struct error *err)
+{
+	int ret = visit_named(name, note_waiting, info, err);
+
+	return ret > 1 ? 1 : ret;
+}
+
+static int delete_one(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, void *arg,
+		      struct error *err)
 {
 	struct error why = ERROR_INIT;
-	struct ublk_dev_info info;
 	int ret;
 
-	/* A device that has just gone, or that we may not ask about, is not ours to delete. */
-	if (ublk_ctrl_get_info(ctrl, dev_id, &info, NULL) < 0 || info.cookie != cookie)
-		return 0;
-	if (!ublk_server_is_gone(&info))
+	(void)arg;
+	if (!ublk_server_is_gone(info))
 		return error_set(err, -EBUSY, "already served by process %d (ublk device %u)",
-				 info.server_pid, dev_id);
-	ret = ublk_ctrl_del(ctrl, dev_id, &why);
+				 info->server_pid, info->dev_id);
+	ret = ublk_ctrl_del(ctrl, info->dev_id, &why);
 	if (ret == -ENODEV)
 		ret = 0;
 	else if (ret < 0)
@@ -30,23 +78,5 @@ static int check_device(struct ublk_ctrl *ctrl, uint32_t dev_id, uint64_t cookie
 
 int ublk_stale_delete(const char *name, struct error *err)
 {
-	uint64_t cookie = ublk_name_cookie(name);
-	struct ublk_ctrl *ctrl;
-	int deleted = 0, ret;
-	uint32_t *ids;
-	size_t count;
-
-	ret = ublk_dev_list(&ids, &count, err);
-	if (ret < 0 || !count)
-		return ret;
-	ret = ublk_ctrl_open(&ctrl, err);
-	if (!ret) {
-		for (size_t i = 0; ret >= 0 && i < count; i++) {
-			ret = check_device(ctrl, ids[i], cookie, err);
-			deleted += ret > 0;
-		}
-		ublk_ctrl_close(ctrl);
-	}
-	free(ids);
-	return ret < 0 ? ret : deleted;
+	return visit_named(name, delete_one, NULL, err);
 }

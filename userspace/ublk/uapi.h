@@ -15,12 +15,15 @@
 
 /* Control commands by ioctl encoding: the only form that we use (Linux 6.4). */
 #ifndef UBLK_U_CMD_GET_DEV_INFO
-#define UBLK_U_CMD_GET_DEV_INFO _IOR('u', 0x02, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_ADD_DEV	_IOWR('u', 0x04, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_DEL_DEV	_IOWR('u', 0x05, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_START_DEV	_IOWR('u', 0x06, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_STOP_DEV	_IOWR('u', 0x07, struct ublksrv_ctrl_cmd)
-#define UBLK_U_CMD_SET_PARAMS	_IOWR('u', 0x08, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_GET_DEV_INFO	       _IOR('u', 0x02, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_ADD_DEV	       _IOWR('u', 0x04, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_DEL_DEV	       _IOWR('u', 0x05, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_START_DEV	       _IOWR('u', 0x06, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_STOP_DEV	       _IOWR('u', 0x07, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_SET_PARAMS	       _IOWR('u', 0x08, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_GET_PARAMS	       _IOR('u', 0x09, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_START_USER_RECOVERY _IOWR('u', 0x10, struct ublksrv_ctrl_cmd)
+#define UBLK_U_CMD_END_USER_RECOVERY   _IOWR('u', 0x11, struct ublksrv_ctrl_cmd)
 #endif
 #ifndef UBLK_U_CMD_GET_FEATURES /* 6.5 */
 #define UBLK_U_CMD_GET_FEATURES _IOR('u', 0x13, struct ublksrv_ctrl_cmd)
@@ -84,6 +87,9 @@
 #ifndef UBLK_F_SHMEM_ZC /* 7.1 */
 #define UBLK_F_SHMEM_ZC (1ULL << 19)
 #endif
+
+/* Beside UBLK_S_DEV_QUIESCED: without a server, and requests fail (Linux 6.13). */
+#define UBLK_STATE_FAIL_IO 3
 
 #ifndef UBLK_PARAM_TYPE_DMA_ALIGN
 #define UBLK_PARAM_TYPE_DMA_ALIGN (1 << 4)

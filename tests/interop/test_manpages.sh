@@ -108,10 +108,14 @@ for file in "$man"/../*.rst; do
 	fi
 done
 
-# The design has a table of the QED driver's files.
-compare "design.rst: files of format/qed" \
-	"$(cd "$man/../../userspace/format/qed" && printf '%s\n' *.c | sort)" \
-	"$(section "$man/../design.rst" = The | sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
+# The design has a table of the files of each driver that has several.
+for driver in qed:QED qcow2:qcow2; do
+	compare "design.rst: files of format/${driver%:*}" \
+		"$(cd "$man/../../userspace/format/${driver%:*}" && printf '%s\n' *.c | sort)" \
+		"$(awk -v title="The ${driver#*:} driver" '/^===*$/ { inside = before == title }
+			{ before = $0 } inside' "$man/../design.rst" |
+			sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
+done
 
 missing=$(grep -ohE '(k?unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$man"/../*.rst | sort -u |
 	while read -r file; do

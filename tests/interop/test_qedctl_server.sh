@@ -233,7 +233,7 @@ bad "stats of a dead one" "qedctl: stats $name: its server does not run any more
 json "status of a dead one" "d['state'] == 'dead' and d['image'] == '/images/vm1.qed'" \
 	status --json "$name"
 bad "create over a dead one" \
-	"qedctl: create $name: device exists, but its server died; remove it first" \
+	"qedctl: create $name: device exists, but its server died: recover or remove it first" \
 	create "$name" "$dir/new"
 exec 8>"$QEDBLK_RUN_DIR/$name.lock"
 flock 8

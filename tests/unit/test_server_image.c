@@ -47,7 +47,7 @@ static void open_and_close(const char *name, const char *format, const char *wan
 	struct error err = ERROR_INIT;
 	struct image image;
 
-	CHECK(!image_co_open(&image, &options, &err));
+	CHECK(!image_co_open(&image, &options, -1, &err));
 	CHECK(!strcmp(image.node->backing->driver->name, wanted));
 	CHECK(!image_co_close(&image));
 	/* What fails at the close is told with the image's name. */
@@ -88,7 +88,7 @@ static void co_stored_format(void *arg)
 	co_create_qed("noprobe.qed", "base.img", "raw");
 	open_and_close("noprobe.qed", NULL, "raw");
 	open_and_close("noprobe.qed", "raw", "raw");
-	CHECK(image_co_open(&image, &options, &err) == -EINVAL);
+	CHECK(image_co_open(&image, &options, -1, &err) == -EINVAL);
 	CHECK(strstr(error_text(&err), "its backing file's format is raw"));
 	error_free(&err);
 	image_free(&image);
@@ -115,7 +115,7 @@ static void co_no_room(void *arg)
 	struct stat st;
 
 	(void)arg;
-	CHECK(image_co_open(&image, &options, &err) < 0);
+	CHECK(image_co_open(&image, &options, -1, &err) < 0);
 	CHECK(stat("huge.raw", &st) && errno == ENOENT);
 	error_free(&err);
 	image_free(&image);

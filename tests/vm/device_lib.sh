@@ -85,5 +85,5 @@ only_these() {
 	got+=" $(dmsetup ls 2>/dev/null | grep -c -v -e '^foreign' -e '^No devices') mappings,"
 	got+=" $(ls /run/qedblk 2>/dev/null | grep -c 'json$') descriptions,"
 	got+=" $(ls /run/qedblk 2>/dev/null | wc -l) files, $(pgrep -c -x qedd) servers"
-	same "$name" "$got" "$# ublk devices, $# mappings, $# descriptions, $((3 * $#)) files, $# servers"
+	same "$name" "$got" "$# ublk devices, $# mappings, $# descriptions, $((4 * $#)) files, $# servers"
 }

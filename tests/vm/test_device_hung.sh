@@ -36,9 +36,13 @@ wait $killer
 # The signal may come too late.
 if [ $status -eq 0 ]; then
 	same "remove of one that dies: in time" "$(cat err)" ""
+elif [ "$(cat err)" = "qedctl: remove vm1: the server died before it had made everything durable" ]; then
+	ok "remove of one that dies while the kernel stops its device"
 else
-	same "remove of one that dies" "$(cat err)" \
-		"qedctl: remove vm1: the server died before it had made everything durable"
+	same "remove of one that dies" "$(cat err)" "qedctl: remove vm1: the server died before it had \
+made everything durable: recover it, then remove it"
+	check "recover" qedctl recover vm1
+	check "remove, then" qedctl remove vm1
 fi
 check "nothing is left of it" eval '[ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v :)" ]'
 require "its name can be used" qedctl create vm1 vm1.qed

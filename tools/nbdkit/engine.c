@@ -164,7 +164,7 @@ static int co_open_image(struct engine_call *call)
 {
 	struct image_call *open = container_of(call, struct image_call, call);
 
-	return image_co_open(&engine.image, open->options, open->err);
+	return image_co_open(&engine.image, open->options, -1, open->err);
 }
 
 static int co_close_image(struct engine_call *call)
@@ -244,7 +244,7 @@ static void check_co(void *arg)
 	struct check *check = arg;
 	struct image image;
 
-	check->ret = image_co_open(&image, check->options, &check->err);
+	check->ret = image_co_open(&image, check->options, -1, &check->err);
 	if (!check->ret) {
 		/* If it was made, it stays. */
 		image.created = false;

@@ -66,7 +66,7 @@ static int check_free(const char *name, struct error *err)
 		ret = error_set(err, -EEXIST, "device exists");
 	else if (device_exists(&dev))
 		ret = error_set(err, -EEXIST,
-				"device exists, but its server died; remove it first");
+				"device exists, but its server died: recover or remove it first");
 	device_put(&dev);
 	return ret;
 }
@@ -124,7 +124,7 @@ static int make_device(struct create_options *opts, struct creation *creation, c
 		ret = error_set(err, -ENOMEM, "out of memory");
 	if (ret)
 		return ret;
-	ret = server_start(opts->name, opts->server, opts->foreground, creation->server, err);
+	ret = server_start(opts->name, opts->server, NULL, opts->foreground, creation->server, err);
 	creation->server_was_started = !ret;
 	if (!ret)
 		ret = server_wait_ready(creation->server, creation->signal_fd, lower, sizeof(lower),

@@ -21,6 +21,10 @@ static const struct verb verbs[] = {
 	  "  --finish     keep first what was read and is not kept yet\n"
 	  "\nA device in use is refused otherwise, and nothing is changed.\n",
 	  verb_remove },
+	{ "recover", "NAME...|--all", "give a device whose server died a new one",
+	  "  --all   every device whose server died\n"
+	  "\nRequests that wait for a server go on, and nothing that was answered is lost.\n",
+	  verb_recover },
 	{ "ls", "[--json]", "list devices: name, device, size, image, state",
 	  "  --json   one JSON array\n", verb_ls },
 	{ "info", "[--json] NAME", "all that is known of a device and its image", JSON_HELP,

@@ -17,6 +17,7 @@ int verb_info(int argc, char **argv);
 int verb_ls(int argc, char **argv);
 int verb_message(int argc, char **argv);
 int verb_reload(int argc, char **argv);
+int verb_recover(int argc, char **argv);
 int verb_remove(int argc, char **argv);
 int verb_resume(int argc, char **argv);
 int verb_stats(int argc, char **argv);

@@ -110,6 +110,16 @@ static void restore_mapping(const struct device *dev)
 		mapping_create(dev->name, &table, NULL);
 }
 
+/*
+ * A server that hangs, or died, has I/O that waits for it. That must fail first: the
+ * tables of a mapping are swapped only when none is in flight below it.
+ */
+static int end_waiting(const struct device *dev, struct error *err)
+{
+	server_kill(dev);
+	return server_left_waiting(dev) ? server_clear_away(dev, err) : 0;
+}
+
 static int remove_device(const char *name, const struct remove_options *opts, struct error *err)
 {
 	struct device dev;
@@ -119,10 +129,14 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	ret = device_find(name, &dev, err);
 	if (ret)
 		return ret;
-	/* First: a mapping's tables are swapped only when no I/O waits for a server that hangs. */
-	if (opts->force && !dev.status)
-		server_kill(&dev);
-	ret = remove_mapping(&dev, opts, &waits, err);
+	if (!opts->force && server_left_waiting(&dev))
+		ret = error_set(err, -EBUSY,
+				"its server died: recover it first, or use --force, which loses "
+				"what was not flushed");
+	if (!ret && opts->force && !dev.status)
+		ret = end_waiting(&dev, err);
+	if (!ret)
+		ret = remove_mapping(&dev, opts, &waits, err);
 	if (ret) {
 		device_put(&dev);
 		return ret;

@@ -44,6 +44,7 @@ static void server_program(char *buf, size_t len)
 struct child_setup {
 	const char *program;
 	char **argv;
+	const char *dir;
 	int ready_fd, null_fd, stderr_fd;
 	bool attached;
 	pid_t parent;
@@ -73,6 +74,10 @@ static void become_server(const struct child_setup *setup)
 	    (setup->stderr_fd >= 0 && dup2(setup->stderr_fd, STDERR_FILENO) < 0) ||
 	    fcntl(setup->ready_fd, F_SETFD, 0) < 0)
 		_exit(1);
+	if (setup->dir && chdir(setup->dir) < 0) {
+		dprintf(setup->ready_fd, "error %s: %s\n", setup->dir, strerror(errno));
+		_exit(1);
+	}
 	execvp(setup->program, setup->argv);
 	dprintf(setup->ready_fd, "error %s: %s\n", setup->program, strerror(errno));
 	_exit(1);
@@ -96,9 +101,10 @@ static char **server_argv(char *program, char *const options[], char *ready_fd)
 	return argv;
 }
 
-static int fork_server(char *const options[], bool attached, int ready_fd, struct server *server)
+static int fork_server(char *const options[], const char *dir, bool attached, int ready_fd,
+		       struct server *server)
 {
-	struct child_setup setup = { .ready_fd = ready_fd, .attached = attached };
+	struct child_setup setup = { .ready_fd = ready_fd, .dir = dir, .attached = attached };
 	char program[4096], number[16];
 	int ret = 0;
 
@@ -125,8 +131,8 @@ static int fork_server(char *const options[], bool attached, int ready_fd, struc
 	return ret;
 }
 
-int server_start(const char *name, char *const options[], bool attached, struct server *server,
-		 struct error *err)
+int server_start(const char *name, char *const options[], const char *dir, bool attached,
+		 struct server *server, struct error *err)
 {
 	int fds[2], ret;
 
@@ -138,7 +144,7 @@ int server_start(const char *name, char *const options[], bool attached, struct 
 		ret = -errno;
 	} else {
 		server->ready_fd = fds[0];
-		ret = fork_server(options, attached, fds[1], server);
+		ret = fork_server(options, dir, attached, fds[1], server);
 		close(fds[1]);
 	}
 	if (!ret)

@@ -23,11 +23,12 @@ struct server {
 };
 
 /*
- * Start qedd for device @name with @options (a NULL-terminated vector without program name).
+ * Start qedd for device @name with @options (a NULL-terminated vector without program name)
+ * in the folder @dir, or in ours if that is NULL.
  * @attached: its messages go to our standard error, and it ends when we do.
  */
-int server_start(const char *name, char *const options[], bool attached, struct server *server,
-		 struct error *err);
+int server_start(const char *name, char *const options[], const char *dir, bool attached,
+		 struct server *server, struct error *err);
 
 /*
  * Wait for the server's line, and put the path of its block device into
@@ -63,6 +64,9 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 
 /* Kill the server of @dev that does not answer, if one lives, and wait until it is gone. */
 void server_kill(const struct device *dev);
+
+/* Has the server of @dev died, and its ublk device waits for another? */
+bool server_left_waiting(const struct device *dev);
 
 /* Delete the ublk device and the files under /run that a dead server left. */
 int server_clear_away(const struct device *dev, struct error *err);

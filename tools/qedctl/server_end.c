@@ -72,6 +72,13 @@ static bool left_its_file(const char *name, pid_t pid)
 	return left;
 }
 
+static bool left_waiting(const char *name)
+{
+	struct ublk_dev_info info;
+
+	return ublk_stale_find_waiting(name, &info, NULL) > 0;
+}
+
 /*
  * The server went without an answer: somebody else ended it in this moment,
  * which is what we wanted, or it died, and then nobody knows what is durable.
@@ -82,6 +89,10 @@ static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, 
 
 	if (ret || !left_its_file(dev->name, pid))
 		return ret;
+	if (left_waiting(dev->name))
+		return error_set(err, -EIO,
+				 "the server died before it had made everything durable: "
+				 "recover it, then remove it");
 	server_clear_away(dev, NULL);
 	return error_set(err, -EIO, "the server died before it had made everything durable");
 }
@@ -181,9 +192,14 @@ static int delete_ublk(const char *name, struct error *err)
 	return ret < 0 ? ret : 0;
 }
 
+bool server_left_waiting(const struct device *dev)
+{
+	return !dev->status && left_waiting(dev->name);
+}
+
 int server_clear_away(const struct device *dev, struct error *err)
 {
-	static const char *const kinds[] = { "sock", "json" };
+	static const char *const kinds[] = { "sock", "json", "rescue" };
 	char path[512];
 	int lock_fd, ret;
 	size_t i;

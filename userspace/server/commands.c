@@ -10,6 +10,7 @@
 #include "server/commands.h"
 #include "server/protocol.h"
 #include "server/server.h"
+#include "server/state_file.h"
 #include "server/status.h"
 #include "util/units.h"
 
@@ -71,6 +72,7 @@ static int co_detect_zeroes(struct server *server, json_t *arguments, const stru
 	if (mode == DETECT_ZEROES_MODES)
 		return error_set(err, -EINVAL, "detect-zeroes: mode is off, on or unmap");
 	atomic_store(&server->target.detect_zeroes, mode);
+	state_file_refresh(server);
 	return 0;
 }
 
@@ -142,7 +144,7 @@ static const struct command commands[] = {
 	{ "trace-stop", command_co_trace_stop, true },
 	{ "quit", co_quit, false },
 	{ "commands", co_commands, false },
-	{ "detect-zeroes", co_detect_zeroes, false },
+	{ "detect-zeroes", co_detect_zeroes, true },
 };
 
 static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,

@@ -7,9 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aio/io.h"
+#include "aio/timer.h"
 #include "server/image.h"
 #include "util/log.h"
 #include "util/units.h"
+
+/* How long a disk may take to end what a dead server had begun. */
+#define LOCK_PATIENCE_NS (60 * 1000000000ULL)
+#define LOCK_NAP_NS	 (10 * 1000000ULL)
 
 /* @path seen from the working directory, which the server leaves later. */
 static char *absolute_path(const char *path)
@@ -225,13 +231,32 @@ static void warn_of_probing(const struct image *image, const struct options *opt
 
 /* ---- Opening and closing ---- */
 
-static int co_open_node(struct image *image, const struct options *options, struct error *err)
+/* What a dead server began may still be on its way to the image, which is locked as long. */
+static int co_open_unlocked(struct image *image, const struct blk_open_opts *opts, bool wait,
+			    struct error *err)
 {
+	uint64_t end = aio_now() + LOCK_PATIENCE_NS;
+	int ret;
+
+	for (;;) {
+		error_free(err);
+		ret = blk_co_open(&image->node, image->path, opts, err);
+		if (ret != -EBUSY || !wait || aio_now() > end)
+			return ret;
+		aio_co_sleep(LOCK_NAP_NS);
+	}
+}
+
+static int co_open_node(struct image *image, const struct options *options, int rescue_fd,
+			struct error *err)
+{
+	struct blk_rescue rescue = { .fd = rescue_fd, .replay = options->recover };
 	struct blk_open_opts opts = {
 		.format = options->format,
 		.backing_format = options->backing_format,
 		.backing_dir = options->backing_dir,
 		.l2_cache_size = options->l2_cache,
+		.rescue = rescue_fd < 0 ? NULL : &rescue,
 	};
 	struct blk_node *node;
 	int ret;
@@ -250,7 +275,7 @@ static int co_open_node(struct image *image, const struct options *options, stru
 	if (options->no_backing)
 		opts.flags |= BLK_O_REFUSE_BACKING;
 
-	ret = blk_co_open(&image->node, image->path, &opts, err);
+	ret = co_open_unlocked(image, &opts, options->recover, err);
 	if (ret < 0)
 		return ret;
 	node = image->node;
@@ -259,21 +284,22 @@ static int co_open_node(struct image *image, const struct options *options, stru
 	warn_of_probing(image, options);
 	if (node->size < SECTOR_SIZE)
 		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
-	return image->created ? 0 : co_check_existing(image, options, err);
+	return image->created || options->recover ? 0 : co_check_existing(image, options, err);
 }
 
-int image_co_open(struct image *image, const struct options *options, struct error *err)
+int image_co_open(struct image *image, const struct options *options, int rescue_fd,
+		  struct error *err)
 {
 	int ret = 0;
 
 	*image = (struct image){ .path = absolute_path(options->image) };
 	if (!image->path)
 		return error_set_errno(err, -errno, "%s", options->image);
-	if ((options->size || options->backing) && !options->read_only &&
+	if ((options->size || options->backing) && !options->read_only && !options->recover &&
 	    !blk_name_is_url(image->path) && !exists(image->path))
 		ret = co_create(image, options, err);
 	if (!ret)
-		ret = co_open_node(image, options, err);
+		ret = co_open_node(image, options, rescue_fd, err);
 	if (ret < 0)
 		image_co_close(image);
 	return ret;

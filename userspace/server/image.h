@@ -16,8 +16,13 @@ struct image {
  * Open the image that @options name, having created it if it does not exist
  * and that was asked for.  An image that contradicts what was asked for is
  * refused.  On an error nothing is left behind, but for the name.  Coroutine.
+ *
+ * With options->recover the image is taken as it is, with what a dead server
+ * left in @rescue_fd (-1: nothing), and its lock is waited for: the kernel lets go of that
+ * with the last of the dead server's I/O.
  */
-int image_co_open(struct image *image, const struct options *options, struct error *err);
+int image_co_open(struct image *image, const struct options *options, int rescue_fd,
+		  struct error *err);
 
 /* From now on the image stays, whatever happens. */
 static inline void image_keep(struct image *image)

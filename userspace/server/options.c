@@ -210,6 +210,13 @@ static int set_l2_cache(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_recover(struct options *options, const char *value)
+{
+	(void)value;
+	options->recover = true;
+	return 0;
+}
+
 static int set_foreground(struct options *options, const char *value)
 {
 	(void)value;
@@ -272,6 +279,9 @@ static const struct option table[] = {
 	{ "queues", "N", set_queues, "queues, a thread each (one a CPU, at most 4)" },
 	{ "depth", "N", set_depth, "requests in flight, a queue (128)" },
 	{ "l2-cache", "SIZE", set_l2_cache, "memory for the image's tables" },
+	{ "recover", NULL, set_recover,
+	  "go on with the device of a server of this name that\n"
+	  "died, whose options are given again" },
 	{ "foreground", NULL, set_foreground, "stay attached, log to standard error" },
 	{ "ready-fd", "N", set_ready_fd,
 	  "write `ready DEVICE [created]' or `error TEXT'\n"

@@ -36,6 +36,7 @@ struct options {
 	unsigned int queues, depth;
 	uint64_t l2_cache; /* bytes, 0: the default */
 
+	bool recover; /* take over the device of a server of this name that died */
 	bool foreground;
 	int ready_fd; /* -1: none */
 	bool help;

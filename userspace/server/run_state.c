@@ -163,6 +163,17 @@ int run_state_listen(struct run_state *state, struct error *err)
 	return fd;
 }
 
+int run_state_open_rescue(struct run_state *state, bool left, struct error *err)
+{
+	char name[FILE_NAME_LEN];
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (left ? 0 : O_CREAT);
+	int fd = openat(state->dir_fd, file_name(name, state, "rescue"), flags, 0600);
+
+	if (fd < 0)
+		return error_set_errno(err, -errno, "%s/%s", state->dir, name);
+	return fd;
+}
+
 static int write_text(int fd, const char *text)
 {
 	size_t len = strlen(text);
@@ -212,7 +223,7 @@ int run_state_describe(struct run_state *state, const json_t *description, struc
 
 void run_state_release(struct run_state *state)
 {
-	static const char *const suffixes[] = { "json", "sock", "lock" };
+	static const char *const suffixes[] = { "json", "sock", "rescue", "lock" };
 	char name[FILE_NAME_LEN];
 
 	/* The lock is the last to go: until then nobody makes files of this name. */

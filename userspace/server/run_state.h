@@ -9,6 +9,7 @@
 #define QEDBLK_SERVER_RUN_STATE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "util/error.h"
 
@@ -24,6 +25,12 @@ struct run_state {
  * it; the line names its process.
  */
 int run_state_acquire(struct run_state *state, const char *name, struct error *err);
+
+/*
+ * Open NAME.rescue, which outlives a killed server: a new one, or (@left) that
+ * which a dead server left.  Returns a descriptor or a negative errno.
+ */
+int run_state_open_rescue(struct run_state *state, bool left, struct error *err);
 
 /* A listening control socket, mode 0600, in place of one that a dead server left. */
 int run_state_listen(struct run_state *state, struct error *err);

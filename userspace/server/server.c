@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aio/io.h"
@@ -21,6 +22,7 @@
 #include "block/populate.h"
 #include "server/commands.h"
 #include "server/server.h"
+#include "server/state_file.h"
 #include "server/status.h"
 #include "server/stream.h"
 #include "ublk/stale.h"
@@ -30,6 +32,10 @@
 #define RING_ENTRIES 256
 /* The longest read or write that reaches us in one piece, and each tag's buffer. */
 #define MAX_IO_BYTES (512 * KiB)
+
+/* A process that dies amid I/O lets go of its name when that is over. */
+#define NAME_TRIES  500
+#define NAME_NAP_NS 20000000L
 
 /* ---- Waiting for each other ---- */
 
@@ -79,6 +85,24 @@ struct device_call {
 	struct error *err;
 };
 
+/* A device that waits for a successor, and its files, are for that and for nobody else. */
+static int check_claim(void *arg)
+{
+	struct device_call *call = arg;
+	const struct options *options = call->server->options;
+	struct ublk_dev_info info;
+	int ret = ublk_stale_find_waiting(options->name, &info, call->err);
+
+	if (ret > 0 && !options->recover)
+		return error_set(call->err, -EEXIST,
+				 "ublk device %u of a server that died waits: qedctl recover %s, "
+				 "or qedctl remove --force %s",
+				 info.dev_id, options->name, options->name);
+	if (!ret && options->recover)
+		return error_set(call->err, -ENODEV, "no device of that name waits for a server");
+	return ret < 0 ? ret : 0;
+}
+
 static int device_create(void *arg)
 {
 	struct device_call *call = arg;
@@ -90,6 +114,20 @@ static int device_create(void *arg)
 	if (ret)
 		log_warning("%s: deleted %d ublk device(s) of a server that died", name, ret);
 	return ublk_device_create(&call->server->device, &call->opts, call->err);
+}
+
+static int device_take_over(void *arg)
+{
+	struct device_call *call = arg;
+	struct ublk_dev_info info;
+	int ret = ublk_stale_find_waiting(call->server->options->name, &info, call->err);
+
+	if (!ret)
+		ret = error_set(call->err, -ENODEV, "no device waits for a server of that name");
+	if (ret < 0)
+		return ret;
+	call->opts.dev_id = info.dev_id;
+	return ublk_device_take_over(&call->server->device, &call->opts, call->err);
 }
 
 static int device_start(void *arg)
@@ -141,6 +179,7 @@ static int co_create_device(struct server *server, struct error *err)
 		.err = err,
 		.opts = {
 			.dev_id = UBLK_ANY_DEV_ID,
+			.flags = UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE,
 			.cookie = ublk_name_cookie(options->name),
 			.queues = options->queues,
 			.depth = options->depth,
@@ -161,13 +200,13 @@ static int co_create_device(struct server *server, struct error *err)
 
 	ublk_node_target_init(&server->target, node);
 	atomic_store(&server->target.detect_zeroes, server->options->detect_zeroes);
-	return aio_co_call(device_create, &call);
+	return aio_co_call(options->recover ? device_take_over : device_create, &call);
 }
 
 /*
- * For a device that could not be stopped: threads are in the middle of
- * requests, and nothing can be taken down under them.  The state file stays, as
- * the device does, for whoever clears it away.
+ * For a device that could not be stopped, or that could not be taken over:
+ * threads may be in the middle of requests, and nothing can be taken down under them.
+ * The files stay, as the device does, for whoever takes it over or clears it away.
  */
 static noreturn void leave_at_once(void)
 {
@@ -178,11 +217,8 @@ static noreturn void leave_at_once(void)
 
 static int describe(struct server *server, struct error *err)
 {
-	json_t *json = state_file_json(server);
-	int ret = json ? run_state_describe(&server->run, json, err) :
-			 error_set(err, -ENOMEM, "not enough memory");
+	int ret = state_file_write(server, err);
 
-	json_decref(json);
 	if (ret < 0)
 		return ret;
 	server->description = status_describe(server);
@@ -230,16 +266,30 @@ static bool co_abort_start(struct server *server)
 	return true;
 }
 
+static int co_open_image(struct server *server, struct error *err)
+{
+	int fd = run_state_open_rescue(&server->run, server->options->recover, err);
+	int ret = fd < 0 ? fd : image_co_open(&server->image, server->options, fd, err);
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
 static int co_start_server(struct server *server, struct error *err)
 {
-	int ret = image_co_open(&server->image, server->options, err);
+	struct device_call call = { .server = server, .err = err };
+	int ret = aio_co_call(check_claim, &call);
+	/* Whoever has a claim to a device that waits still has it when we fail. */
+	bool leave = ret != -ENODEV && (ret < 0 || server->options->recover);
 
-	if (ret < 0)
-		return ret;
-	ret = co_create_device(server, err);
+	if (!ret)
+		ret = co_open_image(server, err);
+	if (!ret)
+		ret = co_create_device(server, err);
 	if (!ret)
 		ret = co_start_device(server, err);
-	if (ret < 0 && !co_abort_start(server)) {
+	if (ret < 0 && (leave || !co_abort_start(server))) {
 		starter_error(&server->starter, server->options->name, error_text(err));
 		leave_at_once();
 	}
@@ -373,6 +423,20 @@ static int run_locked(struct server *server, struct error *err)
 	return 0;
 }
 
+/* Take the name; that of a server that is just dying is waited for, if we are its successor. */
+static int acquire_name(struct server *server, struct error *err)
+{
+	const struct timespec nap = { .tv_nsec = NAME_NAP_NS };
+	int ret = run_state_acquire(&server->run, server->options->name, err);
+
+	for (int i = 0; i < NAME_TRIES && ret == -EBUSY && server->options->recover; i++) {
+		nanosleep(&nap, NULL);
+		error_free(err);
+		ret = run_state_acquire(&server->run, server->options->name, err);
+	}
+	return ret;
+}
+
 int server_run(const struct options *options, char **argv, const struct starter *starter)
 {
 	struct server server = {
@@ -388,9 +452,10 @@ int server_run(const struct options *options, char **argv, const struct starter 
 
 	pthread_mutex_init(&server.mutex, NULL);
 	co_queue_init(&server.changed);
+	server.directory = getcwd(NULL, 0);
 	server.signal_fd = signals_block();
 	ret = server.signal_fd < 0 ? error_set_errno(&err, server.signal_fd, "signals") :
-				     run_state_acquire(&server.run, options->name, &err);
+				     acquire_name(&server, &err);
 	if (!ret) {
 		ret = run_locked(&server, &err);
 		run_state_release(&server.run);
@@ -403,6 +468,7 @@ int server_run(const struct options *options, char **argv, const struct starter 
 	error_free(&server.stop_error);
 	image_free(&server.image);
 	json_decref(server.description);
+	free(server.directory);
 	json_decref(server.last_stream);
 	pthread_mutex_destroy(&server.mutex);
 	if (server.signal_fd >= 0)

@@ -28,6 +28,7 @@ struct stream;
 struct server {
 	const struct options *options;
 	char **argv;
+	char *directory; /* where it was started: names in @argv are seen from there; or NULL */
 	struct starter starter;
 	struct run_state run;
 	struct control control;

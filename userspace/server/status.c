@@ -91,6 +91,7 @@ json_t *status_describe(struct server *server)
 	json_object_set_new(json, "clusters",
 			    json_pack("{s:I, s:n, s:n}", "total", count_all_clusters(node), "data",
 				      "zero"));
+	json_object_set_new(json, "recovery", json_boolean(dev->flags & UBLK_F_USER_RECOVERY));
 	return json;
 }
 
@@ -231,49 +232,4 @@ int info_co_json(struct server *server, json_t **info, struct error *err)
 	co_add_cluster_counts(node, json_object_get(json, "clusters"));
 	*info = json;
 	return 0;
-}
-
-/* Is this "--NAME" or "--NAME=VALUE"?  *@two: its value is the next word. */
-static bool is_option(const char *arg, const char *name, bool *two)
-{
-	size_t len = strlen(name);
-
-	if (strncmp(arg, "--", 2) || strncmp(arg + 2, name, len))
-		return false;
-	*two = !arg[2 + len];
-	return *two || arg[2 + len] == '=';
-}
-
-/* The words that start a server which goes on with what this one does. */
-static json_t *options_json(struct server *server)
-{
-	json_t *options = json_array();
-	char speed[48];
-
-	for (char **arg = server->argv + 1; *arg; arg++) {
-		bool two = false;
-
-		if (!server->backing_changes ||
-		    !(is_option(*arg, "backing", &two) || is_option(*arg, "backing-format", &two)))
-			json_array_append_new(options, protocol_text(*arg));
-		else if (two && arg[1])
-			arg++;
-	}
-	if (!server->streams || !server->stream)
-		return options;
-	json_array_append_new(options, json_string("--stream"));
-	snprintf(speed, sizeof(speed), "--speed=%" PRIu64, job_get_speed(&server->stream->job));
-	json_array_append_new(options, json_string(speed));
-	return options;
-}
-
-json_t *state_file_json(struct server *server)
-{
-	const struct ublk_dev_info *dev = ublk_device_info(server->device);
-	char device[UBLK_PATH_LEN];
-
-	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:o}", "name", server->options->name, "image",
-			 protocol_text(server->image.path), "dev-id", (int)dev->dev_id, "device",
-			 ublk_block_path(device, dev->dev_id), "pid", (int)getpid(), "options",
-			 options_json(server));
 }

@@ -24,7 +24,4 @@ json_t *stats_json(struct server *server);
 /* The answer to `info`.  Coroutine; needs the image. */
 int info_co_json(struct server *server, json_t **info, struct error *err);
 
-/* What is kept in NAME.json while the server lives. */
-json_t *state_file_json(struct server *server);
-
 #endif

@@ -12,6 +12,7 @@
 #include "block/trace.h"
 #include "job/stream.h"
 #include "server/server.h"
+#include "server/state_file.h"
 #include "server/status.h"
 #include "server/stream.h"
 #include "util/log.h"
@@ -67,18 +68,6 @@ static void log_end(const struct server *server, const struct stream_status *sta
 		log_error("%s: stream failed: %s", name, status->error);
 }
 
-/* Have the state file tell how to go on after a crash. */
-static void describe(struct server *server)
-{
-	json_t *json = state_file_json(server);
-	struct error err = ERROR_INIT;
-
-	if (json && run_state_describe(&server->run, json, &err))
-		log_warning("%s: %s", server->options->name, error_text(&err));
-	json_decref(json);
-	error_free(&err);
-}
-
 /* On the main loop, beside the commands. */
 static void follow(void *arg)
 {
@@ -96,7 +85,7 @@ static void follow(void *arg)
 		status_refresh_chain(server);
 		server->backing_changes = true;
 	}
-	describe(server);
+	state_file_refresh(server);
 	server_changed(server);
 }
 
@@ -171,7 +160,7 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 				  !server->options->stream;
 		server->backing_changes |= !!request->base;
 		if (server->streams || request->base)
-			describe(server);
+			state_file_refresh(server);
 		return 0;
 	}
 	/* Without anybody who follows it, it must not go on. */
@@ -201,7 +190,7 @@ void server_stream_set_speed(struct server *server, uint64_t speed)
 {
 	job_set_speed(&server->stream->job, speed);
 	if (server->streams)
-		describe(server);
+		state_file_refresh(server);
 }
 
 void server_stream_co_stop(struct server *server)

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 900
+# SIGKILL at any instant under load, and `qedctl recover`, again and again: fio writes, trims and
+# flushes, and verifies; files are copied; nobody gets an error, nothing differs.
+# RECOVER_KILLS=N kills N times, by hand; SEED=N repeats the choices.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/device_lib.sh"
+
+cd "$SCRATCH" || exit 1
+dev=/dev/mapper/vm1
+kills=${QEDBLK_RECOVER_KILLS:-26}
+seed=${SEED:-$RANDOM}
+RANDOM=$seed
+echo "SEED=$seed"
+
+# Regions of their own: what one job trims is not what another verifies. A request is repeated when
+# its server was killed, and fio's own order within a job holds.
+cat >job <<-END
+	[global]
+	filename=$dev
+	direct=1
+	ioengine=io_uring
+	iodepth=16
+	randseed=$seed
+	verify_fatal=1
+
+	[mixed]
+	rw=randrw
+	rwmixread=30
+	bsrange=512-128k
+	size=16M
+	io_size=1M
+	verify=crc32c
+	verify_backlog=32
+
+	[flushed]
+	rw=randwrite
+	bs=4k
+	offset=16M
+	size=24M
+	io_size=512k
+	fdatasync=16
+	verify=crc32c
+
+	# Each block is trimmed, then written.
+	[trimmed]
+	rw=randtrimwrite
+	bs=64k
+	offset=40M
+	size=16M
+	io_size=2M
+	verify=crc32c
+
+	[trims]
+	rw=randtrimwrite
+	bs=16k
+	offset=56M
+	size=8M
+	io_size=1M
+END
+
+run_fio() {
+	local rounds=0
+	until [ -e enough ]; do
+		fio --output=fio.out job >fio.err 2>&1 && [ ! -s fio.err ] ||
+			{ echo "fio failed"; cat fio.err fio.out; return 1; }
+		rounds=$((rounds + 1))
+	done
+	echo "$rounds rounds"
+}
+
+# Files copied through the page cache, synced, compared after dropping it.
+copy_files() {
+	local i
+	for ((i = 0; ; i++)); do
+		[ -e enough ] && return
+		cp data mnt/"$i" && sync -f mnt && echo 3 >/proc/sys/vm/drop_caches &&
+			cmp data mnt/"$i" && rm -f mnt/$((i - 1)) && fstrim mnt || return 1
+	done
+}
+
+kill_and_recover() {
+	local i
+	for ((i = 0; i < kills; i++)); do
+		sleep 0.$((RANDOM % 900 + 100))
+		pkill -KILL -x qedd
+		# At once, while the kernel is still busy with the dead one, or after a while.
+		[ $((RANDOM % 2)) = 0 ] || sleep 0.$((RANDOM % 900 + 100))
+		timeout 120 qedctl recover --all || return 1
+	done
+}
+
+# A third data, a third written zeroes, a third hole.
+head -c 24M /dev/urandom >golden.img
+head -c 24M /dev/zero >>golden.img
+truncate -s 72M golden.img
+head -c 3M /dev/urandom >data
+require "create" qedctl create vm1 vm1.qed --backing golden.img --backing-format raw --queues 2 \
+	--depth 32
+require "create another" qedctl create vm2 vm2.qed --size 64M
+mkdir mnt
+at_exit umount "$SCRATCH/mnt"
+require "a file system" eval "mkfs.ext4 -q /dev/mapper/vm2 && mount /dev/mapper/vm2 mnt"
+
+run_fio >fio.log 2>&1 &
+fio=$!
+copy_files >copy.log 2>&1 &
+copy=$!
+check "servers of both killed, and recovered, $kills times" kill_and_recover
+touch enough
+wait $fio
+same "fio verified all, with no error: $(tail -n 20 fio.log)" $? 0
+wait $copy
+same "files are as they were copied: $(tail -n 5 copy.log)" $? 0
+same "no request failed in the end" "$(for i in vm1 vm2; do
+	qedctl stats $i | awk '$1 == "errors" { print $2 }'; done | xargs)" "0 0"
+umount mnt
+check "e2fsck finds nothing" e2fsck -fn /dev/mapper/vm2
+dd if=$dev of=seen bs=1M iflag=direct status=none
+check "remove" qedctl remove vm1 vm2
+check "qemu-img check" eval "qemu-img check -f qed vm1.qed && qemu-img check -f qed vm2.qed"
+check "QEMU reads what the device showed" qemu-img compare -f qed -F raw vm1.qed seen
+finish

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qedctl recover: a new server for a device whose server died.  The server does
+ * the work; here it is told what the dead one was told.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/client.h"
+#include "common/json.h"
+#include "common/report.h"
+#include "common/verbs.h"
+#include "qedctl/device.h"
+#include "qedctl/qedctl.h"
+#include "qedctl/server.h"
+
+/* The bytes that @digits, two each, stand for; NULL: they are none. */
+static char *from_hex(const char *digits)
+{
+	size_t len = strlen(digits) / 2;
+	char *bytes = malloc(len + 1);
+	unsigned int byte;
+
+	if (!bytes)
+		return NULL;
+	for (size_t i = 0; i < len; i++) {
+		if (sscanf(digits + 2 * i, "%2x", &byte) != 1) {
+			free(bytes);
+			return NULL;
+		}
+		bytes[i] = (char)byte;
+	}
+	bytes[len] = '\0';
+	return bytes;
+}
+
+/* A word that the server wrote down (heap), or NULL. */
+static char *word_of(const json_t *json)
+{
+	const char *text = json_string_value(json), *hex = json_get_string(json, "hex", NULL);
+
+	if (text)
+		return strdup(text);
+	return hex ? from_hex(hex) : NULL;
+}
+
+static void free_vector(char **vector)
+{
+	for (char **word = vector; word && *word; word++)
+		free(*word);
+	free(vector);
+}
+
+/* The dead server's command line for its successor, or NULL where it is not known. */
+static char **successor_options(const struct device *dev)
+{
+	const json_t *options = json_object_get(dev->hint, "options"), *option;
+	char **vector = calloc(json_array_size(options) + 2, sizeof(*vector));
+	size_t i, n = 0;
+
+	if (!vector || !json_array_size(options)) {
+		free(vector);
+		return NULL;
+	}
+	json_array_foreach(options, i, option) {
+		vector[n] = word_of(option);
+		if (!vector[n])
+			break;
+		/* Whoever waited at its terminal is gone, too. */
+		if (!strcmp(vector[n], "--foreground"))
+			free(vector[n]);
+		else
+			n++;
+	}
+	vector[n] = i == json_array_size(options) ? strdup("--recover") : NULL;
+	if (vector[n])
+		return vector;
+	free_vector(vector);
+	return NULL;
+}
+
+static int start_successor(const struct device *dev, struct error *err)
+{
+	char *dir = word_of(json_object_get(dev->hint, "directory"));
+	char **options = successor_options(dev);
+	struct server server;
+	char path[512];
+	int ret;
+
+	ret = options ? server_start(dev->name, options, dir, false, &server, err) :
+			error_set(err, -ENOENT,
+				  "%s/%s.json does not tell with what options it was served",
+				  client_run_dir(), dev->name);
+	free_vector(options);
+	free(dir);
+	if (ret)
+		return ret;
+	/*
+	 * A signal ends us, not the server: what it has begun it ends, and a device is
+	 * either recovered or dead as before.
+	 */
+	ret = server_wait_ready(&server, -1, path, sizeof(path), err);
+	if (!ret)
+		server_relay_warnings(&server);
+	server_let_go(&server);
+	return ret;
+}
+
+static int recover_or_report(const char *name)
+{
+	struct error err = ERROR_INIT;
+	struct device dev;
+	int ret;
+
+	report_context("recover %s", name);
+	ret = device_find(name, &dev, &err);
+	if (ret)
+		return report_fail(&err);
+	if (dev.status)
+		ret = error_set(&err, -EEXIST, "its server runs");
+	else
+		ret = start_successor(&dev, &err);
+	device_put(&dev);
+	return ret ? report_fail(&err) : 0;
+}
+
+static int recover_all(void)
+{
+	struct error err = ERROR_INIT;
+	struct device *devs;
+	size_t count, i;
+	int status = 0;
+
+	if (device_list(&devs, &count, &err))
+		return report_fail(&err);
+	for (i = 0; i < count; i++)
+		if (!devs[i].status)
+			status |= recover_or_report(devs[i].name);
+	device_put_all(devs, count);
+	return status;
+}
+
+int verb_recover(int argc, char **argv)
+{
+	static const struct option long_options[] = { { "all", no_argument, NULL, 'a' },
+						      { NULL, 0, NULL, 0 } };
+	bool all = false;
+	int opt, status = 0;
+
+	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1) {
+		if (opt == '?')
+			return 1;
+		all = true;
+	}
+	if (all && optind < argc)
+		return report_error("--all takes no NAME");
+	if (!all && optind == argc)
+		return report_error("NAME or --all is needed");
+	if (geteuid() != 0)
+		return report_error("permission denied: not root");
+	if (all)
+		return recover_all();
+	for (; optind < argc; optind++)
+		status |= recover_or_report(argv[optind]);
+	return status;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/* NAME.json: what a server is about, for whoever looks and for its successor. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "job/stream.h"
+#include "server/protocol.h"
+#include "server/server.h"
+#include "server/state_file.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* An argument, or, since JSON has no bytes that are no text, {"hex": DIGITS}. */
+static json_t *argument_json(const char *arg)
+{
+	json_t *json = json_string(arg);
+	char *hex, *to;
+
+	if (json)
+		return json;
+	to = hex = malloc(2 * strlen(arg) + 1);
+	if (!hex)
+		return NULL;
+	for (*hex = '\0'; *arg; arg++)
+		to += sprintf(to, "%02x", (unsigned char)*arg);
+	json = json_pack("{s:s}", "hex", hex);
+	free(hex);
+	return json;
+}
+
+/* Is @arg "--NAME" or "--NAME=VALUE"?  *@two: its value is the next word. */
+static bool is_option(const char *arg, const char *name, bool *two)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(arg, "--", 2) || strncmp(arg + 2, name, len))
+		return false;
+	*two = !arg[2 + len];
+	return *two || arg[2 + len] == '=';
+}
+
+/* Does @arg mean nothing to a successor?  *@two as above. */
+static bool is_stale(const struct server *server, const char *arg, bool *two)
+{
+	if (!strcmp(arg, "--recover"))
+		return true;
+	if (is_option(arg, "ready-fd", two) || is_option(arg, "detect-zeroes", two))
+		return true;
+	return server->backing_changes &&
+	       (is_option(arg, "backing", two) || is_option(arg, "backing-format", two));
+}
+
+/* The words that start a server which goes on with what this one does. */
+static json_t *options_json(struct server *server)
+{
+	json_t *options = json_array();
+
+	for (char **arg = server->argv + 1; *arg; arg++) {
+		bool two = false;
+
+		if (!is_stale(server, *arg, &two))
+			json_array_append_new(options, argument_json(*arg));
+		else if (two && arg[1])
+			arg++;
+	}
+	json_array_append_new(options, json_sprintf("--detect-zeroes=%s",
+						    detect_zeroes_name(atomic_load(
+							    &server->target.detect_zeroes))));
+	if (server->streams && server->stream) {
+		json_array_append_new(options, json_string("--stream"));
+		json_array_append_new(options, json_sprintf("--speed=%" PRIu64,
+							    job_get_speed(&server->stream->job)));
+	}
+	return options;
+}
+
+static json_t *state_file_json(struct server *server)
+{
+	const struct ublk_dev_info *dev = ublk_device_info(server->device);
+	char device[UBLK_PATH_LEN];
+
+	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:o, s:o}", "name", server->options->name,
+			 "image", protocol_text(server->image.path), "dev-id", (int)dev->dev_id,
+			 "device", ublk_block_path(device, dev->dev_id), "pid", (int)getpid(),
+			 "options", options_json(server), "directory",
+			 argument_json(server->directory ? server->directory : "/"));
+}
+
+int state_file_write(struct server *server, struct error *err)
+{
+	json_t *json = state_file_json(server);
+	int ret = json ? run_state_describe(&server->run, json, err) :
+			 error_set(err, -ENOMEM, "not enough memory");
+
+	json_decref(json);
+	return ret;
+}
+
+void state_file_refresh(struct server *server)
+{
+	struct error err = ERROR_INIT;
+
+	if (state_file_write(server, &err))
+		log_warning("%s: %s", server->options->name, error_text(&err));
+	error_free(&err);
+}

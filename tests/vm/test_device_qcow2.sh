@@ -72,6 +72,26 @@ for kind in zlib zstd; do
 	check "$kind: it reads right" read_all $dev reference.raw
 	check "$kind: remove at last" qedctl remove vm1
 done
+# Filled from the golden image while it is read, until that is not needed any more.
+require "stream: create" qedctl create vm1 vm1.qed --backing golden/zstd.qcow2 \
+	--backing-format qcow2 --queues 2 --stream --speed 100K
+check "stream: mount" mount -o ro $dev mnt
+check "stream: all files are right meanwhile" same_sums
+# It may have come to its end by now, and then there is nothing to stream.
+qedctl stream vm1 --speed 0 >/dev/null 2>&1
+check "stream: to its end" wait_until 120 eval \
+	'qed-img info -U vm1.qed >info && ! grep -q backing info'
+mv golden/zstd.qcow2 golden/away
+check "stream: unmount" umount mnt
+check "stream: the device reads right" read_all $dev reference.raw
+check "stream: remove" qedctl remove vm1
+check "stream: qemu-img check" qemu-img check -f qed vm1.qed
+check "stream: no backing file is left" eval '! qemu-img info -f qed vm1.qed | grep -q backing'
+check "stream: QEMU reads the golden image's bytes" qemu-img compare -f qed -F raw vm1.qed \
+	reference.raw
+mv golden/away golden/zstd.qcow2
+rm -f vm1.qed
+
 check "the golden images were not changed" eval \
 	'for g in golden/*; do qemu-img compare -q -F raw $g reference.raw || exit 1; done'
 

@@ -2,6 +2,7 @@
 /*
  * qedctl stats: a device's counters, for people, programs and collectors.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,21 @@ static const char *describe(const char *name)
 	for (i = 0; i < BLK_STAT_COUNT; i++)
 		if (!strcmp(blk_stat_name(i), name))
 			return blk_stat_text(i);
+	for (i = 0; i < BLK_GAUGE_COUNT; i++)
+		if (!strcmp(blk_gauge_name(i), name))
+			return blk_gauge_text(i);
 	return "";
+}
+
+/* Does it go up and down?  All else goes up only. */
+static bool is_gauge(const char *name)
+{
+	int i;
+
+	for (i = 0; i < BLK_GAUGE_COUNT; i++)
+		if (!strcmp(blk_gauge_name(i), name))
+			return true;
+	return !strcmp(name, "in-flight");
 }
 
 static void print_table(json_t *stats)
@@ -41,7 +56,7 @@ static void print_table(json_t *stats)
 	table_print(&table);
 }
 
-/* The text format of Prometheus: what is in flight goes up and down, all else only up. */
+/* The text format of Prometheus. */
 static void print_prometheus(const char *device, json_t *stats)
 {
 	const char *name, *suffix;
@@ -52,7 +67,7 @@ static void print_prometheus(const char *device, json_t *stats)
 	json_object_foreach(stats, name, value) {
 		if (!json_is_integer(value))
 			continue;
-		suffix = strcmp(name, "in-flight") ? "_total" : "";
+		suffix = is_gauge(name) ? "" : "_total";
 		snprintf(metric, sizeof(metric), "qedblk_%s%s", name, suffix);
 		for (i = 0; metric[i]; i++)
 			if (metric[i] == '-')

@@ -140,6 +140,8 @@ struct blk_driver {
 	 */
 	int (*co_change_backing)(struct blk_node *node, const char *name, const char *format,
 				 struct error *err);
+	/* Fills in @values, by enum blk_gauge.  Takes a short lock at most.  Any thread. */
+	void (*gauges)(struct blk_node *node, uint64_t *values);
 	int (*co_info)(struct blk_node *node, struct blk_info *info);
 	int (*co_check)(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 			void *report_arg, struct blk_check_result *result, struct error *err);

@@ -23,6 +23,18 @@ static const char *const stat_texts[] = {
 #undef X
 };
 
+static const char *const gauge_names[] = {
+#define X(name, text) #name,
+	BLK_GAUGES(X)
+#undef X
+};
+
+static const char *const gauge_texts[] = {
+#define X(name, text) text,
+	BLK_GAUGES(X)
+#undef X
+};
+
 int blk_stats_init(struct blk_stats *stats)
 {
 	/* A mapping of its own, so that only the pages of loops that count are touched. */
@@ -75,4 +87,14 @@ const char *blk_stat_name(enum blk_stat stat)
 const char *blk_stat_text(enum blk_stat stat)
 {
 	return stat_texts[stat];
+}
+
+const char *blk_gauge_name(enum blk_gauge gauge)
+{
+	return gauge_names[gauge];
+}
+
+const char *blk_gauge_text(enum blk_gauge gauge)
+{
+	return gauge_texts[gauge];
 }

@@ -36,11 +36,28 @@
 	X(freed_clusters, "clusters freed")                                         \
 	X(reused_clusters, "allocations served from freed clusters")                \
 	X(commits, "metadata commits")                                              \
+	X(commit_rounds, "commits, with metadata or without")                       \
+	X(commit_requests, "flushes and FUA writes that they were made for")        \
 	X(commit_waiters, "flushes that shared a commit")                           \
 	X(shared_fills, "small writes that shared the copying of their cluster")    \
 	X(l2_hits, "L2 cache hits")                                                 \
 	X(l2_misses, "L2 cache misses")                                             \
 	X(l2_evictions, "L2 cache evictions")
+
+/* What goes up and down, and what a driver knows of it. */
+#define BLK_GAUGES(X)                                                                 \
+	X(free_clusters, "freed clusters that are ready for use")                     \
+	X(pending_clusters, "freed clusters that are not durable, or not unused yet") \
+	X(dirty_slices, "L2 slices that a commit would write")                        \
+	X(cached_slices, "L2 slices in memory")                                       \
+	X(largest_group, "most requests that one commit was made for")
+
+enum blk_gauge {
+#define X(name, text) BLK_GAUGE_##name,
+	BLK_GAUGES(X)
+#undef X
+		BLK_GAUGE_COUNT
+};
 
 enum blk_stat {
 #define X(name, text) BLK_STAT_##name,
@@ -67,5 +84,7 @@ uint64_t blk_stats_get(const struct blk_stats *stats, enum blk_stat stat);
 /* "read_ops" and "read requests". */
 const char *blk_stat_name(enum blk_stat stat);
 const char *blk_stat_text(enum blk_stat stat);
+const char *blk_gauge_name(enum blk_gauge gauge);
+const char *blk_gauge_text(enum blk_gauge gauge);
 
 #endif

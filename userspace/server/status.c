@@ -133,10 +133,17 @@ json_t *status_json(struct server *server)
 json_t *stats_json(struct server *server)
 {
 	const struct blk_stats *stats = &server->image.node->stats;
+	const struct blk_driver *driver = server->image.node->driver;
+	uint64_t gauges[BLK_GAUGE_COUNT] = { 0 };
 	json_t *json = json_object();
 
 	for (int i = 0; i < BLK_STAT_COUNT; i++)
 		json_object_set_new(json, blk_stat_name(i), json_integer(blk_stats_get(stats, i)));
+	if (driver->gauges) {
+		driver->gauges(server->image.node, gauges);
+		for (int i = 0; i < BLK_GAUGE_COUNT; i++)
+			json_object_set_new(json, blk_gauge_name(i), json_integer(gauges[i]));
+	}
 	json_object_set_new(json, "in-flight", json_integer(ublk_device_in_flight(server->device)));
 	return json;
 }

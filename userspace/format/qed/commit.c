@@ -315,10 +315,11 @@ static int run_commit(struct qed_image *img)
 	return ret;
 }
 
-/* Under meta_lock: tell all that waited for commit @number or an earlier one. */
-static void complete_waiters(struct qed_commit *c, uint64_t number, int ret)
+/* Under meta_lock: tell all that waited for commit @number or before; how many they were. */
+static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int ret)
 {
 	struct flush_waiter **link = &c->waiters;
+	unsigned int n = 0;
 
 	while (*link) {
 		struct flush_waiter *waiter = *link;
@@ -330,9 +331,19 @@ static void complete_waiters(struct qed_commit *c, uint64_t number, int ret)
 		*link = waiter->next;
 		waiter->ret = ret;
 		waiter->done = true;
+		n++;
 		/* The waiter's frame may be gone as soon as the lock is dropped. */
 		co_wake(waiter->co);
 	}
+	return n;
+}
+
+/* Under meta_lock: a commit ended that @n requests had asked for. */
+static void count_group(struct qed_image *img, unsigned int n)
+{
+	img->commit.largest_group = max_u64(img->commit.largest_group, n);
+	blk_stats_add(&img->node->stats, BLK_STAT_commit_rounds, 1);
+	blk_stats_add(&img->node->stats, BLK_STAT_commit_requests, n);
 }
 
 /* Lead commits until our own request is served.  Under meta_lock, dropped for the work. */
@@ -349,7 +360,8 @@ static int lead(struct qed_image *img, uint64_t want)
 		ret = run_commit(img);
 		pthread_mutex_lock(&img->meta_lock);
 		c->finished = number;
-		complete_waiters(c, number, ret);
+		/* And we ourselves, in the last turn. */
+		count_group(img, complete_waiters(c, number, ret) + (number >= want));
 	}
 	c->running = false;
 	return ret;
@@ -445,4 +457,19 @@ int qed_co_throttle(struct qed_image *img)
 	}
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
+}
+
+void qed_gauges(struct blk_node *node, uint64_t *values)
+{
+	struct qed_image *img = node->opaque;
+	const struct qed_allocator *a = &img->alloc;
+
+	pthread_mutex_lock(&img->meta_lock);
+	values[BLK_GAUGE_free_clusters] = a->free.members;
+	values[BLK_GAUGE_pending_clusters] = a->dropping + qed_run_list_clusters(&a->durable) +
+					     qed_run_list_clusters(&a->waiting);
+	values[BLK_GAUGE_dirty_slices] = img->commit.nr_dirty + img->commit.nr_batch;
+	values[BLK_GAUGE_cached_slices] = img->cache.published;
+	values[BLK_GAUGE_largest_group] = img->commit.largest_group;
+	pthread_mutex_unlock(&img->meta_lock);
 }

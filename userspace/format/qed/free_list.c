@@ -71,7 +71,7 @@ void qed_run_list_destroy(struct qed_run_list *list)
 	memset(list, 0, sizeof(*list));
 }
 
-static uint64_t count_clusters(const struct qed_run_list *list)
+uint64_t qed_run_list_clusters(const struct qed_run_list *list)
 {
 	uint64_t n = 0;
 
@@ -101,12 +101,12 @@ bool qed_too_many_dropped(const struct qed_image *img)
 void qed_drops_durable(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;
-	uint64_t before = count_clusters(&a->committing);
+	uint64_t before = qed_run_list_clusters(&a->committing);
 
 	if (!before)
 		return;
 	(void)qed_run_list_move(&a->durable, &a->committing);
-	a->dropping -= before - count_clusters(&a->committing);
+	a->dropping -= before - qed_run_list_clusters(&a->committing);
 	qed_keeper_recycle(img);
 }
 

@@ -136,6 +136,7 @@ struct qed_commit {
 	bool running;
 	int last_error; /* of the last round; 0 when it went well */
 	int lost; /* sticky: an fdatasync failed on a file in the page cache */
+	unsigned int largest_group; /* most requests that one commit was made for */
 	int unreported; /* a commit of the keeper's failed; the next FLUSH must say so */
 	struct flush_waiter *waiters;
 	struct co_queue dirty_waiters; /* writers, while too much is dirty */
@@ -268,6 +269,8 @@ void qed_alloc_destroy(struct qed_image *img);
 int qed_run_list_add(struct qed_run_list *list, uint64_t start, uint64_t count);
 /* Append @from to @to and empty it; what did not fit into memory stays in @from. */
 int qed_run_list_move(struct qed_run_list *to, struct qed_run_list *from);
+/* How many clusters it holds. */
+uint64_t qed_run_list_clusters(const struct qed_run_list *list);
 void qed_run_list_destroy(struct qed_run_list *list);
 /* Clusters whose reference was just taken away.  Under meta_lock. */
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);
@@ -296,6 +299,8 @@ void qed_commit_destroy(struct qed_image *img);
 int qed_co_flush(struct blk_node *node);
 /* The keeper's: nothing if there is no metadata to write; the next flush tells of a failure. */
 int qed_co_commit_dirty(struct qed_image *img);
+/* Figures for people, see blk_driver.gauges. */
+void qed_gauges(struct blk_node *node, uint64_t *values);
 /* Wait while too much metadata is dirty; an error if it can't be written.  Parks. */
 int qed_co_throttle(struct qed_image *img);
 

@@ -2,8 +2,9 @@
 /*
  * Four loops hammer one image: 4 KiB blocks of many owners share clusters, the
  * L2 cache is tiny, so that slices come and go under look-ups, and every owner
- * knows what its blocks must read as.  At the end the image is opened again,
- * compared whole, and checked.
+ * knows what its blocks must read as.  Behind that lies a part which all change
+ * at once, in ranges that overlap: what it holds must be somebody's for that
+ * place.  At the end the image is opened again, compared whole, and checked.
  */
 #include "test_qed_common.h"
 
@@ -11,11 +12,12 @@
 #define WORKERS 8 /* coroutines a thread */
 #define OWNERS	(THREADS * WORKERS)
 #define BACKED	UINT32_MAX /* version: as in the backing file */
+#define CROWDED 96u /* blocks at the end that nobody owns */
 
 struct hammer {
 	const char *what;
 	uint32_t cluster_size, table_size;
-	uint64_t blocks; /* of the image */
+	uint64_t blocks; /* of the image, without those at the end that nobody owns */
 	uint64_t backing_blocks; /* 0: no backing file */
 	bool copy_on_read;
 	unsigned int ops; /* of each worker */
@@ -99,7 +101,55 @@ static void do_write(struct worker *w, uint8_t *buf)
 		h->model[block + i] = atomic_fetch_add(&h->next_version, 1);
 		fill_block(buf + i * BLOCK, block + i, h->model[block + i]);
 	}
-	CHECK(blk_co_pwrite(h->node, block * BLOCK, n * BLOCK, buf, 0) == 0);
+	CHECK(blk_co_pwrite(h->node, block * BLOCK, n * BLOCK, buf,
+			    next_random(&w->random) % 16 ? 0 : BLK_REQ_FUA) == 0);
+}
+
+/* ---- What nobody owns ---- */
+
+/* Each word of it names its sector, in bits 16 and up, and then whoever wrote it. */
+static void fill_crowded(uint64_t *words, uint64_t sector, unsigned int owner)
+{
+	for (unsigned int i = 0; i < SECTOR_SIZE / 8; i++)
+		words[i] = (sector + 1) << 16 | owner;
+}
+
+/* A sector is one writer's, or zeroes; it may be another's than its neighbour. */
+static void check_crowded(const struct hammer *h, const uint64_t *words, uint64_t sector)
+{
+	bool good = !words[0] || words[0] >> 16 == sector + 1;
+
+	for (unsigned int i = 1; good && i < SECTOR_SIZE / 8; i++)
+		good = words[i] == words[0];
+	if (good)
+		return;
+	fprintf(stderr, "%s: SEED=%" PRIu64 ": sector %" PRIu64 " holds %" PRIx64 "\n", h->what,
+		h->seed, sector, words[0]);
+	abort();
+}
+
+static void do_crowded(struct worker *w, uint8_t *buf)
+{
+	struct hammer *h = w->h;
+	uint64_t n = 1 + next_random(&w->random) % 16;
+	uint64_t block = h->blocks + next_random(&w->random) % (CROWDED - n);
+	unsigned int op = next_random(&w->random) % 10;
+	uint64_t sectors = n * BLOCK / SECTOR_SIZE, first = block * BLOCK / SECTOR_SIZE;
+
+	if (op < 5) {
+		for (uint64_t s = 0; s < sectors; s++)
+			fill_crowded((uint64_t *)(buf + s * SECTOR_SIZE), first + s, w->owner);
+		CHECK(blk_co_pwrite(h->node, block * BLOCK, n * BLOCK, buf, 0) == 0);
+	} else if (op < 8) {
+		CHECK(blk_co_pread(h->node, block * BLOCK, n * BLOCK, buf, 0) == 0);
+		for (uint64_t s = 0; s < sectors; s++)
+			check_crowded(h, (uint64_t *)(buf + s * SECTOR_SIZE), first + s);
+	} else if (op < 9) {
+		CHECK(blk_co_pdiscard(h->node, block * BLOCK, n * BLOCK) == 0);
+	} else {
+		CHECK(blk_co_pwrite_zeroes(h->node, block * BLOCK, n * BLOCK, BLK_REQ_MAY_UNMAP) ==
+		      0);
+	}
 }
 
 static void do_read(struct worker *w, uint8_t *buf)
@@ -132,8 +182,8 @@ static void do_discard(struct worker *w)
 	if (!by_cluster(h, block))
 		return;
 	block -= block % per_cluster;
-	n = min_u64(per_cluster, h->blocks - block);
-	if (!by_cluster(h, block))
+	n = per_cluster;
+	if (!by_cluster(h, block) || block + n > h->blocks)
 		return;
 	CHECK(blk_co_pdiscard(h->node, block * BLOCK, n * BLOCK) == 0);
 	memset(&h->model[block], 0, n * sizeof(*h->model));
@@ -148,7 +198,9 @@ static void worker_main(void *arg)
 	for (unsigned int i = 0; i < w->h->ops; i++) {
 		unsigned int op = next_random(&w->random) % 100;
 
-		if (op < 45)
+		if (op < 12)
+			do_crowded(w, buf);
+		else if (op < 50)
 			do_write(w, buf);
 		else if (op < 80)
 			do_read(w, buf);
@@ -202,6 +254,8 @@ static void make_backing(struct hammer *h)
 	CHECK(fd >= 0);
 	for (uint64_t block = 0; block < h->backing_blocks; block++) {
 		fill_block(buf, block, block % 3 ? 1 : 0);
+		for (uint64_t s = block * 8; block >= h->blocks && s < block * 8 + 8; s++)
+			fill_crowded((uint64_t *)(buf + (s - block * 8) * SECTOR_SIZE), s, OWNERS);
 		CHECK(pwrite(fd, buf, BLOCK, block * BLOCK) == BLOCK);
 	}
 	close(fd);
@@ -225,7 +279,7 @@ static void make_image(struct hammer *h)
 	struct blk_create_opts opts = {
 		.filename = h->scratch.image,
 		.format = "qed",
-		.size = h->blocks * BLOCK,
+		.size = (h->blocks + CROWDED) * BLOCK,
 		.cluster_size = h->cluster_size,
 		.table_size = h->table_size,
 		.backing_file = h->backing_blocks ? "backing.raw" : NULL,
@@ -245,6 +299,10 @@ static void compare_and_check(struct hammer *h)
 	for (uint64_t block = 0; block < h->blocks; block++) {
 		CHECK(blk_co_pread(h->node, block * BLOCK, BLOCK, buf, 0) == 0);
 		check_block(h, buf, block, "after opening again");
+	}
+	for (uint64_t s = h->blocks * 8; s < (h->blocks + CROWDED) * 8; s++) {
+		CHECK(blk_co_pread(h->node, s * SECTOR_SIZE, SECTOR_SIZE, buf, 0) == 0);
+		check_crowded(h, (uint64_t *)buf, s);
 	}
 	CHECK(blk_co_check(h->node, 0, NULL, NULL, &result, NULL) == 0);
 	CHECK(blk_co_close(h->node) == 0);

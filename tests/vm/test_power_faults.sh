@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 300
+# Disks that fail under an image: power is cut (dm-flakey drops what is written from some moment
+# on), writes fail for a while (dm-flakey), and the disk is full.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/power_lib.sh"
+
+cd "$SCRATCH" || exit 1
+modprobe -a ublk_drv dm-flakey || finish
+mkdir -p mnt
+at_exit umount "$SCRATCH/mnt"
+at_exit dmsetup remove --retry powerdisk
+cluster=16384
+
+# new_faulty MKFS-OPTIONS...: a file system on a disk that can be made to fail, mounted.
+new_faulty() {
+	rm -f data.img
+	data=$(new_disk data.img $disk_mib) && mkfs.ext4 -q -E lazy_itable_init=1 "$@" "$data" || return 1
+	sectors=$(blockdev --getsz "$data")
+	dmsetup create powerdisk --noudevsync --table "0 $sectors linear $data 0" &&
+		dmsetup mknodes powerdisk && mount /dev/mapper/powerdisk mnt
+}
+
+end_faulty() {
+	umount mnt && dmsetup remove --retry powerdisk && losetup -d "$data"
+}
+
+healthy() { set_table powerdisk "0 $sectors linear $data 0"; }
+dropping() { set_table powerdisk "0 $sectors flakey $data 0 0 3600 1 drop_writes"; }
+failing() { set_table powerdisk "0 $sectors flakey $data 0 0 3600 1 error_writes"; }
+
+# ---- Power is cut amid everything: all that was promised until then is there ----
+powerload backing backing.raw $((24 << 20)) $cluster
+for cut in 1 2 3; do
+	name="power cut $cut"
+	require "$name: file system" new_faulty
+	options=() backing=0
+	[ $cut -eq 2 ] && backing=$((24 << 20)) options=(--backing "$SCRATCH/backing.raw")
+	require "$name: server" start_server mnt/p.qed --size 32M --cluster-size $cluster --queues 2 \
+		"${options[@]}"
+	powerload load "$dev" history 4 20000 $((seed + cut)) $cluster $backing >load.out 2>&1 &
+	load=$!
+	sleep $((cut + 1)).$((RANDOM % 10))
+	now=$(powerload now history)
+	check "$name: power goes" dropping
+	# What is written now never was.
+	sleep 0.5
+	check "$name: the server dies" kill_server
+	wait $load
+	umount mnt
+	check "$name: power comes back" healthy
+	require "$name: mount" mount /dev/mapper/powerdisk mnt
+	check "$name: what was flushed is there" powerjudge mnt/p.qed history "$now"
+	sed 's/^/#   /' "$SCRATCH/.out"
+	# Leaks are what it may leave.
+	check "$name: QEMU agrees" eval 'qemu-img check -q -f qed mnt/p.qed; [ $? -eq 0 -o $? -eq 3 ]'
+	check "$name: end" end_faulty
+done
+
+# ---- Writes fail, and then they do not any more ----
+require "errors: file system without a journal" new_faulty -O ^has_journal
+require "errors: server" start_server mnt/p.qed --size 32M --cluster-size $cluster --queues 2
+check "errors: load before" powerload load "$dev" before 4 400 "$seed" $cluster 0
+check "errors: flush before" dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct
+(cat "$dev" | cksum) >sum
+check "errors: they begin" failing
+expect_fail "errors: a write in place fails" dd if=/dev/zero of="$dev" bs=4k count=1 seek=8000 \
+	oflag=direct
+expect_fail "errors: an allocating one with a flush fails" dd if=/dev/urandom of="$dev" bs=16k \
+	count=64 seek=700 oflag=direct conv=fsync
+expect_fail "errors: a flush fails" sync "$dev"
+check "errors: reads go on" dd if="$dev" of=/dev/null bs=1M count=8 iflag=direct
+check "errors: the server lives" test -n "$(server_pid)"
+check "errors: they end" healthy
+# What failed without anybody waiting for it is told once.
+sync "$dev" 2>/dev/null
+check "errors: flushes work again" sync "$dev"
+check "errors: and writes, in place and allocating" \
+	dd if=/dev/urandom of="$dev" bs=16k count=1500 oflag=direct conv=fsync
+head -c $((1500 * 16384)) "$dev" | cksum >sum
+check "errors: the server ends well" stop_server
+check "errors: qemu-img check" qemu-img check -q -f qed mnt/p.qed
+same "errors: what was written then is there" \
+	"$(qemu-img convert -f qed -O raw mnt/p.qed raw.img && head -c $((1500 * 16384)) raw.img |
+		cksum)" "$(cat sum)"
+check "errors: end" end_faulty
+
+# With a journal the file system gives up at the first error, until it is mounted again.
+require "journal: file system" new_faulty
+require "journal: server" start_server mnt/p.qed --size 32M --cluster-size $cluster
+powerload load "$dev" history 4 20000 "$seed" $cluster 0 >load.out 2>&1 &
+load=$!
+sleep 2
+check "journal: errors begin" failing
+sleep 1
+check "journal: they end" healthy
+kill -TERM $load
+wait $load
+check "journal: requests failed" eval '! grep -q " 0 errors" load.out'
+expect_fail "journal: a flush does not promise what nobody can keep" sync "$dev"
+stop_server || kill_server
+umount mnt
+require "journal: mount again" mount /dev/mapper/powerdisk mnt
+check "journal: all that was promised is there" powerjudge mnt/p.qed history "$(powerload now history)"
+check "journal: QEMU agrees" eval 'qemu-img check -q -f qed mnt/p.qed; [ $? -eq 0 -o $? -eq 3 ]'
+require "journal: it can be served again" start_server mnt/p.qed
+check "journal: and written" dd if=/dev/zero of="$dev" bs=1M count=4 oflag=direct conv=fsync
+check "journal: it ends well" stop_server
+check "journal: no fault is left" qemu-img check -q -f qed mnt/p.qed
+check "journal: end" end_faulty
+
+# ---- The disk is full ----
+disk_mib=48
+require "full: file system" new_faulty
+require "full: server" start_server mnt/p.qed --size 4G
+dd if=/dev/urandom of=data4 bs=1M count=4 status=none
+check "full: data" dd if=data4 of="$dev" bs=1M oflag=direct conv=fsync
+check "full: ballast" eval 'head -c 16M /dev/zero >mnt/ballast && sync -f mnt'
+expect_fail "full: writes fail at last" eval \
+	'dd if=/dev/zero of="$dev" bs=256k count=200 seek=400 oflag=direct 2>full.err'
+check "full: with the right error" grep -q "No space left on device" full.err
+check "full: a flush works" sync "$dev"
+check "full: what is there can be read" cmp -n $((4 << 20)) data4 "$dev"
+check "full: and overwritten, and flushed" \
+	dd if=data4 of="$dev" bs=1M count=4 oflag=direct conv=fsync
+expect_fail "full: new data finds no room" \
+	dd if=data4 of="$dev" bs=1M count=4 seek=3000 oflag=direct
+check "full: a flush works still" sync "$dev"
+rm mnt/ballast && sync -f mnt
+check "full: with room again new data can be written" \
+	dd if=data4 of="$dev" bs=1M count=4 seek=3000 oflag=direct conv=fsync
+check "full: and read" cmp -n $((4 << 20)) -i 0:$((3000 << 20)) data4 "$dev"
+check "full: the server ends well" stop_server
+check "full: qemu-img check" qemu-img check -q -f qed mnt/p.qed
+check "full: end" end_faulty
+finish

@@ -190,8 +190,8 @@ uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index)
 	       first % img->table_entries * 8;
 }
 
-/* Read the slice's entries from the file into memory. */
-static int read_slice(struct qed_image *img, struct l2_slice *slice)
+/* Read the slice's entries from the file into memory.  *@blank tells whether all are 0. */
+static int read_slice(struct qed_image *img, struct l2_slice *slice, bool *blank)
 {
 	int ret;
 
@@ -200,12 +200,10 @@ static int read_slice(struct qed_image *img, struct l2_slice *slice)
 				qed_slice_offset(img, slice->index));
 	if (ret)
 		return ret;
-	/* All zeroes may be a hole. */
-	slice->has_space = false;
 	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++) {
 		uint64_t entry = atomic_load_explicit(&slice->entries[i], memory_order_relaxed);
 
-		slice->has_space |= entry != 0;
+		*blank &= !entry;
 		atomic_store_explicit(&slice->entries[i], le64toh(entry), memory_order_relaxed);
 	}
 	return 0;
@@ -238,6 +236,7 @@ static void end_loading(struct l2_cache *cache, struct l2_slice *slice)
 static int load_locked(struct qed_image *img, struct l2_slice *slice, uint64_t index)
 {
 	struct l2_cache *cache = &img->cache;
+	bool blank = true;
 	int ret;
 
 	slice->state = L2_SLICE_LOADING;
@@ -247,7 +246,7 @@ static int load_locked(struct qed_image *img, struct l2_slice *slice, uint64_t i
 	pthread_mutex_unlock(&img->meta_lock);
 	blk_stats_add(&img->node->stats, BLK_STAT_l2_misses, 1);
 
-	ret = read_slice(img, slice);
+	ret = read_slice(img, slice, &blank);
 
 	pthread_mutex_lock(&img->meta_lock);
 	end_loading(cache, slice);
@@ -258,6 +257,8 @@ static int load_locked(struct qed_image *img, struct l2_slice *slice, uint64_t i
 		cache->published--;
 	} else {
 		atomic_store_explicit(&slice->referenced, true, memory_order_relaxed);
+		/* All zeroes may be a hole. */
+		slice->has_space = !blank;
 		publish(cache, slice);
 	}
 	co_queue_wake_all(&cache->waiters);

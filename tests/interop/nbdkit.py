@@ -47,7 +47,9 @@ class Nbdkit:
         with open(self.log_file, "ab") as log:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(
-                ["nbdkit", "-f", "--exit-with-parent", "-U", self.socket, "-P", self.pid_file,
+                ["nbdkit", "-f", "--exit-with-parent", "-P", self.pid_file,
+                 # It would make a full path, and a long one, of a relative one.
+                 "-U", "/proc/self/cwd/" + self.socket,
                  *self.options, *self.args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **self.env} if self.env else None)
         wait_until(lambda: os.path.exists(self.pid_file) or self.process.poll() is not None,

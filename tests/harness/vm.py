@@ -120,6 +120,18 @@ def machine_failure(boot, summary, title, why):
     summary.add(outcome)
 
 
+def last_line(lines):
+    """Where the reason is, after what fetching a kernel printed."""
+    return lines[-1] if lines else "no reason given"
+
+
+def skip(scripts, reason, summary):
+    for script in scripts:
+        outcome = report.Outcome(script.title, script.log)
+        outcome.skipped.append("%s: %s" % (script.title, reason))
+        summary.add(outcome)
+
+
 def run_group(scripts, options, build, summary):
     pending = list(scripts)
     forgiven = 0
@@ -128,10 +140,7 @@ def run_group(scripts, options, build, summary):
         boot.run(summary)
         reason = boot.messages[0] if boot.messages else "exit status %d of run-vm" % boot.status
         if boot.status == CANNOT_RUN:
-            for script in pending:
-                outcome = report.Outcome(script.title, script.log)
-                outcome.skipped.append("%s: %s" % (script.title, reason))
-                summary.add(outcome)
+            skip(pending, last_line(boot.messages), summary)
             return
         if boot.status == EMULATOR_FAULT and forgiven < EMULATOR_FAULTS_FORGIVEN:
             forgiven += 1
@@ -149,7 +158,9 @@ def run_group(scripts, options, build, summary):
 
 
 def build_module(build, layer, summary):
-    """The kernel's half, for the kernel of the machine; its tests fail without it."""
+    """The kernel's half, for the kernel of the machine; its tests fail without it. Returns why
+    there is no such kernel, or None.
+    """
     log = os.path.join(build, "test-logs", layer, "module.log")
     outcome = report.Outcome(layer + " module", log)
     start = time.monotonic()
@@ -158,13 +169,17 @@ def build_module(build, layer, summary):
                                  stdout=file, stderr=subprocess.STDOUT,
                                  env=dict(os.environ, QEDBLK_BUILD=build))
     outcome.seconds = time.monotonic() - start
+    reason = None
     if status == CANNOT_RUN:
-        outcome.skipped.append(layer + " module: no kernel to build it for")
+        with open(log, errors="replace") as file:
+            reason = last_line(file.read().splitlines())
+        outcome.skipped.append("%s module: %s" % (layer, reason))
     elif status:
         outcome.failed.append("the module does not build")
     else:
         outcome.passed.append(layer + " module")
     summary.add(outcome)
+    return reason
 
 
 def run(root, build, only, summary, newer=False):
@@ -176,6 +191,10 @@ def run(root, build, only, summary, newer=False):
     groups = scripts_by_options(root, build, only, layer)
     scripts = sum(groups.values(), [])
     if any(NEWER in script.path for script in scripts):
-        build_module(build, layer, summary)
+        reason = build_module(build, layer, summary)
+        # Fetching a kernel fails slowly, where no mirror answers: not once more for each boot.
+        if reason:
+            skip(scripts, reason, summary)
+            return
     for options, scripts in groups.items():
         run_group(scripts, options, build, summary)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# For scripts that fetch packages of Debian's without installing them; sourced. `die` is theirs.
+apt_options=(-o APT::Sandbox::User= -o Acquire::Retries=3)
+
+# This machine's release, or the one whose packages do on others.
+debian_codename() {
+	case $(. /etc/os-release 2>/dev/null && echo "${ID:-}-${VERSION_ID:-}") in
+	debian-12) echo bookworm ;;
+	*) echo trixie ;;
+	esac
+}
+
+# own_lists FOLDER: from now on apt knows Debian's packages by lists of our own, fetched to there.
+# This machine's apt may have no lists yet, not know the security archive (which is where Debian 12
+# has the 6.12 kernel), or belong to somebody else.
+own_lists() {
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename
+	local signed="[arch=amd64 signed-by=$keyring]"
+	codename=$(debian_codename)
+	mkdir -p "$1/apt/lists/partial" "$1/apt/archives/partial" || return 1
+	[ -e $keyring ] || { echo "no $keyring" >&2 && return 1; }
+	cat >"$1/apt/sources.list" <<-END
+		deb $signed http://deb.debian.org/debian $codename main
+		deb $signed http://deb.debian.org/debian-security $codename-security main
+	END
+	apt_options=(-o Dir::Etc::SourceList="$1/apt/sources.list" -o Dir::Etc::SourceParts=-
+		-o Dir::State::Lists="$1/apt/lists" -o Dir::Cache="$1/apt"
+		-o APT::Sandbox::User= -o Acquire::Retries=3 -o APT::Update::Error-Mode=any)
+	apt-get "${apt_options[@]}" -q update >&2
+}
+
+# download FOLDER PACKAGE: the newest that apt knows.
+download() {
+	(cd "$1" && apt-get "${apt_options[@]}" -q download "$2" >&2)
+}

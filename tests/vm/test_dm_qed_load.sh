@@ -97,7 +97,7 @@ word() {
 	qedctl status vm1 | awk -v name="target.$1" '$1 == name { print $2 }'
 }
 
-require "create" qedctl create vm1 vm1.qed --size 96M --queues 4 --depth 32 --detect-zeroes on \
+require "create" qedctl create vm1 vm1.qed --size 112M --queues 4 --depth 32 --detect-zeroes on \
 	--known-zero
 check "fio verifies for $seconds s" run_fio
 qedctl resume vm1

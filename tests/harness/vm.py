@@ -51,9 +51,10 @@ def scripts_by_options(root, build, only, layer):
 class Boot:
     """One boot that runs some scripts. Afterwards: finished (outcomes), interrupted."""
 
-    def __init__(self, scripts, options, build):
+    def __init__(self, scripts, options, build, layer):
         self.scripts = {script.path: script for script in scripts}
-        self.console = os.path.join(build, "test-logs", "vm", "console.log")
+        self.logs = os.path.join(build, "test-logs", layer)
+        self.console = os.path.join(self.logs, "console.log")
         self.build = build
         self.options = options
         self.finished = {}
@@ -69,7 +70,7 @@ class Boot:
 
     def run(self, summary):
         env = dict(os.environ, QEDBLK_BUILD=self.build)
-        messages_path = os.path.join(self.build, "test-logs", "vm", "run-vm.log")
+        messages_path = os.path.join(self.logs, "run-vm.log")
         with open(messages_path, "w") as messages:
             process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, env=env,
                                        stdout=subprocess.PIPE, stderr=messages)
@@ -132,11 +133,11 @@ def skip(scripts, reason, summary):
         summary.add(outcome)
 
 
-def run_group(scripts, options, build, summary):
+def run_group(scripts, options, build, layer, summary):
     pending = list(scripts)
     forgiven = 0
     while pending:
-        boot = Boot(pending, options, build)
+        boot = Boot(pending, options, build, layer)
         boot.run(summary)
         reason = boot.messages[0] if boot.messages else "exit status %d of run-vm" % boot.status
         if boot.status == CANNOT_RUN:
@@ -197,4 +198,4 @@ def run(root, build, only, summary, newer=False):
             skip(scripts, reason, summary)
             return
     for options, scripts in groups.items():
-        run_group(scripts, options, build, summary)
+        run_group(scripts, options, build, layer, summary)

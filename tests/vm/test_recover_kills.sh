@@ -110,9 +110,11 @@ copy=$!
 check "servers of both killed, and recovered, $kills times" kill_and_recover
 touch enough
 wait $fio
-same "fio verified all, with no error: $(tail -n 20 fio.log)" $? 0
+status=$?
+same "fio verified all, with no error: $(tail -n 20 fio.log)" $status 0
 wait $copy
-same "files are as they were copied: $(tail -n 5 copy.log)" $? 0
+status=$?
+same "files are as they were copied: $(tail -n 5 copy.log)" $status 0
 same "no request failed in the end" "$(for i in vm1 vm2; do
 	qedctl stats $i | awk '$1 == "errors" { print $2 }'; done | xargs)" "0 0"
 umount mnt

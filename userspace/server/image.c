@@ -9,6 +9,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
+#include "block/protocol.h"
 #include "server/image.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -134,6 +135,12 @@ static int co_create(struct image *image, const struct options *options, struct 
 
 /* ---- An image that was there before ---- */
 
+/* A protocol's name stands for raw bytes, and is written down as that. */
+static bool same_format(const char *wanted, const char *has)
+{
+	return !strcmp(blk_format_is_protocol(wanted) ? "raw" : wanted, has);
+}
+
 static int check_backing(const struct image *image, const struct options *options,
 			 struct error *err)
 {
@@ -157,7 +164,7 @@ static int check_backing(const struct image *image, const struct options *option
 	}
 	free(has);
 	if (!ret && options->backing_format && image->node->backing_format &&
-	    strcmp(options->backing_format, image->node->backing_format))
+	    !same_format(options->backing_format, image->node->backing_format))
 		ret = error_set(err, -EINVAL, "%s: exists, and its backing file's format is %s",
 				image->path, image->node->backing_format);
 	return ret;

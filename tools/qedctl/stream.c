@@ -67,6 +67,18 @@ static json_t *make_arguments(const struct stream_options *opts)
 	return arguments;
 }
 
+static void print_answer(const struct stream_options *opts, const json_t *answer)
+{
+	const char *note = json_get_string(answer, "note", NULL);
+
+	if (opts->progress)
+		print_percent(json_number_value(json_object_get(answer, "percent")), true);
+	if (opts->json)
+		json_print(answer);
+	else if (note)
+		printf("%s: nothing to stream: %s\n", opts->name, note);
+}
+
 static int run(const struct stream_options *opts)
 {
 	struct error err = ERROR_INIT;
@@ -84,12 +96,10 @@ static int run(const struct stream_options *opts)
 		error_free(&err);
 		error_set(&err, fd, "no such device, or its server does not run");
 	}
-	if (!ret && opts->progress)
-		print_percent(json_number_value(json_object_get(answer, "percent")), true);
+	if (!ret)
+		print_answer(opts, answer);
 	else if (opts->progress)
 		printf("\n");
-	if (!ret && opts->json)
-		json_print(answer);
 	json_decref(answer);
 	return ret < 0 ? report_fail(&err) : 0;
 }

@@ -56,6 +56,15 @@ json_t *server_stream_json(const struct server *server)
 	return status_to_json(&status);
 }
 
+json_t *server_stream_needless_json(const char *why)
+{
+	const struct stream_status status = { .state = JOB_DONE };
+	json_t *json = status_to_json(&status);
+
+	json_object_set_new(json, "note", json_string(why));
+	return json;
+}
+
 /* ---- Its life ---- */
 
 static void log_end(const struct server *server, const struct stream_status *status)
@@ -105,6 +114,18 @@ static struct blk_node *find_base(struct blk_node *top, const char *name)
 	return node;
 }
 
+const char *server_stream_needless(const struct server *server,
+				   const struct stream_request *request)
+{
+	struct blk_node *node = server->image.node;
+
+	if (!request->base)
+		return node->backing ? NULL : "there is no backing file";
+	if (node->backing && find_base(node, request->base) == node->backing)
+		return "the base is the backing file already";
+	return NULL;
+}
+
 static int read_first(struct stream_opts *opts, const struct stream_request *request,
 		      struct error *err)
 {
@@ -139,9 +160,6 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 		opts.base = find_base(node, request->base);
 		if (!opts.base)
 			return error_set(err, -EINVAL, "%s: not in the backing chain",
-					 request->base);
-		if (opts.base == node->backing)
-			return error_set(err, -EINVAL, "%s: is the backing file already",
 					 request->base);
 	}
 	ret = read_first(&opts, request, err);
@@ -181,7 +199,7 @@ int server_stream_co_start_by_options(struct server *server, struct error *err)
 	};
 
 	/* Done before, and started again: there is nothing to say. */
-	if (!(options->stream || options->prefetch) || !server->image.node->backing)
+	if (!(options->stream || options->prefetch) || server_stream_needless(server, &request))
 		return 0;
 	return server_stream_co_start(server, &request, err);
 }

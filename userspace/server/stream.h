@@ -19,6 +19,12 @@ struct stream_request {
 };
 
 /*
+ * Is what @request asks for so already?  A line that says why (not to be freed), or
+ * NULL: it is to be streamed, or cannot be.  No stream runs.
+ */
+const char *server_stream_needless(const struct server *server,
+				   const struct stream_request *request);
+/*
  * Start it.  Fails with a line where one runs already, or where there is nothing to
  * stream.  Coroutine of the main loop, as all of these.
  */
@@ -31,6 +37,8 @@ void server_stream_set_speed(struct server *server, uint64_t speed);
 /* End it, done or not, and wait until it is gone.  What is done stays done. */
 void server_stream_co_stop(struct server *server);
 
+/* As of one that was done before anything was streamed; @why as above. */
+json_t *server_stream_needless_json(const char *why);
 /* How it is, an object; NULL: there never was one. */
 json_t *server_stream_json(const struct server *server);
 

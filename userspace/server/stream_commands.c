@@ -51,13 +51,16 @@ static int co_follow(struct server *server, const struct event_sink *sink, json_
 			 state ? state : "gone");
 }
 
+/* *@needless: why there was nothing to start, else NULL. */
 static int co_start_stream(struct server *server, const struct stream_request *request,
-			   struct error *err)
+			   const char **needless, struct error *err)
 {
-	int ret;
+	int ret = 0;
 
 	server->users++;
-	ret = server_stream_co_start(server, request, err);
+	*needless = server_stream_needless(server, request);
+	if (!*needless)
+		ret = server_stream_co_start(server, request, err);
 	server_put_image(server);
 	return ret;
 }
@@ -66,6 +69,7 @@ int command_co_stream(struct server *server, json_t *arguments, const struct eve
 		      json_t **result, struct error *err)
 {
 	struct stream_request request = { 0 };
+	const char *needless = NULL;
 	int ret = get_request(arguments, &request, err);
 
 	if (ret)
@@ -78,9 +82,13 @@ int command_co_stream(struct server *server, json_t *arguments, const struct eve
 		if (json_object_get(arguments, "speed"))
 			server_stream_set_speed(server, request.speed);
 	} else {
-		ret = co_start_stream(server, &request, err);
+		ret = co_start_stream(server, &request, &needless, err);
 		if (ret)
 			return ret;
+	}
+	if (needless) {
+		*result = server_stream_needless_json(needless);
+		return 0;
 	}
 	if (json_is_true(json_object_get(arguments, "wait")))
 		return co_follow(server, sink, result, err);

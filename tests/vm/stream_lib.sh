@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+# For scripts that stream a device which is in use; sourced after device_lib.sh.
+
+# The stream of device $1: member $2 (a word of status).
+stream_of() {
+	status_of "$1" "stream.$2"
+}
+
+is_streamed() {
+	[ "$(stream_of "$1" state)" = done ]
+}
+
+# Its clusters are counted; until then all figures are 0.
+is_counted() {
+	[ "$(stream_of "$1" clusters.total)" -gt 0 ]
+}
+
+# make_golden FILE COUNT: a file system with so many files of random content, their sums in `sums`,
+# zeroes that take space, and holes.
+make_golden() {
+	local i
+	mkdir -p files
+	for i in $(seq "$2"); do
+		head -c $((RANDOM * 40 + i)) /dev/urandom >files/$i
+	done
+	head -c 8M /dev/zero >files/zeroes
+	(cd files && sha256sum -- *) >sums
+	truncate -s 96M "$1"
+	require "a golden image" mkfs.ext4 -q -d files "$1"
+}
+
+# direct_sum FILE: its sum, as the device has it, not the page cache.
+direct_sum() {
+	dd if="$1" bs=64k iflag=direct status=none | sha256sum | cut -d ' ' -f 1
+}
+
+# Files of the golden image copied within it, and the copies compared, again and again.
+copy_files() {
+	local sum file
+	until [ -e enough ]; do
+		while read -r sum file; do
+			cp mnt/"$file" mnt/copy && sync -f mnt/copy || return 1
+			[ "$(direct_sum mnt/copy)" = "$sum" ] || { echo "$file differs"; return 1; }
+			[ ! -e enough ] || return 0
+		done <sums
+	done
+}
+
+run_fio() {
+	until [ -e enough ]; do
+		fio --name=v --filename=mnt/fio --size=4M --bsrange=4k-32k --rw=randrw --direct=1 \
+			--ioengine=io_uring --iodepth=8 --verify=crc32c --verify_fatal=1 \
+			--randseed=$RANDOM || return 1
+	done
+}
+
+# use_begin NAME: the device is mounted, and used until use_end.
+use_begin() {
+	rm -f enough
+	mkdir -p mnt
+	at_exit umount "$SCRATCH/mnt"
+	require "$1: it is mounted" mount "/dev/mapper/$1" mnt
+	run_fio >fio.log 2>&1 &
+	fio_pid=$!
+	copy_files >copy.log 2>&1 &
+	copy_pid=$!
+}
+
+# All that the users saw was right, nothing failed, and the file system is as it should be.
+use_end() {
+	touch enough
+	wait $fio_pid
+	same "$1: fio found what it wrote" "$? $(grep -i -m 3 -e '^verify' -e error fio.log)" "0 "
+	wait $copy_pid
+	same "$1: copies were like their files" "$? $(tail -n 5 copy.log)" "0 "
+	same "$1: no request failed" "$(qedctl stats "$1" | awk '$1 == "errors" { print $2 }')" 0
+	check "$1: unmounted and mounted again" eval "umount mnt && mount /dev/mapper/$1 mnt"
+	check "$1: every file is right" eval '(cd mnt && sha256sum -c --quiet ../sums)'
+	check "$1: unmounted" umount mnt
+	check "$1: e2fsck finds nothing" e2fsck -fn "/dev/mapper/$1"
+}
+
+# kill_and_recover NAME: its server is killed in the middle of a stream. The next one goes on with
+# that by itself, with what is left.
+kill_and_recover() {
+	local pid first left
+	wait_until 20 is_counted "$1"
+	first=$(stream_of "$1" clusters.left)
+	check "$1: something is streamed" wait_until 60 eval "[ \$(stream_of $1 clusters.left) -lt $first ]"
+	# So that it is on disk, and not to be done again.
+	sync -f mnt
+	same "$1: there is more to stream" "$(stream_of "$1" state)" running
+	pid=$(status_of "$1" pid)
+	kill -KILL "$pid"
+	wait_until 20 eval "! kill -0 $pid"
+	sleep 0.$((RANDOM % 900 + 100))
+	require "$1: recovered" timeout 120 qedctl recover "$1"
+	check "$1: it streams again" wait_until 20 is_counted "$1"
+	left=$(stream_of "$1" clusters.left)
+	check "$1: not from the start: $left of $first clusters" test "$left" -lt "$first"
+}
+
+# streamed_out NAME: the stream's end, in use.
+streamed_out() {
+	check "$1: the stream ends, with progress" eval \
+		"qedctl stream $1 --speed 0 -p | tr '\r' '\n' | grep -q '(100.00/100%)'"
+	same "$1: nothing is left" "$(stream_of "$1" clusters.left)" 0
+	json_is "$1: no backing chain" 'd["backing-chain"] == []' qedctl status --json "$1"
+}
+
+# removed NAME IMAGE: and what the image is then.
+removed() {
+	check "$1: removed" qedctl remove "$1" --retry
+	check "$1: no backing file in the image" eval "! qed-img info $2 | grep -q backing"
+	check "$1: QEMU finds nothing wrong" qemu-img check -q -f qed "$2"
+}

@@ -151,6 +151,7 @@ static int set_stream(struct options *options, const char *value)
 
 static int set_speed(struct options *options, const char *value)
 {
+	options->speed = 0;
 	if (!strcmp(value, "0"))
 		return 0;
 	return parse_size(value, &options->speed) || !options->speed ? -EINVAL : 0;

@@ -68,11 +68,13 @@ static json_t *options_json(struct server *server)
 	json_array_append_new(options, json_sprintf("--detect-zeroes=%s",
 						    detect_zeroes_name(atomic_load(
 							    &server->target.detect_zeroes))));
-	if (server->streams && server->stream) {
+	if (server->streams && server->stream)
 		json_array_append_new(options, json_string("--stream"));
+	/* The last --speed counts.  It may have been changed since ours. */
+	if (server->stream &&
+	    (server->streams || server->options->stream || server->options->prefetch))
 		json_array_append_new(options, json_sprintf("--speed=%" PRIu64,
 							    job_get_speed(&server->stream->job)));
-	}
 	return options;
 }
 

@@ -207,8 +207,7 @@ int server_stream_co_start_by_options(struct server *server, struct error *err)
 void server_stream_set_speed(struct server *server, uint64_t speed)
 {
 	job_set_speed(&server->stream->job, speed);
-	if (server->streams)
-		state_file_refresh(server);
+	state_file_refresh(server);
 }
 
 void server_stream_co_stop(struct server *server)

@@ -256,6 +256,7 @@ else
 	not_ok "it kills nobody else's server" "it did"
 fi
 cp -a "$dir/$name".* "$QEDBLK_RUN_DIR"
+echo "$other" >"$QEDBLK_RUN_DIR/$name.lock"
 flock "$QEDBLK_RUN_DIR/$name.lock" sh -c "while kill -0 $other 2>/dev/null; do sleep 0.1; done" &
 holder=$!
 while flock -n "$QEDBLK_RUN_DIR/$name.lock" true; do sleep 0.05; done

@@ -158,7 +158,7 @@ static void undo(struct creation *creation, struct error *err)
 	/* A server that died leaves its device, be it that it had not described it yet. */
 	if (creation->server_was_started && !device_look(creation->name, &dev, NULL)) {
 		if (!dev.status && (dev.hint || creation->server->died))
-			server_clear_away(&dev, NULL);
+			server_clear_away(&dev, true, NULL);
 		device_put(&dev);
 	}
 }

@@ -30,15 +30,16 @@ static int after_server(struct creation *creation)
 	if (waitpid(creation->server->pid, &status, 0) == creation->server->pid)
 		creation->server->pid = -1;
 	if (!device_look(creation->name, &dev, NULL)) {
-		/* First: I/O that waits for another server must fail, or it is waited for. */
-		if (server_left_waiting(&dev))
-			server_clear_away(&dev, NULL);
-		if (dev.map.exists && dev.map.ours) {
+		/*
+		 * First: I/O that waits for another server must fail, or it is waited for.  Where
+		 * the device has another one already, it is not ours any more.
+		 */
+		bool ours = !dev.status && server_clear_away(&dev, true, NULL) != -EBUSY;
+
+		if (ours && dev.map.exists && dev.map.ours) {
 			mapping_replace_by_error(creation->name, dev.map.size, NULL);
 			mapping_remove(creation->name, MAPPING_DEFERRED, NULL);
 		}
-		if (dev.hint && !dev.status)
-			server_clear_away(&dev, NULL);
 		device_put(&dev);
 	}
 	if (WIFSIGNALED(status))

@@ -26,13 +26,29 @@ static int patience(const struct remove_options *opts)
 	return opts->retry ? 25 : mapping_udev_runs() ? 5 : 0;
 }
 
+/* Ask until it goes.  A server that died meanwhile may have a successor, which is asked then. */
+static void wait_and_quit(const char *name, bool finish)
+{
+	const struct quit quit = { .finish = finish };
+	struct device dev;
+	bool go_on = true;
+
+	while (go_on && !device_look(name, &dev, NULL)) {
+		int ret = dev.status ? server_quit(&dev, &quit, NULL) : -ENOTCONN;
+
+		go_on = ret && device_exists(&dev);
+		device_put(&dev);
+		if (go_on)
+			usleep(500 * 1000);
+	}
+}
+
 /*
  * The kernel removes the mapping at its last close, but nobody then tells the
  * server: a process of ours stays behind and asks it to go until it does.
  */
 static int leave_waiter(const struct device *dev, bool finish, struct error *err)
 {
-	const struct quit quit = { .finish = finish };
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -47,8 +63,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 		_exit(1);
 	mapping_release();
 	close_range(3, ~0u, 0);
-	while (server_quit(dev, &quit, NULL) == -EBUSY)
-		usleep(500 * 1000);
+	wait_and_quit(dev->name, finish);
 	mapping_refresh_node(dev->name);
 	_exit(0);
 }
@@ -87,7 +102,7 @@ static int end_server(const struct device *dev, const struct remove_options *opt
 	int ret;
 
 	if (!dev->status)
-		return server_clear_away(dev, err);
+		return server_clear_away(dev, opts->force, err);
 	ret = server_quit(dev, &quit, &why);
 	/* Without a mapping it is the server's own device that somebody has open. */
 	if (ret == -EBUSY && opts->deferred)
@@ -117,7 +132,7 @@ static void restore_mapping(const struct device *dev)
 static int end_waiting(const struct device *dev, struct error *err)
 {
 	server_kill(dev);
-	return server_left_waiting(dev) ? server_clear_away(dev, err) : 0;
+	return server_clear_away(dev, true, err);
 }
 
 static int remove_device(const char *name, const struct remove_options *opts, struct error *err)
@@ -129,12 +144,8 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	ret = device_find(name, &dev, err);
 	if (ret)
 		return ret;
-	if (!opts->force && server_left_waiting(&dev))
-		ret = error_set(err, -EBUSY,
-				"its server died: recover it first, or use --force, which loses "
-				"what was not flushed");
-	if (!ret && opts->force && !dev.status)
-		ret = end_waiting(&dev, err);
+	if (!dev.status)
+		ret = opts->force ? end_waiting(&dev, err) : server_check_removable(&dev, err);
 	if (!ret)
 		ret = remove_mapping(&dev, opts, &waits, err);
 	if (ret) {

@@ -65,10 +65,16 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 /* Kill the server of @dev that does not answer, if one lives, and wait until it is gone. */
 void server_kill(const struct device *dev);
 
-/* Has the server of @dev died, and its ublk device waits for another? */
-bool server_left_waiting(const struct device *dev);
+/*
+ * Is @dev, whose server does not answer, one that may go without --force?  -EBUSY: its
+ * server lives, or died and its ublk device waits for another.
+ */
+int server_check_removable(const struct device *dev, struct error *err);
 
-/* Delete the ublk device and the files under /run that a dead server left. */
-int server_clear_away(const struct device *dev, struct error *err);
+/*
+ * Delete the ublk device and the files under /run that a dead server left.  Without
+ * @force -EBUSY, and nothing changes, where the device waits for another server.
+ */
+int server_clear_away(const struct device *dev, bool force, struct error *err);
 
 #endif

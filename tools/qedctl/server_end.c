@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,28 +73,22 @@ static bool left_its_file(const char *name, pid_t pid)
 	return left;
 }
 
-static bool left_waiting(const char *name)
-{
-	struct ublk_dev_info info;
-
-	return ublk_stale_find_waiting(name, &info, NULL) > 0;
-}
-
 /*
  * The server went without an answer: somebody else ended it in this moment,
  * which is what we wanted, or it died, and then nobody knows what is durable.
  */
-static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, struct error *err)
+static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, bool force,
+			       struct error *err)
 {
 	int ret = pid_fd < 0 ? 0 : wait_for_exit(pid_fd, err);
 
 	if (ret || !left_its_file(dev->name, pid))
 		return ret;
-	if (left_waiting(dev->name))
+	/* What can still be recovered is not cleared away. */
+	if (server_clear_away(dev, force, NULL) == -EBUSY)
 		return error_set(err, -EIO,
 				 "the server died before it had made everything durable: "
 				 "recover it, then remove it");
-	server_clear_away(dev, NULL);
 	return error_set(err, -EIO, "the server died before it had made everything durable");
 }
 
@@ -116,7 +111,7 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 	}
 	if (pid > 0 &&
 	    (ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECONNRESET || ret == -EPIPE))
-		ret = gone_without_answer(dev, pid, pid_fd, err);
+		ret = gone_without_answer(dev, pid, pid_fd, how->force, err);
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));
 	else if (pid_fd >= 0)
@@ -129,7 +124,7 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 
 /*
  * Take the lock that a server of this name holds for its life.  Returns its
- * descriptor, -ENOENT where nobody ever made it, -EBUSY while a server lives.
+ * descriptor, -ENOENT where there is no such folder, -EBUSY while a server lives.
  */
 static int lock_name(const char *name)
 {
@@ -137,7 +132,7 @@ static int lock_name(const char *name)
 	int fd, ret;
 
 	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
 	if (!flock(fd, LOCK_EX | LOCK_NB))
@@ -147,24 +142,55 @@ static int lock_name(const char *name)
 	return ret;
 }
 
+/* Let go of it; @gone: with its file, since nothing of that name is left. */
+static void unlock_name(const char *name, int fd, bool gone)
+{
+	struct stat st;
+	char path[512];
+
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
+	/* Made by us just now, it is of no server. */
+	if (gone || (!fstat(fd, &st) && !st.st_size))
+		unlink(path);
+	close(fd);
+}
+
 /* Whether a server of device @name lives, be it that it does not answer. */
 static bool server_lives(const char *name)
 {
 	int fd = lock_name(name);
 
-	if (fd >= 0)
-		close(fd);
+	unlock_name(name, fd, false);
 	return fd == -EBUSY;
+}
+
+/* The number that a server of device @name wrote into its lock, or -1. */
+static pid_t lock_holder(const char *name)
+{
+	char path[512];
+	long pid = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &pid) != 1)
+		pid = -1;
+	fclose(file);
+	return (pid_t)pid;
 }
 
 void server_kill(const struct device *dev)
 {
-	pid_t pid = json_get_int(dev->hint, "pid", -1);
+	pid_t pid = lock_holder(dev->name);
 	char path[64], comm[32] = "";
 	int pid_fd;
 	FILE *file;
 
-	/* The file is a hint, and may be older than the process that has the number now. */
+	/* What was written there may be older than the process that has the number now. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid_fd < 0)
 		return;
@@ -192,12 +218,31 @@ static int delete_ublk(const char *name, struct error *err)
 	return ret < 0 ? ret : 0;
 }
 
-bool server_left_waiting(const struct device *dev)
+/* With the name locked: is there nobody who could be given the device by `recover`? */
+static int check_nobody_waits(const char *name, struct error *err)
 {
-	return !dev->status && left_waiting(dev->name);
+	struct ublk_dev_info info;
+	int ret = ublk_stale_find_waiting(name, &info, err);
+
+	if (ret > 0)
+		return error_set(err, -EBUSY,
+				 "its server died: recover it first, or use --force, which loses "
+				 "what was not flushed");
+	return ret;
 }
 
-int server_clear_away(const struct device *dev, struct error *err)
+int server_check_removable(const struct device *dev, struct error *err)
+{
+	int lock_fd = lock_name(dev->name), ret;
+
+	if (lock_fd == -EBUSY)
+		return error_set(err, -EBUSY, "its server lives, but does not answer");
+	ret = check_nobody_waits(dev->name, err);
+	unlock_name(dev->name, lock_fd, false);
+	return ret;
+}
+
+int server_clear_away(const struct device *dev, bool force, struct error *err)
 {
 	static const char *const kinds[] = { "sock", "json", "rescue" };
 	char path[512];
@@ -208,17 +253,14 @@ int server_clear_away(const struct device *dev, struct error *err)
 	lock_fd = lock_name(dev->name);
 	if (lock_fd == -EBUSY)
 		return error_set(err, -EBUSY, "its server lives, but does not answer");
-	ret = delete_ublk(dev->name, err);
+	ret = force ? 0 : check_nobody_waits(dev->name, err);
+	if (!ret)
+		ret = delete_ublk(dev->name, err);
 	for (i = 0; !ret && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s.%s", client_run_dir(), dev->name, kinds[i]);
 		if (unlink(path) < 0 && errno != ENOENT)
 			ret = error_set_errno(err, -errno, "%s", path);
 	}
-	if (lock_fd >= 0) {
-		snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), dev->name);
-		if (!ret)
-			unlink(path);
-		close(lock_fd);
-	}
+	unlock_name(dev->name, lock_fd, !ret);
 	return ret;
 }

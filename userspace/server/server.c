@@ -26,6 +26,7 @@
 #include "server/status.h"
 #include "server/stream.h"
 #include "ublk/stale.h"
+#include "ublk/write_back.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -99,7 +100,7 @@ static int check_claim(void *arg)
 				 "or qedctl remove --force %s",
 				 info.dev_id, options->name, options->name);
 	if (!ret && options->recover)
-		return error_set(call->err, -ENODEV, "no device of that name waits for a server");
+		return error_set(call->err, -ESRCH, "no device of that name waits for a server");
 	return ret < 0 ? ret : 0;
 }
 
@@ -179,7 +180,9 @@ static int co_create_device(struct server *server, struct error *err)
 		.err = err,
 		.opts = {
 			.dev_id = UBLK_ANY_DEV_ID,
-			.flags = UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE,
+			.flags = ublk_can_write_back() ?
+					 UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE :
+					 0,
 			.cookie = ublk_name_cookie(options->name),
 			.queues = options->queues,
 			.depth = options->depth,
@@ -247,6 +250,12 @@ static int co_start_device(struct server *server, struct error *err)
 		ret = open_control(server, err);
 	if (!ret)
 		ret = server_stream_co_start_by_options(server, err);
+	/* Users wait for the device, not for what makes it faster. */
+	if (ret < 0 && server->options->recover && server->control.server) {
+		log_warning("%s: %s", server->options->name, error_text(err));
+		error_free(err);
+		ret = 0;
+	}
 	return ret;
 }
 
@@ -281,10 +290,13 @@ static int co_start_server(struct server *server, struct error *err)
 	struct device_call call = { .server = server, .err = err };
 	int ret = aio_co_call(check_claim, &call);
 	/* Whoever has a claim to a device that waits still has it when we fail. */
-	bool leave = ret != -ENODEV && (ret < 0 || server->options->recover);
+	bool leave = ret != -ESRCH && (ret < 0 || server->options->recover);
 
 	if (!ret)
 		ret = co_open_image(server, err);
+	/* Taken over, the device would be stopped now: leave it to the next one. */
+	if (!ret && server->options->recover && server->stop_reason)
+		ret = error_set(err, -EINTR, "%s", server->stop_reason);
 	if (!ret)
 		ret = co_create_device(server, err);
 	if (!ret)

@@ -174,6 +174,9 @@ static int check_taken(struct ublk_device *dev, const struct ublk_device_opts *o
 		return error_set(err, -EINVAL, "ublk device %u has %llu bytes, and its image %llu",
 				 dev_id, (unsigned long long)bytes,
 				 (unsigned long long)opts->limits.size);
+	if (!(dev->params.basic.attrs & UBLK_ATTR_READ_ONLY) != !opts->limits.read_only)
+		return error_set(err, -EINVAL, "ublk device %u is %s", dev_id,
+				 opts->limits.read_only ? "writable" : "read-only");
 	return 0;
 }
 

@@ -10,6 +10,23 @@
 typedef int visit_fn(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, void *arg,
 		     struct error *err);
 
+/* Returns 1, or 0 for one that has just gone, or that only its owner may ask about. */
+static int get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_info *info,
+		    struct error *err)
+{
+	struct error why = ERROR_INIT;
+	int ret = ublk_ctrl_get_info(ctrl, dev_id, info, &why);
+
+	if (!ret)
+		ret = 1;
+	else if (ret == -ENODEV || ret == -EPERM || ret == -EACCES || ret == -EINVAL)
+		ret = 0;
+	else
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret;
+}
+
 static int visit_named(const char *name, visit_fn *fn, void *arg, struct error *err)
 {
 	uint64_t cookie = ublk_name_cookie(name);
@@ -26,9 +43,8 @@ static int visit_named(const char *name, visit_fn *fn, void *arg, struct error *
 		for (size_t i = 0; ret >= 0 && i < count; i++) {
 			struct ublk_dev_info info;
 
-			/* One that has just gone, or that we may not ask about, is not ours. */
-			if (ublk_ctrl_get_info(ctrl, ids[i], &info, NULL) < 0 ||
-			    info.cookie != cookie)
+			ret = get_info(ctrl, ids[i], &info, err);
+			if (ret <= 0 || info.cookie != cookie)
 				continue;
 			ret = fn(ctrl, &info, arg, err);
 			found += ret > 0;
@@ -44,7 +60,8 @@ static int note_waiting(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info
 {
 	(void)ctrl;
 	(void)err;
-	if (!ublk_server_is_gone(info) || !ublk_device_waits(info))
+	/* The server's process may not be quite gone: its number tells nothing, the lock did. */
+	if (!ublk_device_waits(info))
 		return 0;
 	*(struct ublk_dev_info *)arg = *info;
 	return 1;

@@ -13,7 +13,8 @@
 
 /*
  * Find the device that a server called @name served and that waits for its
- * successor.  Returns 1 with @info filled, or 0: there is none.
+ * successor, or will in a moment: whoever asks knows that the server does not live,
+ * since it has the lock of the name.  Returns 1 with @info filled, or 0: there is none.
  */
 int ublk_stale_find_waiting(const char *name, struct ublk_dev_info *info, struct error *err);
 

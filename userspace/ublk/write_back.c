@@ -15,53 +15,65 @@
 
 #include "ublk/ctrl.h"
 #include "ublk/write_back.h"
-#include "util/log.h"
+#include "util/units.h"
 
 #define TIMEOUT_MS (600 * 1000)
 
 extern char **environ;
 
 /* blockdev(8) asks by BLKFLSBUF, which writes back a mounted file system, too. */
-static pid_t spawn(char *path)
+static const char *const programs[] = { "/sbin/blockdev", "/usr/sbin/blockdev" };
+
+static const char *find_program(void)
 {
-	static char *const programs[] = { "/sbin/blockdev", "/usr/sbin/blockdev" };
-	pid_t pid;
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (!access(programs[i], X_OK))
+			return programs[i];
+	return NULL;
+}
 
-	for (unsigned int i = 0; i < 2; i++) {
-		char *const argv[] = { "blockdev", "--flushbufs", path, NULL };
+bool ublk_can_write_back(void)
+{
+	return find_program();
+}
 
-		if (!access(programs[i], X_OK) &&
-		    !posix_spawn(&pid, programs[i], NULL, NULL, argv, environ))
-			return pid;
-	}
-	return -1;
+/* Wait for the child, as long as is reasonable. */
+static int wait_for(pid_t pid)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	int n, status;
+
+	pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pfd.fd < 0)
+		return -errno;
+	do
+		n = poll(&pfd, 1, TIMEOUT_MS);
+	while (n < 0 && errno == EINTR);
+	n = n < 0 ? -errno : n ? 0 : -ETIMEDOUT;
+	close(pfd.fd);
+	if (n)
+		return n;
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
 }
 
 int ublk_write_back(uint32_t dev_id, struct error *err)
 {
-	struct pollfd pfd = { .events = POLLIN };
+	const char *program = find_program();
 	char path[UBLK_PATH_LEN];
+	char *const argv[] = { "blockdev", "--flushbufs", path, NULL };
 	pid_t pid;
-	int n;
+	int ret;
 
 	ublk_block_path(path, dev_id);
 	/* Never started, or stopped by somebody else. */
 	if (access(path, F_OK))
 		return 0;
-	pid = spawn(path);
-	if (pid < 0) {
-		log_warning("%s: cannot run blockdev: what is not written back is lost", path);
+	ret = program ? -posix_spawn(&pid, program, NULL, NULL, argv, environ) : -ENOENT;
+	if (!ret)
+		ret = wait_for(pid);
+	if (!ret || access(path, F_OK))
 		return 0;
-	}
-	pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pfd.fd < 0)
-		return error_set_errno(err, -errno, "%s: writing back", path);
-	do
-		n = poll(&pfd, 1, TIMEOUT_MS);
-	while (n < 0 && errno == EINTR);
-	close(pfd.fd);
-	if (n <= 0)
-		return error_set_errno(err, n ? -errno : -ETIMEDOUT, "%s: writing back", path);
-	waitpid(pid, NULL, 0);
-	return 0;
+	return error_set_errno(err, ret, "%s: writing back, by blockdev", path);
 }

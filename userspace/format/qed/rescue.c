@@ -35,7 +35,6 @@
 #define NR_TABLES 1024u
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define BOOT_ID_LEN  36
 
 struct qed_rescue_table {
 	uint64_t index, offset; /* L1 entry @index became @offset (bytes) */
@@ -45,7 +44,7 @@ struct qed_rescue_area {
 	uint64_t magic;
 	_Atomic bool started;
 	/* Whose it is: of which file, and of which running kernel. */
-	char boot_id[BOOT_ID_LEN];
+	char boot_id[QED_BOOT_ID_LEN];
 	uint64_t dev, ino, l1_table_offset;
 	uint32_t cluster_size, table_size;
 	_Atomic int lost;
@@ -142,11 +141,11 @@ void qed_rescue_lost(struct qed_image *img, int error)
 
 /* ---- Opening ---- */
 
-static int read_boot_id(char id[BOOT_ID_LEN])
+static int read_boot_id(char id[QED_BOOT_ID_LEN])
 {
 	int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, id, BOOT_ID_LEN);
-	int ret = n == BOOT_ID_LEN ? 0 : n < 0 ? -errno : -EIO;
+	ssize_t n = fd < 0 ? -1 : read(fd, id, QED_BOOT_ID_LEN);
+	int ret = n == QED_BOOT_ID_LEN ? 0 : n < 0 ? -errno : -EIO;
 
 	if (fd >= 0)
 		close(fd);
@@ -177,12 +176,9 @@ static int has_size(int fd)
 static int check_identity(struct qed_image *img, struct error *err)
 {
 	const struct qed_rescue_area *area = img->rescue.area;
-	char boot_id[BOOT_ID_LEN];
-	int ret = read_boot_id(boot_id);
 
-	if (ret)
-		return error_set_errno(err, ret, BOOT_ID_PATH);
-	if (area->magic != RESCUE_MAGIC || memcmp(area->boot_id, boot_id, BOOT_ID_LEN))
+	if (area->magic != RESCUE_MAGIC ||
+	    memcmp(area->boot_id, img->rescue.boot_id, QED_BOOT_ID_LEN))
 		return error_set(err, -EINVAL,
 				 "what the dead server left is of another boot or version");
 	if (area->dev != img->file->dev || area->ino != img->file->ino ||
@@ -203,17 +199,23 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 		return 0;
 	rescue->replay = opts->rescue->replay;
 	ret = rescue->replay ? has_size(opts->rescue->fd) : make_room(opts->rescue->fd);
+	if (ret == -EINVAL)
+		return error_set(err, ret, "what the dead server left is of another version");
 	if (ret)
 		return error_set_errno(err, ret, "what survives the server (%zu bytes)",
 				       sizeof(struct qed_rescue_area));
-	map = mmap(NULL, sizeof(struct qed_rescue_area), PROT_READ | PROT_WRITE, MAP_SHARED,
-		   opts->rescue->fd, 0);
+	/* All at once: a first touch would come under meta_lock. */
+	map = mmap(NULL, sizeof(struct qed_rescue_area), PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_POPULATE, opts->rescue->fd, 0);
 	if (map == MAP_FAILED)
 		return error_set_errno(err, -errno, "what survives the server");
 	rescue->area = map;
 	rescue->free = calloc(NR_SLOTS, sizeof(*rescue->free));
 	if (!rescue->free)
 		return error_set_errno(err, -ENOMEM, "what survives the server");
+	ret = read_boot_id(rescue->boot_id);
+	if (ret)
+		return error_set_errno(err, ret, BOOT_ID_PATH);
 	return rescue->replay && rescue->area->started ? check_identity(img, err) : 0;
 }
 
@@ -243,10 +245,10 @@ static int replay_tables(struct qed_image *img)
 
 		if (table->index >= img->table_entries ||
 		    !qed_table_offset_valid(img, table->offset, end))
-			return -EUCLEAN;
+			return -ESTALE;
 		old = atomic_load_explicit(&img->l1[table->index], memory_order_relaxed);
 		if (old && old != table->offset)
-			return -EUCLEAN;
+			return -ESTALE;
 		img->l1_disk[table->index] = htole64(table->offset);
 		atomic_store_explicit(&img->l1[table->index], table->offset, memory_order_relaxed);
 		ret = blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + block,
@@ -261,19 +263,14 @@ static int replay_tables(struct qed_image *img)
 static int replay_slice(struct qed_image *img, uint64_t index, const _Atomic uint64_t *entries,
 			uint64_t *buf)
 {
-	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
 	uint64_t first = index * QED_SLICE_ENTRIES;
 
 	if (first / img->table_entries >= img->table_entries ||
 	    !atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_relaxed))
-		return -EUCLEAN;
-	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++) {
-		uint64_t entry = atomic_load_explicit(&entries[i], memory_order_relaxed);
-
-		if (!qed_entry_valid(img, entry, end))
-			return -EUCLEAN;
-		buf[i] = htole64(entry);
-	}
+		return -ESTALE;
+	/* As a commit would: an entry that was damaged before stays what it was. */
+	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++)
+		buf[i] = htole64(atomic_load_explicit(&entries[i], memory_order_relaxed));
 	return blk_file_co_pwrite(img->file, buf, QED_SLICE_BYTES, qed_slice_offset(img, index));
 }
 
@@ -294,6 +291,16 @@ static int replay_slices(struct qed_image *img, unsigned int *count)
 	return ret;
 }
 
+/* As in commit.c: a failure for the page cache is told once, and must not be forgotten. */
+static int flush_replay(struct qed_image *img)
+{
+	int ret = blk_file_co_flush(img->file);
+
+	if (ret && !img->file->direct)
+		qed_rescue_lost(img, ret);
+	return ret;
+}
+
 int qed_co_rescue_replay(struct qed_image *img, struct error *err)
 {
 	struct qed_rescue_area *area = img->rescue.area;
@@ -304,14 +311,14 @@ int qed_co_rescue_replay(struct qed_image *img, struct error *err)
 	if (!area || !img->rescue.replay || !area->started)
 		return 0;
 	/* The order is a commit's: what entries point to is durable before they are written. */
-	ret = blk_file_co_flush(img->file);
+	ret = flush_replay(img);
 	if (!ret)
 		ret = replay_tables(img);
 	if (!ret)
 		ret = replay_slices(img, &slices);
 	if (!ret)
-		ret = blk_file_co_flush(img->file);
-	if (ret == -EUCLEAN)
+		ret = flush_replay(img);
+	if (ret == -ESTALE)
 		return error_set(err, ret, "what the dead server left does not fit the image");
 	if (ret)
 		return error_set_errno(err, ret, "could not write what the dead server left");
@@ -336,8 +343,7 @@ void qed_rescue_start(struct qed_image *img)
 	for (rescue->nr_free = 0; rescue->nr_free < NR_SLOTS; rescue->nr_free++)
 		rescue->free[rescue->nr_free] = NR_SLOTS - 1 - rescue->nr_free;
 	area->magic = RESCUE_MAGIC;
-	if (read_boot_id(area->boot_id))
-		memset(area->boot_id, 0, BOOT_ID_LEN);
+	memcpy(area->boot_id, rescue->boot_id, QED_BOOT_ID_LEN);
 	area->dev = img->file->dev;
 	area->ino = img->file->ino;
 	area->l1_table_offset = img->header.l1_table_offset;

@@ -29,11 +29,14 @@ struct qed_image;
 struct l2_slice;
 struct qed_rescue_area;
 
+#define QED_BOOT_ID_LEN 36
+
 struct qed_rescue {
 	struct qed_rescue_area *area; /* mapped; NULL: none */
 	bool replay; /* the area is a dead server's, and waits for qed_co_rescue_replay() */
 	unsigned int *free; /* stack of slots without a slice */
 	unsigned int nr_free;
+	char boot_id[QED_BOOT_ID_LEN]; /* of the kernel that runs */
 	uint64_t tables_in_commit; /* L1 entries noted before this one are in the running commit */
 };
 

@@ -27,9 +27,12 @@ stop_server() {
 	kill -TERM "$pid" && wait_until 40 eval '[ ! -e /run/qedblk/p.lock ]'
 }
 
-# As a power cut does: nothing more comes from it.
+# As a power cut does: nothing more comes from it, and nobody takes its device over.
 kill_server() {
-	kill -KILL "$(server_pid)" && wait_until 20 eval '[ ! -e "/sys/block/${dev##*/}" ]'
+	local pid
+	pid=$(server_pid)
+	kill -KILL "$pid" && wait_until 20 eval "! kill -0 $pid" && qedctl remove --force p &&
+		wait_until 20 eval '[ ! -e "/sys/block/${dev##*/}" ]'
 }
 
 # set_table NAME TABLE: what a device does from now on; requests in flight end before.

@@ -240,7 +240,7 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm vm7 kunit
+	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm kunit
 
 .PHONY: build-sanitized
 build-sanitized:

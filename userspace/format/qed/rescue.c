@@ -199,7 +199,7 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 		return 0;
 	rescue->replay = opts->rescue->replay;
 	ret = rescue->replay ? has_size(opts->rescue->fd) : make_room(opts->rescue->fd);
-	if (ret == -EINVAL)
+	if (ret == -EINVAL && rescue->replay)
 		return error_set(err, ret, "what the dead server left is of another version");
 	if (ret)
 		return error_set_errno(err, ret, "what survives the server (%zu bytes)",

@@ -83,7 +83,7 @@ obj_of = $(patsubst %.c,$(OBJ)/%.o,$(1))
 # ---- How ----
 
 # pkg-config runs once, and only when something is compiled: a fresh machine has none.
-PKGS := liburing devmapper liburcu-qsbr jansson zlib libzstd libnbd
+PKGS := liburing devmapper liburcu-qsbr jansson zlib libzstd libnbd libedit
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(call pkg,--libs $(PKGS)))$(PKG_LIBS)

@@ -138,7 +138,7 @@ def pkg_config(option, *packages):
     return run(["pkg-config", option, *packages]).stdout.split()
 
 
-PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd",
+PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd", "libedit",
             "libnbd")
 
 

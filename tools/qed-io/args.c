@@ -2,6 +2,7 @@
 /*
  * Arguments of commands.  Complaints go to standard output, as in qemu-io.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +26,10 @@ int io_parse_bytes(const char *text, uint64_t *bytes)
 		       text);
 		return -EINVAL;
 	}
+	/* No letter of a unit that hexadecimal numbers may have is a digit of theirs. */
+	if (!strncasecmp(text, "0x", 2) && !isxdigit((unsigned char)text[strlen(text) - 1]))
+		io_error("warning: Using a multiplier suffix on hex numbers is deprecated: %s",
+			 text);
 	return 0;
 }
 
@@ -43,36 +48,11 @@ int io_parse_pattern(const char *text, int *pattern)
 	return 0;
 }
 
-int io_parse_lengths(int argc, char **argv, uint64_t *bytes)
-{
-	uint64_t len;
-	int i, ret;
-
-	*bytes = 0;
-	for (i = 0; i < argc; i++) {
-		ret = io_parse_bytes(argv[i], &len);
-		if (ret < 0)
-			return ret;
-		if (len > IO_MAX_REQUEST) {
-			printf("Argument '%s' exceeds maximum size %" PRIu64 "\n", argv[i],
-			       IO_MAX_REQUEST);
-			return -EINVAL;
-		}
-		*bytes += len;
-		if (*bytes > IO_MAX_REQUEST) {
-			printf("The total number of bytes exceed the maximum size %" PRIu64 "\n",
-			       IO_MAX_REQUEST);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
 int io_parse_cache(const char *text, struct image_cache *cache)
 {
 	if (image_cache_parse(text, cache) == 0)
 		return 0;
-	fprintf(stderr, "qed-io: Invalid cache option: %s\n", text);
+	io_error("Invalid cache option: %s", text);
 	return -EINVAL;
 }
 
@@ -86,7 +66,7 @@ int io_parse_discard(const char *text, bool *ignore)
 		*ignore = false;
 		return 0;
 	}
-	fprintf(stderr, "qed-io: Invalid discard option: %s\n", text);
+	io_error("Invalid discard option: %s", text);
 	return -EINVAL;
 }
 
@@ -95,18 +75,6 @@ int io_parse_aio(const char *text, bool *native)
 	*native = !strcmp(text, "native");
 	if (*native || !strcmp(text, "threads") || !strcmp(text, "io_uring"))
 		return 0;
-	fprintf(stderr, "qed-io: Invalid aio option: %s\n", text);
+	io_error("Invalid aio option: %s", text);
 	return -EINVAL;
-}
-
-void *io_buffer(uint64_t bytes, int fill)
-{
-	void *buf;
-
-	if (posix_memalign(&buf, 4096, bytes ? bytes : 1)) {
-		printf("%s\n", strerror(ENOMEM));
-		return NULL;
-	}
-	memset(buf, fill, bytes);
-	return buf;
 }

@@ -8,17 +8,20 @@
 #include <string.h>
 
 #include "block/populate.h"
-#include "common/report.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 
 /* In order of their names, which is the order of help. */
 static const struct io_command *const commands[] = {
-	&io_aio_flush_command, &io_aio_read_command, &io_aio_write_command, &io_alloc_command,
-	&io_close_command,     &io_discard_command,  &io_flush_command,	    &io_help_command,
-	&io_info_command,      &io_length_command,   &io_map_command,	    &io_open_command,
-	&io_quit_command,      &io_read_command,     &io_reopen_command,    &io_sleep_command,
-	&io_truncate_command,  &io_write_command,
+	&io_abort_command,     &io_aio_flush_command, &io_aio_read_command,
+	&io_aio_write_command, &io_alloc_command,     &io_break_command,
+	&io_close_command,     &io_discard_command,   &io_flush_command,
+	&io_help_command,      &io_info_command,      &io_length_command,
+	&io_map_command,       &io_open_command,      &io_quit_command,
+	&io_read_command,      &io_readv_command,     &io_remove_break_command,
+	&io_reopen_command,    &io_resume_command,    &io_sigraise_command,
+	&io_sleep_command,     &io_truncate_command,  &io_wait_break_command,
+	&io_write_command,     &io_writev_command,
 };
 
 const struct io_command *io_command_get(size_t index)
@@ -37,12 +40,17 @@ const struct io_command *io_command_find(const char *name)
 	return NULL;
 }
 
-int io_usage(const struct io_command *command)
+void io_print_synopsis(const struct io_command *command, const char *name)
 {
-	printf("%s ", command->name);
+	printf("%s ", name);
 	if (command->args)
 		printf("%s ", command->args);
 	printf("-- %s\n", command->summary);
+}
+
+int io_usage(const struct io_command *command)
+{
+	io_print_synopsis(command, command->name);
 	return -EINVAL;
 }
 
@@ -52,7 +60,6 @@ static int check_count(const struct io_command *command, const char *name, int c
 
 	if (count >= min && (max < 0 || count <= max))
 		return 0;
-	fflush(stdout);
 	fprintf(stderr, "bad argument count %d to %s, expected ", count, name);
 	if (max < 0)
 		fprintf(stderr, "at least %d arguments\n", min);
@@ -68,7 +75,6 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	const struct io_command *command = io_command_find(argv[0]);
 	int ret;
 
-	fflush(stdout); /* keeps both streams in order where they are one file */
 	if (!command) {
 		fprintf(stderr, "command \"%s\" not found\n", argv[0]);
 		return -EINVAL;
@@ -80,8 +86,8 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	ret = check_count(command, argv[0], argc - 1);
 	if (ret < 0)
 		return ret;
-	if ((command->flags & IO_WRITE) && io->open.read_only && !io->open.snapshot) {
-		report_error("Block node is read-only");
+	if ((command->flags & IO_WRITE) && !(io->node->flags & BLK_O_RDWR)) {
+		io_error("Block node is read-only");
 		return -EACCES;
 	}
 	/* What was read with copy-on-read is kept a moment later: whoever looks waits for it. */
@@ -99,7 +105,7 @@ int io_co_run_line(struct io_session *io, char *line)
 	/* Every other byte starts a word at most; one more ends the list. */
 	argv = calloc(strlen(line) / 2 + 2, sizeof(*argv));
 	if (!argv) {
-		report_error("%s", strerror(ENOMEM));
+		io_error("%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))

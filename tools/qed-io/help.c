@@ -15,7 +15,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	(void)io;
 	if (argc == 1) {
 		for (i = 0; (command = io_command_get(i)); i++)
-			io_usage(command);
+			io_print_synopsis(command, command->name);
 		printf("\nUse 'help commandname' for extended help.\n");
 		return 0;
 	}
@@ -24,9 +24,13 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		printf("command %s not found\n", argv[1]);
 		return -EINVAL;
 	}
-	io_usage(command);
+	io_print_synopsis(command, argv[1]);
 	if (command->text)
-		printf("\n%s\n", command->text);
+		printf("\n%s", command->text);
+	if (command->example)
+		printf("\n Example: %s\n", command->example);
+	if (command->text || command->example)
+		printf("\n");
 	return 0;
 }
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/report.h"
 #include "qed-io/io.h"
 
 static int co_run(struct io_session *io, int argc, char **argv)
@@ -17,7 +16,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	if (ret < 0) {
-		report_error("%s: %s", io->filename, strerror(-ret));
+		io_error("%s: %s", io->filename, strerror(-ret));
 		return ret;
 	}
 	printf("format name: %s\n", io->node->driver->name);

@@ -66,6 +66,8 @@ char *io_co_read_line(void)
 	size_t seen = 0;
 	char *newline;
 
+	/* Also where the line is here already: what is runnable comes before the next command. */
+	io_co_yield();
 	for (;;) {
 		newline = input.len > seen ? memchr(input.data + seen, '\n', input.len - seen) :
 					     NULL;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "aio/lock.h"
+#include "aio/loop.h"
 #include "block/node.h"
 #include "common/image.h"
 
@@ -32,10 +33,12 @@ struct io_session {
 	char *format; /* heap copy that @open.format points to, or NULL */
 	struct io_open open; /* how it was opened */
 
+	struct co_mutex changing; /* held while @node is opened or closed */
 	pthread_mutex_t mutex; /* of what follows */
 	unsigned int in_flight; /* asynchronous requests */
 	struct co_queue idle; /* waiting for them all */
 
+	bool misalign; /* buffers are, as far as memory may be for direct I/O */
 	bool quit;
 };
 
@@ -50,17 +53,20 @@ struct io_command {
 	const char *args; /* for help; NULL: none */
 	const char *summary; /* one line */
 	const char *text; /* more help, lines each ending in '\n', or NULL */
+	const char *example; /* or NULL */
 	int argmin, argmax; /* of arguments after the name; argmax -1: no limit */
 	unsigned int flags;
 	/* Runs in a coroutine.  Returns 0, or a negative errno after a complaint. */
 	int (*co_run)(struct io_session *io, int argc, char **argv);
 };
 
-/* Each command is a file that ends with its row; commands.c lists the rows. */
+/* The rows stand in the files of their commands; commands.c lists them. */
+extern const struct io_command io_abort_command;
 extern const struct io_command io_aio_flush_command;
 extern const struct io_command io_aio_read_command;
 extern const struct io_command io_aio_write_command;
 extern const struct io_command io_alloc_command;
+extern const struct io_command io_break_command;
 extern const struct io_command io_close_command;
 extern const struct io_command io_discard_command;
 extern const struct io_command io_flush_command;
@@ -71,17 +77,25 @@ extern const struct io_command io_map_command;
 extern const struct io_command io_open_command;
 extern const struct io_command io_quit_command;
 extern const struct io_command io_read_command;
+extern const struct io_command io_readv_command;
+extern const struct io_command io_remove_break_command;
 extern const struct io_command io_reopen_command;
+extern const struct io_command io_resume_command;
+extern const struct io_command io_sigraise_command;
 extern const struct io_command io_sleep_command;
 extern const struct io_command io_truncate_command;
+extern const struct io_command io_wait_break_command;
 extern const struct io_command io_write_command;
+extern const struct io_command io_writev_command;
 
 /* commands.c */
 
 /* The @index'th command in order of their names, or NULL. */
 const struct io_command *io_command_get(size_t index);
 const struct io_command *io_command_find(const char *name);
-/* Print its line of help; returns -EINVAL, for `return io_usage(...)`. */
+/* Print its line of help, as a command called @name. */
+void io_print_synopsis(const struct io_command *command, const char *name);
+/* The same; returns -EINVAL, for `return io_usage(...)`. */
 int io_usage(const struct io_command *command);
 /* Run one line.  Returns 0, or a negative errno after a complaint.  @line is taken apart. */
 int io_co_run_line(struct io_session *io, char *line);
@@ -93,6 +107,11 @@ void io_session_init(struct io_session *io);
 int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how);
 /* Wait for what is in flight, then close it.  Without one, nothing. */
 int io_session_co_close(struct io_session *io);
+/*
+ * Make what was written so far outlive the process.  For another coroutine than that of the
+ * commands; waits for an open or a close that is under way.
+ */
+void io_session_co_save(struct io_session *io);
 /* Count an asynchronous request; wait for all. */
 void io_session_begin(struct io_session *io);
 void io_session_end(struct io_session *io);
@@ -107,8 +126,6 @@ int io_session_co_flush(struct io_session *io);
 /* A size or offset in bytes. */
 int io_parse_bytes(const char *text, uint64_t *bytes);
 int io_parse_pattern(const char *text, int *pattern);
-/* The lengths @argv[0..argc), added up; a request of them all is allowed. */
-int io_parse_lengths(int argc, char **argv, uint64_t *bytes);
 /* -t, -d: as QEMU's tools name them. */
 int io_parse_cache(const char *text, struct image_cache *cache);
 int io_parse_discard(const char *text, bool *ignore);
@@ -132,12 +149,48 @@ void io_print_report(const char *op, uint64_t ns, uint64_t offset, uint64_t aske
 /* @buf in hexadecimal, as from @offset on. */
 void io_print_dump(const uint8_t *buf, uint64_t len, uint64_t offset);
 
-/* input.c */
+/* A line on standard error, in order with others there: "PROGRAM: ...". */
+void io_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same of @err, which is given back. */
+void io_error_free(struct error *err);
 
-/* The next line of standard input without its newline (heap), or NULL at the end. */
+/* input.c: each is the next line without its newline (heap), or NULL at the end. */
+
+/* Of standard input, which is no terminal. */
 char *io_co_read_line(void);
 
-/* A buffer of @bytes bytes of value @fill for direct I/O (free() it); NULL after a complaint. */
-void *io_buffer(uint64_t bytes, int fill);
+/* prompt.c */
+
+/* A line that is typed and edited.  Where there is no memory, or no terminal, as above. */
+char *io_prompt_co_read_line(void);
+/* Give the terminal back as it was found.  Any thread; also in front of the end by a signal. */
+void io_prompt_restore(void);
+void io_prompt_free(void);
+
+/* signals.c */
+
+/*
+ * From now on SIGINT, SIGTERM and SIGHUP end the program only after what was written is
+ * in the image.  Called once, in front of other threads.
+ */
+void io_signals_init(struct io_session *io);
+/* The session runs on this loop; it is over.  The latter does not return after a signal. */
+void io_signals_begin(struct aio_loop *loop);
+void io_signals_co_end(void);
+/* raise(3), with no such care. */
+void io_signals_raise(int number);
+
+/* buffer.c */
+
+/* A buffer of @bytes bytes of value @fill for direct I/O; NULL after a complaint. */
+void *io_buffer(const struct io_session *io, uint64_t bytes, int fill);
+void io_buffer_free(const struct io_session *io, void *buf);
+
+/* Let others run that are runnable. */
+static inline void io_co_yield(void)
+{
+	co_wake(co_self());
+	co_park();
+}
 
 #endif

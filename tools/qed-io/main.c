@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aio/loop.h"
-#include "common/report.h"
 #include "common/version.h"
 #include "qed-io/io.h"
 #include "util/log.h"
@@ -50,8 +50,10 @@ static int add_line(struct program *p, char *line)
 {
 	char **lines = realloc(p->lines, (p->line_count + 1) * sizeof(*lines));
 
-	if (!lines)
-		return report_error("%s", strerror(ENOMEM));
+	if (!lines) {
+		io_error("%s", strerror(ENOMEM));
+		return 1;
+	}
 	lines[p->line_count++] = line;
 	p->lines = lines;
 	return 0;
@@ -90,7 +92,8 @@ static int parse_option(struct program *p, int opt)
 	case 'k':
 		p->how.native_aio = true;
 		return -1;
-	case 'm': /* buffers are always aligned */
+	case 'm':
+		p->io.misalign = true;
 		return -1;
 	case 'V':
 		printf("qed-io version %s\n", QEDBLK_VERSION);
@@ -140,35 +143,42 @@ static int parse_arguments(struct program *p, int argc, char **argv)
 
 static void co_run_line(struct program *p, char *line)
 {
-	if (line && io_co_run_line(&p->io, line) < 0)
-		p->failed = true;
-}
-
-static void co_run_input(struct program *p)
-{
-	char *line;
-
-	while (!p->io.quit) {
-		printf("qed-io> ");
-		fflush(stdout);
-		line = io_co_read_line();
-		if (!line)
-			return;
-		co_run_line(p, line);
-		free(line);
-	}
-}
-
-static void run_co(void *arg)
-{
-	struct program *p = arg;
-	char *line;
-	size_t i;
-
-	if (p->filename && io_session_co_open(&p->io, p->filename, &p->how) < 0) {
+	if (!line) {
+		io_error("%s", strerror(ENOMEM));
 		p->failed = true;
 		return;
 	}
+	if (io_co_run_line(&p->io, line) < 0)
+		p->failed = true;
+}
+
+/* Lines of standard input, after a prompt in any case, as in qemu-io. */
+static void co_run_input(struct program *p)
+{
+	bool terminal = isatty(STDIN_FILENO);
+	char *line;
+
+	while (!p->io.quit) {
+		if (terminal) {
+			line = io_prompt_co_read_line();
+		} else {
+			printf("%s> ", program_invocation_short_name);
+			fflush(stdout);
+			line = io_co_read_line();
+		}
+		if (!line)
+			break;
+		co_run_line(p, line);
+		free(line);
+	}
+	io_prompt_free();
+}
+
+static void co_run_commands(struct program *p)
+{
+	char *line;
+	size_t i;
+
 	for (i = 0; i < p->line_count && !p->io.quit; i++) {
 		line = strdup(p->lines[i]);
 		co_run_line(p, line);
@@ -180,22 +190,51 @@ static void run_co(void *arg)
 		p->failed = true;
 }
 
+static void run_co(void *arg)
+{
+	struct program *p = arg;
+
+	if (p->filename && io_session_co_open(&p->io, p->filename, &p->how) < 0)
+		p->failed = true;
+	else
+		co_run_commands(p);
+	io_signals_co_end();
+}
+
 static int run_program(struct program *p)
 {
 	struct error err = ERROR_INIT;
 	struct aio_loop *loop;
 	int ret;
 
-	if (aio_loop_create(&loop, RING_ENTRIES, &err) < 0)
-		return report_fail(&err);
-	io_session_init(&p->io);
+	io_signals_init(&p->io);
+	if (aio_loop_create(&loop, RING_ENTRIES, &err) < 0) {
+		io_error_free(&err);
+		return 1;
+	}
+	io_signals_begin(loop);
 	ret = aio_loop_run_co(loop, run_co, p);
 	aio_loop_destroy(loop);
 	free(p->io.filename);
 	free(p->io.format);
-	if (ret < 0)
-		return report_error("io_uring: %s", strerror(-ret));
+	if (ret < 0) {
+		io_error("io_uring: %s", strerror(-ret));
+		return 1;
+	}
 	return p->failed;
+}
+
+/* Who closed the pipe does not want to hear that it is closed. */
+static int flush_output(void)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	if (errno != EPIPE) {
+		io_error("standard output: %s", strerror(errno ? errno : EIO));
+		return 1;
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -203,11 +242,11 @@ int main(int argc, char **argv)
 	struct program p = { 0 };
 	int status;
 
-	report_program("qed-io");
 	log_init("qed-io", false, LOG_LEVEL_ERROR);
+	io_session_init(&p.io);
 	status = parse_arguments(&p, argc, argv);
 	if (status < 0)
 		status = run_program(&p);
 	free(p.lines);
-	return report_flush() ? 1 : status;
+	return flush_output() ? 1 : status;
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/report.h"
 #include "qed-io/allocated.h"
 #include "qed-io/io.h"
 
@@ -32,7 +31,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	for (; pos < end; pos += run) {
 		ret = io_co_is_allocated(io->node, pos, end - pos, &here, &run);
 		if (ret < 0) {
-			report_error("Failed to get allocation status: %s", strerror(-ret));
+			io_error("Failed to get allocation status: %s", strerror(-ret));
 			return ret;
 		}
 		if (pos > start && here != last) {

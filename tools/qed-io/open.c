@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/report.h"
 #include "qed-io/io.h"
 
 /* "driver=qed", or "driver=qed,discard=..."; only the format can be said here. */
@@ -17,9 +16,9 @@ static int parse_driver(char *text, const char *filename, const char **format)
 	for (item = strtok_r(text, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
 		if (strncmp(item, "driver=", 7)) {
 			item[strcspn(item, "=")] = '\0';
-			report_error("can't open device %s: Block format '%s' does not support "
-				     "the option '%s'",
-				     filename, *format ? *format : "raw", item);
+			io_error("can't open device %s: Block format '%s' does not support "
+				 "the option '%s'",
+				 filename, *format ? *format : "raw", item);
 			return -EINVAL;
 		}
 		*format = item + 7;

@@ -3,7 +3,9 @@
  * Results as qemu-io prints them, to the digit.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,17 +35,20 @@ char *io_format_bytes(char *buf, size_t len, double bytes)
 	return buf;
 }
 
-/* Hours, minutes and seconds when that much time passed, or always (@machine). */
+/*
+ * Hours, minutes and seconds when that much time passed, or always (@machine).  They are
+ * rounded, so that 0.996 seconds are "01.00 sec".
+ */
 static void format_time(char *buf, size_t len, uint64_t ns, bool machine)
 {
 	uint64_t sec = ns / 1000000000;
-	unsigned int hundredths = (unsigned int)(ns % 1000000000 / 10000000);
+	double fraction = (double)(ns % 1000000000) / 1e9;
 
 	if (machine || sec)
-		snprintf(buf, len, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%02u", sec / 3600,
-			 sec / 60 % 60, sec % 60, hundredths);
+		snprintf(buf, len, "%" PRIu64 ":%02" PRIu64 ":%05.2f", sec / 3600, sec / 60 % 60,
+			 (double)(sec % 60) + fraction);
 	else
-		snprintf(buf, len, "00.%02u sec", hundredths);
+		snprintf(buf, len, "%05.2f sec", fraction);
 }
 
 void io_print_report(const char *op, uint64_t ns, uint64_t offset, uint64_t asked, uint64_t done,
@@ -75,7 +80,27 @@ void io_print_dump(const uint8_t *buf, uint64_t len, uint64_t offset)
 			printf("%02x ", buf[row + i]);
 		putchar(' ');
 		for (i = 0; i < n; i++)
-			putchar(isalnum(buf[row + i]) ? buf[row + i] : '.');
+			putchar(isascii(buf[row + i]) && isalnum(buf[row + i]) ? buf[row + i] :
+										 '.');
 		putchar('\n');
 	}
+}
+
+void io_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	flockfile(stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
+void io_error_free(struct error *err)
+{
+	io_error("%s", error_text(err));
+	error_free(err);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/report.h"
 #include "qed-io/io.h"
 
 struct reopen_letters {
@@ -18,7 +17,7 @@ struct reopen_letters {
 static int parse_mode(struct io_open *how, struct reopen_letters *given, bool read_only)
 {
 	if (given->has_mode) {
-		report_error("Only one -r/-w option may be given");
+		io_error("Only one -r/-w option may be given");
 		return -EINVAL;
 	}
 	given->has_mode = true;
@@ -47,11 +46,11 @@ static int parse(struct io_open *how, const char *filename, int argc, char **arg
 		return io_usage(&io_reopen_command);
 	if (given.options) {
 		given.options[strcspn(given.options, "=")] = '\0';
-		report_error("Cannot change the option '%s'", given.options);
+		io_error("Cannot change the option '%s'", given.options);
 		return -EINVAL;
 	}
 	if (how->read_only && how->copy_on_read) {
-		report_error("Can't set node '%s' to r/o with copy-on-read enabled", filename);
+		io_error("Can't set node '%s' to r/o with copy-on-read enabled", filename);
 		return -EINVAL;
 	}
 	return 0;
@@ -73,7 +72,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	format = io->format ? strdup(io->format) : NULL;
 	if (!filename || (io->format && !format)) {
 		ret = -ENOMEM;
-		report_error("%s", strerror(ENOMEM));
+		io_error("%s", strerror(ENOMEM));
 	} else {
 		before.format = how.format = format;
 		ret = io_session_co_close(io);

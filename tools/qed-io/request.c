@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads and writes: what the awaited and the asynchronous commands share.
+ * Reads and writes: carried out, awaited or beside other commands, and shown.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,24 +11,44 @@
 #include "aio/timer.h"
 #include "block/io.h"
 #include "qed-io/request.h"
+#include "util/units.h"
 
-int io_request_co_read(struct io_request *req)
+/* What a buffer has before something is read into it. */
+#define UNREAD_BYTE 0xab
+
+static int co_read(struct io_request *req)
 {
-	req->started = aio_now();
+	if (req->vm_state) /* which no format here gives out */
+		return -ENOTSUP;
 	return blk_co_pread(req->io->node, req->offset, req->bytes, req->buf, 0);
 }
 
-int io_request_co_write(struct io_request *req)
+static int co_write(struct io_request *req)
 {
+	struct blk_node *node = req->io->node;
 	unsigned int flags = req->flags | io_session_write_flags(req->io);
 
-	req->started = aio_now();
+	/* No format here keeps VM state, or compresses. */
+	if (req->vm_state || (req->compressed && !req->zeroes))
+		return -ENOTSUP;
+	if (req->no_fallback && !node->driver->co_pwrite_zeroes)
+		return -ENOTSUP;
 	if (req->zeroes)
-		return blk_co_pwrite_zeroes(req->io->node, req->offset, req->bytes, flags);
-	return blk_co_pwrite(req->io->node, req->offset, req->bytes, req->buf, flags);
+		return blk_co_pwrite_zeroes(node, req->offset, req->bytes, flags);
+	return blk_co_pwrite(node, req->offset, req->bytes, req->buf, flags);
 }
 
-static bool matches(const struct io_request *req)
+/* Returns 0 or a negative errno; *@ns is how long it took. */
+static int co_carry_out(struct io_request *req, uint64_t *ns)
+{
+	uint64_t started = aio_now();
+	int ret = req->kind->write ? co_write(req) : co_read(req);
+
+	*ns = aio_now() - started;
+	return ret;
+}
+
+static bool has_pattern(const struct io_request *req)
 {
 	const uint8_t *p = req->buf + req->verify_start;
 	uint64_t i;
@@ -39,12 +59,16 @@ static bool matches(const struct io_request *req)
 	return true;
 }
 
-int io_request_show_read(const struct io_request *req)
+/* Tell what became of it.  Returns @ret, or -EINVAL when the pattern differs. */
+static int show(const struct io_request *req, int ret, uint64_t ns)
 {
-	uint64_t ns = aio_now() - req->started;
-	int ret = 0;
+	bool write = req->kind->write;
 
-	if (req->verify && !matches(req)) {
+	if (ret < 0) {
+		printf("%s: %s\n", req->kind->failure, strerror(-ret));
+		return ret;
+	}
+	if (!write && req->has_pattern && !has_pattern(req)) {
 		printf("Pattern verification failed at offset %" PRIu64 ", %" PRIu64 " bytes\n",
 		       req->offset + req->verify_start, req->verify_bytes);
 		ret = -EINVAL;
@@ -53,18 +77,29 @@ int io_request_show_read(const struct io_request *req)
 		return ret;
 	if (req->show.dump)
 		io_print_dump(req->buf, req->bytes, req->offset);
-	io_print_report("read", ns, req->offset, req->bytes, req->bytes, &req->show);
+	io_print_report(write ? "wrote" : "read", ns, req->offset, req->bytes, req->bytes,
+			&req->show);
 	return ret;
 }
 
-void io_request_show_write(const struct io_request *req)
+static void co_beside(void *arg)
 {
-	if (!req->show.quiet)
-		io_print_report("wrote", aio_now() - req->started, req->offset, req->bytes,
-				req->bytes, &req->show);
+	struct io_request *req = arg;
+	struct io_session *io = req->io;
+	uint64_t ns;
+	int ret = co_carry_out(req, &ns);
+
+	/* Nothing is told before the command is over, however soon it failed. */
+	if (!req->returned)
+		io_co_yield();
+	show(req, ret, ns);
+	io_buffer_free(io, req->buf);
+	free(req);
+	io_session_end(io);
 }
 
-int io_request_start(const struct io_request *req, void (*fn)(void *req))
+/* Run @req, whose buffer this takes, beside the commands that follow. */
+static int start_beside(const struct io_request *req)
 {
 	struct io_request *copy = malloc(sizeof(*copy));
 	int ret = -ENOMEM;
@@ -72,21 +107,79 @@ int io_request_start(const struct io_request *req, void (*fn)(void *req))
 	if (copy) {
 		*copy = *req;
 		io_session_begin(req->io);
-		ret = co_start(fn, copy);
-		if (ret < 0)
-			io_session_end(req->io);
+		ret = co_start(co_beside, copy);
+		if (ret == 0) {
+			/* It is there still, since it did not end without this. */
+			copy->returned = true;
+			return 0;
+		}
+		io_session_end(req->io);
 	}
-	if (ret < 0) {
-		printf("%s\n", strerror(-ret));
-		free(req->buf);
-		free(copy);
-	}
+	printf("%s: %s\n", req->kind->failure, strerror(-ret));
+	io_buffer_free(req->io, req->buf);
+	free(copy);
 	return ret;
 }
 
-void io_request_free(struct io_request *req)
+/* Fill @buf with the file's bytes, again and again. */
+static int fill_from(const char *name, uint8_t *buf, uint64_t bytes)
 {
-	io_session_end(req->io);
-	free(req->buf);
-	free(req);
+	FILE *file = fopen(name, "r");
+	bool failed = !file;
+	uint64_t pos;
+	size_t len = 0;
+
+	if (file) {
+		len = fread(buf, 1, bytes, file);
+		failed = ferror(file);
+	}
+	if (failed)
+		fprintf(stderr, "%s: %s\n", name, strerror(errno));
+	else if (!len && bytes)
+		fprintf(stderr, "%s: file is empty\n", name);
+	if (file)
+		fclose(file);
+	if (failed || (!len && bytes))
+		return -EINVAL;
+	for (pos = len; pos < bytes; pos += len)
+		memcpy(buf + pos, buf, min_u64(len, bytes - pos));
+	return 0;
+}
+
+static int make_buffer(struct io_request *req)
+{
+	int ret = 0;
+
+	if (req->zeroes)
+		return 0;
+	req->buf = io_buffer(req->io, req->bytes, req->kind->write ? req->pattern : UNREAD_BYTE);
+	if (!req->buf)
+		return -ENOMEM;
+	if (req->source)
+		ret = fill_from(req->source, req->buf, req->bytes);
+	return ret;
+}
+
+int io_request_co_command(struct io_session *io, const struct io_request_kind *kind, int argc,
+			  char **argv)
+{
+	struct io_request req = { .io = io, .kind = kind };
+	uint64_t ns;
+	int ret = io_request_parse(&req, argc, argv);
+
+	if (ret < 0)
+		return ret;
+	if (req.invalid) {
+		printf("injecting invalid %s request\n", kind->write ? "write" : "read");
+		return 0;
+	}
+	ret = make_buffer(&req);
+	if (ret == 0 && kind->async)
+		return start_beside(&req);
+	if (ret == 0) {
+		ret = co_carry_out(&req, &ns);
+		ret = show(&req, ret, ns);
+	}
+	io_buffer_free(io, req.buf);
+	return ret;
 }

@@ -1,40 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reads and writes as the commands describe them, awaited or not.
+ * Reads and writes as the commands describe them, awaited or not: read, readv,
+ * aio_read, write, writev and aio_write are one description each, and share all else.
  */
 #ifndef QEDBLK_QED_IO_REQUEST_H
 #define QEDBLK_QED_IO_REQUEST_H
 
 #include "qed-io/io.h"
 
-struct io_request {
-	struct io_session *io;
-	uint64_t offset, bytes;
-	uint8_t *buf; /* heap; NULL for zeroes */
-	struct io_show show;
-	uint64_t started; /* ns */
-	unsigned int flags; /* BLK_REQ_* */
-	bool zeroes; /* a write of zeroes */
-
-	/* Reads: what [offset + verify_start, + verify_bytes) is expected to be. */
-	bool verify;
-	int pattern;
-	uint64_t verify_start, verify_bytes;
+/* What one of the commands is. */
+struct io_request_kind {
+	const struct io_command *command; /* whose usage is printed */
+	const char *letters; /* its options, as getopt() wants them */
+	const char *failure; /* what the line of a failed request begins with */
+	bool write;
+	bool many_lengths; /* takes several, which are added up */
+	bool async; /* the next command does not wait for it */
 };
 
+struct io_request {
+	struct io_session *io;
+	const struct io_request_kind *kind;
+	uint64_t offset, bytes;
+	uint8_t *buf; /* of io_buffer(); NULL for zeroes */
+	struct io_show show;
+	uint64_t started; /* ns */
+	bool returned; /* the command that began it is over (async) */
+
+	unsigned int flags; /* BLK_REQ_* */
+	bool zeroes, no_fallback; /* a write of zeroes; which must not become a write */
+	bool compressed, vm_state;
+	bool invalid; /* refused on request */
+	const char *source; /* file that the bytes come from, or NULL */
+
+	bool has_pattern; /* of a read: verify it */
+	int pattern;
+	bool has_start, has_length; /* of what is verified */
+	uint64_t verify_start, verify_bytes; /* [offset + verify_start, + verify_bytes) */
+};
+
+/* request_options.c */
+
 /*
- * Carry it out.  Returns 0 or a negative errno; the time of the start is taken.  Coroutine.
+ * Fill @req, of which kind and io are set, from a command's words, and check them.
+ * Returns 0 or -EINVAL after a complaint.
  */
-int io_request_co_read(struct io_request *req);
-int io_request_co_write(struct io_request *req);
+int io_request_parse(struct io_request *req, int argc, char **argv);
 
-/* Verify and show what was read.  Returns 0, or -EINVAL when the pattern differs. */
-int io_request_show_read(const struct io_request *req);
-void io_request_show_write(const struct io_request *req);
+/* request.c */
 
-/* Run @fn(@req) beside the commands that follow; it gives @req, its buffer and its count back. */
-int io_request_start(const struct io_request *req, void (*fn)(void *req));
-/* What @fn ends with. */
-void io_request_free(struct io_request *req);
+/*
+ * What the commands run.  Returns 0, or a negative errno after a complaint; of
+ * an asynchronous one, whether it could be started.  Coroutine.
+ */
+int io_request_co_command(struct io_session *io, const struct io_request_kind *kind, int argc,
+			  char **argv);
 
 #endif

@@ -11,13 +11,13 @@
 #include "block/io.h"
 #include "block/populate.h"
 #include "common/image.h"
-#include "common/report.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 
 void io_session_init(struct io_session *io)
 {
 	memset(io, 0, sizeof(*io));
+	co_mutex_init(&io->changing);
 	pthread_mutex_init(&io->mutex, NULL);
 	co_queue_init(&io->idle);
 }
@@ -101,36 +101,57 @@ static int co_open_node(struct blk_node **node, const char *filename, const stru
 			struct error *err)
 {
 	struct blk_open_opts opts = { .format = how->format, .flags = open_flags(how) };
-	int ret = check_how(how, err);
 
-	if (ret < 0)
-		return ret;
 	if (how->snapshot)
 		return co_open_snapshot(node, filename, how, err);
 	return image_co_open(node, filename, &opts, err);
 }
 
-int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how)
+/*
+ * Where nothing is said an image is opened for writing.  What can only be read is opened for
+ * that then, and those commands fail that write.
+ */
+static int co_open_any(struct blk_node **node, const char *filename, const struct io_open *how,
+		       struct error *err)
+{
+	struct io_open read_only = *how;
+	struct error ignored = ERROR_INIT;
+	int ret = check_how(how, err);
+
+	if (ret < 0)
+		return ret;
+	ret = co_open_node(node, filename, how, err);
+	if (ret != -ENOTSUP || how->read_only || how->copy_on_read)
+		return ret;
+	read_only.read_only = true;
+	if (co_open_node(node, filename, &read_only, &ignored) < 0) {
+		error_free(&ignored);
+		return ret;
+	}
+	error_free(err);
+	return 0;
+}
+
+static int co_open(struct io_session *io, const char *filename, const struct io_open *how)
 {
 	struct error err = ERROR_INIT;
-	char *name, *format;
-	int ret;
+	char *name = strdup(filename);
+	char *format = how->format ? strdup(how->format) : NULL;
+	struct blk_node *node;
+	int ret = -ENOMEM;
 
-	if (io->node) {
-		report_error("file open already, try 'help close'");
-		return -EEXIST;
-	}
-	name = strdup(filename);
-	format = how->format ? strdup(how->format) : NULL;
-	ret = co_open_node(&io->node, filename, how, &err);
+	if (!name || (how->format && !format))
+		error_set_errno(&err, ret, "%s", filename);
+	else
+		ret = co_open_any(&node, filename, how, &err);
 	if (ret < 0) {
-		io->node = NULL;
 		free(name);
 		free(format);
 		error_prefix(&err, "can't open device %s", filename);
-		report_fail(&err);
+		io_error_free(&err);
 		return ret;
 	}
+	io->node = node;
 	free(io->filename);
 	free(io->format);
 	io->filename = name;
@@ -140,20 +161,54 @@ int io_session_co_open(struct io_session *io, const char *filename, const struct
 	return 0;
 }
 
+int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how)
+{
+	int ret;
+
+	if (io->node) {
+		io_error("file open already, try 'help close'");
+		return -EEXIST;
+	}
+	co_mutex_lock(&io->changing);
+	ret = co_open(io, filename, how);
+	co_mutex_unlock(&io->changing);
+	return ret;
+}
+
+static int co_close(struct io_session *io)
+{
+	struct blk_node *node = io->node;
+	int ret;
+
+	io_session_co_drain(io);
+	/* Scripts believe that what was read with copy-on-read is kept. */
+	blk_co_populate_drain(node);
+	io->node = NULL;
+	ret = blk_co_close(node);
+	if (ret < 0)
+		io_error("%s: %s", io->filename, strerror(-ret));
+	return ret;
+}
+
 int io_session_co_close(struct io_session *io)
 {
 	int ret;
 
 	if (!io->node)
 		return 0;
-	io_session_co_drain(io);
-	/* Scripts believe that what was read with copy-on-read is kept. */
-	blk_co_populate_drain(io->node);
-	ret = blk_co_close(io->node);
-	io->node = NULL;
-	if (ret < 0)
-		report_error("%s: %s", io->filename, strerror(-ret));
+	co_mutex_lock(&io->changing);
+	ret = co_close(io);
+	co_mutex_unlock(&io->changing);
 	return ret;
+}
+
+void io_session_co_save(struct io_session *io)
+{
+	co_mutex_lock(&io->changing);
+	/* What is not open for writing has nothing to lose. */
+	if (io->node && (io->node->flags & BLK_O_RDWR))
+		(void)blk_co_flush(io->node); /* it is the last that can be done */
+	co_mutex_unlock(&io->changing);
 }
 
 void io_session_begin(struct io_session *io)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "block/io.h"
-#include "common/report.h"
 #include "qed-io/io.h"
 
 static int parse(int argc, char **argv, uint64_t *size)
@@ -26,7 +25,7 @@ static int parse(int argc, char **argv, uint64_t *size)
 		bool known = !strcmp(mode, "falloc") || !strcmp(mode, "full") ||
 			     !strcmp(mode, "metadata");
 
-		report_error("%s preallocation mode '%s'", known ? "Unsupported" : "Invalid", mode);
+		io_error("%s preallocation mode '%s'", known ? "Unsupported" : "Invalid", mode);
 		return -EINVAL;
 	}
 	return io_parse_bytes(argv[optind], size);
@@ -44,7 +43,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	if (ret < 0) {
 		error_set(&err, ret, "%s", strerror(-ret));
 		image_unname(io->node->filename, &err);
-		report_fail(&err);
+		io_error_free(&err);
 	}
 	return ret;
 }

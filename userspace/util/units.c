@@ -44,6 +44,7 @@ static const char *parse_whole(const char *text, unsigned int base, struct numbe
 	return p == text ? NULL : p;
 }
 
+/* Parse the digits behind a point, of which there need be none; returns what follows them. */
 static const char *parse_fraction(const char *text, struct number *number)
 {
 	const char *p = text;
@@ -55,7 +56,7 @@ static const char *parse_fraction(const char *text, struct number *number)
 		number->numerator = number->numerator * 10 + digit_value(*p);
 		number->denominator *= 10;
 	}
-	return p == text ? NULL : p;
+	return p;
 }
 
 /* The shift that the rest of the text stands for, or -EINVAL. */
@@ -92,7 +93,7 @@ int parse_size(const char *text, uint64_t *bytes)
 	bool negative = *text == '-', hex;
 	int shift, ret;
 
-	text += negative;
+	text += negative || *text == '+';
 	hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	text = parse_whole(hex ? text + 2 : text, hex ? 16 : 10, &number);
 	if (text && !hex && *text == '.')
@@ -106,7 +107,7 @@ int parse_size(const char *text, uint64_t *bytes)
 	if (!shift && number.numerator)
 		return -EINVAL;
 	ret = scale(&number, (unsigned int)shift, bytes);
-	return negative && !ret && *bytes ? -ERANGE : ret;
+	return negative && !ret ? -ERANGE : ret;
 }
 
 char *format_size(char *buf, size_t len, uint64_t bytes)

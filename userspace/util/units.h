@@ -57,7 +57,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 }
 
 /*
- * Parse a size: a decimal number or fraction, or a hexadecimal number (0x...),
+ * Parse a size: a decimal number or fraction ("1.5", "1."), or a hexadecimal number (0x...),
  * with an optional suffix b, k, K, M, G, T, P or E (base 1024; `b` is bytes).
  * Returns 0, -EINVAL (not a size) or -ERANGE (over 2^63 - 1 bytes, or negative).
  */

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * break, remove_break, resume, wait_break: in QEMU these stop requests inside of
+ * its driver blkdebug.  No driver here has breakpoints, as none of QEMU's others has.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "qed-io/io.h"
+
+static int co_break(struct io_session *io, int argc, char **argv)
+{
+	(void)io;
+	(void)argc;
+	(void)argv;
+	printf("Could not set breakpoint: %s\n", strerror(ENOTSUP));
+	return -ENOTSUP;
+}
+
+static int co_remove_break(struct io_session *io, int argc, char **argv)
+{
+	(void)io;
+	(void)argc;
+	printf("Could not remove breakpoint %s: %s\n", argv[1], strerror(ENOTSUP));
+	return -ENOTSUP;
+}
+
+static int co_resume(struct io_session *io, int argc, char **argv)
+{
+	(void)io;
+	(void)argc;
+	(void)argv;
+	printf("Could not resume request: %s\n", strerror(ENOTSUP));
+	return -ENOTSUP;
+}
+
+/* Nothing will ever be stopped: waiting for it, as qemu-io does, helps nobody. */
+static int co_wait_break(struct io_session *io, int argc, char **argv)
+{
+	(void)io;
+	(void)argc;
+	printf("Could not wait for breakpoint %s: %s\n", argv[1], strerror(ENOTSUP));
+	return -ENOTSUP;
+}
+
+#define TEXT " No format here has breakpoints: they are in QEMU's driver blkdebug.\n"
+
+const struct io_command io_break_command = {
+	.name = "break",
+	.args = "event tag",
+	.summary = "sets a breakpoint on event and tags the stopped request as tag",
+	.text = TEXT,
+	.argmin = 2,
+	.argmax = 2,
+	.co_run = co_break,
+};
+
+const struct io_command io_remove_break_command = {
+	.name = "remove_break",
+	.args = "tag",
+	.summary = "remove a breakpoint by tag",
+	.text = TEXT,
+	.argmin = 1,
+	.argmax = 1,
+	.co_run = co_remove_break,
+};
+
+const struct io_command io_resume_command = {
+	.name = "resume",
+	.args = "tag",
+	.summary = "resumes the request tagged as tag",
+	.text = TEXT,
+	.argmin = 1,
+	.argmax = 1,
+	.co_run = co_resume,
+};
+
+const struct io_command io_wait_break_command = {
+	.name = "wait_break",
+	.args = "tag",
+	.summary = "waits for the suspension of a request",
+	.text = TEXT,
+	.argmin = 1,
+	.argmax = 1,
+	.co_run = co_wait_break,
+};

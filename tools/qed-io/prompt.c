@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The prompt of a terminal: lines are edited, remembered and completed by libedit, while
+ * asynchronous requests go on.
+ */
+#include <errno.h>
+#include <histedit.h>
+#include <locale.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "aio/io.h"
+#include "qed-io/io.h"
+
+/* Lines that are remembered. */
+#define HISTORY_LINES 1000
+
+static struct {
+	EditLine *el; /* NULL: not begun, or libedit does not want to */
+	History *history;
+	bool begun;
+	struct termios found; /* what the terminal was like */
+	volatile bool found_valid;
+} prompt;
+
+static char *prompt_text(EditLine *el)
+{
+	static char text[64];
+
+	(void)el;
+	snprintf(text, sizeof(text), "%s> ", program_invocation_short_name);
+	return text;
+}
+
+/* One character, for which only this coroutine waits.  Returns 1, 0 at the end, or -1. */
+static int co_get_character(EditLine *el, wchar_t *character)
+{
+	mbstate_t state = { 0 };
+	ssize_t n;
+	size_t len;
+	char byte;
+
+	(void)el;
+	for (;;) {
+		aio_co_poll(STDIN_FILENO, POLLIN);
+		n = read(STDIN_FILENO, &byte, 1);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return (int)n;
+		len = mbrtowc(character, &byte, 1, &state);
+		if (len == (size_t)-2)
+			continue; /* there is more of it to come */
+		if (len == (size_t)-1)
+			*character = L'?';
+		return 1;
+	}
+}
+
+/* The commands that begin with @word: how many, and what they have in common. */
+static size_t find_commands(const char *word, size_t len, const char **first, size_t *common)
+{
+	const struct io_command *command;
+	size_t i, same, count = 0;
+
+	for (i = 0; (command = io_command_get(i)); i++) {
+		if (strncmp(command->name, word, len))
+			continue;
+		if (!count++) {
+			*first = command->name;
+			*common = strlen(command->name);
+			continue;
+		}
+		for (same = len; same < *common && command->name[same] == (*first)[same];)
+			same++;
+		*common = same;
+	}
+	return count;
+}
+
+static void list_commands(const char *word, size_t len)
+{
+	const struct io_command *command;
+	size_t i;
+
+	putchar('\n');
+	for (i = 0; (command = io_command_get(i)); i++)
+		if (!strncmp(command->name, word, len))
+			printf("%s  ", command->name);
+	putchar('\n');
+	fflush(stdout);
+}
+
+static unsigned char complete(EditLine *el, int character)
+{
+	const LineInfo *line = el_line(el);
+	const char *word = line->buffer, *first;
+	size_t len = (size_t)(line->cursor - line->buffer), common, count;
+	char rest[64];
+
+	(void)character;
+	if (memchr(word, ' ', len))
+		return CC_ERROR; /* arguments are no names of commands */
+	count = find_commands(word, len, &first, &common);
+	if (!count)
+		return CC_ERROR;
+	snprintf(rest, sizeof(rest), "%.*s%s", (int)(common - len), first + len,
+		 count == 1 ? " " : "");
+	if (*rest)
+		return el_insertstr(el, rest) ? CC_ERROR : CC_REFRESH;
+	list_commands(word, len);
+	return CC_REDISPLAY;
+}
+
+static void begin(void)
+{
+	HistEvent event;
+
+	prompt.begun = true;
+	if (tcgetattr(STDIN_FILENO, &prompt.found))
+		return;
+	setlocale(LC_CTYPE, ""); /* what is typed may have more than one byte */
+	prompt.el = el_init(program_invocation_short_name, stdin, stdout, stderr);
+	if (!prompt.el)
+		return;
+	prompt.found_valid = true;
+	prompt.history = history_init();
+	if (prompt.history) {
+		history(prompt.history, &event, H_SETSIZE, HISTORY_LINES);
+		history(prompt.history, &event, H_SETUNIQUE, 1);
+		el_set(prompt.el, EL_HIST, history, prompt.history);
+	}
+	el_set(prompt.el, EL_PROMPT, prompt_text);
+	el_set(prompt.el, EL_EDITOR, "emacs");
+	el_set(prompt.el, EL_SIGNAL, 1); /* so that Ctrl-Z leaves a terminal in order */
+	el_set(prompt.el, EL_GETCFN, co_get_character);
+	el_set(prompt.el, EL_ADDFN, "complete-command", "Complete a command", complete);
+	el_set(prompt.el, EL_BIND, "\t", "complete-command", NULL);
+	el_set(prompt.el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	el_source(prompt.el, NULL);
+}
+
+char *io_prompt_co_read_line(void)
+{
+	HistEvent event;
+	const char *line;
+	char *copy;
+	int len;
+
+	if (!prompt.begun)
+		begin();
+	if (!prompt.el) {
+		printf("%s", prompt_text(NULL));
+		fflush(stdout);
+		return io_co_read_line();
+	}
+	line = el_gets(prompt.el, &len);
+	if (!line || len <= 0)
+		return NULL;
+	copy = strdup(line);
+	if (!copy)
+		return NULL;
+	copy[strcspn(copy, "\n")] = '\0';
+	if (prompt.history && copy[strspn(copy, " \t")])
+		history(prompt.history, &event, H_ENTER, copy);
+	return copy;
+}
+
+void io_prompt_restore(void)
+{
+	if (prompt.found_valid)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &prompt.found);
+}
+
+void io_prompt_free(void)
+{
+	if (prompt.history)
+		history_end(prompt.history);
+	if (prompt.el)
+		el_end(prompt.el);
+}

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing a QED image's backing file while it is open: what is in the header
- * then, that it happened after all that it needs was durable, and by steps that
- * a crash may fall between.
+ * Changing a QED image's backing file while it is open, making it longer than it was, and
+ * emptying it: what is in the file then, that it happened after all that it needs was
+ * durable, and by steps that a crash may fall between.
  */
 #include "test_qed_common.h"
 
+#include <linux/falloc.h>
+
+#include "block/zero.h"
 #include "format/qed/qed.h"
 
 #define CLUSTER	   (64 * KiB)
@@ -63,7 +66,10 @@ static void expect_block(struct test *t, uint64_t cluster, uint64_t block, uint3
 	CHECK(!memcmp(want, t->buf, BLOCK));
 }
 
-/* What reached the file, in order: D(ata or table), H(eader), N(ame), and each F(lush). */
+/*
+ * What reached the file, in order: D(ata or table), H(eader), N(ame), Z(eroes over something),
+ * C(utting or growing), and each F(lush).
+ */
 static char steps[256];
 static unsigned int nr_steps;
 
@@ -93,12 +99,27 @@ static int noting_flush(struct blk_file *file)
 	return ret;
 }
 
+static int noting_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
+{
+	if (mode != FALLOC_FL_KEEP_SIZE)
+		step('Z');
+	return blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
+}
+
+static int noting_truncate(struct blk_file *file, uint64_t size)
+{
+	step('C');
+	return blk_file_kernel_ops.co_truncate(file, size);
+}
+
 static struct blk_file_ops noting_ops(void)
 {
 	struct blk_file_ops ops = blk_file_kernel_ops;
 
 	ops.co_pwritev = noting_pwritev;
 	ops.co_flush = noting_flush;
+	ops.co_fallocate = noting_fallocate;
+	ops.co_truncate = noting_truncate;
 	nr_steps = 0;
 	steps[0] = '\0';
 	return ops;
@@ -202,9 +223,117 @@ static void test_to_another(void **state)
 	in_coroutine(to_another, &t);
 }
 
+/* The header says that there is more after what shall not be seen is hidden, durably. */
+static void growing(void *arg)
+{
+	struct test *t = arg;
+	struct blk_file_ops ops = noting_ops();
+	uint64_t old = 4 * CLUSTER + 3 * SECTOR_SIZE;
+	struct blk_create_opts create = { .filename = t->scratch.image,
+					  .format = "qed",
+					  .size = old,
+					  .backing_file = "backing.raw",
+					  .backing_format = "raw" };
+	int fd;
+
+	make(t);
+	fd = open(t->scratch.backing, O_WRONLY | O_CLOEXEC);
+	memset(t->buf, 'x', CLUSTER);
+	for (unsigned int i = 0; i < 8; i++)
+		CHECK(pwrite(fd, t->buf, CLUSTER, i * CLUSTER) == CLUSTER);
+	CHECK(ftruncate(fd, 8 * CLUSTER) == 0 && close(fd) == 0);
+	CHECK(blk_co_create(&create, NULL) == 0);
+	open_node(t, BLK_O_RDWR);
+	t->node->file->ops = &ops;
+	CHECK(blk_co_truncate(t->node, IMAGE_SIZE, NULL) == 0);
+	t->node->file->ops = &blk_file_kernel_ops;
+	printf("# steps %s\n", steps);
+	CHECK(nr_steps > 4 && !strcmp(steps + nr_steps - 4, "DFHF"));
+	CHECK(strchr(steps, 'H') == steps + nr_steps - 2);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, 0);
+	CHECK(blk_co_pread(t->node, 4 * CLUSTER, CLUSTER, t->buf, 0) == 0);
+	CHECK(t->buf[0] == 'x' && t->buf[3 * SECTOR_SIZE - 1] == 'x');
+	CHECK(buffer_is_zero(t->buf + 3 * SECTOR_SIZE, CLUSTER - 3 * SECTOR_SIZE));
+	for (unsigned int i = 5; i < IMAGE_SIZE / CLUSTER; i++)
+		expect_block(t, i, i, 0);
+	CHECK(blk_co_close(t->node) == 0);
+	unmake(t);
+}
+
+static void test_growing(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(growing, &t);
+}
+
+static void expect_clean(struct test *t)
+{
+	struct blk_check_result result;
+
+	CHECK(blk_co_check(t->node, 0, NULL, NULL, &result, NULL) == 0);
+	CHECK(!result.corruptions && !result.leaks && !result.check_errors);
+}
+
+static void emptying(void *arg)
+{
+	struct test *t = arg;
+	struct blk_file_ops ops;
+	struct qed_image *img;
+	uint64_t end;
+
+	make(t);
+	open_node(t, 0);
+	CHECK(blk_co_make_empty(t->node, NULL) == -EPERM);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, BLK_O_RDWR);
+	img = t->node->opaque;
+	end = img->header.l1_table_offset + img->table_bytes;
+	for (unsigned int i = 0; i < 20; i++) {
+		fill_block(t->buf, i, 7);
+		CHECK(blk_co_pwrite(t->node, i * CLUSTER, BLOCK, t->buf, 0) == 0);
+	}
+	CHECK(blk_co_pdiscard(t->node, 5 * CLUSTER, 4 * CLUSTER) == 0);
+	ops = noting_ops();
+	t->node->file->ops = &ops;
+	CHECK(blk_co_make_empty(t->node, NULL) == 0);
+	t->node->file->ops = &blk_file_kernel_ops;
+	printf("# steps %s\n", steps);
+	/* What was answered is committed; L1 is gone, durably; only then the clusters are. */
+	CHECK(strstr(steps, "DF") && !strcmp(steps + nr_steps - 3, "ZFC"));
+	CHECK(atomic_load(&t->node->file->size) == end);
+	/* It goes on as a new one. */
+	expect_block(t, 1, 1, 1);
+	expect_block(t, 2, 2, 0);
+	fill_block(t->buf, 3, 8);
+	CHECK(blk_co_pwrite(t->node, 3 * CLUSTER, BLOCK, t->buf, 0) == 0);
+	expect_block(t, 3, 3, 8);
+	CHECK(blk_co_flush(t->node) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, 0);
+	expect_block(t, 1, 1, 1);
+	expect_block(t, 3, 3, 8);
+	expect_block(t, 4, 4, 0);
+	expect_clean(t);
+	CHECK(blk_co_close(t->node) == 0);
+	unmake(t);
+}
+
+static void test_emptying(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(emptying, &t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_growing),
+		cmocka_unit_test(test_emptying),
 		cmocka_unit_test(test_to_none),
 		cmocka_unit_test(test_to_another),
 	};

@@ -447,6 +447,33 @@ static void test_random_windows(void **state)
 	free(arena);
 }
 
+static void expect_run(const unsigned char *buf, uint64_t offset, uint64_t len, uint64_t run,
+		       bool zero)
+{
+	bool is_zero = !zero;
+
+	assert_int_equal(buffer_zero_run(buf, offset, len, 4096, &is_zero), run);
+	assert_int_equal(is_zero, zero);
+}
+
+static void test_runs(void **state)
+{
+	unsigned char *buf = calloc(5, 4096);
+
+	(void)state;
+	assert_non_null(buf);
+	expect_run(buf, 0, 5 * 4096, 5 * 4096, true);
+	buf[2 * 4096 + 17] = 1;
+	expect_run(buf, 0, 5 * 4096, 2 * 4096, true);
+	expect_run(buf + 2 * 4096, 8192, 3 * 4096, 4096, false);
+	expect_run(buf + 3 * 4096, 3 * 4096, 2 * 4096 - 1, 2 * 4096 - 1, true);
+	/* Units begin where the place says, not the buffer. */
+	expect_run(buf, 512, 5 * 4096, 2 * 4096 - 512, true);
+	expect_run(buf + 2 * 4096 - 512, 2 * 4096, 4096, 4096, false);
+	expect_run(buf, 4095, 1, 1, true);
+	free(buf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_guard_pages),
 		cmocka_unit_test(test_exact_allocations),
 		cmocka_unit_test(test_random_windows),
+		cmocka_unit_test(test_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

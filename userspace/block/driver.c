@@ -36,14 +36,23 @@ const struct blk_driver *blk_driver_find(const char *name)
 	return blk_format_is_protocol(name) ? blk_driver_find("raw") : NULL;
 }
 
+bool blk_format_is_known(const char *name)
+{
+	if (blk_driver_find(name))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(foreign_formats); i++)
+		if (!strcmp(foreign_formats[i].name, name))
+			return true;
+	return false;
+}
+
 int blk_driver_get(const char *name, const struct blk_driver **driver, struct error *err)
 {
 	*driver = blk_driver_find(name);
 	if (*driver)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(foreign_formats); i++)
-		if (!strcmp(foreign_formats[i].name, name))
-			return error_set(err, -ENOTSUP, "format %s is not supported", name);
+	if (blk_format_is_known(name))
+		return error_set(err, -ENOTSUP, "format %s is not supported", name);
 	return error_set(err, -EINVAL, "Unknown driver '%s'", name);
 }
 

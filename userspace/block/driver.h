@@ -130,7 +130,10 @@ struct blk_driver {
 	int (*co_pdiscard)(struct blk_node *node, uint64_t offset, uint64_t bytes);
 	int (*co_flush)(struct blk_node *node);
 
-	/* Optional. */
+	/*
+	 * Optional.  What a longer node gains reads as zeroes, also where its backing
+	 * file is longer, and is seen to before it is there: a crash shows nothing else.
+	 */
 	int (*co_truncate)(struct blk_node *node, uint64_t size, struct error *err);
 	/*
 	 * Name another backing file in the image (NULL: none), durably, and with it
@@ -140,6 +143,8 @@ struct blk_driver {
 	 */
 	int (*co_change_backing)(struct blk_node *node, const char *name, const char *format,
 				 struct error *err);
+	/* See blk_co_make_empty(). */
+	int (*co_make_empty)(struct blk_node *node);
 	/* Fills in @values, by enum blk_gauge.  Takes a short lock at most.  Any thread. */
 	void (*gauges)(struct blk_node *node, uint64_t *values);
 	int (*co_info)(struct blk_node *node, struct blk_info *info);
@@ -158,6 +163,9 @@ extern const struct blk_driver *const blk_drivers[];
  * we know by sight only included; "raw" where it looks like nothing else.
  */
 const char *blk_probe_buffer(const uint8_t *buf, size_t len);
+
+/* Is @name that of a format that there is, be it one that we know by sight only? */
+bool blk_format_is_known(const char *name);
 
 /* The driver of that name, or NULL.  A protocol's name stands for raw bytes over it. */
 const struct blk_driver *blk_driver_find(const char *name);

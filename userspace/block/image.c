@@ -8,16 +8,19 @@
 #include "block/node_internal.h"
 #include "block/protocol.h"
 
+/* The word for it in an image: a protocol is not one that a format has to know. */
+static const char *stored_format(const char *format)
+{
+	return format && blk_format_is_protocol(format) ? "raw" : format;
+}
+
 int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 {
 	struct blk_create_opts plain = *opts;
 	const struct blk_driver *driver;
 	int ret = blk_driver_get(opts->format, &driver, err);
 
-	/* Not a word that a format has to know. */
-	if (opts->backing_format && blk_format_is_protocol(opts->backing_format))
-		plain.backing_format = "raw";
-
+	plain.backing_format = stored_format(opts->backing_format);
 	if (!ret && !driver->co_create)
 		ret = error_set(err, -ENOTSUP, "format %s cannot be created", driver->name);
 	if (!ret && opts->size > INT64_MAX)
@@ -27,6 +30,41 @@ int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 	if (ret) {
 		error_set_errno(err, ret, "%s", opts->filename);
 		blk_error_name_file(err, opts->filename);
+	}
+	return ret;
+}
+
+int blk_co_change_backing(struct blk_node *node, const char *name, const char *format,
+			  struct error *err)
+{
+	int ret;
+
+	if (!node->driver->co_change_backing)
+		ret = -ENOTSUP;
+	else if (!(node->flags & BLK_O_RDWR))
+		ret = -EPERM;
+	else
+		ret = node->driver->co_change_backing(node, name, stored_format(format), err);
+	if (ret) {
+		error_set_errno(err, ret, "cannot change the backing file");
+		blk_error_name_file(err, node->filename);
+	}
+	return ret;
+}
+
+int blk_co_make_empty(struct blk_node *node, struct error *err)
+{
+	int ret;
+
+	if (!node->driver->co_make_empty)
+		ret = -ENOTSUP;
+	else if (!(node->flags & BLK_O_RDWR))
+		ret = -EPERM;
+	else
+		ret = node->driver->co_make_empty(node);
+	if (ret) {
+		error_set_errno(err, ret, "cannot be emptied");
+		blk_error_name_file(err, node->filename);
 	}
 	return ret;
 }

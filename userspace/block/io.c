@@ -185,25 +185,8 @@ int blk_co_flush(struct blk_node *node)
 	return request_end(node, token, ret);
 }
 
-/*
- * [old, size) was added to a node.  Where its backing file reaches in there,
- * those bytes were never the node's and must not show.
- */
-static int hide_backing(struct blk_node *node, uint64_t old, uint64_t size)
-{
-	struct blk_node *backing = node->backing;
-	uint64_t end = old;
-
-	if (backing)
-		end = min_u64(size, atomic_load(&backing->size));
-	else if (node->backing_name) /* left out: how long it is is not known */
-		end = size;
-	return end > old ? zero_pieces(node, old, end - old, BLK_REQ_MAY_UNMAP) : 0;
-}
-
 static int truncate_node(struct blk_node *node, uint64_t size, struct error *err)
 {
-	uint64_t old = atomic_load(&node->size);
 	int ret;
 
 	if (!(node->flags & BLK_O_RDWR))
@@ -211,8 +194,6 @@ static int truncate_node(struct blk_node *node, uint64_t size, struct error *err
 	if (!node->driver->co_truncate)
 		return error_set(err, -ENOTSUP, "Image format driver does not support resize");
 	ret = node->driver->co_truncate(node, size, err);
-	if (!ret && size > old)
-		ret = hide_backing(node, old, size);
 	if (ret)
 		return error_set_errno(err, ret, "cannot resize");
 	return 0;

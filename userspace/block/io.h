@@ -55,5 +55,11 @@ void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 /* What a reader sees, through the whole chain; holes of raw files are looked up. */
 int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes,
 		  struct blk_status *status);
+/*
+ * The same as far as the images above @base, a node of @node's backing chain, say:
+ * what they leave to it is BACKING, with @base as the node, and nobody looks there.
+ */
+int blk_co_status_above(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+			uint64_t bytes, struct blk_status *status);
 
 #endif

@@ -106,8 +106,8 @@ void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 		answer(map, BLK_MAP_ASK, map->bytes);
 }
 
-static int look_through(struct blk_node *node, uint64_t offset, uint64_t bytes,
-			struct blk_status *status)
+static int look_through(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+			uint64_t bytes, struct blk_status *status)
 {
 	struct blk_map map = { .kind = BLK_MAP_ZERO, .bytes = bytes };
 	unsigned int depth = 0;
@@ -128,6 +128,8 @@ static int look_through(struct blk_node *node, uint64_t offset, uint64_t bytes,
 
 		node = backing;
 		depth++;
+		if (node == base)
+			break;
 		backing_size = atomic_load(&node->size);
 		if (offset >= backing_size) {
 			/*
@@ -150,11 +152,17 @@ static int look_through(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	return 0;
 }
 
-int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_status *status)
+int blk_co_status_above(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+			uint64_t bytes, struct blk_status *status)
 {
 	unsigned int token = inflight_begin(&node->inflight);
-	int ret = look_through(node, offset, bytes, status);
+	int ret = look_through(node, base, offset, bytes, status);
 
 	inflight_end(&node->inflight, token);
 	return ret;
+}
+
+int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_status *status)
+{
+	return blk_co_status_above(node, NULL, offset, bytes, status);
 }

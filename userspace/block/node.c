@@ -157,14 +157,15 @@ static int open_one(struct blk_node **node_out, const struct blk_node *top, cons
 	return 0;
 }
 
-/* Open the backing file of @node, the last of the chain that starts at @top. */
-static int open_backing(struct blk_node *top, struct blk_node *node, const char *format,
-			const struct blk_open_opts *top_opts, struct error *err)
+/* Open the backing file of @node, the last of the chain that starts at @top, as number @depth. */
+static int open_backing(struct blk_node *top, struct blk_node *node, unsigned int depth,
+			const char *format, const struct blk_open_opts *top_opts, struct error *err)
 {
 	struct blk_open_opts opts = {
 		.format = format ? format : node->backing_format,
 		.flags = (top_opts->flags & (BLK_O_DIRECT | BLK_O_NO_LOCK)) |
-			 (top_opts->backing_dir ? BLK_O_BELOW : 0),
+			 (top_opts->backing_dir ? BLK_O_BELOW : 0) |
+			 (depth == top_opts->writable_depth ? BLK_O_RDWR : 0),
 		.backing_dir = top_opts->backing_dir,
 		.l2_cache_size = top_opts->l2_cache_size,
 	};
@@ -183,7 +184,7 @@ static int open_backing(struct blk_node *top, struct blk_node *node, const char 
 static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, struct error *err)
 {
 	const char *format = opts->backing_format; /* of the direct backing file only */
-	unsigned int length = 1;
+	unsigned int depth = 0;
 
 	for (struct blk_node *node = top; node->backing_name; node = node->backing) {
 		int ret;
@@ -192,11 +193,11 @@ static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, st
 			return error_set(err, -EPERM,
 					 "%s: has the backing file %s, and none is allowed",
 					 node->filename, node->backing_name);
-		if (++length > BLK_MAX_CHAIN)
+		if (++depth >= BLK_MAX_CHAIN)
 			return error_set(err, -ELOOP,
 					 "%s: more than %u images in its backing chain",
 					 top->filename, BLK_MAX_CHAIN);
-		ret = open_backing(top, node, format, opts, err);
+		ret = open_backing(top, node, depth, format, opts, err);
 		if (ret)
 			return ret;
 		format = NULL;

@@ -48,6 +48,11 @@ struct blk_open_opts {
 	 * from images, and not all images are trusted.  NULL: anywhere.
 	 */
 	const char *backing_dir;
+	/*
+	 * So many images down the chain one is opened for writing, too, whatever the
+	 * flags say of the image itself: 1 is the direct backing file.  0: none.
+	 */
+	unsigned int writable_depth;
 	uint64_t l2_cache_size; /* bytes, 0: the default */
 	const struct blk_rescue *rescue; /* or NULL */
 };
@@ -129,6 +134,23 @@ int blk_co_close(struct blk_node *node);
  */
 int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
 		  struct error *err);
+
+/*
+ * Name another backing file in the image, for whoever opens it next: @name absolute, or
+ * relative to the image; NULL: none.  @format NULL is to be probed.  Durable, with all
+ * that was written before, when 0 is returned; a crash leaves the old name or the new
+ * one.  @node's own chain stays as it is, and no request may be in flight.  The
+ * error line names the image.
+ */
+int blk_co_change_backing(struct blk_node *node, const char *name, const char *format,
+			  struct error *err);
+
+/*
+ * Have the image hold nothing any more: all of it shows the backing file, or zeroes.
+ * A crash leaves any part of that done.  No request may be in flight.  -ENOTSUP where the
+ * format cannot.  The error line names the image.
+ */
+int blk_co_make_empty(struct blk_node *node, struct error *err);
 
 /* Make a new image.  An existing file is overwritten, unless it is in use or @exclusive. */
 int blk_co_create(const struct blk_create_opts *opts, struct error *err);

@@ -4,17 +4,6 @@
 #include "block/source.h"
 #include "util/units.h"
 
-/* Does @status come from @base or from below it? */
-static bool is_below(const struct blk_node *base, const struct blk_status *status)
-{
-	const struct blk_node *node;
-
-	for (node = base; node; node = node->backing)
-		if (node == status->node)
-			return true;
-	return false;
-}
-
 /* Ask the chain, about what is left of one region. */
 static struct source_extent ask(struct blk_node *backing, const struct blk_node *base,
 				uint64_t offset)
@@ -24,16 +13,21 @@ static struct source_extent ask(struct blk_node *backing, const struct blk_node 
 	struct source_extent extent = { .start = offset, .end = region_end };
 	struct blk_status status;
 
+	if (base == backing) {
+		extent.kind = SOURCE_BELOW;
+		return extent;
+	}
 	/* Shorter than its overlay, it says zero there, whatever lies below. */
 	if (offset >= size) {
-		extent.kind = base == backing ? SOURCE_BELOW : SOURCE_ZERO;
+		extent.kind = SOURCE_ZERO;
 		return extent;
 	}
 	extent.end = min_u64(extent.end, size);
-	if (blk_co_status(backing, offset, extent.end - offset, &status) || !status.bytes)
+	if (blk_co_status_above(backing, base, offset, extent.end - offset, &status) ||
+	    !status.bytes)
 		return extent;
 	extent.end = offset + status.bytes;
-	if (is_below(base, &status))
+	if (base && status.node == base)
 		extent.kind = SOURCE_BELOW;
 	else if (status.kind != BLK_MAP_DATA)
 		extent.kind = SOURCE_ZERO;

@@ -97,3 +97,21 @@ bool buffer_is_zero(const void *buf, size_t len)
 
 	return atomic_load_explicit(&scan, memory_order_relaxed)(buf, len);
 }
+
+uint64_t buffer_zero_run(const void *buf, uint64_t offset, uint64_t len, uint64_t unit, bool *zero)
+{
+	const unsigned char *p = buf;
+	uint64_t run = 0;
+
+	while (run < len) {
+		uint64_t in_unit = unit - ((offset + run) & (unit - 1));
+		uint64_t step = in_unit < len - run ? in_unit : len - run;
+		bool step_zero = buffer_is_zero(p + run, step);
+
+		if (run && step_zero != *zero)
+			break;
+		*zero = step_zero;
+		run += step;
+	}
+	return run;
+}

@@ -17,6 +17,13 @@
 bool buffer_is_zero(const void *buf, size_t len);
 
 /*
+ * How many of the @len > 0 bytes at @buf, from the start, are alike as to being zero,
+ * looked at in units of @unit (a power of two) that begin on its multiples; the first
+ * byte's place is @offset.  *@zero tells which.
+ */
+uint64_t buffer_zero_run(const void *buf, uint64_t offset, uint64_t len, uint64_t unit, bool *zero);
+
+/*
  * One way to scan.  @is_zero keeps the contract of buffer_is_zero() for every
  * length, provided that @supported says that this CPU can run it.  @preferred
  * tells whether it is worth choosing here: some CPUs run an instruction set

@@ -383,6 +383,9 @@ int qed_co_create(const struct blk_create_opts *opts, struct error *err);
 int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
 			  struct error *err);
 
+/* empty.c: let go of all tables and clusters.  No request may be in flight.  Parks. */
+int qed_co_make_empty(struct blk_node *node);
+
 /* measure.c */
 int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 		   struct blk_measure *result, struct error *err);

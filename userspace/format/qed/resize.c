@@ -1,11 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Growing an image.
+ *
+ * What it gains must read as zeroes, where the backing file may have bytes, or
+ * the image's last cluster some that nobody saw.  That is seen to, durably,
+ * before the header says that there is more: a crash in between shows nothing.
  */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "format/qed/qed.h"
+
+/* How far the backing file reaches, bytes. */
+static uint64_t backing_end(const struct qed_image *img)
+{
+	/* Left out: how long it is is not known. */
+	if (img->has_backing && !img->node->backing)
+		return INT64_MAX;
+	return qed_backing_bytes(img);
+}
+
+/* [old, size) is to be the image's: have it read as zeroes. */
+static int hide(struct qed_image *img, uint64_t old, uint64_t size)
+{
+	uint64_t end =
+		min_u64(size, max_u64(backing_end(img), round_up(old, qed_cluster_size(img))));
+	int ret;
+
+	if (end <= old)
+		return 0;
+	/* Clusters that begin behind the old end show nothing yet: the last as a whole. */
+	end = round_up(end, qed_cluster_size(img));
+	ret = qed_co_pwrite_zeroes(img->node, old, end - old, BLK_REQ_MAY_UNMAP);
+	return ret ? ret : qed_co_flush(img->node);
+}
 
 int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 {
@@ -17,6 +45,10 @@ int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	if (size < old)
 		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	ret = qed_geometry_validate(header.cluster_size, header.table_size, size, err);
+	if (!ret && size > old) {
+		ret = hide(img, old, size);
+		error_set_errno(ret ? err : NULL, ret, "could not hide the backing file");
+	}
 	if (ret)
 		return ret;
 	header.image_size = size;

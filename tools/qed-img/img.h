@@ -18,12 +18,14 @@
 /* Each verb is a file that ends with its row; main.c lists the rows. */
 extern const struct verb img_bench_verb;
 extern const struct verb img_check_verb;
+extern const struct verb img_commit_verb;
 extern const struct verb img_compare_verb;
 extern const struct verb img_convert_verb;
 extern const struct verb img_create_verb;
 extern const struct verb img_info_verb;
 extern const struct verb img_map_verb;
 extern const struct verb img_measure_verb;
+extern const struct verb img_rebase_verb;
 extern const struct verb img_resize_verb;
 
 /* Values of long options that have no letter. */

@@ -18,8 +18,9 @@
 #define RING_ENTRIES 256
 
 static const struct verb *const rows[] = {
-	&img_bench_verb, &img_check_verb, &img_compare_verb, &img_convert_verb, &img_create_verb,
-	&img_info_verb,	 &img_map_verb,	  &img_measure_verb, &img_resize_verb,
+	&img_bench_verb,   &img_check_verb,  &img_commit_verb, &img_compare_verb,
+	&img_convert_verb, &img_create_verb, &img_info_verb,   &img_map_verb,
+	&img_measure_verb, &img_rebase_verb, &img_resize_verb,
 };
 
 struct run {
@@ -28,6 +29,8 @@ struct run {
 	char **argv;
 	int status;
 };
+
+static const struct verb_table program = { .program = "qed-img" };
 
 static void print_help(void)
 {
@@ -70,7 +73,10 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	int ret;
 
 	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
-		print_help();
+		if (verb->options)
+			verb_print_help(stdout, &program, verb);
+		else
+			print_help();
 		return 0;
 	}
 	if (aio_loop_create(&loop, RING_ENTRIES, &err) < 0)

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img commit: bring what an image holds down into a file of its backing chain.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "job/commit.h"
+#include "qed-img/img.h"
+#include "qed-img/progress.h"
+
+struct commit {
+	const char *filename, *format, *base, *cache;
+	bool drop; /* leave the image as it is */
+	bool progress, quiet;
+	uint64_t rate; /* bytes a second */
+	struct image_cache mode;
+};
+
+static bool same_path(const char *a, const char *b)
+{
+	char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
+	bool same = real_a && real_b && !strcmp(real_a, real_b);
+
+	free(real_a);
+	free(real_b);
+	return same;
+}
+
+/* Is @name, a path seen from where @node is, the backing file that @node names? */
+static bool is_backing_of(const struct blk_node *node, const char *name)
+{
+	bool url = blk_name_is_url(name) || blk_name_is_url(node->backing_name);
+	char *path = blk_backing_path(node);
+	char *wanted = blk_resolve_backing(node->filename, name);
+	bool is = path && wanted && (url ? !strcmp(path, wanted) : same_path(path, wanted));
+
+	free(path);
+	free(wanted);
+	return is;
+}
+
+/* How far down the chain @name is (NULL: the direct backing file), or 0: nowhere. */
+static unsigned int find_base(const struct blk_node *top, const char *name, struct blk_node **base)
+{
+	unsigned int depth = 1;
+
+	for (const struct blk_node *node = top; node->backing; node = node->backing, depth++)
+		if (!name || is_backing_of(node, name)) {
+			*base = node->backing;
+			return depth;
+		}
+	*base = NULL;
+	return 0;
+}
+
+/*
+ * Which of the chain is to be opened for writing?  Whoever has it open does not matter yet,
+ * and what is wrong shows when it is opened.
+ */
+static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
+{
+	struct blk_open_opts look = { .format = c->format, .flags = BLK_O_NO_LOCK };
+	struct error err = ERROR_INIT;
+	const char *path = image_path(c->filename, &err);
+	struct blk_node *top, *base;
+
+	opts->writable_depth = 1;
+	if (!path || blk_co_open(&top, path, &look, &err)) {
+		error_free(&err);
+		return;
+	}
+	opts->writable_depth = find_base(top, c->base, &base);
+	/* What is only read from may be of a format that we cannot write. */
+	if (c->drop && opts->writable_depth && !top->driver->co_pwrite)
+		opts->flags &= ~BLK_O_RDWR;
+	blk_co_close(top);
+}
+
+static int co_open(const struct commit *c, struct blk_node **top)
+{
+	struct blk_open_opts opts = { .format = c->format, .flags = BLK_O_RDWR };
+	struct error err = ERROR_INIT;
+
+	if (c->mode.direct)
+		opts.flags |= BLK_O_DIRECT;
+	co_look_ahead(c, &opts);
+	if (image_co_open(top, c->filename, &opts, &err) == 0)
+		return 0;
+	error_prefix(&err, "Could not open '%s'", c->filename);
+	return report_fail(&err);
+}
+
+static int co_commit(const struct commit *c, struct blk_node *top, struct error *err)
+{
+	struct commit_opts opts = {
+		.top = top,
+		.empty = !c->drop,
+		.fua = c->mode.writethrough,
+		.speed = c->rate,
+		.progress = progress_update,
+	};
+
+	if (!find_base(top, c->base, &opts.base)) {
+		if (!c->base)
+			return error_set(err, -EINVAL, "Image does not have a backing file");
+		return error_set(err, -EINVAL, "Did not find '%s' in the backing chain of '%s'",
+				 c->base, c->filename);
+	}
+	if (!(opts.base->flags & BLK_O_RDWR))
+		return error_set(err, -EAGAIN, "the backing chain of '%s' has changed",
+				 c->filename);
+	if (commit_co_run(&opts, err))
+		error_prefix(err, "Block job failed");
+	return err->code;
+}
+
+static int co_run_commit(struct commit *c)
+{
+	struct error err = ERROR_INIT;
+	struct blk_node *top;
+	int ret;
+
+	if (image_cache_parse(c->cache, &c->mode) < 0)
+		return report_error("Invalid cache option: %s", c->cache);
+	if (co_open(c, &top))
+		return 1;
+	progress_start(c->progress && !c->quiet);
+	if (!co_commit(c, top, &err))
+		progress_update(1, 1);
+	progress_end();
+	ret = blk_co_close(top);
+	if (ret < 0)
+		error_set_errno(&err, ret, "Error while closing the image");
+	if (err.code)
+		return report_fail(&err);
+	if (!c->quiet)
+		printf("Image committed.\n");
+	return 0;
+}
+
+static int parse_letters(struct commit *c, int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "b:df:pqr:t:", options)) != -1) {
+		switch (opt) {
+		case 'b':
+			c->base = optarg;
+			/* What is between would not be the same any more, and is shown without. */
+			c->drop = true;
+			break;
+		case 'd':
+			c->drop = true;
+			break;
+		case 'f':
+			c->format = optarg;
+			break;
+		case 'p':
+			c->progress = true;
+			break;
+		case 'q':
+			c->quiet = true;
+			break;
+		case 'r':
+			if (img_parse_size("rate limit", optarg, &c->rate))
+				return 1;
+			break;
+		case 't':
+			c->cache = optarg;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct commit c = { .cache = "writeback" };
+
+	if (parse_letters(&c, argc, argv))
+		return 1;
+	c.filename = img_one_filename(argc, argv);
+	return c.filename ? co_run_commit(&c) : 1;
+}
+
+const struct verb img_commit_verb = {
+	.name = "commit",
+	.synopsis = "[-f FMT] [-t CACHE] [-b BASE] [-d] [-p] [-q] [-r RATE] FILE",
+	.summary = "bring what an image holds down into its backing file",
+	.options =
+		"  -f FMT    format of the image; probed otherwise\n"
+		"  -t CACHE  cache mode (writeback)\n"
+		"  -b BASE   into this file of the backing chain, through those between, which do\n"
+		"            not keep what they hold; the image is left as it is\n"
+		"  -d        leave the image as it is; otherwise it is emptied\n"
+		"  -p        show progress; SIGUSR1 shows it without\n"
+		"  -q        print nothing but errors\n"
+		"  -r RATE   at most so many bytes a second\n",
+	.run = run,
+};

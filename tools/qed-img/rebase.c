@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img rebase: give an image another backing file, or none.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "job/rebase.h"
+#include "qed-img/img.h"
+#include "qed-img/progress.h"
+
+struct rebase {
+	const char *filename, *format, *cache, *source_cache;
+	const char *base, *base_format; /* NULL: not said; an empty @base is none */
+	bool unsafe, force_share, progress, quiet;
+	struct image_cache mode, source_mode;
+	struct blk_node *top, *new;
+};
+
+static bool has_base(const struct rebase *r)
+{
+	return r->base && *r->base;
+}
+
+static int change_error(const struct rebase *r, const char *why)
+{
+	return report_error("Could not change the backing file to '%s': %s",
+			    r->base ? r->base : "(null)", why);
+}
+
+static int co_open_top(struct rebase *r)
+{
+	r->top = img_co_open(r->filename, r->format,
+			     BLK_O_RDWR | (r->mode.direct ? BLK_O_DIRECT : 0) |
+				     (r->unsafe ? BLK_O_NO_BACKING : 0));
+	return !r->top;
+}
+
+static bool is_in_chain(const struct blk_node *node, const struct blk_node *chain)
+{
+	for (; chain; chain = chain->backing)
+		if (blk_file_is_same(chain->file, node->file))
+			return true;
+	return false;
+}
+
+static int co_open_base(struct rebase *r, struct error *err)
+{
+	struct blk_open_opts opts = { .format = r->base_format };
+	char *path = blk_resolve_backing(r->filename, r->base);
+
+	if (!path)
+		return error_set_errno(err, -ENOMEM, "name");
+	if (r->source_mode.direct)
+		opts.flags |= BLK_O_DIRECT;
+	if (r->force_share)
+		opts.flags |= BLK_O_NO_LOCK;
+	image_co_open(&r->new, path, &opts, err);
+	free(path);
+	/* Without a look at locks nothing else would tell. */
+	if (!err->code && is_in_chain(r->top, r->new))
+		error_set(err, -ELOOP, "the backing chain loops back to the image itself");
+	return err->code;
+}
+
+/* What the image cannot be told, whatever it holds. */
+static int check_change(const struct rebase *r)
+{
+	if (has_base(r) && !r->base_format)
+		return change_error(r, "backing format must be specified");
+	if (!r->top->driver->co_change_backing)
+		return change_error(r, strerror(ENOTSUP));
+	return 0;
+}
+
+static int co_rebase(struct rebase *r)
+{
+	struct error err = ERROR_INIT;
+	int ret;
+
+	if (r->base_format && !blk_format_is_known(r->base_format))
+		return report_error("Invalid format name: '%s'", r->base_format);
+	if (!r->unsafe && has_base(r) && co_open_base(r, &err)) {
+		error_prefix(&err, "Could not open new backing file '%s'", r->base);
+		return report_fail(&err);
+	}
+	if (check_change(r))
+		return 1;
+	if (!r->unsafe && rebase_co_copy(r->top, r->new, progress_update, &err))
+		return report_fail(&err);
+	ret = blk_co_change_backing(r->top, has_base(r) ? r->base : NULL, r->base_format, &err);
+	if (ret == -ENOSPC) {
+		error_free(&err);
+		return change_error(r, "No space left in the file header");
+	}
+	if (ret) {
+		change_error(r, error_text(&err));
+		error_free(&err);
+		return 1;
+	}
+	progress_update(1, 1);
+	return 0;
+}
+
+static int co_close_all(struct rebase *r, int status)
+{
+	int ret = r->top ? blk_co_close(r->top) : 0;
+
+	if (ret < 0 && !status)
+		status = report_error("%s: %s", r->filename, strerror(-ret));
+	if (r->new)
+		blk_co_close(r->new);
+	return status;
+}
+
+static int co_run_rebase(struct rebase *r)
+{
+	int status;
+
+	progress_start(r->progress && !r->quiet);
+	if (image_cache_parse(r->cache, &r->mode) < 0)
+		status = report_error("Invalid cache option: %s", r->cache);
+	else if (image_cache_parse(r->source_cache, &r->source_mode) < 0)
+		status = report_error("Invalid source cache option: %s", r->source_cache);
+	else
+		status = co_open_top(r) || co_rebase(r);
+	progress_end();
+	return co_close_all(r, status);
+}
+
+static int parse_letters(struct rebase *r, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "force-share", no_argument, NULL, 'U' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "F:T:Ub:f:pqt:u", options)) != -1) {
+		switch (opt) {
+		case 'F':
+			r->base_format = optarg;
+			break;
+		case 'T':
+			r->source_cache = optarg;
+			break;
+		case 'U':
+			r->force_share = true;
+			break;
+		case 'b':
+			r->base = optarg;
+			break;
+		case 'f':
+			r->format = optarg;
+			break;
+		case 'p':
+			r->progress = true;
+			break;
+		case 'q':
+			r->quiet = true;
+			break;
+		case 't':
+			r->cache = optarg;
+			break;
+		case 'u':
+			r->unsafe = true;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	struct rebase r = { .cache = "writeback", .source_cache = "writeback" };
+
+	if (parse_letters(&r, argc, argv))
+		return 1;
+	r.filename = img_one_filename(argc, argv);
+	if (!r.filename)
+		return 1;
+	if (!r.unsafe && !r.base)
+		return img_usage("Must specify backing file (-b) or use unsafe mode (-u)");
+	return co_run_rebase(&r);
+}
+
+const struct verb img_rebase_verb = {
+	.name = "rebase",
+	.synopsis = "[-f FMT] [-t CACHE] [-T CACHE] [-p] [-q] [-u] [-U] -b BACKING [-F FMT] FILE",
+	.summary = "give an image another backing file",
+	.options = "  -b BACKING  the new backing file; \"\" for none. A relative name counts\n"
+		   "              from the image's directory\n"
+		   "  -F FMT      format of the new backing file; needed where there is one\n"
+		   "  -u          change the name only, without a look at what is in the\n"
+		   "              files; without -b the image has no backing file any more\n"
+		   "  -f FMT      format of the image; probed otherwise\n"
+		   "  -t CACHE    cache mode of the image (writeback)\n"
+		   "  -T CACHE    cache mode of the new backing file (writeback)\n"
+		   "  -U          also when another process writes to the new backing file\n"
+		   "  -p          show progress; SIGUSR1 shows it without\n"
+		   "  -q          print nothing but errors\n",
+	.run = run,
+};

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Committing an image into a base of its backing chain.
+ *
+ *	1. The base is made as long as the image; what it gains is zeroes, which
+ *	   is what the image read there.
+ *	2. What the image, or one between, has is written to the base.  The
+ *	   image goes on hiding it.
+ *	3. The base is flushed.
+ *	4. Only then may the image be emptied.
+ *
+ * So all that a crash can leave of it reads the same through the image.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "block/io.h"
+#include "block/zero.h"
+#include "job/commit.h"
+#include "util/units.h"
+
+enum { PIECE_DATA = 1, PIECE_ZERO };
+
+/* Zeroes that are written at once, at most. */
+#define ZERO_PIECE (64 * MiB)
+
+struct commit {
+	struct pieces pieces;
+	const struct commit_opts *opts;
+	uint64_t zero_from; /* bytes: behind it the base reads as zeroes */
+	uint64_t unit; /* of looking for zeroes among data, bytes */
+	/* The last that the chain said. */
+	int kind;
+	uint64_t start, end;
+};
+
+static int read_error(const struct commit *c, int ret, uint64_t offset, struct error *err)
+{
+	return error_set_errno(err, ret, "%s: reading at byte %" PRIu64, c->opts->top->filename,
+			       offset);
+}
+
+/* Ask what there is from @offset on. */
+static int co_look(struct commit *c, uint64_t offset, struct error *err)
+{
+	struct blk_status status;
+	int ret;
+
+	if (c->start <= offset && offset < c->end)
+		return 0;
+	ret = blk_co_status_above(c->opts->top, c->opts->base, offset, c->pieces.end - offset,
+				  &status);
+	if (ret)
+		return read_error(c, ret, offset, err);
+	c->start = offset;
+	c->end = offset + status.bytes;
+	if (status.node == c->opts->base)
+		c->kind = PIECE_NOTHING;
+	else
+		c->kind = status.kind == BLK_MAP_DATA ? PIECE_DATA : PIECE_ZERO;
+	return 0;
+}
+
+/* Where a piece of data that begins at @offset ends at the latest: pieces begin on even places. */
+static uint64_t data_limit(uint64_t offset)
+{
+	return round_down(offset + PIECES_BUF_BYTES, PIECES_BUF_BYTES);
+}
+
+static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
+{
+	struct commit *c = container_of(p, struct commit, pieces);
+	uint64_t end = piece->offset, limit;
+	int ret = co_look(c, end, err);
+
+	if (ret)
+		return ret;
+	piece->kind = c->kind;
+	piece->counts = c->kind == PIECE_DATA;
+	limit = p->end;
+	if (c->kind == PIECE_DATA)
+		limit = min_u64(limit, data_limit(end));
+	else if (c->kind == PIECE_ZERO)
+		limit = min_u64(limit, end + ZERO_PIECE);
+	/* Data that lies in several places of the file is one piece all the same. */
+	do
+		end = min_u64(c->end, limit);
+	while (end < limit && !(ret = co_look(c, end, err)) && c->kind == piece->kind);
+	piece->bytes = end - piece->offset;
+	if (piece->kind == PIECE_ZERO && piece->offset >= c->zero_from)
+		piece->kind = PIECE_NOTHING;
+	return ret;
+}
+
+static int co_write(struct commit *c, uint64_t offset, uint64_t bytes, const void *buf, bool zero)
+{
+	unsigned int fua = c->opts->fua ? BLK_REQ_FUA : 0;
+
+	if (!zero)
+		return blk_co_pwrite(c->opts->base, offset, bytes, buf, fua);
+	return blk_co_pwrite_zeroes(c->opts->base, offset, bytes, BLK_REQ_MAY_UNMAP | fua);
+}
+
+static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, struct error *err)
+{
+	struct commit *c = container_of(p, struct commit, pieces);
+	uint64_t pos, n;
+	bool zero = true;
+	int ret = 0;
+
+	if (piece->kind == PIECE_DATA)
+		ret = blk_co_pread(c->opts->top, piece->offset, piece->bytes, buf, 0);
+	if (ret)
+		return read_error(c, ret, piece->offset, err);
+	for (pos = 0; pos < piece->bytes; pos += n) {
+		n = piece->bytes - pos;
+		if (piece->kind == PIECE_DATA)
+			n = buffer_zero_run(buf + pos, piece->offset + pos, n, c->unit, &zero);
+		ret = co_write(c, piece->offset + pos, n, buf + pos, zero);
+		if (ret)
+			return error_set_errno(err, ret, "%s: writing at byte %" PRIu64,
+					       c->opts->base->filename, piece->offset + pos);
+	}
+	return 0;
+}
+
+static int co_grow(const struct commit *c, struct error *err)
+{
+	struct blk_node *base = c->opts->base;
+
+	if (atomic_load(&base->size) >= c->pieces.end)
+		return 0;
+	return blk_co_truncate(base, c->pieces.end, err);
+}
+
+int commit_co_run(const struct commit_opts *opts, struct error *err)
+{
+	struct commit c = {
+		.opts = opts,
+		.zero_from = atomic_load(&opts->base->size),
+		.pieces = { .end = atomic_load(&opts->top->size),
+			    .buffers = 1,
+			    .speed = opts->speed,
+			    .progress = opts->progress,
+			    .co_cut = co_cut,
+			    .co_do = co_do },
+	};
+	int ret = co_grow(&c, err);
+
+	c.unit = opts->base->cluster_size ? opts->base->cluster_size : opts->top->cluster_size;
+	if (!c.unit)
+		c.unit = 64 * KiB;
+	if (!ret)
+		ret = pieces_co_run(&c.pieces, err);
+	if (ret)
+		return ret;
+	ret = blk_co_flush(opts->base);
+	if (ret)
+		return error_set_errno(err, ret, "%s: flush", opts->base->filename);
+	return opts->empty ? blk_co_make_empty(opts->top, err) : 0;
+}

@@ -212,10 +212,11 @@ static int open_image(const char *name, const char *dir, unsigned int flags)
 
 static void chains(void *arg)
 {
-	char evil[512];
+	char evil[512], middle[512], words[1200];
 
 	(void)arg;
 	snprintf(evil, sizeof(evil), "%s", scratch("out/evil"));
+	snprintf(middle, sizeof(middle), "%s", scratch("dir/middle.qed"));
 	make_qed("out/none.qed", NULL);
 	make_qed("out/one.qed", "../dir/good");
 	make_qed("out/bad.qed", evil);
@@ -224,6 +225,14 @@ static void chains(void *arg)
 	make_qed("dir/sub/leads-out.qed", "../link-evil");
 	make_qed("out/deep.qed", "../dir/sub/leads-out.qed");
 	make_qed("out/net.qed", "nbd://localhost/x");
+	snprintf(words, sizeof(words), "json:{\"driver\":\"raw\",\"file.filename\":\"%s\"}", evil);
+	make_qed("out/words.qed", words);
+	snprintf(words, sizeof(words),
+		 "json:{\"driver\":\"qed\",\"file.filename\":\"%s\",\"backing.driver\":\"raw\","
+		 "\"backing.file.filename\":\"%s\"}",
+		 middle, evil);
+	make_qed("out/over.qed", words);
+	make_qed("out/json-net.qed", "json:{\"file.driver\":\"nbd\",\"file.host\":\"localhost\"}");
 
 	/* The image itself is named by who opens it, and may be anywhere. */
 	CHECK(open_image("out/none.qed", scratch("dir"), BLK_O_RDWR) == 0);
@@ -234,6 +243,13 @@ static void chains(void *arg)
 	CHECK(open_image("out/deep.qed", NULL, 0) == 0);
 	CHECK(open_image("out/deep.qed", scratch("dir"), 0) == -EPERM);
 	CHECK(open_image("out/net.qed", scratch("dir"), 0) == -EPERM);
+	/* Nor by words in the header that stand for a name. */
+	CHECK(open_image("out/words.qed", NULL, 0) == 0);
+	CHECK(open_image("out/words.qed", scratch("dir"), 0) == -EPERM);
+	CHECK(open_image("out/over.qed", NULL, 0) == 0);
+	CHECK(open_image("out/over.qed", scratch("dir"), 0) == -EPERM);
+	CHECK(open_image("out/words.qed", NULL, BLK_O_REFUSE_BACKING) == -EPERM);
+	CHECK(open_image("out/json-net.qed", scratch("dir"), 0) == -EPERM);
 	/* But for one that is to become a backing file. */
 	CHECK(open_image("out/none.qed", scratch("dir"), BLK_O_BELOW) == -EPERM);
 	CHECK(open_image("dir/middle.qed", scratch("dir"), BLK_O_BELOW) == 0);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block/image_name.h"
 #include "block/protocol.h"
 #include "common/image.h"
 #include "util/units.h"
@@ -40,11 +41,19 @@ const char *image_path(const char *filename, struct error *err)
 {
 	size_t len = strcspn(filename, ":/");
 
-	if (filename[len] != ':' || blk_protocol_of(filename))
+	if (filename[len] != ':' || blk_protocol_of(filename) || blk_name_is_json(filename))
 		return filename;
 	if (!strncmp(filename, "file:", 5))
 		return filename + 5;
 	error_set(err, -EINVAL, "Unknown protocol '%.*s'", (int)len, filename);
+	return NULL;
+}
+
+const char *image_new_path(const char *filename, struct error *err)
+{
+	if (!blk_name_is_json(filename))
+		return image_path(filename, err);
+	error_set(err, -EINVAL, "Unknown protocol 'json'");
 	return NULL;
 }
 
@@ -78,7 +87,7 @@ static char *words_for(const char *file, int file_len, const char *reason, const
 static void reword_for(const char *filename, const char *doing, struct error *err)
 {
 	const char *text = error_text(err);
-	const char *colon = strstr(text, ": ");
+	const char *colon = strstr(text, blk_name_is_json(text) ? "}: " : ": ");
 	size_t len = strlen(filename);
 	char *words, *reason;
 
@@ -88,6 +97,8 @@ static void reword_for(const char *filename, const char *doing, struct error *er
 	}
 	if (!colon)
 		return;
+	if (*colon == '}')
+		colon++;
 	reason = words_for(text, (int)(colon - text), colon + 2, doing, err->code);
 	/* A reason other than a bare errno keeps the name of its file. */
 	if (!reason || asprintf(&words, "Could not open backing file: %s",
@@ -106,21 +117,40 @@ void image_unname(const char *filename, struct error *err)
 		reword(err, strdup(text + len + 2));
 }
 
+/* The same for an image that was opened by @path (may be NULL) and the options of @opts. */
+static void reword_open(const char *path, const struct blk_open_opts *opts, struct error *err)
+{
+	struct blk_image_name name;
+
+	if (path && !opts->options && !blk_name_is_json(path)) {
+		reword_for(path, "open", err);
+		return;
+	}
+	/* The line has the name that the options come to, or none where they come to none. */
+	if (blk_image_name_parse(&name, path, opts->format, opts->options, NULL) < 0) {
+		if (path)
+			image_unname(path, err);
+		return;
+	}
+	reword_for(name.filename, "open", err);
+	blk_image_name_free(&name);
+}
+
 int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		  struct error *err)
 {
-	const char *path = image_path(filename, err);
+	const char *path = filename ? image_path(filename, err) : NULL;
 	int ret;
 
-	if (!path)
+	if (filename && !path)
 		return err->code;
-	if (!*path)
+	if (path && !*path)
 		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
 	if (opts->format && !blk_driver_find(opts->format))
 		return error_set(err, -EINVAL, "Unknown driver '%s'", opts->format);
 	ret = blk_co_open(node, path, opts, err);
 	if (ret < 0) {
-		reword_for(path, "open", err);
+		reword_open(path, opts, err);
 		return ret;
 	}
 	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && !strcmp((*node)->driver->name, "raw"))
@@ -131,7 +161,7 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 			"write operations on block 0 will be restricted.\n"
 			"         Specify the 'raw' format explicitly to remove the "
 			"restrictions.\n",
-			path);
+			(*node)->filename);
 	return 0;
 }
 

@@ -27,10 +27,13 @@ int image_cache_parse(const char *mode, struct image_cache *cache);
  */
 const char *image_path(const char *filename, struct error *err);
 
+/* The same for an image that is to be made, which no options can name. */
+const char *image_new_path(const char *filename, struct error *err);
+
 /*
- * blk_co_open() of a file that a person named.  The error line is what QEMU prints after
- * "Could not open 'FILE': ".  Warns on standard error when an image is opened for writing whose
- * format was guessed to be raw.
+ * blk_co_open() of a file that a person named (NULL: by opts->options).  The error line is
+ * what QEMU prints after "Could not open 'FILE': ".  Warns on standard error when an image
+ * is opened for writing whose format was guessed to be raw.
  */
 int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		  struct error *err);

@@ -22,7 +22,8 @@ struct bench_options {
 	const char *filename, *format;
 	struct bench_job job;
 	struct image_cache cache;
-	bool native_aio, copy_on_read, force_share;
+	bool native_aio, copy_on_read;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 };
 
 /* A number in C's notation from 0 to @max.  Returns 0, or 1 after a complaint. */
@@ -94,7 +95,10 @@ static int parse_option(struct bench_options *o, int opt)
 		job->write = true;
 		return 0;
 	case 'U':
-		o->force_share = true;
+		o->source_flags |= BLK_O_NO_LOCK;
+		return 0;
+	case IMG_OPT_IMAGE_OPTS:
+		o->source_flags |= IMG_O_IMAGE_OPTS;
 		return 0;
 	case IMG_OPT_PATTERN:
 		if (parse_number("pattern byte", optarg, UINT8_MAX, &pattern))
@@ -124,6 +128,7 @@ static int parse_options(struct bench_options *o, int argc, char **argv)
 		{ "no-drain", no_argument, NULL, IMG_OPT_NO_DRAIN },
 		{ "copy-on-read", no_argument, NULL, IMG_OPT_COPY_ON_READ },
 		{ "force-share", no_argument, NULL, 'U' },
+		{ "image-opts", no_argument, NULL, IMG_OPT_IMAGE_OPTS },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -147,7 +152,7 @@ static int parse_options(struct bench_options *o, int argc, char **argv)
 
 static struct blk_node *co_open(const struct bench_options *o)
 {
-	unsigned int flags = 0;
+	unsigned int flags = o->source_flags;
 
 	if (o->job.write || o->copy_on_read)
 		flags |= BLK_O_RDWR;
@@ -155,8 +160,6 @@ static struct blk_node *co_open(const struct bench_options *o)
 		flags |= BLK_O_COPY_ON_READ;
 	if (o->cache.direct)
 		flags |= BLK_O_DIRECT;
-	if (o->force_share)
-		flags |= BLK_O_NO_LOCK;
 	return img_co_open(o->filename, o->format, flags);
 }
 
@@ -220,7 +223,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_bench_verb = {
 	.name = "bench",
-	.synopsis = "[-c COUNT] [-d DEPTH] [-f FMT] [-i AIO] [-n] [-o OFFSET] [-q] [-s BYTES] "
+	.synopsis = "[--image-opts] "
+		    "[-c COUNT] [-d DEPTH] [-f FMT] [-i AIO] [-n] [-o OFFSET] [-q] [-s BYTES] "
 		    "[-S STEP] [-t CACHE] [-w] [--flush-interval=COUNT] [--no-drain] "
 		    "[--pattern=BYTE] [--copy-on-read] [-U] FILE",
 	.summary = "tell how long many requests to an image take",

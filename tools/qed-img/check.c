@@ -22,7 +22,8 @@ enum check_status {
 struct check {
 	const char *filename, *format;
 	unsigned int fix; /* enum blk_check_fix */
-	bool json, quiet, force_share, direct;
+	bool json, quiet, direct;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	struct blk_check_result result;
 };
 
@@ -127,14 +128,12 @@ static int co_check(struct check *c, struct blk_node *node)
 
 static int co_run_check(struct check *c)
 {
-	unsigned int flags = BLK_O_CHECK;
+	unsigned int flags = BLK_O_CHECK | c->source_flags;
 	struct blk_node *node;
 	int status, ret;
 
 	if (c->fix)
 		flags |= BLK_O_RDWR;
-	if (c->force_share)
-		flags |= BLK_O_NO_LOCK;
 	if (c->direct)
 		flags |= BLK_O_DIRECT;
 	node = img_co_open(c->filename, c->format, flags);
@@ -167,6 +166,7 @@ static int parse_letters(struct check *c, int argc, char **argv, const char **ou
 		{ "repair", required_argument, NULL, 'r' },
 		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
 		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -187,7 +187,10 @@ static int parse_letters(struct check *c, int argc, char **argv, const char **ou
 			c->quiet = true;
 			break;
 		case 'U':
-			c->force_share = true;
+			c->source_flags |= BLK_O_NO_LOCK;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			c->source_flags |= IMG_O_IMAGE_OPTS;
 			break;
 		case IMG_OPT_OUTPUT:
 			*output = optarg;
@@ -218,7 +221,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_check_verb = {
 	.name = "check",
-	.synopsis = "[-q] [-f FMT] [--output=human|json] [-r leaks|all] [-T CACHE] [-U] FILE",
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-q] [-f FMT] [--output=human|json] [-r leaks|all] [-T CACHE] [-U] FILE",
 	.summary = "check an image, and repair it with -r",
 	.run = run,
 };

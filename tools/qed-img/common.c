@@ -2,15 +2,22 @@
 /*
  * Options, sizes and images as people type them.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/image.h"
+#include "common/image_opts.h"
+#include "common/object.h"
 #include "qed-img/img.h"
 #include "util/units.h"
+
+/* Long options that a verb can have, and the end of the table. */
+#define MAX_OPTIONS 32
 
 int img_usage(const char *fmt, ...)
 {
@@ -25,22 +32,43 @@ int img_usage(const char *fmt, ...)
 	return 1;
 }
 
-int img_getopt(int argc, char **argv, const char *short_options, const struct option *options)
+static int next_option(int argc, char **argv, const char *short_options,
+		       const struct option *options)
 {
 	/* The colon makes getopt tell a missing argument from an unknown option. */
 	bool in_order = short_options[0] == '+';
+	struct option with_help[MAX_OPTIONS] = { { "help", no_argument, NULL, 'h' } };
 	char letters[64];
+	size_t count = 0;
 	int opt;
 
-	snprintf(letters, sizeof(letters), "%s:%s", in_order ? "+" : "", short_options + in_order);
+	while (options[count].name)
+		count++;
+	assert(count + 2 <= MAX_OPTIONS);
+	memcpy(with_help + 1, options, count * sizeof(*options));
+	snprintf(letters, sizeof(letters), "%s:h%s", in_order ? "+" : "", short_options + in_order);
 	opterr = 0;
-	opt = getopt_long(argc, argv, letters, options, NULL);
+	opt = getopt_long(argc, argv, letters, with_help, NULL);
 	if (opt == ':') {
 		img_usage("missing argument for option '%s'", argv[optind - 1]);
 		return '?';
 	}
 	if (opt == '?')
 		img_usage("unrecognized option '%s'", argv[optind - 1]);
+	return opt;
+}
+
+int img_getopt(int argc, char **argv, const char *short_options, const struct option *options)
+{
+	int opt;
+
+	while ((opt = next_option(argc, argv, short_options, options)) == IMG_OPT_OBJECT)
+		if (object_option(optarg))
+			return IMG_OPT_BAD_OBJECT;
+	if (opt == 'h' && short_options[0] != '+') {
+		img_print_verb_help();
+		exit(report_flush());
+	}
 	return opt;
 }
 
@@ -76,15 +104,35 @@ int img_parse_output(const char *text, bool *json)
 	return report_error("--output must be used with human or json as argument.");
 }
 
+static int co_open(struct blk_node **node, const char *filename, const char *format,
+		   unsigned int flags, struct error *err)
+{
+	struct blk_open_opts opts = { .format = format, .flags = flags & ~IMG_O_IMAGE_OPTS };
+	int ret;
+
+	if ((flags & BLK_O_NO_LOCK) && (flags & BLK_O_RDWR))
+		return error_set(err, -EINVAL,
+				 "force-share=on can only be used with read-only images");
+	if (!(flags & IMG_O_IMAGE_OPTS))
+		return image_co_open(node, filename, &opts, err);
+	ret = image_opts_parse(&opts.options, filename, "file", false, err);
+	if (ret < 0)
+		return ret;
+	ret = image_co_open(node, NULL, &opts, err);
+	blk_options_free(opts.options);
+	return ret;
+}
+
 struct blk_node *img_co_open(const char *filename, const char *format, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = format, .flags = flags };
 	struct error err = ERROR_INIT;
 	struct blk_node *node;
 
-	if ((flags & BLK_O_NO_LOCK) && (flags & BLK_O_RDWR))
-		error_set(&err, -EINVAL, "force-share=on can only be used with read-only images");
-	else if (image_co_open(&node, filename, &opts, &err) == 0)
+	if ((flags & IMG_O_IMAGE_OPTS) && format) {
+		report_error("--image-opts and --format are mutually exclusive");
+		return NULL;
+	}
+	if (co_open(&node, filename, format, flags, &err) == 0)
 		return node;
 	error_prefix(&err, "Could not open '%s'", filename);
 	report_fail(&err);

@@ -40,7 +40,8 @@ struct side {
 
 struct compare {
 	struct side a, b;
-	bool strict, quiet, force_share, progress;
+	bool strict, quiet, progress;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	const char *cache;
 	uint64_t total; /* bytes, of the larger one */
 };
@@ -247,6 +248,7 @@ static int parse_letters(struct compare *c, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -272,10 +274,15 @@ static int parse_letters(struct compare *c, int argc, char **argv)
 			c->strict = true;
 			break;
 		case 'U':
-			c->force_share = true;
+			c->source_flags |= BLK_O_NO_LOCK;
 			break;
+		case IMG_OPT_IMAGE_OPTS:
+			c->source_flags |= IMG_O_IMAGE_OPTS;
+			break;
+		case IMG_OPT_BAD_OBJECT:
+			return COMPARE_NO_OPEN;
 		default:
-			return 1;
+			return COMPARE_FAILED;
 		}
 	}
 	return 0;
@@ -286,9 +293,11 @@ static int run(int argc, char **argv)
 	struct compare c = { .cache = "writeback" };
 	struct image_cache mode;
 	unsigned int flags;
+	int status;
 
-	if (parse_letters(&c, argc, argv))
-		return COMPARE_FAILED;
+	status = parse_letters(&c, argc, argv);
+	if (status)
+		return status;
 	if (optind != argc - 2)
 		return img_usage("Expecting two image file names");
 	c.a.name = argv[optind];
@@ -297,13 +306,14 @@ static int run(int argc, char **argv)
 		report_error("Invalid source cache option: %s", c.cache);
 		return COMPARE_NO_OPEN;
 	}
-	flags = (mode.direct ? BLK_O_DIRECT : 0) | (c.force_share ? BLK_O_NO_LOCK : 0);
+	flags = (mode.direct ? BLK_O_DIRECT : 0) | c.source_flags;
 	return co_run_compare(&c, flags);
 }
 
 const struct verb img_compare_verb = {
 	.name = "compare",
-	.synopsis = "[-f FMT] [-F FMT] [-T CACHE] [-p] [-q] [-s] [-U] FILE FILE",
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-f FMT] [-F FMT] [-T CACHE] [-p] [-q] [-s] [-U] FILE FILE",
 	.summary = "tell whether two images hold the same",
 	.run = run,
 };

@@ -23,7 +23,9 @@ struct convert {
 	const char *backing_file, *backing_fmt; /* of -B and -F */
 	const char *source_cache, *target_cache;
 	char *options; /* heap, all of -o */
-	bool no_create, target_is_zero, force_share, progress, quiet, compress, has_sparse;
+	bool no_create, target_is_zero, progress, quiet, compress, has_sparse;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
+	bool target_image_opts;
 	bool copy_range; /* asked for; the kernel's part of it is not used */
 	char **source_names;
 	const char *target_name;
@@ -68,7 +70,7 @@ static bool parse_switch(struct convert *c, int opt)
 		c->copy_range = true;
 		break;
 	case 'U':
-		c->force_share = true;
+		c->source_flags |= BLK_O_NO_LOCK;
 		break;
 	case 'W':
 		c->job.any_order = true;
@@ -84,6 +86,12 @@ static bool parse_switch(struct convert *c, int opt)
 		break;
 	case 'q':
 		c->quiet = true;
+		break;
+	case IMG_OPT_IMAGE_OPTS:
+		c->source_flags |= IMG_O_IMAGE_OPTS;
+		break;
+	case IMG_OPT_TARGET_IMAGE_OPTS:
+		c->target_image_opts = true;
 		break;
 	case IMG_OPT_SALVAGE:
 		c->job.salvage = true;
@@ -139,6 +147,8 @@ static int parse_letters(struct convert *c, int argc, char **argv)
 		{ "force-share", no_argument, NULL, 'U' },
 		{ "source-format", required_argument, NULL, 'f' },
 		{ "target-format", required_argument, NULL, 'O' },
+		IMG_SOURCE_OPTIONS,
+		{ "target-image-opts", no_argument, NULL, IMG_OPT_TARGET_IMAGE_OPTS },
 		{ "salvage", no_argument, NULL, IMG_OPT_SALVAGE },
 		{ "target-is-zero", no_argument, NULL, IMG_OPT_TARGET_IS_ZERO },
 		{ NULL, 0, NULL, 0 },
@@ -156,6 +166,8 @@ static int check_letters(struct convert *c)
 {
 	if (c->copy_range && c->has_sparse)
 		return report_error("Cannot enable copy offloading when -S is used");
+	if (c->target_image_opts && !c->no_create)
+		return report_error("--target-image-opts requires use of -n flag");
 	if (c->no_create && c->options)
 		return report_error("-o has no effect when skipping image creation");
 	if (c->target_is_zero && !c->no_create)
@@ -174,7 +186,7 @@ static unsigned int open_flags(const struct image_cache *mode)
 
 static int co_open_sources(struct convert *c)
 {
-	unsigned int flags = open_flags(&c->source_mode) | (c->force_share ? BLK_O_NO_LOCK : 0);
+	unsigned int flags = open_flags(&c->source_mode) | c->source_flags;
 	struct convert_source *src;
 	size_t i;
 
@@ -198,7 +210,8 @@ static int merge_options(struct convert *c, struct error *err)
 {
 	if (img_options_parse(&c->create, c->options, c->target_format, err) < 0)
 		return err->code;
-	if ((c->backing_file || c->backing_fmt) && !img_format_has_backing(c->target_format))
+	if (!c->no_create && (c->backing_file || c->backing_fmt) &&
+	    !img_format_has_backing(c->target_format))
 		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
 				 c->backing_file ? "file" : "file format", c->target_format);
 	if (c->backing_file) {
@@ -214,7 +227,7 @@ static int merge_options(struct convert *c, struct error *err)
 		return error_set(err, -EINVAL,
 				 "Having a backing file for the target makes no sense "
 				 "when concatenating multiple input images");
-	if (c->create.backing_file && !c->create.backing_fmt)
+	if (!c->no_create && c->create.backing_file && !c->create.backing_fmt)
 		return error_set(err, -EINVAL,
 				 "Use of backing file requires explicit backing format");
 	return 0;
@@ -224,8 +237,10 @@ static int check_target(struct convert *c)
 {
 	struct error err = ERROR_INIT;
 
-	if (!blk_driver_find(c->target_format))
+	if (!c->no_create && !blk_driver_find(c->target_format))
 		return report_error("Unknown file format '%s'", c->target_format);
+	if (!c->no_create && !image_new_path(c->target_name, &err))
+		return report_fail(&err);
 	if (merge_options(c, &err) < 0)
 		return report_fail(&err);
 	if (c->compress)
@@ -245,7 +260,8 @@ static int co_open_target(struct convert *c)
 		return report_fail(&err);
 	}
 	c->job.target = img_co_open(c->target_name, c->target_format,
-				    BLK_O_RDWR | open_flags(&c->target_mode));
+				    BLK_O_RDWR | open_flags(&c->target_mode) |
+					    (c->target_image_opts ? IMG_O_IMAGE_OPTS : 0));
 	if (!c->job.target)
 		return 1;
 	if (c->job.target->size < c->job.total)
@@ -305,15 +321,18 @@ static int co_run_convert(struct convert *c, int argc, char **argv)
 static int run(int argc, char **argv)
 {
 	struct convert c = {
-		.target_format = "raw",
 		.source_cache = "writeback",
 		.target_cache = "unsafe",
 		.job = { .min_sparse = DEFAULT_SPARSE, .coroutines = CONVERT_DEFAULT_COROUTINES },
 	};
 	int status = 1;
 
-	if (!parse_letters(&c, argc, argv))
-		status = co_run_convert(&c, argc, argv);
+	if (parse_letters(&c, argc, argv))
+		goto out;
+	if (!c.target_format && !c.target_image_opts)
+		c.target_format = "raw";
+	status = co_run_convert(&c, argc, argv);
+out:
 	img_options_free(&c.create);
 	free(c.options);
 	return status;
@@ -321,7 +340,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_convert_verb = {
 	.name = "convert",
-	.synopsis = "[-f FMT] [-O FMT] [-B BACKING -F FMT] [-o OPTIONS] [-S SIZE] [-n] [-p] [-q] "
+	.synopsis = "[--object OBJECT] [--image-opts] [--target-image-opts] "
+		    "[-f FMT] [-O FMT] [-B BACKING -F FMT] [-o OPTIONS] [-S SIZE] [-n] [-p] [-q] "
 		    "[-m COUNT] [-W] [-r RATE] [-t CACHE] [-T CACHE] [-U] [--salvage] "
 		    "[--target-is-zero] FILE... TARGET",
 	.summary = "copy images into a new one, or with -n over an existing one",

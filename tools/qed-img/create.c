@@ -21,7 +21,10 @@ struct create {
 
 static int parse_letters(struct create *c, int argc, char **argv)
 {
-	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "object", required_argument, NULL, IMG_OPT_OBJECT },
+		{ NULL, 0, NULL, 0 },
+	};
 	int opt;
 
 	while ((opt = img_getopt(argc, argv, "F:b:f:o:qu", options)) != -1) {
@@ -75,7 +78,7 @@ static int merge_options(struct create *c, struct error *err)
 
 	if (!blk_driver_find(c->format))
 		return error_set(err, -EINVAL, "Unknown file format '%s'", c->format);
-	if (!image_path(c->filename, err))
+	if (!image_new_path(c->filename, err))
 		return err->code;
 	c->opts.has_size = false;
 	if (img_options_parse(&c->opts, c->options, c->format, err) < 0)
@@ -188,7 +191,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_create_verb = {
 	.name = "create",
-	.synopsis = "[-q] [-f FMT] [-b BACKING [-F BACKING_FMT]] [-u] [-o OPTIONS] FILE [SIZE]",
+	.synopsis = "[--object OBJECT] "
+		    "[-q] [-f FMT] [-b BACKING [-F BACKING_FMT]] [-u] [-o OPTIONS] FILE [SIZE]",
 	.summary = "make an image",
 	.run = run,
 };

@@ -41,12 +41,29 @@ enum img_long_option {
 	IMG_OPT_FLUSH_INTERVAL,
 	IMG_OPT_NO_DRAIN,
 	IMG_OPT_COPY_ON_READ,
+	IMG_OPT_IMAGE_OPTS,
+	IMG_OPT_TARGET_IMAGE_OPTS,
+	IMG_OPT_OBJECT,
+	IMG_OPT_BAD_OBJECT, /* it was complained of */
 };
 
 /* Complain about how the program was called, printf style, and return 1. */
 int img_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* getopt_long() with qemu-img's complaints; '?' after one was printed. */
+/* Long options of the verbs that open an image.  --object is img_getopt()'s affair. */
+#define IMG_SOURCE_OPTIONS                                          \
+	{ "object", required_argument, NULL, IMG_OPT_OBJECT },      \
+	{                                                           \
+		"image-opts", no_argument, NULL, IMG_OPT_IMAGE_OPTS \
+	}
+
+/* Help for the verb that runs. */
+void img_print_verb_help(void);
+
+/*
+ * getopt_long() with qemu-img's complaints; '?' after one was printed.  For verbs: -h and
+ * --help print the help, and end the program.
+ */
 int img_getopt(int argc, char **argv, const char *short_options, const struct option *options);
 
 /* The one operand of @argv, or NULL after a complaint. */
@@ -58,7 +75,12 @@ int img_parse_size(const char *what, const char *text, uint64_t *bytes);
 /* --output: human or json.  Returns 0, or 1 after a complaint. */
 int img_parse_output(const char *text, bool *json);
 
-/* Open @filename (flags: BLK_O_*), or NULL after a complaint.  @format NULL probes. */
+/* Besides BLK_O_*: the name is --image-opts' list of options. */
+#define IMG_O_IMAGE_OPTS (1u << 31)
+
+/*
+ * Open @filename (flags: BLK_O_*, IMG_O_*), or NULL after a complaint.  @format NULL probes.
+ */
 struct blk_node *img_co_open(const char *filename, const char *format, unsigned int flags);
 
 /* A string for JSON of bytes that need not be text: what is no UTF-8 becomes U+FFFD. */

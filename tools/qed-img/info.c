@@ -14,7 +14,8 @@
 
 struct info {
 	const char *format;
-	bool json, chain, force_share;
+	bool json, chain;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 };
 
 /* An image on which there is nothing left to ask. */
@@ -40,19 +41,19 @@ static char *copy_string(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
-static int co_look(const struct info *in, const char *filename, const char *format,
+static int co_look(const char *filename, const char *format, unsigned int source_flags,
 		   struct image_facts *facts)
 {
 	/* An image that is marked as damaged can be looked at like any other. */
-	unsigned int flags = BLK_O_NO_BACKING | BLK_O_CHECK | (in->force_share ? BLK_O_NO_LOCK : 0);
+	unsigned int flags = BLK_O_NO_BACKING | BLK_O_CHECK | source_flags;
 	struct blk_node *node = img_co_open(filename, format, flags);
 	int ret;
 
 	if (!node)
 		return 1;
 	*facts = (struct image_facts){
-		.filename = copy_string(image_path(filename, NULL)),
-		.format = node->driver->name,
+		.filename = copy_string(node->filename),
+		.format = blk_node_format(node),
 		.backing_name = copy_string(node->backing_name),
 		.backing_format = copy_string(node->backing_format),
 		.backing_path = blk_backing_path(node),
@@ -187,7 +188,8 @@ static int co_look_below(const struct info *in, struct image_facts *images, size
 	if (count == BLK_MAX_CHAIN)
 		return report_error("Backing file '%s' creates an infinite loop.",
 				    above->backing_path);
-	return co_look(in, above->backing_path, above->backing_format, &images[count]);
+	return co_look(above->backing_path, above->backing_format,
+		       in->source_flags & ~IMG_O_IMAGE_OPTS, &images[count]);
 }
 
 /* Nothing is printed of a chain that cannot be followed to its end. */
@@ -199,7 +201,7 @@ static int co_run_info(const struct info *in, const char *filename)
 
 	if (!images)
 		return report_error("%s", strerror(ENOMEM));
-	status = co_look(in, filename, in->format, &images[0]);
+	status = co_look(filename, in->format, in->source_flags, &images[0]);
 	if (!status)
 		count = 1;
 	while (!status && in->chain && images[count - 1].backing_path) {
@@ -222,6 +224,7 @@ static int run(int argc, char **argv)
 		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
 		{ "backing-chain", no_argument, NULL, IMG_OPT_BACKING_CHAIN },
 		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *output = "human";
@@ -235,7 +238,10 @@ static int run(int argc, char **argv)
 			in.format = optarg;
 			break;
 		case 'U':
-			in.force_share = true;
+			in.source_flags |= BLK_O_NO_LOCK;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			in.source_flags |= IMG_O_IMAGE_OPTS;
 			break;
 		case IMG_OPT_OUTPUT:
 			output = optarg;
@@ -255,7 +261,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_info_verb = {
 	.name = "info",
-	.synopsis = "[-f FMT] [--output=human|json] [--backing-chain] [-U] FILE",
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-f FMT] [--output=human|json] [--backing-chain] [-U] FILE",
 	.summary = "tell what an image is",
 	.run = run,
 };

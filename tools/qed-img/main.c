@@ -10,6 +10,7 @@
 
 #include "aio/loop.h"
 #include "block/driver.h"
+#include "common/object.h"
 #include "common/version.h"
 #include "qed-img/img.h"
 #include "util/log.h"
@@ -36,7 +37,7 @@ static void print_help(void)
 {
 	size_t i;
 
-	printf("usage: qed-img [-h | -V] VERB [ARGUMENT...]\n"
+	printf("usage: qed-img [-h | -V | --version] [-T | --trace TRACE] VERB [ARGUMENT...]\n"
 	       "Makes, shows, checks and converts disk images.\n\nVerbs:\n");
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		printf("  %s %s\n      %s\n", rows[i]->name, rows[i]->synopsis, rows[i]->summary);
@@ -46,6 +47,16 @@ static void print_help(void)
 	for (i = 0; blk_drivers[i]; i++)
 		printf(" %s", blk_drivers[i]->name);
 	printf("\n");
+}
+
+static const struct verb *running; /* the verb, once it is known */
+
+void img_print_verb_help(void)
+{
+	if (running->options)
+		verb_print_help(stdout, &program, running);
+	else
+		print_help();
 }
 
 static const struct verb *find_verb(const char *name)
@@ -72,16 +83,10 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	struct aio_loop *loop;
 	int ret;
 
-	if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))) {
-		if (verb->options)
-			verb_print_help(stdout, &program, verb);
-		else
-			print_help();
-		return 0;
-	}
 	if (aio_loop_create(&loop, RING_ENTRIES, &err) < 0)
 		return report_fail(&err);
 	optind = 0;
+	running = verb;
 	ret = aio_loop_run_co(loop, run_co, &run);
 	aio_loop_destroy(loop);
 	if (ret < 0)
@@ -92,23 +97,28 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 static int run_program(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "trace", required_argument, NULL, 'T' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const struct verb *verb;
 	int opt;
 
-	opt = img_getopt(argc, argv, "+hV", options);
-	if (opt == '?')
-		return 1;
-	if (opt == 'h') {
-		print_help();
-		return 0;
-	}
-	if (opt == 'V') {
-		printf("qed-img version %s\n", QEDBLK_VERSION);
-		return 0;
+	while ((opt = img_getopt(argc, argv, "+VT:", options)) != -1) {
+		switch (opt) {
+		case 'h':
+			print_help();
+			return 0;
+		case 'V':
+			printf("qed-img version %s\n", QEDBLK_VERSION);
+			return 0;
+		case 'T':
+			if (trace_option(optarg))
+				return 1;
+			break;
+		default:
+			return 1;
+		}
 	}
 	if (optind >= argc)
 		return img_usage("Not enough arguments");

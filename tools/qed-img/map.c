@@ -23,7 +23,8 @@ struct extent {
 
 struct map {
 	const char *filename, *format;
-	bool json, force_share;
+	bool json;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	uint64_t start, max_length;
 	bool has_max_length;
 	struct extent current; /* grows until something else follows */
@@ -117,8 +118,7 @@ static int co_walk(struct map *m, struct blk_node *node)
 
 static int co_run_map(struct map *m)
 {
-	struct blk_node *node =
-		img_co_open(m->filename, m->format, m->force_share ? BLK_O_NO_LOCK : 0);
+	struct blk_node *node = img_co_open(m->filename, m->format, m->source_flags);
 	int status;
 
 	if (!node)
@@ -138,6 +138,7 @@ static int parse_letters(struct map *m, int argc, char **argv, const char **outp
 		{ "format", required_argument, NULL, 'f' },
 		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
 		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
 		{ "start-offset", required_argument, NULL, 's' },
 		{ "max-length", required_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
@@ -150,7 +151,7 @@ static int parse_letters(struct map *m, int argc, char **argv, const char **outp
 			m->format = optarg;
 			break;
 		case 'U':
-			m->force_share = true;
+			m->source_flags |= BLK_O_NO_LOCK;
 			break;
 		case 's':
 			if (img_parse_size("start offset", optarg, &m->start))
@@ -160,6 +161,9 @@ static int parse_letters(struct map *m, int argc, char **argv, const char **outp
 			if (img_parse_size("max length", optarg, &m->max_length))
 				return 1;
 			m->has_max_length = true;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			m->source_flags |= IMG_O_IMAGE_OPTS;
 			break;
 		case IMG_OPT_OUTPUT:
 			*output = optarg;
@@ -186,7 +190,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_map_verb = {
 	.name = "map",
-	.synopsis = "[-f FMT] [--start-offset=OFFSET] [--max-length=LENGTH] "
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-f FMT] [--start-offset=OFFSET] [--max-length=LENGTH] "
 		    "[--output=human|json] [-U] FILE",
 	.summary = "tell where the bytes of an image are",
 	.run = run,

@@ -16,7 +16,8 @@
 struct measure {
 	const char *filename, *format, *target_format;
 	char *options; /* heap, all of -o */
-	bool json, force_share, has_size;
+	bool json, has_size;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	uint64_t size;
 	struct img_create_options opts;
 };
@@ -58,7 +59,7 @@ static int co_run_measure(struct measure *m)
 	int status;
 
 	if (m->filename) {
-		source = img_co_open(m->filename, m->format, m->force_share ? BLK_O_NO_LOCK : 0);
+		source = img_co_open(m->filename, m->format, m->source_flags);
 		if (!source)
 			return 1;
 	}
@@ -72,6 +73,7 @@ static int parse_letters(struct measure *m, int argc, char **argv, const char **
 {
 	static const struct option options[] = {
 		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
 		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
 		{ "size", required_argument, NULL, IMG_OPT_SIZE },
 		{ NULL, 0, NULL, 0 },
@@ -91,7 +93,10 @@ static int parse_letters(struct measure *m, int argc, char **argv, const char **
 				return 1;
 			break;
 		case 'U':
-			m->force_share = true;
+			m->source_flags |= BLK_O_NO_LOCK;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			m->source_flags |= IMG_O_IMAGE_OPTS;
 			break;
 		case IMG_OPT_OUTPUT:
 			*output = optarg;
@@ -114,7 +119,7 @@ static int check_letters(struct measure *m, int argc, char **argv)
 		return report_error("At most one filename argument is allowed.");
 	if (argc - optind == 1)
 		m->filename = argv[optind];
-	if (!m->filename && m->format)
+	if (!m->filename && (m->format || (m->source_flags & IMG_O_IMAGE_OPTS)))
 		return report_error("--image-opts, -f, and -l require a filename argument.");
 	if (!m->filename && !m->has_size)
 		return report_error("Either --size N or one filename must be specified.");
@@ -139,7 +144,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_measure_verb = {
 	.name = "measure",
-	.synopsis = "[-f FMT] [-O FMT] [-o OPTIONS] [--output=human|json] [-U] [--size N | FILE]",
+	.synopsis = "[--object OBJECT] [--image-opts] [-f FMT] [-O FMT] [-o OPTIONS] "
+		    "[--output=human|json] [-U] [--size N | FILE]",
 	.summary = "tell how much space a new image will take",
 	.run = run,
 };

@@ -15,6 +15,7 @@
 struct resize {
 	const char *filename, *format, *preallocation;
 	bool quiet, shrink;
+	unsigned int source_flags; /* IMG_O_IMAGE_OPTS, or 0 */
 	char sign; /* '+' or '-': the size is a difference; 0: it is not */
 	uint64_t size; /* bytes */
 };
@@ -61,7 +62,7 @@ static int co_resize(const struct resize *r, struct blk_node *node)
 
 static int co_run_resize(const struct resize *r)
 {
-	struct blk_node *node = img_co_open(r->filename, r->format, BLK_O_RDWR);
+	struct blk_node *node = img_co_open(r->filename, r->format, BLK_O_RDWR | r->source_flags);
 	int status, ret;
 
 	if (!node)
@@ -78,6 +79,7 @@ static int parse_letters(struct resize *r, int argc, char **argv)
 	static const struct option options[] = {
 		{ "preallocation", required_argument, NULL, IMG_OPT_PREALLOCATION },
 		{ "shrink", no_argument, NULL, IMG_OPT_SHRINK },
+		IMG_SOURCE_OPTIONS,
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -94,6 +96,9 @@ static int parse_letters(struct resize *r, int argc, char **argv)
 			if (!strcmp(optarg, "off"))
 				break;
 			return report_error("Invalid preallocation mode '%s'", optarg);
+		case IMG_OPT_IMAGE_OPTS:
+			r->source_flags |= IMG_O_IMAGE_OPTS;
+			break;
 		case IMG_OPT_SHRINK:
 			r->shrink = true;
 			break;
@@ -131,7 +136,8 @@ static int run(int argc, char **argv)
 
 const struct verb img_resize_verb = {
 	.name = "resize",
-	.synopsis = "[-f FMT] [--preallocation=off] [-q] [--shrink] FILE [+|-]SIZE",
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-f FMT] [--preallocation=off] [-q] [--shrink] FILE [+|-]SIZE",
 	.summary = "give an image another size",
 	.run = run,
 };

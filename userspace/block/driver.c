@@ -33,7 +33,8 @@ const struct blk_driver *blk_driver_find(const char *name)
 		if (!strcmp((*driver)->name, name))
 			return *driver;
 	/* A protocol's bytes as they are: what the last resort of probing is for. */
-	return blk_format_is_protocol(name) ? blk_driver_find("raw") : NULL;
+	return blk_format_is_protocol(name) || !strcmp(name, "file") ? blk_driver_find("raw") :
+								       NULL;
 }
 
 bool blk_format_is_known(const char *name)

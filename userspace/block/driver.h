@@ -82,6 +82,7 @@ typedef void blk_check_report_fn(void *arg, const char *line);
  */
 struct blk_driver {
 	const char *name;
+	bool has_backing; /* images of the format can have a backing file */
 	/*
 	 * How sure (0: not, 100: quite) that an image whose first @len bytes are
 	 * @buf is of this format.
@@ -90,9 +91,10 @@ struct blk_driver {
 
 	/*
 	 * @node->file is open; sets @node->size, cluster_size, backing names,
-	 * opaque.  Writes nothing: the chain may yet fail to open, and then
-	 * co_close() follows without co_start().  Here and below an error's line
-	 * gives the reason; block/ puts the file's name in front.
+	 * opaque.  Takes the options of @opts that it knows (NULL: none).  Writes
+	 * nothing: the chain may yet fail to open, and then co_close() follows without
+	 * co_start().  Here and below an error's line gives the reason; block/ puts the
+	 * file's name in front.
 	 */
 	int (*co_open)(struct blk_node *node, const struct blk_open_opts *opts, struct error *err);
 	/*
@@ -168,6 +170,7 @@ const char *blk_probe_buffer(const uint8_t *buf, size_t len);
 bool blk_format_is_known(const char *name);
 
 /* The driver of that name, or NULL.  A protocol's name stands for raw bytes over it. */
+/* "file" is one, too: a file of this machine. */
 const struct blk_driver *blk_driver_find(const char *name);
 
 #endif

@@ -16,12 +16,17 @@ const struct blk_protocol *blk_protocol_of(const char *filename)
 	return NULL;
 }
 
-bool blk_format_is_protocol(const char *format)
+const struct blk_protocol *blk_protocol_find(const char *name)
 {
 	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
-		if (!strcmp((*protocol)->name, format))
-			return true;
-	return false;
+		if (!strcmp((*protocol)->name, name))
+			return *protocol;
+	return NULL;
+}
+
+bool blk_format_is_protocol(const char *format)
+{
+	return blk_protocol_find(format);
 }
 
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err)

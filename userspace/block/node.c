@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "block/image_lock.h"
+#include "block/image_name.h"
 #include "block/node_internal.h"
 #include "block/populate.h"
 #include "block/protocol.h"
@@ -52,6 +53,7 @@ static void node_free(struct blk_node *node)
 	free(node->filename);
 	free(node->backing_name);
 	free(node->backing_format);
+	blk_options_free(node->backing_options);
 	free(node);
 }
 
@@ -107,16 +109,27 @@ static int lock_file(struct blk_node *node, struct error *err)
 	return blk_file_co_lock(node->file, perm, SHARED_PERMS, err);
 }
 
+/* Is @format a word for the bytes of the file as they are? */
+static const char *protocol_named(const char *format)
+{
+	const struct blk_protocol *protocol = blk_protocol_find(format);
+
+	if (!strcmp(format, "file"))
+		return "file";
+	return protocol ? protocol->name : NULL;
+}
+
 static int choose_driver(struct blk_node *node, const char *format, struct error *err)
 {
+	const char *below = node->file->protocol ? node->file->protocol->name : "file";
 	int ret;
 
 	/* There is nothing to guess from in what keeps nothing. */
 	if (!format && node->file->keeps_nothing)
 		format = "raw";
 	node->probed = !format;
-	if (format && blk_format_is_protocol(format) &&
-	    (!node->file->protocol || strcmp(node->file->protocol->name, format)))
+	node->protocol = format ? protocol_named(format) : NULL;
+	if (node->protocol && strcmp(below, format))
 		return error_set(err, -EINVAL, "not a name of %s", format);
 	if (format)
 		ret = blk_driver_get(format, &node->driver, err);
@@ -128,57 +141,127 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 	return ret;
 }
 
-/* Open one image, without its chain, to come below the chain of @top (NULL: none). */
-static int open_one(struct blk_node **node_out, const struct blk_node *top, const char *filename,
-		    const struct blk_open_opts *opts, struct error *err)
+/* Are the options of one image such that it can be opened as @flags, BLK_O_*, want? */
+static int check_name(const struct blk_image_name *name, unsigned int flags, struct error *err)
 {
-	struct blk_node *node = node_alloc(filename, opts->flags);
+	if (name->force_share && (flags & BLK_O_RDWR))
+		return error_set(err, -EINVAL,
+				 "force-share=on can only be used with read-only images");
+	if (name->read_only && (flags & BLK_O_RDWR))
+		return error_set(err, -EACCES, "Block node is read-only");
+	return 0;
+}
+
+/* What options say of the backing file is for when the chain is opened. */
+static int keep_backing_options(struct blk_node *node, struct blk_image_name *name,
+				struct error *err)
+{
+	node->no_backing = name->no_backing;
+	if (!name->backing)
+		return 0;
+	if (node->flags & BLK_O_NO_BACKING)
+		return error_set(err, -EINVAL,
+				 "Block format '%s' does not support the option 'backing.%s'",
+				 node->driver->name, blk_options_left(name->backing));
+	if (!node->driver->has_backing)
+		return error_set(err, -EINVAL, "Driver doesn't support backing files");
+	node->backing_options = name->backing;
+	name->backing = NULL;
+	return 0;
+}
+
+static int open_node(struct blk_node *node, const struct blk_node *top, struct blk_image_name *name,
+		     const struct blk_open_opts *opts, struct error *err)
+{
+	struct blk_open_opts mine = *opts;
 	int ret;
 
-	if (!node)
-		return error_set_errno(err, -ENOMEM, "%s", filename);
+	mine.options = name->options;
 	ret = open_file(node, opts, err);
 	if (!ret)
 		ret = check_loop(top, node, err);
 	if (!ret)
 		ret = lock_file(node, err);
 	if (!ret)
-		ret = choose_driver(node, opts->format, err);
+		ret = choose_driver(node, name->format, err);
 	if (!ret)
-		ret = node->driver->co_open(node, opts, err);
+		ret = node->driver->co_open(node, &mine, err);
+	if (ret)
+		return ret;
+	ret = keep_backing_options(node, name, err);
+	if (!ret)
+		ret = blk_image_name_check_left(name, node->driver->name, err);
+	if (ret)
+		(void)node->driver->co_close(node); /* nothing was written */
+	return ret;
+}
+
+/* Open one image, without its chain, to come below the chain of @top (NULL: none). */
+static int open_one(struct blk_node **node_out, const struct blk_node *top, const char *filename,
+		    const struct blk_open_opts *opts, struct error *err)
+{
+	struct blk_image_name name;
+	struct blk_node *node = NULL;
+	int ret;
+
+	ret = blk_image_name_parse(&name, filename, opts->format, opts->options, err);
+	if (ret) {
+		if (filename)
+			blk_error_name_file(err, filename);
+		return ret;
+	}
+	filename = name.filename;
+	ret = check_name(&name, opts->flags, err);
+	if (!ret) {
+		node = node_alloc(filename, (opts->flags | name.flags_on) & ~name.flags_off);
+		ret = node ? open_node(node, top, &name, opts, err) : -ENOMEM;
+	}
 	if (ret) {
 		/* No line is set where a driver only had a code. */
 		error_set_errno(err, ret, "%s", filename);
 		blk_error_name_file(err, filename);
-		node_free(node);
-		return ret;
+		if (node)
+			node_free(node);
+	} else {
+		*node_out = node;
 	}
-	*node_out = node;
-	return 0;
+	blk_image_name_free(&name);
+	return ret;
 }
 
 /* Open the backing file of @node, the last of the chain that starts at @top, as number @depth. */
 static int open_backing(struct blk_node *top, struct blk_node *node, unsigned int depth,
 			const char *format, const struct blk_open_opts *top_opts, struct error *err)
 {
+	struct blk_options *options = node->backing_options;
+	bool elsewhere = options && blk_options_say_file(options);
 	struct blk_open_opts opts = {
 		.format = format ? format : node->backing_format,
+		.options = options,
 		.flags = (top_opts->flags & (BLK_O_DIRECT | BLK_O_NO_LOCK)) |
 			 (top_opts->backing_dir ? BLK_O_BELOW : 0) |
 			 (depth == top_opts->writable_depth ? BLK_O_RDWR : 0),
 		.backing_dir = top_opts->backing_dir,
 		.l2_cache_size = top_opts->l2_cache_size,
 	};
-	char *path = blk_backing_path(node);
+	char *path = elsewhere ? NULL : blk_backing_path(node);
 	struct blk_node *backing = NULL;
 	int ret;
 
-	if (!path)
+	if (!path && !options)
 		return error_set_errno(err, -ENOMEM, "%s", node->filename);
+	/* What was said now wins over what the image says. */
+	if (options && blk_options_has(options, "driver"))
+		opts.format = NULL;
 	ret = open_one(&backing, top, path, &opts, err);
 	node->backing = backing;
 	free(path);
 	return ret;
+}
+
+static bool wants_backing(const struct blk_node *node)
+{
+	return !node->no_backing && (node->backing_name || node->backing_options);
 }
 
 static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, struct error *err)
@@ -186,13 +269,14 @@ static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, st
 	const char *format = opts->backing_format; /* of the direct backing file only */
 	unsigned int depth = 0;
 
-	for (struct blk_node *node = top; node->backing_name; node = node->backing) {
+	for (struct blk_node *node = top; wants_backing(node); node = node->backing) {
 		int ret;
 
 		if (opts->flags & BLK_O_REFUSE_BACKING)
-			return error_set(err, -EPERM,
-					 "%s: has the backing file %s, and none is allowed",
-					 node->filename, node->backing_name);
+			return error_set(
+				err, -EPERM, "%s: has the backing file %s, and none is allowed",
+				node->filename,
+				node->backing_name ? node->backing_name : "of its options");
 		if (++depth >= BLK_MAX_CHAIN)
 			return error_set(err, -ELOOP,
 					 "%s: more than %u images in its backing chain",
@@ -252,6 +336,11 @@ static int start_chain(struct blk_node *top, struct error *err)
 		below = node;
 	} while (below != top);
 	return 0;
+}
+
+const char *blk_node_format(const struct blk_node *node)
+{
+	return node->protocol ? node->protocol : node->driver->name;
 }
 
 int blk_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,

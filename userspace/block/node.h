@@ -12,6 +12,7 @@
 #include "block/driver.h"
 #include "block/file.h"
 #include "block/inflight.h"
+#include "block/options.h"
 #include "block/stats.h"
 
 /* A chain longer than this is refused: it is a loop or an attack. */
@@ -55,6 +56,11 @@ struct blk_open_opts {
 	unsigned int writable_depth;
 	uint64_t l2_cache_size; /* bytes, 0: the default */
 	const struct blk_rescue *rescue; /* or NULL */
+	/*
+	 * What else is said of the image (block/options.h), or NULL; they can also name
+	 * the file.  Not changed.  To a driver: those that are its own.
+	 */
+	struct blk_options *options;
 };
 
 struct blk_create_opts {
@@ -78,11 +84,14 @@ struct blk_node {
 	char *filename;
 	unsigned int flags; /* BLK_O_* */
 	bool probed; /* the format was guessed */
+	const char *protocol; /* the name by which its bytes were asked for as they are, or NULL */
 	_Atomic uint64_t size; /* bytes */
 	uint32_t cluster_size; /* bytes: the unit of allocation and populating; 0: none */
 
 	char *backing_name; /* as stored in the image; NULL: none */
 	char *backing_format; /* as stored; NULL: probe */
+	struct blk_options *backing_options; /* what options say of the backing file, or NULL */
+	bool no_backing; /* an option says that there is none */
 	/*
 	 * Open for reading; NULL: none, or left out.  Streaming takes it away under
 	 * requests: who uses it loads it once, and is in @inflight meanwhile.
@@ -111,7 +120,8 @@ struct blk_node {
 };
 
 /*
- * Open an image, with its backing chain.  Coroutine.  The error line names the
+ * Open an image, with its backing chain.  Coroutine.  @filename is a path, what a protocol
+ * takes, or json:{...}; or NULL where the options say it.  The error line names the
  * file (of the chain) and the reason.
  */
 int blk_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
@@ -160,6 +170,9 @@ int blk_co_create(const struct blk_create_opts *opts, struct error *err);
  * export, or QEMU's json: words?  Such a name is never completed by a directory.
  */
 bool blk_name_is_url(const char *name);
+
+/* The format as people call it: that of the driver, or a protocol's name. */
+const char *blk_node_format(const struct blk_node *node);
 
 /* The name that opens @node's backing file, seen from here (heap), or NULL: none. */
 char *blk_backing_path(const struct blk_node *node);

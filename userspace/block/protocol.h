@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "block/file.h"
+#include "block/options.h"
 #include "util/error.h"
 
 /* Functions with co_ in their name run in a coroutine of any loop and may park. */
@@ -19,6 +20,11 @@ struct blk_protocol {
 	const char *name;
 	/* Is @filename a name of this protocol's? */
 	bool (*matches)(const char *filename);
+	/*
+	 * The name (heap) that matches() knows for what @options say, of which those that are known
+	 * are taken.  Returns 0 or a negative errno with QEMU's words.
+	 */
+	int (*name_from)(struct blk_options *options, char **name, struct error *err);
 	/*
 	 * Connect @file, of which name and writable are set: sets ops, size and
 	 * remote, and the alignment where it is not 1.  The error's line is the
@@ -36,6 +42,9 @@ extern const struct blk_protocol *const blk_protocols[];
 
 /* The protocol that names like @filename belong to, or NULL. */
 const struct blk_protocol *blk_protocol_of(const char *filename);
+
+/* The protocol of that name, or NULL. */
+const struct blk_protocol *blk_protocol_find(const char *name);
 
 /* Is @format the name of a protocol, which stands for raw bytes over it? */
 bool blk_format_is_protocol(const char *format);

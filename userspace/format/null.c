@@ -6,6 +6,8 @@
  * Its name is QEMU's, null-co://, for 1 GiB as there; null-co://SIZE for SIZE.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "block/protocol.h"
@@ -18,6 +20,21 @@
 static bool null_matches(const char *filename)
 {
 	return !strncmp(filename, PREFIX, strlen(PREFIX));
+}
+
+static int null_name_from(struct blk_options *options, char **name, struct error *err)
+{
+	uint64_t size = DEFAULT_SIZE;
+	int ret = blk_options_take_size(options, "size", &size, err);
+
+	if (ret < 0)
+		return ret;
+	/* Of no meaning to what keeps nothing, or is there to be fast. */
+	(void)blk_options_take(options, "read-zeroes");
+	(void)blk_options_take(options, "latency-ns");
+	if (asprintf(name, PREFIX "%" PRIu64, size) < 0)
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	return 0;
 }
 
 static size_t iov_bytes(const struct iovec *iov, int iovcnt)
@@ -107,6 +124,7 @@ static int null_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len,
 const struct blk_protocol blk_protocol_null = {
 	.name = "null-co",
 	.matches = null_matches,
+	.name_from = null_name_from,
 	.co_open = null_co_open,
 	.co_close = null_co_close,
 	.co_is_data = null_co_is_data,

@@ -12,6 +12,8 @@
  * (-EPERM), as QEMU does.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,21 +29,78 @@ static int raw_probe(const uint8_t *buf, size_t len)
 	return 1; /* anything is a raw image, if it is nothing else */
 }
 
+struct raw_image {
+	uint64_t offset; /* where in the file the disk begins */
+	bool fixed_size; /* by an option; else the disk ends with the file */
+};
+
+static uint64_t start_of(const struct blk_node *node)
+{
+	return ((const struct raw_image *)node->opaque)->offset;
+}
+
+/* Options can make the disk a window of the file, of @size bytes. */
+static int take_window(struct blk_node *node, struct blk_options *options, uint64_t size,
+		       struct error *err)
+{
+	struct raw_image *img = node->opaque;
+	uint64_t offset = 0, window = 0;
+	int has_offset = blk_options_take_size(options, "offset", &offset, err);
+	int has_size = has_offset < 0 ? 0 : blk_options_take_size(options, "size", &window, err);
+
+	if (has_offset < 0 || has_size < 0)
+		return -EINVAL;
+	if (offset > size)
+		return error_set(err, -EINVAL,
+				 "Offset (%" PRIu64 ") cannot be greater than size of the "
+				 "containing file (%" PRIu64 ")",
+				 offset, size);
+	if (has_size && window > size - offset)
+		return error_set(err, -EINVAL,
+				 "The sum of offset (%" PRIu64 ") and size (%" PRIu64 ") has to be "
+				 "smaller or equal to the  actual size of the containing file "
+				 "(%" PRIu64 ")",
+				 offset, window, size);
+	if (window % SECTOR_SIZE)
+		return error_set(err, -EINVAL, "Specified size is not multiple of %u", SECTOR_SIZE);
+	img->offset = offset;
+	img->fixed_size = has_size;
+	atomic_store(&node->size, has_size ? window : round_up(size - offset, SECTOR_SIZE));
+	return 0;
+}
+
+static void free_image(struct blk_node *node)
+{
+	free(node->opaque);
+	node->opaque = NULL;
+}
+
 static int raw_co_open(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
 {
 	uint64_t size = atomic_load(&node->file->size);
+	int ret;
 
-	(void)opts;
 	if (size > INT64_MAX - SECTOR_SIZE)
 		return error_set_errno(err, -EFBIG, "image");
+	node->opaque = calloc(1, sizeof(struct raw_image));
+	if (!node->opaque)
+		return error_set_errno(err, -ENOMEM, "image");
 	atomic_store(&node->size, round_up(size, SECTOR_SIZE));
+	ret = opts->options ? take_window(node, opts->options, size, err) : 0;
 	/* The file's length is the disk's: padding must not make it longer. */
-	return blk_file_co_keep_exact_end(node->file, err);
+	if (!ret)
+		ret = blk_file_co_keep_exact_end(node->file, err);
+	if (ret)
+		free_image(node);
+	return ret;
 }
 
 static int raw_co_close(struct blk_node *node)
 {
-	return blk_file_co_flush(node->file);
+	int ret = blk_file_co_flush(node->file);
+
+	free_image(node);
+	return ret;
 }
 
 static int create_file(struct blk_file *file, const struct blk_create_opts *opts, struct error *err)
@@ -96,7 +155,8 @@ static int raw_co_measure(const struct blk_create_opts *opts, struct blk_node *s
 
 static bool is_guarded(const struct blk_node *node, uint64_t offset)
 {
-	return node->probed && (node->flags & BLK_O_RDWR) && offset < BLK_PROBE_BYTES;
+	return node->probed && (node->flags & BLK_O_RDWR) &&
+	       start_of(node) + offset < BLK_PROBE_BYTES;
 }
 
 static int raw_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
@@ -109,7 +169,7 @@ static int raw_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 		.kind = BLK_MAP_DATA,
 		.bytes = bytes,
 		.file = node->file,
-		.file_offset = offset,
+		.file_offset = start_of(node) + offset,
 	};
 	return 0;
 }
@@ -117,7 +177,7 @@ static int raw_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 static int raw_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
 	uint64_t run;
-	int data = blk_file_co_is_data(node->file, offset, bytes, &run);
+	int data = blk_file_co_is_data(node->file, start_of(node) + offset, bytes, &run);
 
 	if (data < 0)
 		return data;
@@ -125,14 +185,14 @@ static int raw_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, st
 		.kind = data ? BLK_MAP_DATA : BLK_MAP_ZERO,
 		.bytes = run,
 		.file = node->file,
-		.file_offset = offset,
+		.file_offset = start_of(node) + offset,
 	};
 	return 0;
 }
 
 static int raw_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
 {
-	return blk_file_co_pread(node->file, buf, bytes, offset);
+	return blk_file_co_pread(node->file, buf, bytes, start_of(node) + offset);
 }
 
 /* Would the image look like another format after this write? */
@@ -143,6 +203,7 @@ static int guard_write(struct blk_node *node, uint64_t offset, uint64_t bytes, c
 
 	if (ret)
 		return ret;
+	offset += start_of(node);
 	memcpy(head + offset, buf, min_u64(bytes, sizeof(head) - offset));
 	return strcmp(blk_probe_buffer(head, sizeof(head)), "raw") ? -EPERM : 0;
 }
@@ -157,7 +218,7 @@ static int raw_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes,
 		return 0;
 	if (is_guarded(node, offset))
 		ret = guard_write(node, offset, bytes, buf);
-	return ret ? ret : blk_file_co_pwrite(node->file, buf, bytes, offset);
+	return ret ? ret : blk_file_co_pwrite(node->file, buf, bytes, start_of(node) + offset);
 }
 
 static int raw_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
@@ -168,13 +229,15 @@ static int raw_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t
 	/* Zeroes can end a magic: have them written, and looked at. */
 	if (is_guarded(node, offset))
 		return -ENOTSUP;
-	return blk_file_co_write_zeroes(node->file, offset, bytes, flags & BLK_REQ_MAY_UNMAP);
+	return blk_file_co_write_zeroes(node->file, start_of(node) + offset, bytes,
+					flags & BLK_REQ_MAY_UNMAP);
 }
 
 static int raw_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes)
 {
 	uint64_t size = atomic_load(&node->file->size);
 
+	offset += start_of(node);
 	if (offset >= size)
 		return 0;
 	return blk_file_co_punch_hole(node->file, offset, min_u64(bytes, size - offset));
@@ -187,8 +250,14 @@ static int raw_co_flush(struct blk_node *node)
 
 static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 {
-	int ret = blk_file_co_truncate(node->file, size);
+	const struct raw_image *img = node->opaque;
+	int ret;
 
+	if (img->fixed_size)
+		return error_set(err, -ENOTSUP, "Cannot resize fixed-size raw disks");
+	if (size > INT64_MAX - img->offset)
+		return error_set(err, -EFBIG, "Disk size too large for the chosen offset");
+	ret = blk_file_co_truncate(node->file, img->offset + size);
 	if (ret == -ENOTSUP)
 		return error_set(err, ret, "Cannot resize a block device");
 	if (ret)

@@ -8,6 +8,7 @@
 
 #include "format/formats.h"
 #include "format/nbd/client.h"
+#include "format/nbd/options.h"
 #include "util/units.h"
 
 /* Bytes that a question about holes covers, where the export has them. */
@@ -143,6 +144,7 @@ static int nbd_co_open(struct blk_file *file, struct error *err)
 const struct blk_protocol blk_protocol_nbd = {
 	.name = "nbd",
 	.matches = nbd_uri_matches,
+	.name_from = nbd_name_from,
 	.co_open = nbd_co_open,
 	.co_close = nbd_co_close,
 	.co_is_data = nbd_co_is_data,

@@ -99,6 +99,20 @@ static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts,
 	return 0;
 }
 
+/* Options of how QEMU caches, writes and frees: of no effect for who reads. */
+static void take_options(struct blk_options *options)
+{
+	static const char *const names[] = {
+		"lazy-refcounts",	  "pass-discard-request", "pass-discard-snapshot",
+		"pass-discard-other",	  "discard-no-unref",	  "overlap-check",
+		"overlap-check.template", "cache-size",		  "l2-cache-size",
+		"l2-cache-entry-size",	  "refcount-cache-size",  "cache-clean-interval",
+	};
+
+	for (size_t i = 0; options && i < ARRAY_SIZE(names); i++)
+		(void)blk_options_take(options, names[i]);
+}
+
 static int qcow2_co_open(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
 {
 	struct qcow2_image *img = calloc(1, sizeof(*img));
@@ -109,6 +123,7 @@ static int qcow2_co_open(struct blk_node *node, const struct blk_open_opts *opts
 	img->node = node;
 	img->file = node->file;
 	node->opaque = img;
+	take_options(opts->options);
 	ret = open_image(img, opts, err);
 	if (ret) {
 		free_image(img);
@@ -162,6 +177,7 @@ static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
 
 const struct blk_driver blk_driver_qcow2 = {
 	.name = "qcow2",
+	.has_backing = true,
 	.probe = qcow2_probe,
 	.co_open = qcow2_co_open,
 	.co_close = qcow2_co_close,

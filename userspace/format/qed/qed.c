@@ -219,6 +219,7 @@ static int qed_co_info(struct blk_node *node, struct blk_info *info)
 
 const struct blk_driver blk_driver_qed = {
 	.name = "qed",
+	.has_backing = true,
 	.probe = qed_probe,
 	.co_open = qed_co_open,
 	.co_start = qed_co_start,

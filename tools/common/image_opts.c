@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NAME=VALUE,... of a command line.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/image_opts.h"
+#include "common/report.h"
+
+static int set(struct blk_options *o, const char *name, const char *value, struct error *err)
+{
+	if (!strcmp(name, "backing") && !*value)
+		report_error("warning: Use of \"backing\": \"\" is deprecated; use \"backing\": "
+			     "null instead");
+	if (blk_options_set(o, name, value) < 0)
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	return 0;
+}
+
+/* Cut the value at @text off; ",," is a comma of it.  Returns what comes behind it. */
+static char *cut_value(char *text)
+{
+	char *to = text;
+
+	for (; *text; *to++ = *text++) {
+		if (*text != ',')
+			continue;
+		text++;
+		if (*text != ',')
+			break;
+	}
+	/* What is behind it has not been written over: @to is at or before @text - 1. */
+	*to = '\0';
+	return text;
+}
+
+/* An item without "=" was a switch once: "foo", "nofoo". */
+static int set_switch(struct blk_options *o, const char *name, struct error *err)
+{
+	bool off = !strncmp(name, "no", 2);
+	const char *plain = off ? name + 2 : name;
+
+	report_error("warning: short-form boolean option '%s' deprecated", name);
+	fprintf(stderr, "Please use %s=%s instead\n", plain, off ? "off" : "on");
+	return set(o, plain, off ? "off" : "on", err);
+}
+
+static int parse_items(struct blk_options *o, char *text, const char *implied, bool strict,
+		       struct error *err)
+{
+	while (*text) {
+		size_t len = strcspn(text, "=,");
+		char *name = text, *value = text + len + 1;
+		int ret;
+
+		if (text[len] == '=') {
+			text[len] = '\0';
+			text = cut_value(value);
+			ret = *name ? set(o, name, value, err) : 0;
+		} else {
+			text = cut_value(name);
+			if (implied)
+				ret = set(o, implied, name, err);
+			else if (strict)
+				ret = error_set(err, -EINVAL, "Expected '=' after parameter '%s'",
+						name);
+			else
+				ret = set_switch(o, name, err);
+		}
+		if (ret)
+			return ret;
+		implied = NULL;
+	}
+	return 0;
+}
+
+int image_opts_parse(struct blk_options **options, const char *list, const char *implied,
+		     bool strict, struct error *err)
+{
+	char *copy = strdup(list);
+	int ret;
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	ret = blk_options_new(options, err);
+	if (!ret) {
+		ret = parse_items(*options, copy, implied, strict, err);
+		if (ret)
+			blk_options_free(*options);
+	}
+	free(copy);
+	return ret;
+}

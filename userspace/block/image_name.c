@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Names and options of images, taken apart.
+ *
+ * The words are those of QEMU's block layer: an image is a format driver over
+ * a child "file", which is a protocol's; it may say what its child "backing" is.
+ * One of a protocol's name is that protocol's bytes as they are.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block/image_name.h"
+#include "block/node.h"
+#include "block/protocol.h"
+#include "util/units.h"
+
+/* What any driver and any protocol takes. */
+struct common {
+	bool read_only, auto_read_only, direct, no_flush, force_share;
+	bool has_read_only, has_direct;
+	const char *discard, *detect_zeroes, *node_name;
+};
+
+static int no_memory(struct error *err)
+{
+	return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+}
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+	while (*words && strcmp(text, *words))
+		words++;
+	return *words;
+}
+
+static int invalid_value(const char *value, struct error *err)
+{
+	return error_set(err, -EINVAL, "invalid parameter value: %s", value);
+}
+
+/* Returns a negative errno when one of them is not right. */
+static int take_switches(struct blk_options *o, struct common *c, struct error *err)
+{
+	bool ignored;
+	struct {
+		const char *name;
+		bool *on, *has;
+	} switches[] = {
+		{ "read-only", &c->read_only, &c->has_read_only },
+		{ "auto-read-only", &c->auto_read_only, NULL },
+		{ "cache.direct", &c->direct, &c->has_direct },
+		{ "cache.no-flush", &c->no_flush, NULL },
+		{ "cache.writeback", &ignored, NULL },
+		{ "force-share", &c->force_share, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		int ret = blk_options_take_switch(o, switches[i].name, switches[i].on, err);
+
+		if (ret < 0)
+			return ret;
+		if (switches[i].has)
+			*switches[i].has = ret > 0;
+	}
+	return 0;
+}
+
+static int check_words(const struct common *c, bool *ignore_discard, struct error *err)
+{
+	static const char *const unmap[] = { "on", "unmap", NULL };
+	static const char *const ignore[] = { "off", "ignore", NULL };
+	static const char *const detect[] = { "off", "on", "unmap", NULL };
+
+	*ignore_discard = c->discard && is_one_of(c->discard, ignore);
+	if (c->node_name && *c->node_name && !blk_is_identifier(c->node_name))
+		return error_set(err, -EINVAL, "Invalid node-name: '%s'", c->node_name);
+	if (c->discard && !*ignore_discard && !is_one_of(c->discard, unmap))
+		return error_set(err, -EINVAL, "Invalid discard option");
+	if (c->detect_zeroes && !is_one_of(c->detect_zeroes, detect))
+		return invalid_value(c->detect_zeroes, err);
+	if (c->detect_zeroes && !strcmp(c->detect_zeroes, "unmap") &&
+	    (!c->discard || *ignore_discard))
+		return error_set(err, -EINVAL,
+				 "setting detect-zeroes to unmap is not allowed without setting "
+				 "discard operation to unmap");
+	return 0;
+}
+
+/* What every node takes.  Flags go to @name. */
+static int take_common(struct blk_image_name *name, struct blk_options *o, struct error *err)
+{
+	struct common c = { .discard = blk_options_take(o, "discard"),
+			    .detect_zeroes = blk_options_take(o, "detect-zeroes"),
+			    .node_name = blk_options_take(o, "node-name") };
+	bool ignore_discard;
+	int ret = take_switches(o, &c, err);
+
+	if (!ret)
+		ret = check_words(&c, &ignore_discard, err);
+	if (ret)
+		return ret;
+	if (c.force_share && c.has_read_only && !c.read_only)
+		return error_set(err, -EINVAL,
+				 "force-share=on can only be used with read-only images");
+	name->read_only |= c.read_only;
+	name->force_share |= c.force_share;
+	if (c.has_direct)
+		*(c.direct ? &name->flags_on : &name->flags_off) |= BLK_O_DIRECT;
+	if (c.force_share)
+		name->flags_on |= BLK_O_NO_LOCK;
+	if (ignore_discard)
+		name->flags_on |= BLK_O_DISCARD_IGNORE;
+	return 0;
+}
+
+/* ---- Protocols ---- */
+
+/* Take the options of a file of this machine. */
+static int take_file(struct blk_image_name *name, struct blk_options *o, struct error *err)
+{
+	static const char *const locking[] = { "on", "off", "auto", NULL };
+	static const char *const aio[] = { "threads", "native", "io_uring", NULL };
+	const char *how = blk_options_take(o, "locking"), *io = blk_options_take(o, "aio");
+	bool ignored;
+	uint64_t number;
+	int ret;
+
+	if (how && !is_one_of(how, locking))
+		return invalid_value(how, err);
+	if (io && !is_one_of(io, aio))
+		return invalid_value(io, err);
+	if (io && !strcmp(io, "native") && !(name->flags_on & BLK_O_DIRECT))
+		return error_set(err, -EINVAL,
+				 "aio=native was specified, but it requires cache.direct=on, "
+				 "which was not specified.");
+	if (how && !strcmp(how, "off"))
+		name->flags_on |= BLK_O_NO_LOCK;
+	/* Of no effect here: all I/O is io_uring's, and no cache of the kernel's is dropped. */
+	ret = blk_options_take_switch(o, "drop-cache", &ignored, err);
+	if (ret >= 0)
+		ret = blk_options_take_switch(o, "x-check-cache-dropped", &ignored, err);
+	if (ret >= 0)
+		ret = blk_options_take_size(o, "aio-max-batch", &number, err);
+	return ret < 0 ? ret : 0;
+}
+
+/* The file's own name, not to be taken for that of a protocol. */
+static char *plain_path(const char *path)
+{
+	char *copy;
+
+	if (!blk_name_is_url(path))
+		return strdup(path);
+	return asprintf(&copy, "./%s", path) < 0 ? NULL : copy;
+}
+
+/* @o is the protocol's: of the child "file", or of an image that is just bytes. */
+static int take_protocol(struct blk_image_name *name, const char *driver, struct blk_options *o,
+			 struct error *err)
+{
+	const struct blk_protocol *protocol = driver ? blk_protocol_find(driver) : NULL;
+	const char *path, *left;
+	int ret;
+
+	if (driver && strcmp(driver, "file") && !protocol)
+		return error_set(err, -EINVAL,
+				 blk_driver_find(driver) ? "'%s' cannot be below another format" :
+							   "Unknown driver '%s'",
+				 driver);
+	ret = take_common(name, o, err);
+	if (ret)
+		return ret;
+	if (protocol) {
+		ret = protocol->name_from(o, &name->filename, err);
+	} else {
+		path = blk_options_take(o, "filename");
+		if (!path || !*path)
+			return error_set(err, -EINVAL,
+					 "The 'file' block driver requires a file name");
+		if (driver)
+			name->filename = plain_path(path);
+		else
+			name->filename = strdup(strncmp(path, "file:", 5) ? path : path + 5);
+		ret = name->filename ? take_file(name, o, err) : no_memory(err);
+	}
+	left = ret ? NULL : blk_options_left(o);
+	if (left)
+		return error_set(err, -EINVAL,
+				 "Block protocol '%s' doesn't support the option '%s'",
+				 driver ? driver : "file", left);
+	return ret;
+}
+
+/* ---- Formats ---- */
+
+/* The child "backing": options, null, or a node's name, which we have none of. */
+static int take_backing(struct blk_image_name *name, struct blk_options *o, struct error *err)
+{
+	bool named = blk_options_has(o, "backing");
+	const char *node = blk_options_take(o, "backing");
+	int ret = blk_options_take_part(o, "backing", &name->backing, err);
+
+	if (ret)
+		return ret;
+	/* Numbers are of no meaning to QEMU, and it goes by the image then; so do we. */
+	name->no_backing = named && (!node || !*node);
+	if (named && node && *node)
+		return error_set(err, -EINVAL,
+				 "Could not open backing file: Cannot find device='%s' nor "
+				 "node-name='%s'",
+				 node, node);
+	if (name->no_backing && name->backing)
+		return error_set(err, -EINVAL,
+				 "Cannot reference an existing block device while "
+				 "giving new options");
+	return 0;
+}
+
+/* An image of a format, or of one that is to be found out, over the child "file". */
+static int take_format(struct blk_image_name *name, struct blk_options *o, const char *filename,
+		       struct error *err)
+{
+	const char *reference = blk_options_take(o, "file");
+	struct blk_options *child;
+	int ret = take_common(name, o, err);
+
+	if (!ret && reference)
+		ret = error_set(err, -EINVAL, "Cannot find device='%s' nor node-name='%s'",
+				reference, reference);
+	if (!ret)
+		ret = take_backing(name, o, err);
+	if (!ret)
+		ret = blk_options_take_part(o, "file", &child, err);
+	if (ret)
+		return ret;
+	if (child && filename && blk_options_has(child, "filename"))
+		ret = error_set(err, -EINVAL,
+				"Cannot specify both a file name and a 'file.filename'");
+	else if (child && filename && blk_options_set(child, "filename", filename))
+		ret = no_memory(err);
+	else if (!child && filename)
+		ret = (name->filename = strdup(filename)) ? 0 : no_memory(err);
+	else if (!child && name->format)
+		ret = error_set(err, -EINVAL, "A block device must be specified for \"file\"");
+	else if (!child)
+		ret = error_set(err, -EINVAL, "Must specify either driver or file");
+	if (!ret && child)
+		ret = take_protocol(name, blk_options_take(child, "driver"), child, err);
+	blk_options_free(child);
+	return ret;
+}
+
+static bool is_protocol(const char *driver)
+{
+	return !strcmp(driver, "file") || blk_protocol_find(driver);
+}
+
+static int take_all(struct blk_image_name *name, const char *filename, const char *format,
+		    struct error *err)
+{
+	struct blk_options *o = name->options;
+	const char *driver = blk_options_take(o, "driver");
+
+	if (format)
+		driver = format;
+	name->format = driver ? strdup(driver) : NULL;
+	if (driver && !name->format)
+		return no_memory(err);
+	if (driver && strcmp(driver, "file") && !blk_driver_find(driver))
+		return error_set(err, -EINVAL, "Unknown driver '%s'", driver);
+	if (!driver || !is_protocol(driver) || blk_options_has(o, "file"))
+		return take_format(name, o, filename, err);
+	if (filename && blk_options_set(o, "filename", filename))
+		return no_memory(err);
+	return take_protocol(name, driver, o, err);
+}
+
+/* The options of json:{...} and those beside it, which win.  NULL where there are none. */
+static int gather_options(struct blk_options **all, const char *filename,
+			  const struct blk_options *options, struct error *err)
+{
+	bool json = filename && blk_name_is_json(filename);
+	struct blk_options *from = NULL;
+	int ret;
+
+	*all = NULL;
+	if (!json && !options)
+		return 0;
+	ret = blk_options_new(all, err);
+	if (!ret && options && blk_options_add_missing(*all, options))
+		ret = no_memory(err);
+	if (!ret && json)
+		ret = blk_options_parse_json(&from, filename, err);
+	if (!ret && json && blk_options_add_missing(*all, from))
+		ret = no_memory(err);
+	blk_options_free(from);
+	return ret;
+}
+
+int blk_image_name_parse(struct blk_image_name *name, const char *filename, const char *format,
+			 const struct blk_options *options, struct error *err)
+{
+	int ret;
+
+	*name = (struct blk_image_name){ 0 };
+	ret = gather_options(&name->options, filename, options, err);
+	if (!ret && name->options) {
+		if (filename && blk_name_is_json(filename))
+			filename = NULL;
+		ret = take_all(name, filename, format, err);
+	} else if (!ret) {
+		name->filename = strdup(filename);
+		name->format = format ? strdup(format) : NULL;
+		if (!name->filename || (format && !name->format))
+			ret = no_memory(err);
+	}
+	if (ret)
+		blk_image_name_free(name);
+	return ret;
+}
+
+void blk_image_name_free(struct blk_image_name *name)
+{
+	free(name->filename);
+	free(name->format);
+	blk_options_free(name->options);
+	blk_options_free(name->backing);
+	*name = (struct blk_image_name){ 0 };
+}
+
+bool blk_options_say_file(const struct blk_options *options)
+{
+	static const char *const names[] = { "file", "filename", "host", "path", "server.type" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (blk_options_has(options, names[i]))
+			return true;
+	return blk_options_has_part(options, "file");
+}
+
+int blk_image_name_check_left(const struct blk_image_name *name, const char *driver,
+			      struct error *err)
+{
+	const char *left = name->options ? blk_options_left(name->options) : NULL;
+
+	if (!left)
+		return 0;
+	return error_set(err, -EINVAL, "Block format '%s' does not support the option '%s'", driver,
+			 left);
+}

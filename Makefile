@@ -280,9 +280,10 @@ format:
 	$(Q)find userspace tools tests kernel -name '*.[ch]' -exec clang-format --style=file -i {} +
 
 # Some rows only: make bench BENCH="alloc read"
-.PHONY: bench bench-micro
+.PHONY: bench bench-micro bench-programs
+bench-programs: $(BENCHES)
 bench: deps
-	$(Q)$(SUBMAKE) all
+	$(Q)$(SUBMAKE) all bench-programs
 	$(Q)QEDBLK_BUILD=$(abspath $(BUILD)) tests/bench/bench $(BENCH)
 bench-micro: all $(BENCHES)
 	$(Q)set -e; for b in $(BENCHES); do $$b; done

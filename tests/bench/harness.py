@@ -211,13 +211,18 @@ def image_bench(program, *args):
     raise Broken("%s bench printed no time" % program)
 
 
+def fio_jobs(*args):
+    """fio's result, job by job: {"read": {...}, "write": {...}, ...}."""
+    text = run("fio", "--output-format=json", "--direct=1", "--ioengine=io_uring",
+               "--randrepeat=0", *args)
+    return json.loads(text[text.index("{"):])["jobs"]
+
+
 def fio(filename, rw, *options, **settings):
-    """fio's result of one job: {"read": {...}, "write": {...}, ...}."""
-    args = ["fio", "--name=bench", "--output-format=json", "--filename=%s" % filename,
-            "--rw=%s" % rw, "--direct=1", "--ioengine=io_uring", "--randrepeat=0", *options]
-    args += ["--%s=%s" % (key, value) for key, value in settings.items()]
-    text = run(*args)
-    return json.loads(text[text.index("{"):])["jobs"][0]
+    """fio's result of one job."""
+    settings = ["--%s=%s" % (key, value) for key, value in settings.items()]
+    return fio_jobs("--name=bench", "--filename=%s" % filename, "--rw=%s" % rw, *options,
+                    *settings)[0]
 
 
 def fio_iops(filename, rw, *options, **settings):

@@ -4,7 +4,7 @@ limit. Without extra words: O_DIRECT, 32 requests at once, io_uring on all sides
 
 import os
 
-from harness import GiB, KiB, MiB, QED_IMG, AtLeast, Rows, fio_iops, image_bench, run
+from harness import GiB, KiB, MiB, QED_IMG, AtLeast, Rows, fio_iops, fio_jobs, image_bench, run
 
 row = Rows()
 
@@ -84,7 +84,24 @@ def alloc_random(bench):
 def alloc_backing(bench):
     backing = full(os.path.join(bench.disk, "golden"), GiB)
     remove(bench, backing)
-    return allocating(bench, GiB, ("-s", "4k", "-S", str(STEP)), 10000, 1500, backing=backing)
+    sides = allocating(bench, GiB, ("-s", "4k", "-S", str(STEP)), 10000, 1500, backing=backing)
+    sides["raw"] = copying(bench, backing, GiB)
+    return sides
+
+
+def copying(bench, source, size):
+    """The limit of the disk: a cluster read and one written for each request, and nothing else."""
+    target = os.path.join(bench.disk, "raw")
+    remove(bench, target)
+    common = ("--bs=64k", "--iodepth=16", "--size=%d" % size, "--number_ios=10000")
+
+    def clusters():
+        reads, writes = fio_jobs("--name=read", "--filename=%s" % source, "--rw=randread", *common,
+                                 "--name=write", "--filename=%s" % sparse(target, size),
+                                 "--rw=randwrite", *common)
+        return min(reads["read"]["iops"], writes["write"]["iops"])
+
+    return clusters
 
 
 @row("alloc-sequential", "64 KiB sequential allocating writes, on disk", "IOPS",

@@ -15,9 +15,9 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "format/qed/qed.h"
+
 #define THREADS 2
-#define WORKERS 6 /* coroutines a thread */
-#define OWNERS	(THREADS * WORKERS)
 #define BACKED	UINT32_MAX /* version: as in the backing file */
 
 struct block_state {
@@ -28,7 +28,10 @@ struct chain {
 	const char *what;
 	uint32_t cluster_size, table_size;
 	uint64_t blocks, backing_blocks;
+	uint64_t stride; /* every so many'th block of the image is one of the model's */
+	unsigned int workers; /* coroutines a thread */
 	unsigned int rounds;
+	unsigned int max_slices, max_tables; /* noted in the area; 0: as there is room for */
 
 	uint64_t seed;
 	struct scratch scratch;
@@ -37,6 +40,7 @@ struct chain {
 	/* Shared with the processes. */
 	struct block_state *model;
 	_Atomic uint32_t *next_version;
+	_Atomic bool *was_full; /* the area had no room at some time */
 };
 
 struct worker {
@@ -74,15 +78,21 @@ static void settle_block(struct chain *c, const void *got, uint64_t block)
 	abort();
 }
 
+static uint64_t offset_of(const struct chain *c, uint64_t block)
+{
+	return block * c->stride * BLOCK;
+}
+
 static void compare_all(struct chain *c)
 {
 	uint8_t *buf = aligned_alloc(BLOCK, 16 * BLOCK);
+	uint64_t at_once = c->stride == 1 ? 16 : 1;
 
 	CHECK(buf);
-	for (uint64_t block = 0; block < c->blocks; block += 16) {
-		uint64_t n = min_u64(16, c->blocks - block);
+	for (uint64_t block = 0; block < c->blocks; block += at_once) {
+		uint64_t n = min_u64(at_once, c->blocks - block);
 
-		CHECK(blk_co_pread(c->node, block * BLOCK, n * BLOCK, buf, 0) == 0);
+		CHECK(blk_co_pread(c->node, offset_of(c, block), n * BLOCK, buf, 0) == 0);
 		for (uint64_t i = 0; i < n; i++)
 			settle_block(c, buf + i * BLOCK, block + i);
 	}
@@ -92,7 +102,11 @@ static void compare_all(struct chain *c)
 /* The image is locked until the last of the dead process's I/O is over. */
 static void open_image(struct chain *c, bool replay)
 {
-	struct blk_rescue rescue = { .replay = replay };
+	struct blk_rescue rescue = {
+		.replay = replay,
+		.max_slices = c->max_slices,
+		.max_tables = c->max_tables,
+	};
 	struct blk_open_opts opts = {
 		.format = "qed",
 		.flags = BLK_O_RDWR | BLK_O_DIRECT,
@@ -115,12 +129,47 @@ static void open_image(struct chain *c, bool replay)
 	close(rescue.fd);
 }
 
+/* ---- Was the area full? ---- */
+
+static bool is_limited(const struct chain *c)
+{
+	return c->max_slices || c->max_tables;
+}
+
+static const struct blk_file_ops *real_ops;
+static struct blk_file_ops watching_ops;
+
+static int watching_flush(struct blk_file *file)
+{
+	struct chain *c = file->ops_data;
+	struct qed_image *img = c->node->opaque;
+
+	pthread_mutex_lock(&img->meta_lock);
+	if (!qed_rescue_has_room(img))
+		*c->was_full = true;
+	pthread_mutex_unlock(&img->meta_lock);
+	/* A process dies here, not the machine: there can be many commits in a short time. */
+	return is_limited(c) ? 0 : real_ops->co_flush(file);
+}
+
+static void watch(struct chain *c)
+{
+	struct blk_file *file = c->node->file;
+
+	real_ops = file->ops;
+	watching_ops = *real_ops;
+	watching_ops.co_flush = watching_flush;
+	file->ops_data = c;
+	file->ops = &watching_ops;
+}
+
 /* ---- A process that is going to be killed ---- */
 
 static void do_request(struct worker *w, uint8_t *buf)
 {
 	struct chain *c = w->c;
-	uint64_t block = next_random(&w->random) % (c->blocks / OWNERS) * OWNERS + w->owner;
+	uint64_t owners = (uint64_t)THREADS * c->workers;
+	uint64_t block = next_random(&w->random) % (c->blocks / owners) * owners + w->owner;
 	struct block_state *b = &c->model[block];
 	unsigned int op = next_random(&w->random) % 100;
 	uint32_t version = op < 65 ? atomic_fetch_add(c->next_version, 1) : 0;
@@ -129,12 +178,12 @@ static void do_request(struct worker *w, uint8_t *buf)
 	b->may_be = version;
 	if (op < 65) {
 		fill_block(buf, block, version);
-		ret = blk_co_pwrite(c->node, block * BLOCK, BLOCK, buf, 0);
+		ret = blk_co_pwrite(c->node, offset_of(c, block), BLOCK, buf, 0);
 	} else if (op < 95 || c->cluster_size != BLOCK) {
-		ret = blk_co_pwrite_zeroes(c->node, block * BLOCK, BLOCK,
+		ret = blk_co_pwrite_zeroes(c->node, offset_of(c, block), BLOCK,
 					   op < 80 ? BLK_REQ_MAY_UNMAP : 0);
 	} else {
-		ret = blk_co_pdiscard(c->node, block * BLOCK, BLOCK);
+		ret = blk_co_pdiscard(c->node, offset_of(c, block), BLOCK);
 	}
 	CHECK(ret == 0);
 	b->is = version;
@@ -158,7 +207,7 @@ static void *thread_main(void *arg)
 	struct worker *workers = arg;
 	struct aio_loop *loop = new_loop(64);
 
-	for (unsigned int i = 0; i < WORKERS; i++)
+	for (unsigned int i = 0; i < workers->c->workers; i++)
 		CHECK(co_start(worker_main, &workers[i]) == 0);
 	CHECK(aio_loop_run(loop) == 0);
 	return NULL;
@@ -167,15 +216,17 @@ static void *thread_main(void *arg)
 static void victim_main(void *arg)
 {
 	struct chain *c = arg;
-	struct worker *workers = calloc(OWNERS, sizeof(*workers));
+	unsigned int owners = THREADS * c->workers;
+	struct worker *workers = calloc(owners, sizeof(*workers));
 	pthread_t thread;
 
 	CHECK(workers);
 	compare_all(c);
-	for (unsigned int i = 0; i < OWNERS; i++)
+	watch(c);
+	for (unsigned int i = 0; i < owners; i++)
 		workers[i] = (struct worker){ c, i, mix64(c->seed + i) };
 	for (unsigned int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&thread, NULL, thread_main, &workers[i * WORKERS]) == 0);
+		CHECK(pthread_create(&thread, NULL, thread_main, &workers[i * c->workers]) == 0);
 	CHECK(write(STDIN_FILENO, "w", 1) == 1);
 	/* This loop goes on, for the image's keeper. */
 	for (;;)
@@ -256,7 +307,7 @@ static void create_main(void *arg)
 	struct blk_create_opts opts = {
 		.filename = c->scratch.image,
 		.format = "qed",
-		.size = c->blocks * BLOCK,
+		.size = offset_of(c, c->blocks),
 		.cluster_size = c->cluster_size,
 		.table_size = c->table_size,
 		.backing_file = c->backing_blocks ? "backing.raw" : NULL,
@@ -305,6 +356,7 @@ static void run_chain(struct chain *c)
 	random = c->seed;
 	c->model = shared(c->blocks * sizeof(*c->model));
 	c->next_version = shared(sizeof(*c->next_version));
+	c->was_full = shared(sizeof(*c->was_full));
 	*c->next_version = 2;
 	for (uint64_t block = 0; block < c->blocks; block++)
 		c->model[block].is = c->model[block].may_be = BACKED;
@@ -320,10 +372,12 @@ static void run_chain(struct chain *c)
 	}
 	run_to_end(c, last_main);
 
+	CHECK(*c->was_full == is_limited(c));
 	(void)unlink(c->rescue);
 	scratch_remove(&c->scratch);
 	munmap(c->model, c->blocks * sizeof(*c->model));
 	munmap((void *)c->next_version, sizeof(*c->next_version));
+	munmap((void *)c->was_full, sizeof(*c->was_full));
 }
 
 static void test_small_clusters(void **state)
@@ -333,6 +387,8 @@ static void test_small_clusters(void **state)
 		.cluster_size = 4 * KiB,
 		.table_size = 1,
 		.blocks = 64 * MiB / BLOCK + 3,
+		.stride = 1,
+		.workers = 6,
 		.rounds = SANITIZED ? 10 : 30,
 	};
 
@@ -348,6 +404,8 @@ static void test_backing(void **state)
 		.table_size = 2,
 		.blocks = 64 * MiB / BLOCK + 1,
 		.backing_blocks = 50 * MiB / BLOCK + 2,
+		.stride = 1,
+		.workers = 6,
 		.rounds = SANITIZED ? 10 : 30,
 	};
 
@@ -355,11 +413,47 @@ static void test_backing(void **state)
 	run_chain(&c);
 }
 
+/*
+ * Each block is in a slice, and a table, of its own, and many more of them
+ * change at once than the area has room for: who finds it full waits, and what
+ * was answered before is there.
+ */
+static void run_limited(const char *what, unsigned int max_slices, unsigned int max_tables)
+{
+	struct chain c = {
+		.what = what,
+		.cluster_size = 4 * KiB,
+		.table_size = 1,
+		.blocks = 500,
+		.stride = QED_SLICE_ENTRIES,
+		.workers = 32,
+		.rounds = SANITIZED ? 10 : 30,
+		.max_slices = max_slices,
+		.max_tables = max_tables,
+	};
+
+	run_chain(&c);
+}
+
+static void test_slices_full(void **state)
+{
+	(void)state;
+	run_limited("slices full", 1, 0);
+}
+
+static void test_tables_full(void **state)
+{
+	(void)state;
+	run_limited("tables full", 0, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_clusters),
 		cmocka_unit_test(test_backing),
+		cmocka_unit_test(test_slices_full),
+		cmocka_unit_test(test_tables_full),
 	};
 
 	return cmocka_run_group_tests_name("qed_rescue", tests, NULL, NULL);

@@ -38,6 +38,8 @@ enum blk_open_flags {
 struct blk_rescue {
 	int fd; /* open for reading and writing until the image is open */
 	bool replay; /* a process that was killed filled it: take that over first */
+	/* Changed slices and new tables of L2 that are noted at most; 0: as there is room for. */
+	unsigned int max_slices, max_tables;
 };
 
 struct blk_open_opts {

@@ -66,7 +66,7 @@ bool qed_rescue_has_room(const struct qed_image *img)
 	       (img->rescue.nr_free &&
 		atomic_load_explicit(&area->table_head, memory_order_relaxed) -
 				atomic_load_explicit(&area->table_tail, memory_order_relaxed) <
-			NR_TABLES);
+			img->rescue.nr_tables);
 }
 
 void qed_rescue_slice_dirty(struct qed_image *img, struct l2_slice *slice)
@@ -189,6 +189,11 @@ static int check_identity(struct qed_image *img, struct error *err)
 	return 0;
 }
 
+static unsigned int limit(unsigned int asked, unsigned int most)
+{
+	return asked && asked < most ? asked : most;
+}
+
 int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, struct error *err)
 {
 	struct qed_rescue *rescue = &img->rescue;
@@ -198,6 +203,8 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	if (!opts->rescue || !img->writable)
 		return 0;
 	rescue->replay = opts->rescue->replay;
+	rescue->nr_slots = limit(opts->rescue->max_slices, NR_SLOTS);
+	rescue->nr_tables = limit(opts->rescue->max_tables, NR_TABLES);
 	ret = rescue->replay ? has_size(opts->rescue->fd) : make_room(opts->rescue->fd);
 	if (ret == -EINVAL && rescue->replay)
 		return error_set(err, ret, "what the dead server left is of another version");
@@ -340,8 +347,8 @@ void qed_rescue_start(struct qed_image *img)
 	for (unsigned int s = 0; s < NR_SLOTS; s++)
 		atomic_store_explicit(&area->owner[s], 0, memory_order_relaxed);
 	atomic_store_explicit(&area->table_tail, area->table_head, memory_order_relaxed);
-	for (rescue->nr_free = 0; rescue->nr_free < NR_SLOTS; rescue->nr_free++)
-		rescue->free[rescue->nr_free] = NR_SLOTS - 1 - rescue->nr_free;
+	for (rescue->nr_free = 0; rescue->nr_free < rescue->nr_slots; rescue->nr_free++)
+		rescue->free[rescue->nr_free] = rescue->nr_slots - 1 - rescue->nr_free;
 	area->magic = RESCUE_MAGIC;
 	memcpy(area->boot_id, rescue->boot_id, QED_BOOT_ID_LEN);
 	area->dev = img->file->dev;

@@ -36,6 +36,7 @@ struct qed_rescue {
 	bool replay; /* the area is a dead server's, and waits for qed_co_rescue_replay() */
 	unsigned int *free; /* stack of slots without a slice */
 	unsigned int nr_free;
+	unsigned int nr_slots, nr_tables; /* slices and tables that are noted at most */
 	char boot_id[QED_BOOT_ID_LEN]; /* of the kernel that runs */
 	uint64_t tables_in_commit; /* L1 entries noted before this one are in the running commit */
 };

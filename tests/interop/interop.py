@@ -88,11 +88,13 @@ class Result:
         return "%s: status %d, %s%s" % (" ".join(self.args), self.status, self.out, self.err)
 
 
-def run(*args, stdin=""):
+def run(*args, stdin="", merged=False):
+    """Run a program; @merged: standard error goes where standard output goes."""
     done = subprocess.run(args, input=stdin.encode(), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=TIMEOUT, check=False)
+                          stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+                          timeout=TIMEOUT, check=False)
     return Result(args, done.returncode, done.stdout.decode(errors="replace"),
-                  done.stderr.decode(errors="replace"))
+                  (done.stderr or b"").decode(errors="replace"))
 
 
 def must(*args, stdin=""):

@@ -4,7 +4,8 @@ error and exit status must be the same, but for what Documentation/differences.r
 
 A list of lines is run in order in one directory, a copy of what make_template() makes. A line that
 starts with "~" is one of the deliberate differences: ours must print what follows " ~ " in it, on
-either stream, with the same status unless another is given as "[STATUS]"."""
+either stream, with the same status unless another is given as "[STATUS]". One that starts with "!"
+is such a one that QEMU's program would never end: only ours runs it."""
 
 import os
 import re
@@ -32,6 +33,11 @@ def make_template():
     must("qemu-img", "create", "-q", "-f", "qed", "new", "1M")
     must("qemu-img", "create", "-q", "-f", "qed", "-u", "-b", "nope", "-F", "raw", "missing", "1M")
     must("qemu-img", "create", "-q", "-f", "qed", "-u", "-b", "/dev/null", "-F", "raw", "abs", "1M")
+    must("qemu-img", "create", "-q", "-f", "qed", "-b", "base", "-F", "raw", "thin")
+    must("qemu-img", "create", "-q", "-f", "qcow2", "-b", "base", "-F", "raw", "q2")
+    must("qemu-io", "-f", "qcow2", "-c", "write -P 2 0 64k", "-c", "write -z 128k 64k", "q2")
+    must("qemu-img", "convert", "-c", "-O", "qcow2", "-f", "raw", "base", "packed")
+    must("qemu-img", "convert", "-O", "qed", "a", "flat")
     must("qemu-img", "create", "-q", "-f", "raw", "small", "512k")
     must("qemu-img", "create", "-q", "-f", "raw", "large", "5M")
     os.mkdir("dir")
@@ -64,6 +70,8 @@ REPLACEMENTS = (
     # Ours are sparse where QEMU's are not; other tests look at how much.
     (re.compile(r"disk size: .*"), "disk size: SIZE"),
     (re.compile(r'"actual-size": \d+'), '"actual-size": SIZE'),
+    # Names of temporary images.
+    (re.compile(r"'[^']*/(vl|qemu-io)\.\w{6}'"), "'TEMPORARY'"),
     # Progress comes in steps that depend on time.
     (re.compile(r"(    \(\d+\.\d\d/100%\)\r)+\n"), "PROGRESS\n"),
 )
@@ -86,13 +94,14 @@ class Side:
         # With the holes, which map tells of.
         must("cp", "-a", "--sparse=always", "template", name)
 
-    def run(self, line, stdin=""):
+    def run(self, line, stdin="", merged=False):
+        """Status, standard output and standard error; @merged: both of them, as in one file."""
         args = shlex.split(line.replace("$PWD", self.directory))
         args[0] = self.programs[args[0]]
         before = os.getcwd()
         os.chdir(self.directory)
         try:
-            result = interop.run(*args, stdin=stdin)
+            result = interop.run(*args, stdin=stdin, merged=merged)
         finally:
             os.chdir(before)
         return (result.status, normal(result.out, self.directory),
@@ -107,8 +116,8 @@ def show(side):
     return "status %d, out %r, err %r" % side
 
 
-def compare(results, name, theirs, ours, line, stdin=""):
-    expected, got = theirs.run(line, stdin), ours.run(line, stdin)
+def compare(results, name, theirs, ours, line, stdin="", merged=False):
+    expected, got = theirs.run(line, stdin, merged), ours.run(line, stdin, merged)
     if expected == got:
         results.ok(name)
     else:
@@ -118,7 +127,8 @@ def compare(results, name, theirs, ours, line, stdin=""):
 def compare_different(results, name, theirs, ours, line):
     """A deliberate difference: it must be there, and be what was meant."""
     command, text = line[1:].split(" ~", 1)
-    expected, got = theirs.run(command), ours.run(command)
+    expected = theirs.run(command) if line.startswith("~") else (0, "", "")
+    got = ours.run(command)
     status = expected[0]
     match = re.match(r"\[(\d+)\]", text)
     if match:
@@ -157,8 +167,8 @@ def run_list(results, title, lines, images=()):
     """Runs the lines; what they leave in the images of these names must be the same, too."""
     with Sides() as sides:
         for number, line in enumerate(lines.strip().splitlines()):
-            name = "%s-%02d (%s)" % (title, number, line.lstrip("~").split(" ~")[0])
-            if line.startswith("~"):
+            name = "%s-%02d (%s)" % (title, number, line.lstrip("~!").split(" ~")[0])
+            if line[0] in "~!":
                 compare_different(results, name, sides.theirs, sides.ours, line)
             else:
                 compare(results, name, sides.theirs, sides.ours, line)

@@ -29,6 +29,15 @@ section() {
 		END { if (inside) print before }' "$1"
 }
 
+# Text without its examples: what is indented deeper than the line that ends in "::".
+without_examples() {
+	awk '
+		{ match($0, /^ */); indent = RLENGTH }
+		skipping && NF && indent <= depth { skipping = 0 }
+		!skipping { print }
+		/::$/ && !skipping { skipping = 1; depth = indent }'
+}
+
 # titles PAGE UNDERLINE WORD: first words of the titles below section WORD, up to the next section.
 titles() {
 	awk -v word="$3" '
@@ -57,7 +66,7 @@ compare() {
 same_options() {
 	local help page
 	help=$(options <<<"$2" | grep -vx -e --help)
-	page=$(section "$3" "$4" "$5" | options | grep -vx -e --help)
+	page=$(section "$3" "$4" "$5" | without_examples | options | grep -vx -e --help)
 	if [ -z "$help$page" ]; then
 		echo "ok $1, there are none"
 	else

@@ -28,7 +28,7 @@ static int co_sigraise(struct io_session *io, int argc, char **argv)
 	if (ret < 0)
 		return ret;
 	if (number > NSIG) {
-		printf("signal argument '%s' is too large to be a valid signal number\n", argv[1]);
+		printf("signal argument '%s' is too large to be a valid signal\n", argv[1]);
 		return -EINVAL;
 	}
 	/* It may be the end of us, and what was printed is not to be lost. */

@@ -9,21 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/image_opts.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 
-int io_parse_bytes(const char *text, uint64_t *bytes)
+/* Digits that no 64 bits hold are too large, whatever the sign is. */
+static bool is_too_large(const char *text)
+{
+	errno = 0;
+	strtoull(text, NULL, 10);
+	return errno == ERANGE || text[0] != '-';
+}
+
+int io_parse_bytes_as(const char *text, const char *shown, uint64_t *bytes)
 {
 	int ret = parse_size(text, bytes);
 
-	if (ret == -ERANGE && text[0] != '-') {
-		printf("Parsing error: argument too large -- %s\n", text);
+	if (ret == -ERANGE && is_too_large(text)) {
+		printf("Parsing error: argument too large -- %s\n", shown);
 		return -EINVAL;
 	}
 	if (ret < 0) {
 		printf("Parsing error: non-numeric argument, or extraneous/unrecognized suffix "
 		       "-- %s\n",
-		       text);
+		       shown);
 		return -EINVAL;
 	}
 	/* No letter of a unit that hexadecimal numbers may have is a digit of theirs. */
@@ -31,6 +40,11 @@ int io_parse_bytes(const char *text, uint64_t *bytes)
 		io_error("warning: Using a multiplier suffix on hex numbers is deprecated: %s",
 			 text);
 	return 0;
+}
+
+int io_parse_bytes(const char *text, uint64_t *bytes)
+{
+	return io_parse_bytes_as(text, text, bytes);
 }
 
 int io_parse_pattern(const char *text, int *pattern)
@@ -72,9 +86,30 @@ int io_parse_discard(const char *text, bool *ignore)
 
 int io_parse_aio(const char *text, bool *native)
 {
-	*native = !strcmp(text, "native");
-	if (*native || !strcmp(text, "threads") || !strcmp(text, "io_uring"))
-		return 0;
-	io_error("Invalid aio option: %s", text);
-	return -EINVAL;
+	bool is_native = !strcmp(text, "native");
+
+	if (!is_native && strcmp(text, "threads") && strcmp(text, "io_uring")) {
+		io_error("Invalid aio option: %s", text);
+		return -EINVAL;
+	}
+	*native |= is_native;
+	return 0;
+}
+
+int io_parse_options(const char *text, struct blk_options **options)
+{
+	struct error err = ERROR_INIT;
+	struct blk_options *more = NULL;
+	int ret = image_opts_parse(&more, text, NULL, false, &err);
+
+	if (ret == 0 && *options && blk_options_add_missing(more, *options))
+		ret = error_set_errno(&err, -ENOMEM, "options");
+	if (ret < 0) {
+		blk_options_free(more);
+		io_error_free(&err);
+		return ret;
+	}
+	blk_options_free(*options);
+	*options = more;
+	return 0;
 }

@@ -19,9 +19,11 @@
 /* The longest request, in bytes. */
 #define IO_MAX_REQUEST UINT64_C(2147483136)
 
-/* How an image is, or is to be, opened. */
+/* Which image is, or is to be, opened, and how. */
 struct io_open {
+	const char *filename; /* NULL: the options say it */
 	const char *format; /* NULL: probe */
+	const struct blk_options *options; /* what else is said of it, or NULL */
 	bool read_only, snapshot, copy_on_read, force_share, discard_ignore;
 	bool native_aio; /* asked for, which QEMU takes with O_DIRECT only */
 	struct image_cache cache;
@@ -29,15 +31,17 @@ struct io_open {
 
 struct io_session {
 	struct blk_node *node; /* NULL: none is open */
-	char *filename; /* of it, as given; heap */
-	char *format; /* heap copy that @open.format points to, or NULL */
-	struct io_open open; /* how it was opened */
+	/* How it was opened, or the last one was.  What it points to is what follows (heap). */
+	struct io_open open;
+	char *filename, *format;
+	struct blk_options *options;
 
 	struct co_mutex changing; /* held while @node is opened or closed */
 	pthread_mutex_t mutex; /* of what follows */
 	unsigned int in_flight; /* asynchronous requests */
 	struct co_queue idle; /* waiting for them all */
 
+	bool image_opts; /* open takes options in the place of a path */
 	bool misalign; /* buffers are, as far as memory may be for direct I/O */
 	bool quit;
 };
@@ -103,8 +107,9 @@ int io_co_run_line(struct io_session *io, char *line);
 /* session.c */
 
 void io_session_init(struct io_session *io);
-/* Open @filename; -EEXIST after a complaint when there is one open. */
-int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how);
+void io_session_destroy(struct io_session *io);
+/* Open an image; -EEXIST after a complaint when there is one open. */
+int io_session_co_open(struct io_session *io, const struct io_open *how);
 /* Wait for what is in flight, then close it.  Without one, nothing. */
 int io_session_co_close(struct io_session *io);
 /*
@@ -121,16 +126,29 @@ unsigned int io_session_write_flags(const struct io_session *io);
 /* Flush, unless the cache mode leaves flushes out. */
 int io_session_co_flush(struct io_session *io);
 
+/* snapshot.c */
+
+/*
+ * Make and open a temporary image on top of the one that @how names; it goes away with its
+ * last user.  @flags: BLK_O_*.  Coroutine.
+ */
+int io_snapshot_co_open(struct blk_node **node, const struct io_open *how, unsigned int flags,
+			struct error *err);
+
 /* args.c: each returns 0, or -EINVAL after a complaint. */
 
 /* A size or offset in bytes. */
 int io_parse_bytes(const char *text, uint64_t *bytes);
+/* The same, which a complaint calls @shown. */
+int io_parse_bytes_as(const char *text, const char *shown, uint64_t *bytes);
 int io_parse_pattern(const char *text, int *pattern);
 /* -t, -d: as QEMU's tools name them. */
 int io_parse_cache(const char *text, struct image_cache *cache);
 int io_parse_discard(const char *text, bool *ignore);
-/* -i: what kernel interface to use, which is no choice here. */
+/* -i: what kernel interface to use, which is no choice here.  Only ever sets *@native. */
 int io_parse_aio(const char *text, bool *native);
+/* NAME=VALUE,...: *@options (NULL at first; heap), where they win over what is in it. */
+int io_parse_options(const char *text, struct blk_options **options);
 
 /* print.c */
 

@@ -10,15 +10,20 @@
 #include <unistd.h>
 
 #include "aio/loop.h"
+#include "common/object.h"
+#include "common/report.h"
 #include "common/version.h"
 #include "qed-io/io.h"
 #include "util/log.h"
 
 #define RING_ENTRIES 512
 
+/* Long options that have no letter. */
+enum { OPT_OBJECT = 256, OPT_IMAGE_OPTS };
+
 struct program {
-	struct io_open how;
-	const char *filename; /* or NULL */
+	struct io_open how; /* without a filename and options: none is opened at first */
+	struct blk_options *options; /* of the operand, where it is that */
 	char **lines; /* of -c */
 	size_t line_count;
 	struct io_session io;
@@ -29,6 +34,8 @@ static void print_help(void)
 {
 	printf("Usage: qed-io [OPTION]... [-c COMMAND]... [FILE]\n"
 	       "Runs commands on a disk image: those of -c, or lines of standard input.\n\n"
+	       "  --object OBJECT        TYPE,id=ID,NAME=VALUE,...: an object for options to name\n"
+	       "  --image-opts           FILE is options of an image: NAME=VALUE,...\n"
 	       "  -c, --cmd COMMAND      run COMMAND; may be given many times\n"
 	       "  -f, --format FORMAT    the image's format; it is guessed otherwise\n"
 	       "  -r, --read-only        open for reading\n"
@@ -39,7 +46,8 @@ static void print_help(void)
 	       "  -d, --discard=MODE     ignore or unmap (the default)\n"
 	       "  -i, --aio=MODE         threads, native or io_uring: taken, of no effect\n"
 	       "  -k, --native-aio       as -i native\n"
-	       "  -m, --misalign         taken, of no effect\n"
+	       "  -m, --misalign         use buffers that direct I/O does not like\n"
+	       "  -T, --trace SPEC       [enable=]EVENT,events=FILE,file=FILE; no event is here\n"
 	       "  -U, --force-share      read an image that somebody else is using\n"
 	       "  -h, --help             this text\n"
 	       "  -V, --version          the version\n\n"
@@ -95,6 +103,13 @@ static int parse_option(struct program *p, int opt)
 	case 'm':
 		p->io.misalign = true;
 		return -1;
+	case 'T':
+		return trace_option(optarg) ? 1 : -1;
+	case OPT_OBJECT:
+		return object_option(optarg) ? 1 : -1;
+	case OPT_IMAGE_OPTS:
+		p->io.image_opts = true;
+		return -1;
 	case 'V':
 		printf("qed-io version %s\n", QEDBLK_VERSION);
 		return 0;
@@ -105,6 +120,23 @@ static int parse_option(struct program *p, int opt)
 		print_help();
 		return 1;
 	}
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int take_operand(struct program *p, const char *text)
+{
+	if (!p->io.image_opts) {
+		p->how.filename = text;
+		return -1;
+	}
+	/* An empty list of options is one, too. */
+	if (io_parse_options(text, &p->options) < 0)
+		return 1;
+	p->how.options = p->options;
+	if (!p->how.format)
+		return -1;
+	io_error("--image-opts and -f are mutually exclusive");
+	return 1;
 }
 
 static int parse_arguments(struct program *p, int argc, char **argv)
@@ -124,11 +156,14 @@ static int parse_arguments(struct program *p, int argc, char **argv)
 		{ "discard", required_argument, NULL, 'd' },
 		{ "cache", required_argument, NULL, 't' },
 		{ "force-share", no_argument, NULL, 'U' },
+		{ "trace", required_argument, NULL, 'T' },
+		{ "object", required_argument, NULL, OPT_OBJECT },
+		{ "image-opts", no_argument, NULL, OPT_IMAGE_OPTS },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt, status;
 
-	while ((opt = getopt_long(argc, argv, "hVc:d:f:rsnCmki:t:U", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "hVc:d:f:rsnCmki:t:T:U", options, NULL)) != -1) {
 		status = parse_option(p, opt);
 		if (status >= 0)
 			return status;
@@ -137,8 +172,7 @@ static int parse_arguments(struct program *p, int argc, char **argv)
 		print_help();
 		return 1;
 	}
-	p->filename = argv[optind];
-	return -1;
+	return argv[optind] ? take_operand(p, argv[optind]) : -1;
 }
 
 static void co_run_line(struct program *p, char *line)
@@ -194,7 +228,7 @@ static void run_co(void *arg)
 {
 	struct program *p = arg;
 
-	if (p->filename && io_session_co_open(&p->io, p->filename, &p->how) < 0)
+	if ((p->how.filename || p->how.options) && io_session_co_open(&p->io, &p->how) < 0)
 		p->failed = true;
 	else
 		co_run_commands(p);
@@ -215,8 +249,6 @@ static int run_program(struct program *p)
 	io_signals_begin(loop);
 	ret = aio_loop_run_co(loop, run_co, p);
 	aio_loop_destroy(loop);
-	free(p->io.filename);
-	free(p->io.format);
 	if (ret < 0) {
 		io_error("io_uring: %s", strerror(-ret));
 		return 1;
@@ -242,11 +274,14 @@ int main(int argc, char **argv)
 	struct program p = { 0 };
 	int status;
 
+	report_program(program_invocation_short_name); /* for what tools/common says */
 	log_init("qed-io", false, LOG_LEVEL_ERROR);
 	io_session_init(&p.io);
 	status = parse_arguments(&p, argc, argv);
 	if (status < 0)
 		status = run_program(&p);
+	io_session_destroy(&p.io);
+	blk_options_free(p.options);
 	free(p.lines);
 	return flush_output() ? 1 : status;
 }

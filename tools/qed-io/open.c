@@ -8,25 +8,7 @@
 
 #include "qed-io/io.h"
 
-/* "driver=qed", or "driver=qed,discard=..."; only the format can be said here. */
-static int parse_driver(char *text, const char *filename, const char **format)
-{
-	char *save, *item;
-
-	for (item = strtok_r(text, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
-		if (strncmp(item, "driver=", 7)) {
-			item[strcspn(item, "=")] = '\0';
-			io_error("can't open device %s: Block format '%s' does not support "
-				 "the option '%s'",
-				 filename, *format ? *format : "raw", item);
-			return -EINVAL;
-		}
-		*format = item + 7;
-	}
-	return 0;
-}
-
-static int parse_letter(struct io_open *how, int opt, char **options)
+static int parse_letter(struct io_open *how, int opt, struct blk_options **options)
 {
 	switch (opt) {
 	case 'r':
@@ -54,28 +36,45 @@ static int parse_letter(struct io_open *how, int opt, char **options)
 	case 'd':
 		return io_parse_discard(optarg, &how->discard_ignore);
 	case 'o':
-		*options = optarg;
-		return 0;
+		return io_parse_options(optarg, options);
 	default:
 		return io_usage(&io_open_command);
 	}
 }
 
+/* What is to be opened: a path, or with --image-opts options. */
+static int parse_operand(const struct io_session *io, struct io_open *how, char *operand,
+			 struct blk_options **options)
+{
+	if (!io->image_opts) {
+		how->filename = operand; /* or NULL */
+		return 0;
+	}
+	if (*options) {
+		printf("--image-opts and 'open -o' are mutually exclusive\n");
+		return -EINVAL;
+	}
+	return operand ? io_parse_options(operand, options) : 0;
+}
+
 static int co_run(struct io_session *io, int argc, char **argv)
 {
 	struct io_open how = { 0 };
-	char *options = NULL;
+	struct blk_options *options = NULL;
 	int opt, ret = 0;
 
 	while (ret == 0 && (opt = getopt(argc, argv, "Cd:i:kno:rst:U")) != -1)
 		ret = parse_letter(&how, opt, &options);
-	if (ret < 0)
-		return ret;
-	if (optind != argc - 1)
-		return io_usage(&io_open_command);
-	if (options)
-		ret = parse_driver(options, argv[optind], &how.format);
-	return ret < 0 ? ret : io_session_co_open(io, argv[optind], &how);
+	if (ret == 0)
+		ret = parse_operand(io, &how, optind < argc ? argv[optind] : NULL, &options);
+	if (ret == 0 && optind < argc - 1)
+		ret = io_usage(&io_open_command);
+	if (ret == 0) {
+		how.options = options;
+		ret = io_session_co_open(io, &how);
+	}
+	blk_options_free(options);
+	return ret;
 }
 
 const struct io_command io_open_command = {
@@ -87,10 +86,13 @@ const struct io_command io_open_command = {
 		" -s   with a temporary image on top, which takes the writes\n"
 		" -C   keep what is read from the backing file\n"
 		" -n   as -t none\n"
+		" -k   as -i native\n"
+		" -i   threads, native or io_uring: taken, of no effect\n"
 		" -t   cache mode: none, writeback, writethrough, directsync or unsafe\n"
 		" -d   discards: ignore or unmap\n"
 		" -U   even if somebody else is writing to it (with -r)\n"
-		" -o   driver=FORMAT\n",
+		" -o   options of the format, NAME=VALUE,..., as in --image-opts\n",
+	.example = "open -r -o driver=qed vm1.qed",
 	.argmin = 1,
 	.argmax = -1,
 	.flags = IO_NO_FILE,

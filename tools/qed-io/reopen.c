@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * reopen: open the image again, in another way.
+ * reopen: go on with the image in another way.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,80 +9,214 @@
 
 #include "qed-io/io.h"
 
-struct reopen_letters {
-	bool has_mode;
-	char *options; /* or NULL */
+struct reopen {
+	struct io_open how; /* that is wanted */
+	struct blk_options *changes; /* of -o, or NULL */
+	struct blk_options *options; /* what how.options points to where they change */
+	bool has_mode, has_cache;
 };
 
-static int parse_mode(struct io_open *how, struct reopen_letters *given, bool read_only)
+static int parse_letter(struct reopen *r, int letter)
 {
-	if (given->has_mode) {
-		io_error("Only one -r/-w option may be given");
-		return -EINVAL;
+	switch (letter) {
+	case 'c':
+		r->has_cache = true;
+		return io_parse_cache(optarg, &r->how.cache);
+	case 'o':
+		return io_parse_options(optarg, &r->changes);
+	case 'r':
+	case 'w':
+		if (r->has_mode) {
+			io_error("Only one -r/-w option may be given");
+			return -EINVAL;
+		}
+		r->has_mode = true;
+		r->how.read_only = letter == 'r';
+		return 0;
+	default:
+		return io_usage(&io_reopen_command);
 	}
-	given->has_mode = true;
-	how->read_only = read_only;
+}
+
+static int parse_letters(struct reopen *r, int argc, char **argv)
+{
+	int opt, ret = 0;
+
+	while (ret == 0 && (opt = getopt(argc, argv, "c:o:rw")) != -1)
+		ret = parse_letter(r, opt);
+	return ret == 0 && optind != argc ? io_usage(&io_reopen_command) : ret;
+}
+
+/* ---- Options ---- */
+
+/* Switches that may change. */
+static int take_switches(struct reopen *r, struct error *err)
+{
+	bool direct, no_flush, read_only, ignored;
+	int has_direct = blk_options_take_switch(r->changes, "cache.direct", &direct, err);
+	int has_no_flush = blk_options_take_switch(r->changes, "cache.no-flush", &no_flush, err);
+	int has_mode = blk_options_take_switch(r->changes, "read-only", &read_only, err);
+
+	if (has_direct < 0 || has_no_flush < 0 || has_mode < 0 ||
+	    blk_options_take_switch(r->changes, "auto-read-only", &ignored, err) < 0)
+		return -EINVAL;
+	if (has_mode && r->has_mode)
+		return error_set(err, -EINVAL, "Cannot set both -r/-w and 'read-only'");
+	if ((has_direct || has_no_flush) && r->has_cache)
+		return error_set(err, -EINVAL, "Cannot set both -c and the cache options");
+	/* A switch that is not given is off, as in qemu-io. */
+	if (has_direct || has_no_flush) {
+		r->how.cache.direct = has_direct ? direct : false;
+		r->how.cache.no_flush = has_no_flush ? no_flush : false;
+	}
+	if (has_mode && read_only && !r->how.read_only)
+		return error_set(err, -EINVAL,
+				 "Read-only block node '%s' cannot support read-write users",
+				 r->how.filename ? r->how.filename : "");
 	return 0;
 }
 
-static int parse(struct io_open *how, const char *filename, int argc, char **argv)
+static int take_words(struct reopen *r, struct error *err)
 {
-	struct reopen_letters given = { 0 };
-	int opt, ret = 0;
+	const char *discard = blk_options_take(r->changes, "discard");
+	const char *zeroes = blk_options_take(r->changes, "detect-zeroes");
+	bool unmap;
 
-	while (ret == 0 && (opt = getopt(argc, argv, "c:o:rw")) != -1) {
-		if (opt == 'c')
-			ret = io_parse_cache(optarg, &how->cache);
-		else if (opt == 'o')
-			given.options = optarg;
-		else if (opt == 'r' || opt == 'w')
-			ret = parse_mode(how, &given, opt == 'r');
-		else
-			ret = io_usage(&io_reopen_command);
+	if (discard) {
+		unmap = !strcmp(discard, "unmap") || !strcmp(discard, "on");
+		if (!unmap && strcmp(discard, "ignore") && strcmp(discard, "off"))
+			return error_set(err, -EINVAL, "Invalid discard option");
+		r->how.discard_ignore = !unmap;
 	}
-	if (ret < 0)
-		return ret;
-	if (optind != argc)
-		return io_usage(&io_reopen_command);
-	if (given.options) {
-		given.options[strcspn(given.options, "=")] = '\0';
-		io_error("Cannot change the option '%s'", given.options);
-		return -EINVAL;
-	}
-	if (how->read_only && how->copy_on_read) {
-		io_error("Can't set node '%s' to r/o with copy-on-read enabled", filename);
-		return -EINVAL;
-	}
+	if (zeroes && strcmp(zeroes, "off") && strcmp(zeroes, "on") && strcmp(zeroes, "unmap"))
+		return error_set(err, -EINVAL, "invalid parameter value: %s", zeroes);
 	return 0;
+}
+
+/* What may be said, but not be changed. */
+static int check_same(struct reopen *r, const struct blk_node *node, struct error *err)
+{
+	const struct {
+		const char *name, *value;
+	} same[] = {
+		{ "driver", blk_node_format(node) },
+		{ "file.filename", node->filename },
+		{ "filename", node->filename },
+	};
+	static const char *const nodes[] = { "file", "backing" };
+	const char *value, *left, *dot;
+	size_t i;
+
+	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		value = blk_options_take(r->changes, nodes[i]);
+		if (value)
+			return error_set(err, -EINVAL, "Cannot find device='' nor node-name='%s'",
+					 value);
+	}
+	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		value = blk_options_take(r->changes, same[i].name);
+		if (value && strcmp(value, same[i].value))
+			return error_set(err, -EINVAL, "Cannot change the option '%s'",
+					 strrchr(same[i].name, '.') ?
+						 strrchr(same[i].name, '.') + 1 :
+						 same[i].name);
+	}
+	left = blk_options_left(r->changes);
+	if (!left)
+		return 0;
+	/* The child of that name complains, of what the option is to it. */
+	dot = !strncmp(left, "file.", 5) || !strncmp(left, "backing.", 8) ? strchr(left, '.') :
+									    NULL;
+	return error_set(err, -EINVAL, "Cannot change the option '%s'", dot ? dot + 1 : left);
+}
+
+/* What the image was opened with must not say otherwise than @r now does. */
+static int overrule_options(struct reopen *r, struct error *err)
+{
+	if (!r->how.options)
+		return 0;
+	if (blk_options_new(&r->options, err) < 0)
+		return -ENOMEM;
+	if (blk_options_set(r->options, "cache.direct", r->how.cache.direct ? "on" : "off") < 0 ||
+	    blk_options_set(r->options, "read-only", r->how.read_only ? "on" : "off") < 0 ||
+	    blk_options_set(r->options, "discard", r->how.discard_ignore ? "ignore" : "unmap") <
+		    0 ||
+	    blk_options_add_missing(r->options, r->how.options) < 0)
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	r->how.options = r->options;
+	return 0;
+}
+
+static int check(struct reopen *r, const struct io_session *io, struct error *err)
+{
+	const struct blk_node *node = io->node;
+	int ret = 0;
+
+	if (r->changes)
+		ret = take_switches(r, err);
+	if (ret == 0 && r->changes)
+		ret = take_words(r, err);
+	if (ret == 0 && r->changes)
+		ret = check_same(r, node, err);
+	if (ret == 0 && r->how.read_only && r->how.copy_on_read)
+		ret = error_set(err, -EINVAL,
+				"Can't set node '%s' to r/o with copy-on-read enabled",
+				r->how.filename ? r->how.filename : "");
+	/* Its file has no name any more that another way to open it could start from. */
+	if (ret == 0 && r->how.snapshot &&
+	    (r->how.read_only != io->open.read_only ||
+	     r->how.cache.direct != io->open.cache.direct))
+		ret = error_set(err, -ENOENT, "Could not open '%s': %s", node->filename,
+				strerror(ENOENT));
+	return ret ? ret : overrule_options(r, err);
+}
+
+/* ---- Doing it ---- */
+
+/* Can the node stay as it is?  The rest of how an image is opened is only ours. */
+static bool same_node(const struct io_open *a, const struct io_open *b)
+{
+	return a->read_only == b->read_only && a->cache.direct == b->cache.direct &&
+	       a->discard_ignore == b->discard_ignore;
 }
 
 /*
  * The image is closed in between, so that its lock is free for the new use;
  * should that fail, it is opened as it was.
  */
-static int co_run(struct io_session *io, int argc, char **argv)
+static int co_change(struct io_session *io, const struct io_open *how)
 {
-	struct io_open before = io->open, how = io->open;
-	char *filename = NULL, *format = NULL;
-	int ret = parse(&how, io->filename, argc, argv);
+	const struct io_open before = io->open;
+	int ret;
 
+	if (before.snapshot || same_node(&before, how)) {
+		io->open.cache = how->cache;
+		return 0;
+	}
+	ret = io_session_co_close(io);
 	if (ret < 0)
 		return ret;
-	filename = strdup(io->filename);
-	format = io->format ? strdup(io->format) : NULL;
-	if (!filename || (io->format && !format)) {
-		ret = -ENOMEM;
-		io_error("%s", strerror(ENOMEM));
-	} else {
-		before.format = how.format = format;
-		ret = io_session_co_close(io);
-		if (ret == 0)
-			ret = io_session_co_open(io, filename, &how);
+	ret = io_session_co_open(io, how);
+	if (ret < 0)
+		io_session_co_open(io, &before);
+	return ret;
+}
+
+static int co_run(struct io_session *io, int argc, char **argv)
+{
+	struct reopen r = { .how = io->open };
+	struct error err = ERROR_INIT;
+	int ret = parse_letters(&r, argc, argv);
+
+	if (ret == 0) {
+		ret = check(&r, io, &err);
 		if (ret < 0)
-			io_session_co_open(io, filename, &before);
+			io_error_free(&err);
 	}
-	free(filename);
-	free(format);
+	if (ret == 0)
+		ret = co_change(io, &r.how);
+	blk_options_free(r.changes);
+	blk_options_free(r.options);
 	return ret;
 }
 
@@ -92,7 +226,10 @@ const struct io_command io_reopen_command = {
 	.summary = "reopens an image with new options",
 	.text = " -r   for reading\n"
 		" -w   for reading and writing\n"
-		" -c   cache mode: none, writeback, writethrough, directsync or unsafe\n",
+		" -c   cache mode: none, writeback, writethrough, directsync or unsafe\n"
+		" -o   read-only, cache.direct, cache.no-flush (on or off), discard (ignore\n"
+		"      or unmap); what else is said must be as it is\n",
+	.example = "reopen -r -c none",
 	.argmax = -1,
 	.co_run = co_run,
 };

@@ -135,11 +135,11 @@ static int fill_from(const char *name, uint8_t *buf, uint64_t bytes)
 	}
 	if (failed)
 		fprintf(stderr, "%s: %s\n", name, strerror(errno));
-	else if (!len && bytes)
+	else if (!len)
 		fprintf(stderr, "%s: file is empty\n", name);
 	if (file)
 		fclose(file);
-	if (failed || (!len && bytes))
+	if (failed || !len)
 		return -EINVAL;
 	for (pos = len; pos < bytes; pos += len)
 		memcpy(buf + pos, buf, min_u64(len, bytes - pos));

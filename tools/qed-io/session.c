@@ -30,11 +30,20 @@ static unsigned int open_flags(const struct io_open *how)
 	       (how->discard_ignore ? BLK_O_DISCARD_IGNORE : 0);
 }
 
+void io_session_destroy(struct io_session *io)
+{
+	free(io->filename);
+	free(io->format);
+	blk_options_free(io->options);
+	co_mutex_destroy(&io->changing);
+	pthread_mutex_destroy(&io->mutex);
+}
+
 static int check_how(const struct io_open *how, struct error *err)
 {
 	if (how->read_only && how->copy_on_read)
 		return error_set(err, -EINVAL, "Can't use copy-on-read on read-only device");
-	if (!how->read_only && how->force_share)
+	if (!how->read_only && !how->snapshot && how->force_share)
 		return error_set(err, -EINVAL,
 				 "force-share=on can only be used with read-only images");
 	if (how->native_aio && !how->cache.direct)
@@ -44,124 +53,90 @@ static int check_how(const struct io_open *how, struct error *err)
 	return 0;
 }
 
-/* What an overlay must know of the image below it. */
-static int co_look_at_base(const char *filename, const struct io_open *how,
-			   struct blk_create_opts *create, struct error *err)
+static int co_open_node(struct blk_node **node, const struct io_open *how, struct error *err)
 {
-	struct blk_open_opts opts = { .format = how->format };
-	struct blk_node *node;
-	int ret = image_co_open(&node, filename, &opts, err);
+	struct blk_open_opts opts = {
+		.format = how->format,
+		.flags = open_flags(how),
+		.options = (struct blk_options *)how->options, /* which is not changed */
+	};
 
-	if (ret < 0)
-		return ret;
-	create->format = "qed";
-	create->size = round_up(node->size, SECTOR_SIZE);
-	create->backing_format = node->driver->name;
-	blk_co_close(node);
-	return 0;
-}
-
-/* A temporary image on top of @filename, which goes away with its last user. */
-static int co_open_snapshot(struct blk_node **node, const char *filename, const struct io_open *how,
-			    struct error *err)
-{
-	const char *dir = getenv("TMPDIR");
-	struct blk_create_opts create = { 0 };
-	struct blk_open_opts opts = { .format = "qed", .flags = open_flags(how) };
-	char *name = NULL, *base = NULL;
-	int fd, ret;
-
-	ret = co_look_at_base(filename, how, &create, err);
-	if (ret < 0)
-		return ret;
-	base = realpath(image_path(filename, NULL), NULL);
-	if (!base || asprintf(&name, "%s/qed-io.XXXXXX", dir ? dir : "/var/tmp") < 0) {
-		free(base);
-		return error_set_errno(err, -errno, "Could not make a snapshot");
-	}
-	fd = mkstemp(name);
-	if (fd < 0) {
-		ret = error_set_errno(err, -errno, "Could not create '%s'", name);
-	} else {
-		close(fd);
-		create.filename = name;
-		create.backing_file = base;
-		opts.backing_format = create.backing_format;
-		ret = image_co_create(&create, err);
-		if (ret == 0)
-			ret = image_co_open(node, name, &opts, err);
-		unlink(name);
-	}
-	free(name);
-	free(base);
-	return ret;
-}
-
-static int co_open_node(struct blk_node **node, const char *filename, const struct io_open *how,
-			struct error *err)
-{
-	struct blk_open_opts opts = { .format = how->format, .flags = open_flags(how) };
-
+	if (!how->filename && !how->options)
+		return error_set(err, -EINVAL, "Must specify either driver or file");
 	if (how->snapshot)
-		return co_open_snapshot(node, filename, how, err);
-	return image_co_open(node, filename, &opts, err);
+		return io_snapshot_co_open(node, how, opts.flags, err);
+	return image_co_open(node, how->filename, &opts, err);
 }
 
 /*
  * Where nothing is said an image is opened for writing.  What can only be read is opened for
  * that then, and those commands fail that write.
  */
-static int co_open_any(struct blk_node **node, const char *filename, const struct io_open *how,
-		       struct error *err)
+static int co_open_any(struct blk_node **node, const struct io_open *how, struct error *err)
 {
 	struct io_open read_only = *how;
-	struct error ignored = ERROR_INIT;
 	int ret = check_how(how, err);
 
 	if (ret < 0)
 		return ret;
-	ret = co_open_node(node, filename, how, err);
+	ret = co_open_node(node, how, err);
 	if (ret != -ENOTSUP || how->read_only || how->copy_on_read)
 		return ret;
-	read_only.read_only = true;
-	if (co_open_node(node, filename, &read_only, &ignored) < 0) {
-		error_free(&ignored);
-		return ret;
-	}
+	/* Whether this is the image of that format at all was not looked at yet. */
 	error_free(err);
+	read_only.read_only = true;
+	return co_open_node(node, &read_only, err);
+}
+
+/* Remember @how, whose texts may be those of the session. */
+static int remember(struct io_session *io, const struct io_open *how, struct error *err)
+{
+	char *filename = how->filename ? strdup(how->filename) : NULL;
+	char *format = how->format ? strdup(how->format) : NULL;
+	struct blk_options *options = NULL;
+
+	if ((how->filename && !filename) || (how->format && !format) ||
+	    (how->options && (blk_options_new(&options, NULL) < 0 ||
+			      blk_options_add_missing(options, how->options) < 0))) {
+		free(filename);
+		free(format);
+		blk_options_free(options);
+		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	}
+	free(io->filename);
+	free(io->format);
+	blk_options_free(io->options);
+	io->open = *how;
+	io->open.filename = io->filename = filename;
+	io->open.format = io->format = format;
+	io->open.options = io->options = options;
 	return 0;
 }
 
-static int co_open(struct io_session *io, const char *filename, const struct io_open *how)
+static int co_open(struct io_session *io, const struct io_open *how)
 {
 	struct error err = ERROR_INIT;
-	char *name = strdup(filename);
-	char *format = how->format ? strdup(how->format) : NULL;
 	struct blk_node *node;
-	int ret = -ENOMEM;
+	int ret = co_open_any(&node, how, &err);
 
-	if (!name || (how->format && !format))
-		error_set_errno(&err, ret, "%s", filename);
-	else
-		ret = co_open_any(&node, filename, how, &err);
+	if (ret == 0) {
+		ret = remember(io, how, &err);
+		if (ret < 0)
+			(void)blk_co_close(node); /* nothing was done to it */
+	}
 	if (ret < 0) {
-		free(name);
-		free(format);
-		error_prefix(&err, "can't open device %s", filename);
+		if (how->filename)
+			error_prefix(&err, "can't open device %s", how->filename);
+		else
+			error_prefix(&err, "can't open");
 		io_error_free(&err);
 		return ret;
 	}
 	io->node = node;
-	free(io->filename);
-	free(io->format);
-	io->filename = name;
-	io->format = format;
-	io->open = *how;
-	io->open.format = format;
 	return 0;
 }
 
-int io_session_co_open(struct io_session *io, const char *filename, const struct io_open *how)
+int io_session_co_open(struct io_session *io, const struct io_open *how)
 {
 	int ret;
 
@@ -170,7 +145,7 @@ int io_session_co_open(struct io_session *io, const char *filename, const struct
 		return -EEXIST;
 	}
 	co_mutex_lock(&io->changing);
-	ret = co_open(io, filename, how);
+	ret = co_open(io, how);
 	co_mutex_unlock(&io->changing);
 	return ret;
 }
@@ -186,7 +161,7 @@ static int co_close(struct io_session *io)
 	io->node = NULL;
 	ret = blk_co_close(node);
 	if (ret < 0)
-		io_error("%s: %s", io->filename, strerror(-ret));
+		io_error("%s: %s", io->filename ? io->filename : "image", strerror(-ret));
 	return ret;
 }
 

@@ -144,11 +144,11 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 /* Are the options of one image such that it can be opened as @flags, BLK_O_*, want? */
 static int check_name(const struct blk_image_name *name, unsigned int flags, struct error *err)
 {
+	if (name->read_only && (flags & BLK_O_RDWR))
+		return error_set(err, -EACCES, "Block node is read-only");
 	if (name->force_share && (flags & BLK_O_RDWR))
 		return error_set(err, -EINVAL,
 				 "force-share=on can only be used with read-only images");
-	if (name->read_only && (flags & BLK_O_RDWR))
-		return error_set(err, -EACCES, "Block node is read-only");
 	return 0;
 }
 

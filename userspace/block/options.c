@@ -236,6 +236,25 @@ int blk_options_take_part(struct blk_options *options, const char *prefix,
 	return ret;
 }
 
+int blk_options_add_part(struct blk_options *options, const char *prefix,
+			 const struct blk_options *from)
+{
+	const char *name;
+	json_t *value;
+	char *full;
+	int ret;
+
+	json_object_foreach(from->values, name, value) {
+		if (asprintf(&full, "%s.%s", prefix, name) < 0)
+			return -ENOMEM;
+		ret = json_object_set_nocheck(options->values, full, value);
+		free(full);
+		if (ret)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int blk_options_take_switch(struct blk_options *options, const char *name, bool *on,
 			    struct error *err)
 {

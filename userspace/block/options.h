@@ -51,6 +51,10 @@ bool blk_options_has_part(const struct blk_options *options, const char *prefix)
 int blk_options_take_part(struct blk_options *options, const char *prefix,
 			  struct blk_options **part, struct error *err);
 
+/* Put what @from has into @options as PREFIX.NAME.  Returns 0 or -ENOMEM. */
+int blk_options_add_part(struct blk_options *options, const char *prefix,
+			 const struct blk_options *from);
+
 /*
  * Take a switch ("on", "off"), or a size.  Returns 1 if it is there, 0 if not, or -EINVAL with
  * QEMU's words.

@@ -261,7 +261,7 @@ static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *e
 	if (ret == -ENOTSUP)
 		return error_set(err, ret, "Cannot resize a block device");
 	if (ret)
-		return error_set_errno(err, ret, "cannot set the size");
+		return error_set_errno(err, ret, "Could not resize file");
 	atomic_store(&node->size, round_up(size, SECTOR_SIZE));
 	return 0;
 }

@@ -66,6 +66,8 @@ FUZZ_TESTS := $(FUZZ_SRC:%.c=$(OUT)/%)
 CRASH_SRC := $(wildcard tests/crash/*.c)
 CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 
+COMPLETIONS := completions/qedblk
+
 MAN_SRC := $(wildcard Documentation/man/*.rst)
 MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 
@@ -210,6 +212,7 @@ SBIN := $(filter %/qedd %/qedctl,$(PROGRAMS))
 BIN := $(filter-out $(SBIN),$(PROGRAMS))
 UNITS := $(wildcard tools/*.service tools/*/*.service userspace/server/*.service)
 UDEV_RULES := $(wildcard tools/*.rules tools/*/*.rules userspace/server/*.rules)
+COMPLETION_DIR = $(PREFIX)/share/bash-completion/completions
 PREFIXED = sed 's|@PREFIX@|$(PREFIX)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)/$(notdir $(1))
 
 .PHONY: install
@@ -220,6 +223,9 @@ install: all man
 		$(DESTDIR)$(NBDKIT_PLUGINDIR)/$(notdir $(p)) &&) \
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) \
 		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) \
+	install -D -m 644 $(COMPLETIONS) $(DESTDIR)$(COMPLETION_DIR)/qedctl && \
+	$(foreach p,$(filter-out qedctl,$(notdir $(PROGRAMS))),ln -sf qedctl \
+		$(DESTDIR)$(COMPLETION_DIR)/$(p) &&) \
 	$(foreach u,$(UNITS),$(call PREFIXED,$(u),$(PREFIX)/lib/systemd/system) &&) \
 	$(foreach r,$(UDEV_RULES),$(call PREFIXED,$(r),$(PREFIX)/lib/udev/rules.d) &&) true
 
@@ -315,7 +321,7 @@ bench           measure beside QEMU and the bare file: a table, and $(BUILD)/ben
                 [BENCH=WORDS] for rows with these in their names
 bench-micro     micro-benchmarks
 man             manual pages, into $(BUILD)/man/
-install         [DESTDIR=] [PREFIX=/usr/local]
+install         [DESTDIR=] [PREFIX=/usr/local]: programs, manual pages, completion for bash
 clean           remove $(BUILD)/
 
 Variables: V=1, BUILD=DIR, SANITIZE=address,undefined or thread, CC, CFLAGS, LDFLAGS

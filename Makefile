@@ -246,13 +246,13 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm kunit
+	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm vm7 kunit module
 
 .PHONY: build-sanitized
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-fuzz check-crash check-vm check-vm-7 kunit check-sanitize
+.PHONY: check-unit check-interop check-fuzz check-crash check-vm check-vm-7 kunit check-sanitize check-module
 .PHONY: format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
@@ -268,6 +268,9 @@ check-vm: all tests
 # The kernel target on a 7.x kernel of Debian 13's backports.
 check-vm-7: all tests
 	$(Q)$(RUN_TESTS) vm7
+# The kernel target built for 6.1, 6.12 and 7.x, with sparse, and by DKMS.
+check-module:
+	$(Q)$(RUN_TESTS) module
 # The kernel target's pure logic in a kernel, which the first run builds.
 kunit:
 	$(Q)$(RUN_TESTS) kunit
@@ -312,7 +315,8 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-fuzz check-crash check-vm check-vm-7 check-sanitize kunit format-check
+check-unit check-interop check-fuzz check-crash check-vm check-vm-7 check-sanitize check-module
+kunit format-check
                 one layer of them
 demo            deps, build, the main job on real input
 modules         [KDIR=] kernel/dm-qed.ko; modules_install installs it

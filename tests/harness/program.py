@@ -18,7 +18,7 @@ import report
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
 TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
-               "vm": 900, "kunit": 2400}
+               "vm": 900, "kunit": 2400, "module": 2400}
 SLOWER = 3
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
@@ -96,6 +96,9 @@ def discover(root, build, layers, only):
     if "kunit" in layers:
         script = os.path.join(root, "tests/kunit/run-kunit")
         add("kunit", script, script)
+    if "module" in layers:
+        script = os.path.join(root, "tests/kunit/run-builds")
+        add("module", script, script)
     if "vm" in layers:
         script = os.path.join(root, "tests/vm/selftest")
         add("vm", script, script)

@@ -10,13 +10,13 @@ debian_codename() {
 	esac
 }
 
-# own_lists FOLDER: from now on apt knows Debian's packages by lists of our own, fetched to there.
-# This machine's apt may have no lists yet, not know the security archive (which is where Debian 12
-# has the 6.12 kernel), or belong to somebody else.
+# own_lists FOLDER [CODENAME]: from now on apt knows Debian's packages by lists of our own, fetched to
+# there. This machine's apt may have no lists yet, not know the security archive (which is where
+# Debian 12 has the 6.12 kernel), or belong to somebody else.
 own_lists() {
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename=${2:-}
 	local signed="[arch=amd64 signed-by=$keyring]"
-	codename=$(debian_codename)
+	codename=${codename:-$(debian_codename)}
 	mkdir -p "$1/apt/lists/partial" "$1/apt/archives/partial" || return 1
 	[ -e $keyring ] || { echo "no $keyring" >&2 && return 1; }
 	cat >"$1/apt/sources.list" <<-END
@@ -32,4 +32,33 @@ own_lists() {
 # download FOLDER PACKAGE: the newest that apt knows.
 download() {
 	(cd "$1" && apt-get "${apt_options[@]}" -q download "$2" >&2)
+}
+
+# depends_on PATTERN PACKAGE...: what the first of the packages that apt knows needs, and matches.
+depends_on() {
+	local pattern=$1 name
+	shift
+	for name; do
+		apt-cache "${apt_options[@]}" depends "$name" 2>/dev/null |
+			awk -v pattern="$pattern" '$1 == "Depends:" && $2 ~ pattern { print $2; found = 1; exit }
+				END { exit !found }' && return 0
+	done
+	return 1
+}
+
+# headers WORK RELEASE PLACE: the headers of that kernel, unpacked in WORK/headers, to be moved to
+# PLACE, where modules can then be built in PLACE/build. Their Makefile names the place where they
+# would be installed.
+headers() {
+	local work=$1 release=$2 place=$3 kbuild name
+	kbuild=$(depends_on '^linux-kbuild-' "linux-headers-$release") || return 1
+	mkdir "$work/headers-deb" || return 1
+	for name in "linux-headers-$release" "linux-headers-${release%-cloud-amd64}-common" "$kbuild"; do
+		download "$work/headers-deb" "$name" &&
+			dpkg -x "$work/headers-deb/$name"_*.deb "$work/headers" || return 1
+	done
+	# Without the image that debugging information is made from, none is made: that needs pahole.
+	rm -f "$work/headers/usr/src/linux-headers-$release/vmlinux"
+	sed -i "s|/usr/src/|$place&|" "$work/headers/usr/src/linux-headers-$release/Makefile" &&
+		ln -s "usr/src/linux-headers-$release" "$work/headers/build"
 }

@@ -63,6 +63,11 @@ status_of() {
 	qedctl status "$1" | awk -v key="$2" '$1 == key { print $2 }'
 }
 
+# stat_of DEVICE NAME: a figure of `qedctl stats`.
+stat_of() {
+	qedctl stats "$1" | awk -v name="$2" '$1 == name { print $2 }'
+}
+
 # What must stay the same in a device that goes on.
 device_state_of() {
 	dmsetup table "$1"

@@ -4,7 +4,8 @@
 module=$QEDBLK_BUILD/modules/$(uname -r)/dm-qed.ko
 modprobe -a dm-mod ublk_drv
 require "the module loads" insmod "$module"
-at_exit rmmod dm-qed
+# Also after a failure: the next script loads it again.
+at_exit eval "qedctl remove --all --force --retry; rmmod dm-qed"
 at_exit dm_gone_all
 
 # What the words of `dmsetup status` are, from the third on.

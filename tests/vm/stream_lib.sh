@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# For scripts that stream a device which is in use; sourced after device_lib.sh.
+# For scripts that stream a device which is in use; sourced after device_lib.sh, in $SCRATCH.
+. "$vm_dir/load_lib.sh"
 
 # The stream of device $1: member $2 (a word of status).
 stream_of() {
@@ -50,7 +51,7 @@ run_fio() {
 	until [ -e enough ]; do
 		fio --name=v --filename=mnt/fio --size=4M --bsrange=4k-32k --rw=randrw --direct=1 \
 			--ioengine=io_uring --iodepth=8 --verify=crc32c --verify_fatal=1 \
-			--randseed=$RANDOM || return 1
+			--randseed=$RANDOM >fio.out 2>&1 || { fio_complaints fio.out; return 1; }
 	done
 }
 
@@ -60,20 +61,16 @@ use_begin() {
 	mkdir -p mnt
 	at_exit umount "$SCRATCH/mnt"
 	require "$1: it is mounted" mount "/dev/mapper/$1" mnt
-	run_fio >fio.log 2>&1 &
-	fio_pid=$!
-	copy_files >copy.log 2>&1 &
-	copy_pid=$!
+	load fio run_fio
+	load copy copy_files
 }
 
 # All that the users saw was right, nothing failed, and the file system is as it should be.
 use_end() {
 	touch enough
-	wait $fio_pid
-	same "$1: fio found what it wrote" "$? $(grep -i -m 3 -e '^verify' -e error fio.log)" "0 "
-	wait $copy_pid
-	same "$1: copies were like their files" "$? $(tail -n 5 copy.log)" "0 "
-	same "$1: no request failed" "$(qedctl stats "$1" | awk '$1 == "errors" { print $2 }')" 0
+	load_ended fio "$1: fio found what it wrote"
+	load_ended copy "$1: copies were like their files"
+	no_errors "$1"
 	check "$1: unmounted and mounted again" eval "umount mnt && mount /dev/mapper/$1 mnt"
 	check "$1: every file is right" eval '(cd mnt && sha256sum -c --quiet ../sums)'
 	check "$1: unmounted" umount mnt
@@ -95,7 +92,7 @@ kill_and_recover() {
 	pid=$(status_of "$1" pid)
 	kill -KILL "$pid"
 	wait_until 20 eval "! kill -0 $pid"
-	sleep 0.$((RANDOM % 900 + 100))
+	a_while
 	require "$1: recovered" timeout 120 qedctl recover "$1"
 	check "$1: it streams again" wait_until 20 is_counted "$1"
 	same "$1: at the speed that it had" "$(stream_of "$1" speed)" 92160

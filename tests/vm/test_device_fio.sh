@@ -80,7 +80,7 @@ run_fio() {
 }
 
 judge() {
-	check "$1: no request failed" test "$(qedctl stats vm1 | awk '$1 == "errors" { print $2 }')" = 0
+	check "$1: no request failed" test "$(stat_of vm1 errors)" = 0
 	check "$1: discards and write-zeroes came through" eval \
 		"qedctl stats vm1 | awk '\$1 ~ /^(discard|zero)_ops\$/ && \$2 > 0 { n++ } END { exit n != 2 }'"
 	dd if=$dev of=seen bs=1M iflag=direct status=none

@@ -65,7 +65,7 @@ check "checksums, from the image" eval \
 	'echo 3 >/proc/sys/vm/drop_caches; (cd mnt && sha256sum --quiet -c ../sums)'
 cp mnt/1 mnt/copy
 check "umount" umount mnt
-same "no request failed" "$(qedctl stats vm1 | awk '$1 == "errors" { print $2 }')" 0
+same "no request failed" "$(stat_of vm1 errors)" 0
 check "all is read" dd if=$dev of=seen bs=1M iflag=direct status=none
 check "remove" qedctl remove vm1
 check "the golden image is as it was" cmp golden.img before.img

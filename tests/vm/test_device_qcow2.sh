@@ -62,7 +62,7 @@ for kind in zlib zstd; do
 	json_is "$kind: nothing to warn of" "not d['warnings'] and d['backing-dir'] == 'any'" \
 		qedctl status --json vm1
 	check "$kind: fio verifies" run_fio
-	check "$kind: no request failed" test "$(qedctl stats vm1 | awk '$1 == "errors" { print $2 }')" = 0
+	check "$kind: no request failed" test "$(stat_of vm1 errors)" = 0
 	dd if=$dev of=seen bs=1M iflag=direct status=none
 	check "$kind: remove then" qedctl remove vm1
 	check "$kind: QEMU reads what the device showed" qemu-img compare -f qed -F raw vm1.qed seen

@@ -78,11 +78,6 @@ expect_fail "the module cannot go while it is used" rmmod dm-qed
 dmsetup remove t
 
 # ---- Detection ----
-# zero_ops: write-zeroes that the server has seen
-zero_ops() {
-	qedctl stats vm1 | awk '$1 == "zero_ops" { print $2 }'
-}
-
 # Clusters of data (d) and zeroes (.), and a part of one at either end.
 make_pattern() {
 	local i
@@ -97,11 +92,11 @@ make_pattern() {
 }
 
 require "detect_zeroes on" dm_new t "0 $sectors qed $ublk 2 detect_zeroes on"
-before=$(zero_ops)
+before=$(stat_of vm1 zero_ops)
 check "2 MiB of zeroes" dd if=/dev/zero of=$t bs=1M count=2 oflag=direct status=none
 same "they became write-zeroes, whole bios of them" "$(qed_status converted converted-sectors)" \
 	"2 4096"
-same "which the server saw" "$(($(zero_ops) - before))" 2
+same "which the server saw" "$(($(stat_of vm1 zero_ops) - before))" 2
 make_pattern d..dd.l.dddd....
 check "data and zeroes mixed" dd if=pattern of=$t bs=1M seek=4 oflag=direct status=none
 same "the zero runs in it were found" "$(qed_status converted converted-sectors)" "6 $((4096 + 8 * 128))"
@@ -153,13 +148,10 @@ ublk=$(status_of vm1 ublk-device)
 require "known_zero" dm_new t "0 $sectors qed $ublk 3 detect_zeroes on known_zero"
 check "write-zeroes of all of it" blkdiscard -z $t
 same "all is known" "$(qed_status known)" 1024/1024
-reads() {
-	qedctl stats vm1 | awk '$1 == "read_ops" { print $2 }'
-}
-before=$(reads)
+before=$(stat_of vm1 read_ops)
 check "it is read as zeroes" eval "dd if=$t bs=1M iflag=direct status=none |
 	cmp -n $((64 << 20)) - /dev/zero"
-same "without the server" "$(reads)" "$before"
+same "without the server" "$(stat_of vm1 read_ops)" "$before"
 same "which is counted" "$(qed_status answered-sectors)" $sectors
 check "data is written into it" dd if=data of=$t bs=1M seek=8 oflag=direct status=none
 same "it is forgotten" "$(qed_status known)" 992/1024

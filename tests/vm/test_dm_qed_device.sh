@@ -9,7 +9,7 @@
 cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 module=$QEDBLK_BUILD/modules/$(uname -r)/dm-qed.ko
-at_exit rmmod dm-qed
+at_exit eval "qedctl remove --all --force --retry; rmmod dm-qed"
 
 # detection: who finds zeroes, and how
 detection() {
@@ -19,14 +19,6 @@ detection() {
 
 zeroes() {
 	dd if=/dev/zero of=$dev bs=1M count="$1" seek="$2" oflag=direct status=none
-}
-
-# counter NAME of the server, word NAME of the target
-counter() {
-	qedctl stats vm1 | awk -v name="$1" '$1 == name { print $2 }'
-}
-word() {
-	qedctl status vm1 | awk -v name="target.$1" '$1 == name { print $2 }'
 }
 
 # ---- Without the target ----
@@ -41,7 +33,7 @@ require "create with zero detection" qedctl create vm1 vm1.qed --size 64M --dete
 same "the mapping is linear" "$(qedctl table vm1 | cut -d ' ' -f 3)" linear
 same "the server does it, says info" "$(detection info)" "server on"
 check "zeroes" zeroes 2 0
-same "the server found them" "$(counter detected_zero_bytes)" $((2 << 20))
+same "the server found them" "$(stat_of vm1 detected_zero_bytes)" $((2 << 20))
 check "data, and zeroes over it" eval \
 	"dd if=/dev/urandom of=$dev bs=1M count=2 seek=4 oflag=direct status=none && zeroes 1 4"
 check "message to the server" qedctl message vm1 detect_zeroes unmap
@@ -61,10 +53,10 @@ check "reload to qed, under I/O" qedctl reload vm1 --target qed --known-zero
 same "the target does it" "$(detection)" "target unmap"
 same "the table says so" "$(qedctl table vm1 | cut -d ' ' -f 5-)" \
 	"3 detect_zeroes unmap known_zero"
-found=$(counter detected_zero_bytes)
+found=$(stat_of vm1 detected_zero_bytes)
 check "zeroes then" zeroes 4 8
-same "the target found them" "$(word converted-sectors) $(word known-zero)" "8192 64/1024"
-same "and not the server" "$(counter detected_zero_bytes)" "$found"
+same "the target found them" "$(status_of vm1 target.converted-sectors) $(status_of vm1 target.known-zero)" "8192 64/1024"
+same "and not the server" "$(stat_of vm1 detected_zero_bytes)" "$found"
 for round in 1 2 3; do
 	check "suspend, resume under I/O ($round)" eval "qedctl suspend vm1 && qedctl resume vm1"
 	check "reload to linear, under I/O ($round)" qedctl reload vm1 --target linear
@@ -78,7 +70,7 @@ dd if=data of=$dev bs=1M seek=32 oflag=direct status=none
 check "what it wrote is there" eval "dd if=$dev bs=1M skip=32 count=8 iflag=direct status=none |
 	cmp - data"
 check "message stats reset" qedctl message vm1 stats reset
-same "counters are 0" "$(word write-bios) $(word converted-bios)" "0 0"
+same "counters are 0" "$(status_of vm1 target.write-bios) $(status_of vm1 target.converted-bios)" "0 0"
 check "message detect_zeroes off" qedctl message vm1 detect_zeroes off
 same "status says so" "$(detection)" "- off"
 expect_line "a message that it has not" "message vm1: the target knows no message 'flush now'" \

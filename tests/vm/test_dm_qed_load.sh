@@ -5,68 +5,67 @@
 # zeroes, on several queues, while tables are swapped; then file systems.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
+. "$vm_dir/dm_qed_lib.sh"
 
 cd "$SCRATCH" || exit 1
+. "$vm_dir/load_lib.sh"
 dev=/dev/mapper/vm1
 seconds=${QEDBLK_LOAD_SECONDS:-60}
-require "the module loads" insmod "$QEDBLK_BUILD/modules/$(uname -r)/dm-qed.ko"
-at_exit rmmod dm-qed
 
 # A pattern of zeroes is one that fio verifies, too: those are the writes to be converted.
-write_job() {
-	cat >job <<-END
-		[global]
-		filename=$dev
-		direct=1
-		ioengine=io_uring
-		iodepth=16
-		randseed=$1
-		time_based
-		runtime=$seconds
+cat >job <<-END
+	[global]
+	filename=$dev
+	direct=1
+	ioengine=io_uring
+	iodepth=16
+	randseed=$seed
+	time_based
+	runtime=$seconds
 
-		[mixed]
-		rw=randrw
-		rwmixread=40
-		bsrange=4k-512k
-		size=32M
-		verify=crc32c
-		verify_backlog=32
+	[mixed]
+	rw=randrw
+	rwmixread=40
+	bsrange=4k-512k
+	size=32M
+	verify=crc32c
+	verify_backlog=32
 
-		[zeroes]
-		rw=randwrite
-		bsrange=32k-1M
-		blockalign=4k
-		offset=32M
-		size=32M
-		verify=pattern
-		verify_pattern=0x00
-		verify_backlog=16
+	[zeroes]
+	rw=randwrite
+	bsrange=32k-1M
+	blockalign=4k
+	offset=32M
+	size=32M
+	verify=pattern
+	verify_pattern=0x00
+	verify_backlog=16
 
-		[durable]
-		rw=randwrite
-		bs=64k
-		sync=dsync
-		iodepth=1
-		offset=64M
-		size=8M
-		verify=pattern
-		verify_pattern=0x00
-		verify_backlog=16
+	[durable]
+	rw=randwrite
+	bs=64k
+	sync=dsync
+	iodepth=1
+	offset=64M
+	size=8M
+	verify=pattern
+	verify_pattern=0x00
+	verify_backlog=16
 
-		[small]
-		rw=randwrite
-		bs=4k
-		offset=72M
-		size=8M
-		verify=crc32c
-		verify_backlog=64
-	END
-}
+	[small]
+	rw=randwrite
+	bs=4k
+	offset=72M
+	size=8M
+	verify=crc32c
+	verify_backlog=64
+END
 
 # Write-zeroes and discards in a region of their own, and tables and messages for all.
 disturb() {
 	local i
 	for ((i = 0; ; i++)); do
+		[ ! -e enough ] || return 0
 		blkdiscard -z -o $(((80 << 20) + (i % 7) * 1000 * 4096)) -l $((3 << 20)) $dev &&
 			blkdiscard -o $(((80 << 20) + (i % 5) * 300 * 4096)) -l $((2 << 20)) $dev || return 1
 		case $((i % 4)) in
@@ -79,33 +78,25 @@ disturb() {
 }
 
 run_fio() {
-	local seed=${SEED:-$RANDOM} disturber status
-	echo "# fio's seed: $seed"
-	write_job "$seed"
-	disturb >disturb.out 2>&1 &
-	disturber=$!
+	local status
+	load disturb disturb
 	timeout $((seconds + 150)) fio --output=fio.out --output-format=normal job
 	status=$?
-	kill -0 $disturber 2>/dev/null || { echo "the disturber failed: $(cat disturb.out)" && status=1; }
-	kill $disturber 2>/dev/null
-	wait $disturber 2>/dev/null
-	[ $status -eq 0 ] || grep -E "^fio|verify|err= *[1-9]|rror" fio.out | head -n 25
+	kill -0 "${load_pids[disturb]}" || status=1
+	touch enough
+	wait "${load_pids[disturb]}" || { echo "the disturber failed: $(cat disturb.log)" && status=1; }
+	[ $status -eq 0 ] || fio_complaints fio.out
 	return $status
-}
-
-word() {
-	qedctl status vm1 | awk -v name="target.$1" '$1 == name { print $2 }'
 }
 
 require "create" qedctl create vm1 vm1.qed --size 112M --queues 4 --depth 32 --detect-zeroes on \
 	--known-zero
 check "fio verifies for $seconds s" run_fio
-qedctl resume vm1
-check "writes were converted" test "$(qedctl stats vm1 | awk '$1 == "zero_ops" { print $2 }')" -gt 20
+check "writes were converted" test "$(stat_of vm1 zero_ops)" -gt 20
 check "reads were answered" eval "blkdiscard -z -o $((32 << 20)) -l $((8 << 20)) $dev &&
 	dd if=$dev bs=1M skip=32 count=8 iflag=direct status=none | cmp -n $((8 << 20)) - /dev/zero &&
-	test $(word answered-sectors) -lt \$(word answered-sectors)"
-same "no request failed" "$(qedctl stats vm1 | awk '$1 == "errors" { print $2 }')" 0
+	test $(status_of vm1 target.answered-sectors) -lt \$(status_of vm1 target.answered-sectors)"
+no_errors vm1
 dd if=$dev of=seen bs=1M iflag=direct status=none
 check "remove" qedctl remove vm1
 check "the image is whole" qemu-img check -q -f qed vm1.qed
@@ -132,7 +123,7 @@ fs() {
 	check "$name: mount again" mount $dev mnt
 	check "$name: the files are right" eval "(cd mnt && find . -type f -exec cksum {} +) |
 		sort >now && grep -v ' ./userspace/' sums | sort | cmp - now"
-	check "$name: writes were converted" test "$(word converted-bios)" -gt 0
+	check "$name: writes were converted" test "$(status_of vm1 target.converted-bios)" -gt 0
 	check "$name: unmount at the end" umount mnt
 	check "$name: remove" qedctl remove vm1
 	check "$name: the image is whole" qemu-img check -q -f qed vm1.qed

@@ -4,19 +4,15 @@
 # The server killed at any instant, and recovered, under the target `qed` with all that it can do.
 # A write-zeroes that was answered is never lost, so what the target remembers of it is true;
 # requests that were in flight are sent again, and what they wrote is seen.
-# QEDBLK_DM_QED_KILLS=N kills 2 * N times, by hand; SEED=N repeats the choices.
+# QEDBLK_DM_QED_KILLS=N kills 2 * N times, by hand.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
+. "$vm_dir/dm_qed_lib.sh"
 
 cd "$SCRATCH" || exit 1
+. "$vm_dir/load_lib.sh"
 dev=/dev/mapper/vm1
 kills=${QEDBLK_DM_QED_KILLS:-3}
-seed=${SEED:-$RANDOM}
-RANDOM=$seed
-echo "SEED=$seed"
-modprobe -a dm-mod ublk_drv
-require "the module loads" insmod "$QEDBLK_BUILD/modules/$(uname -r)/dm-qed.ko"
-at_exit rmmod dm-qed
 
 # Who writes where, in MiB: fio below 40, shadow from 40 to 48, zeroes from 48 to 56.
 cat >job <<-END
@@ -58,19 +54,6 @@ cat >job <<-END
 	verify=crc32c
 END
 
-# What fio says of any job whose blocks are aligned otherwise than their sizes.
-harmless="fio: \(norandommap given\|Any use of blockalign=\)"
-
-run_fio() {
-	local rounds=0
-	until [ -e enough ]; do
-		fio --output=fio.out job >fio.err 2>&1 && ! grep -v "^$harmless" fio.err ||
-			{ echo "fio failed"; grep -hE "^fio|verify|err= *[1-9]|rror" fio.err fio.out; return 1; }
-		rounds=$((rounds + 1))
-	done
-	echo "$rounds rounds"
-}
-
 # same_as_shadow BLOCK COUNT: the device, and the one below, which remembers nothing, hold what
 # the shadow does there (in units of 16 KiB, from the shadow's start).
 same_as_shadow() {
@@ -104,43 +87,35 @@ follow_shadow() {
 	same_as_shadow 0 512
 }
 
-word() {
-	qedctl status vm1 | awk -v name="target.$1" '$1 == name { print $2 }'
-}
-
 # zeroes_survive: data becomes zeroes, the server dies as soon as it has answered, and its successor
 # has the zeroes, too. The target answers for them without asking.
 zeroes_survive() {
 	local -i at=$((48 + RANDOM % 6)) before
 	dd if=data of=$dev bs=1M count=1 seek=$at oflag=direct conv=notrunc status=none || return 1
 	# Part of the times the image's tables are on the disk when the zeroes come.
-	[ $((RANDOM % 2)) = 0 ] || sync $dev || return 1
+	perhaps sync $dev || return 1
 	if [ $((RANDOM % 2)) = 0 ]; then
 		blkdiscard -f -z -o ${at}M -l 1M $dev || return 1
 	else
 		dd if=/dev/zero of=$dev bs=1M count=1 seek=$at oflag=direct conv=notrunc \
 			status=none || return 1
 	fi
-	pkill -KILL -x qedd
-	[ $((RANDOM % 2)) = 0 ] || sleep 0.$((RANDOM % 900 + 100))
-	timeout 120 qedctl recover --all || return 1
+	kill_and_recover_all || return 1
 	dd if="$lower" bs=1M skip=$at count=1 iflag=direct status=none | cmp -n 1M - /dev/zero ||
 		{ echo "the image lost zeroes at $at MiB"; return 1; }
-	before=$(word answered-sectors)
+	before=$(status_of vm1 target.answered-sectors)
 	dd if=$dev bs=1M skip=$at count=1 iflag=direct status=none | cmp -n 1M - /dev/zero &&
-		[ "$(word answered-sectors)" -ge $((before + 2048)) ] ||
-		{ echo "$before sectors were answered, now $(word answered-sectors)"; return 1; }
+		[ "$(status_of vm1 target.answered-sectors)" -ge $((before + 2048)) ] ||
+		{ echo "$before sectors were answered, now $(status_of vm1 target.answered-sectors)"; return 1; }
 }
 
-kill_and_recover() {
+kill_again_and_again() {
 	local i
 	for ((i = 0; i < kills; i++)); do
-		sleep 0.$((RANDOM % 900 + 100))
+		a_while
 		zeroes_survive || return 1
-		sleep 0.$((RANDOM % 900 + 100))
-		pkill -KILL -x qedd
-		[ $((RANDOM % 2)) = 0 ] || sleep 0.$((RANDOM % 900 + 100))
-		timeout 120 qedctl recover --all || return 1
+		a_while
+		kill_and_recover_all || return 1
 	done
 }
 
@@ -157,21 +132,15 @@ require "the cluster size is given, too" eval 'dmsetup load vm1 --table \
 	"0 131072 qed $lower 5 $features" && dmsetup suspend vm1 && dmsetup resume vm1'
 same "all of it is on" "$(dmsetup table vm1 | cut -d ' ' -f 3,5-)" "qed 5 $features"
 
-run_fio >fio.log 2>&1 &
-fio=$!
-follow_shadow >shadow.log 2>&1 &
-shadow=$!
-check "the server killed, and recovered, $((2 * kills)) times" kill_and_recover
+load fio fio_rounds
+load shadow follow_shadow
+check "the server killed, and recovered, $((2 * kills)) times" kill_again_and_again
 touch enough
-wait $fio
-status=$?
-same "fio verified all, with no error: $(tail -n 20 fio.log)" $status 0
-wait $shadow
-status=$?
-same "what is known is true: $(tail -n 5 shadow.log)" $status 0
-same "no request failed in the end" "$(qedctl stats vm1 | awk '$1 == "errors" { print $2 }')" 0
-check "writes were converted" test "$(word converted-bios)" -gt 10
-check "nothing fell back" test "$(word fallback-bios)" -eq 0
+load_ended fio "fio verified all, with no error"
+load_ended shadow "what is known is true"
+no_errors vm1
+check "writes were converted" test "$(status_of vm1 target.converted-bios)" -gt 10
+check "nothing fell back" test "$(status_of vm1 target.fallback-bios)" -eq 0
 dd if=$dev of=seen bs=1M iflag=direct status=none
 check "the device below holds what is seen" cmp seen "$lower"
 check "remove" qedctl remove vm1

@@ -3,16 +3,14 @@
 # timeout: 900
 # SIGKILL at any instant under load, and `qedctl recover`, again and again: fio writes, trims and
 # flushes, and verifies; files are copied; nobody gets an error, nothing differs.
-# RECOVER_KILLS=N kills N times, by hand; SEED=N repeats the choices.
+# QEDBLK_RECOVER_KILLS=N kills N times, by hand.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 
 cd "$SCRATCH" || exit 1
+. "$vm_dir/load_lib.sh"
 dev=/dev/mapper/vm1
 kills=${QEDBLK_RECOVER_KILLS:-26}
-seed=${SEED:-$RANDOM}
-RANDOM=$seed
-echo "SEED=$seed"
 
 # Regions of their own: what one job trims is not what another verifies. A request is repeated when
 # its server was killed, and fio's own order within a job holds.
@@ -60,16 +58,6 @@ cat >job <<-END
 	io_size=1M
 END
 
-run_fio() {
-	local rounds=0
-	until [ -e enough ]; do
-		fio --output=fio.out job >fio.err 2>&1 && [ ! -s fio.err ] ||
-			{ echo "fio failed"; cat fio.err fio.out; return 1; }
-		rounds=$((rounds + 1))
-	done
-	echo "$rounds rounds"
-}
-
 # Files copied through the page cache, synced, compared after dropping it.
 copy_files() {
 	local i
@@ -80,14 +68,11 @@ copy_files() {
 	done
 }
 
-kill_and_recover() {
+kill_again_and_again() {
 	local i
 	for ((i = 0; i < kills; i++)); do
-		sleep 0.$((RANDOM % 900 + 100))
-		pkill -KILL -x qedd
-		# At once, while the kernel is still busy with the dead one, or after a while.
-		[ $((RANDOM % 2)) = 0 ] || sleep 0.$((RANDOM % 900 + 100))
-		timeout 120 qedctl recover --all || return 1
+		a_while
+		kill_and_recover_all || return 1
 	done
 }
 
@@ -103,20 +88,13 @@ mkdir mnt
 at_exit umount "$SCRATCH/mnt"
 require "a file system" eval "mkfs.ext4 -q /dev/mapper/vm2 && mount /dev/mapper/vm2 mnt"
 
-run_fio >fio.log 2>&1 &
-fio=$!
-copy_files >copy.log 2>&1 &
-copy=$!
-check "servers of both killed, and recovered, $kills times" kill_and_recover
+load fio fio_rounds
+load copy copy_files
+check "servers of both killed, and recovered, $kills times" kill_again_and_again
 touch enough
-wait $fio
-status=$?
-same "fio verified all, with no error: $(tail -n 20 fio.log)" $status 0
-wait $copy
-status=$?
-same "files are as they were copied: $(tail -n 5 copy.log)" $status 0
-same "no request failed in the end" "$(for i in vm1 vm2; do
-	qedctl stats $i | awk '$1 == "errors" { print $2 }'; done | xargs)" "0 0"
+load_ended fio "fio verified all, with no error"
+load_ended copy "files are as they were copied"
+no_errors vm1 vm2
 umount mnt
 check "e2fsck finds nothing" e2fsck -fn /dev/mapper/vm2
 dd if=$dev of=seen bs=1M iflag=direct status=none

@@ -179,14 +179,18 @@ int qed_map(struct dm_target *ti, struct bio *bio)
 /* ---- When the lower device refuses ---- */
 
 /*
- * Send refused writes again.  The layers below have used up the iterator, may have
+ * Send a refused write again.  The layers below have used up the iterator, may have
  * remapped the bio for a partition, and leave the count of chained parts at 0.
+ *
+ * Whoever did not want to wait has been told that the bio is on its way, and a worker
+ * may wait: EAGAIN would come too late to be understood.  Nor does anybody poll for what a
+ * worker sends.
  */
 static void resend(struct qed *qed, struct bio *bio)
 {
 	struct qed_io *io = dm_per_bio_data(bio, sizeof(*io));
 
-	bio->bi_opf = io->opf;
+	bio->bi_opf = io->opf & ~(REQ_NOWAIT | REQ_POLLED);
 	bio->bi_iter = io->iter;
 	bio->bi_flags = io->flags;
 	bio->bi_status = BLK_STS_OK;

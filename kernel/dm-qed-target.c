@@ -87,16 +87,25 @@ static int parse_features(struct qed *qed, struct dm_arg_set *as, char **error)
 }
 
 /* Without a word of the table, the unit in which the lower device gives space back. */
-static void choose_cluster(struct qed *qed)
+static u32 default_cluster(struct qed *qed)
 {
 	u32 granularity = bdev_discard_granularity(qed->dev->bdev);
 
-	if (qed->has_cluster_size)
-		return;
-	qed->cluster = QED_DEFAULT_CLUSTER;
 	if (is_power_of_2(granularity) && granularity >= QED_MIN_CLUSTER &&
 	    granularity <= QED_MAX_CLUSTER)
-		qed->cluster = granularity;
+		return granularity;
+	return QED_DEFAULT_CLUSTER;
+}
+
+/* Bios are cut between clusters, so a logical block, which may be larger than a page, is not. */
+static int choose_cluster(struct qed *qed, char **error)
+{
+	if (!qed->has_cluster_size)
+		qed->cluster = default_cluster(qed);
+	if (qed->cluster >= bdev_logical_block_size(qed->dev->bdev))
+		return 0;
+	*error = "cluster_size is less than the device's logical block";
+	return -EINVAL;
 }
 
 static int open_device(struct qed *qed, const char *path)
@@ -181,10 +190,10 @@ static int qed_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ret = open_device(qed, dm_shift_arg(&as));
 	if (!ret)
 		ret = parse_features(qed, &as, &ti->error);
-	if (!ret) {
-		choose_cluster(qed);
+	if (!ret)
+		ret = choose_cluster(qed, &ti->error);
+	if (!ret)
 		ret = allocate(qed);
-	}
 	if (ret) {
 		destroy(qed);
 		return ret;

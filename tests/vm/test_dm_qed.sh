@@ -37,6 +37,15 @@ bad_table "a mode that is none" "detect_zeroes is neither on nor unmap" "$ublk 2
 bad_table "a mode that is missing" "detect_zeroes is neither on nor unmap" "$ublk 1 detect_zeroes"
 bad_table "a cluster size that cannot be" "cluster_size is not a power of two from 4096 to 67108864" \
 	"$ublk 2 cluster_size 5000"
+# Logical blocks larger than a page: 6.15 and later.
+truncate -s 64M blocks
+if loop=$(losetup --sector-size 16384 --find --show blocks 2>/dev/null); then
+	bad_table "a cluster size below a logical block" \
+		"cluster_size is less than the device's logical block" "$loop 2 cluster_size 8192"
+	check "a cluster of one logical block" dm_new t "0 $sectors qed $loop 2 cluster_size 16384"
+	dmsetup remove t
+	losetup -d "$loop"
+fi
 same "the kernel's log tells why, one reason each" "$(dmesg | sed '1,/qedblk: bad table/d' |
 	sed -n 's/.*: qed: \(.*\) (-E[A-Z]*)$/\1/p')" "$(printf '%s\n' "${reasons[@]}")"
 same "nothing is left of them" "$(dmsetup ls | grep -c bad)" 0

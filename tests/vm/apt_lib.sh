@@ -62,3 +62,9 @@ headers() {
 	sed -i "s|/usr/src/|$place&|" "$work/headers/usr/src/linux-headers-$release/Makefile" &&
 		ln -s "usr/src/linux-headers-$release" "$work/headers/build"
 }
+
+# compiler_of PLACE: the compiler that the headers there want. Debian's name it with its version, which
+# a later release of Debian's may not have.
+compiler_of() {
+	grep -o 'gcc-[0-9]*$' "$1/build/.kernelvariables"
+}

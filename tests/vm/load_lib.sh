@@ -15,12 +15,18 @@ load() {
 	load_pids[$name]=$!
 }
 
-# load_ended NAME WHAT: it is over, and went well.
+# load_ended NAME WHAT: it is over, and went well. The last line that it printed says how much it did.
 load_ended() {
-	local status
+	local status last
 	wait "${load_pids[$1]}"
 	status=$?
-	same "$2: $(tail -n 20 "$1.log" | xargs)" $status 0
+	if [ $status -eq 0 ]; then
+		last=$(tail -n 1 "$1.log")
+		ok "$2${last:+: $last}"
+	else
+		not_ok "$2" "exit status $status"
+		tail -n 25 "$1.log" | sed 's/^/    /'
+	fi
 }
 
 # fio_rounds: the jobs in the file `job`, again and again. Whatever fio complains of is a failure, but

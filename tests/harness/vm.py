@@ -195,8 +195,6 @@ def run(root, build, only, summary, newer=False):
     """newer: on a 7.x kernel, those scripts that are about the kernel."""
     layer = "vm7" if newer else "vm"
     os.environ["QEDBLK_VM_KERNEL"] = "7" if newer else "6.12"
-    if newer:
-        os.environ.setdefault("QEDBLK_LOAD_SECONDS", "20")
     groups = scripts_by_options(root, build, only, layer)
     scripts = sum(groups.values(), [])
     if newer and too_late():

@@ -82,7 +82,8 @@ def expect_one_line(result, word=""):
 
 def test_refused():
     with Nbdkit("memory", "1M") as server:
-        expect_one_line(interop.run(QED_IO, "-c", "read 0 1", server.url()), "only be read")
+        must(QED_IO, "-c", "read 0 1", server.url())
+        expect_one_line(interop.run(QED_IO, "-c", "write 0 1", server.url()), "read-only")
         expect_one_line(interop.run(QED_IMG, "create", "-q", "-f", "qed", server.url(), "1M"),
                         "cannot be created")
         expect_one_line(interop.run(QED_IMG, "info", server.url(query="&reply-timeout=x")),

@@ -276,6 +276,10 @@ qemu-io -r -n -f qcow2 -c 'read -P 2 0 4k' q2
 qemu-io -r -c length -c info -c map packed
 qemu-io -r -c 'read -P 1 0 100k' -c 'read -P 0 100k 100k' -c 'aio_read -P 1 0 64k' packed
 qemu-io -f qcow2 -c length a
+qemu-io -r -c info -c length null-co://
+qemu-io -f raw -c info -c 'read 0 1' null-co://
+qemu-io -f null-co -c info -c 'write 0 64k' null-co://
+qemu-io -f file -c info -c length -c 'read -P 1 0 4k' base
 qemu-io -f raw -r -c length q2
 """
 

@@ -44,6 +44,6 @@ const struct io_command io_alloc_command = {
 	.summary = "checks if offset is allocated in the file",
 	.argmin = 1,
 	.argmax = 2,
-	.flags = IO_LOOKS,
+	.flags = IO_LOOKS | IO_HOLDS,
 	.co_run = co_run,
 };

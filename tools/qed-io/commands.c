@@ -90,6 +90,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		io_error("Block node is read-only");
 		return -EACCES;
 	}
+	io_session_tell(io, command->flags & IO_HOLDS);
 	/* What was read with copy-on-read is kept a moment later: whoever looks waits for it. */
 	if (command->flags & IO_LOOKS)
 		blk_co_populate_drain(io->node);

@@ -46,6 +46,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		return ret;
 	started = aio_now();
 	ret = blk_co_pdiscard(io->node, offset, bytes);
+	io->written = true;
 	if (ret < 0)
 		printf("discard failed: %s\n", strerror(-ret));
 	else if (!show.quiet)

@@ -40,6 +40,6 @@ const struct io_command io_help_command = {
 	.args = "[command]",
 	.summary = "help for one or all commands",
 	.argmax = 1,
-	.flags = IO_NO_FILE,
+	.flags = IO_NO_FILE | IO_HOLDS,
 	.co_run = co_run,
 };

@@ -7,19 +7,41 @@
 
 #include "qed-io/io.h"
 
+/* The scheme that an export was named by: "nbd+unix" of "nbd+unix:///". */
+static const char *scheme_of(const struct blk_node *node, int *len)
+{
+	const char *end = strstr(node->filename, "://");
+
+	if (!node->file->protocol || !end || strcmp(node->protocol, "nbd"))
+		end = NULL;
+	*len = end ? (int)(end - node->filename) : (int)strlen(node->protocol);
+	return end ? node->filename : node->protocol;
+}
+
 static int co_run(struct io_session *io, int argc, char **argv)
 {
+	struct blk_node *node = io->node;
 	struct blk_info info;
+	const char *scheme;
 	char text[64];
-	int ret = blk_co_info(io->node, &info);
+	int len, ret;
 
 	(void)argc;
 	(void)argv;
+	printf("format name: %s\n", blk_node_format(node));
+	/* Those of QEMU's drivers that are protocols have two names. */
+	if (node->protocol) {
+		scheme = scheme_of(node, &len);
+		printf("format name: %.*s\n", len, scheme);
+	}
+	/* QEMU knows nothing else of plain bytes that are in no file. */
+	if (node->file->protocol && !node->cluster_size)
+		return -ENOTSUP;
+	ret = blk_co_info(node, &info);
 	if (ret < 0) {
-		io_error("%s: %s", io->filename, strerror(-ret));
+		io_error("%s: %s", node->filename, strerror(-ret));
 		return ret;
 	}
-	printf("format name: %s\n", io->node->driver->name);
 	printf("cluster size: %s\n",
 	       io_format_bytes(text, sizeof(text), (double)info.cluster_size));
 	printf("vm state offset: %s\n",
@@ -32,6 +54,6 @@ const struct io_command io_info_command = {
 	.name = "info",
 	.altname = "i",
 	.summary = "prints information about the current file",
-	.flags = IO_LOOKS,
+	.flags = IO_LOOKS | IO_HOLDS,
 	.co_run = co_run,
 };

@@ -29,6 +29,12 @@ struct io_open {
 	struct image_cache cache;
 };
 
+/* A request that waits to be told of; on its coroutine's stack. */
+struct io_done {
+	struct co *co;
+	struct io_done *next;
+};
+
 struct io_session {
 	struct blk_node *node; /* NULL: none is open */
 	/* How it was opened, or the last one was.  What it points to is what follows (heap). */
@@ -41,6 +47,14 @@ struct io_session {
 	unsigned int in_flight; /* asynchronous requests */
 	struct co_queue idle; /* waiting for them all */
 
+	/*
+	 * Requests that are done, but not told of yet: nothing is told while a command runs
+	 * that does no I/O in qemu-io.  The last one is told of first, as there.
+	 */
+	struct io_done *done;
+	bool holding; /* such a command runs */
+	bool written; /* since the last flush */
+
 	bool image_opts; /* open takes options in the place of a path */
 	bool misalign; /* buffers are, as far as memory may be for direct I/O */
 	bool quit;
@@ -50,6 +64,7 @@ enum io_command_flags {
 	IO_NO_FILE = 1 << 0, /* needs no open image */
 	IO_WRITE = 1 << 1, /* needs one that is open for writing */
 	IO_LOOKS = 1 << 2, /* tells what is in the image */
+	IO_HOLDS = 1 << 3, /* does no I/O in qemu-io: see io_session.holding */
 };
 
 struct io_command {
@@ -121,6 +136,10 @@ void io_session_co_save(struct io_session *io);
 void io_session_begin(struct io_session *io);
 void io_session_end(struct io_session *io);
 void io_session_co_drain(struct io_session *io);
+/* Of a request that is done: park until it may be told of.  @returned: its command is over. */
+void io_session_co_wait_told(struct io_session *io, bool returned);
+/* From now on they may, or (@holding) not. */
+void io_session_tell(struct io_session *io, bool holding);
 /* Flags that every write of this session has. */
 unsigned int io_session_write_flags(const struct io_session *io);
 /* Flush, unless the cache mode leaves flushes out. */

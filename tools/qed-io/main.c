@@ -193,6 +193,7 @@ static void co_run_input(struct program *p)
 	char *line;
 
 	while (!p->io.quit) {
+		io_session_tell(&p->io, false);
 		if (terminal) {
 			line = io_prompt_co_read_line();
 		} else {

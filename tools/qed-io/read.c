@@ -82,5 +82,6 @@ const struct io_command io_aio_read_command = {
 	.example = "aio_read -P 7 0 64k",
 	.argmin = 2,
 	.argmax = -1,
+	.flags = IO_HOLDS,
 	.co_run = co_aio_read,
 };

@@ -45,6 +45,8 @@ static int co_carry_out(struct io_request *req, uint64_t *ns)
 	int ret = req->kind->write ? co_write(req) : co_read(req);
 
 	*ns = aio_now() - started;
+	if (ret == 0 && req->kind->write)
+		req->io->written = true;
 	return ret;
 }
 
@@ -89,9 +91,7 @@ static void co_beside(void *arg)
 	uint64_t ns;
 	int ret = co_carry_out(req, &ns);
 
-	/* Nothing is told before the command is over, however soon it failed. */
-	if (!req->returned)
-		io_co_yield();
+	io_session_co_wait_told(io, req->returned);
 	show(req, ret, ns);
 	io_buffer_free(io, req->buf);
 	free(req);

@@ -68,6 +68,13 @@ static int co_open_node(struct blk_node **node, const struct io_open *how, struc
 	return image_co_open(node, how->filename, &opts, err);
 }
 
+/* Is this the error of a format, or of an export, that can only be read? */
+static bool is_of_what_is_read(int ret, const struct io_open *how)
+{
+	return ret == -ENOTSUP ||
+	       (ret == -EROFS && (!how->filename || blk_name_is_url(how->filename)));
+}
+
 /*
  * Where nothing is said an image is opened for writing.  What can only be read is opened for
  * that then, and those commands fail that write.
@@ -80,7 +87,7 @@ static int co_open_any(struct blk_node **node, const struct io_open *how, struct
 	if (ret < 0)
 		return ret;
 	ret = co_open_node(node, how, err);
-	if (ret != -ENOTSUP || how->read_only || how->copy_on_read)
+	if (!is_of_what_is_read(ret, how) || how->read_only || how->copy_on_read)
 		return ret;
 	/* Whether this is the image of that format at all was not looked at yet. */
 	error_free(err);
@@ -201,8 +208,36 @@ void io_session_end(struct io_session *io)
 	pthread_mutex_unlock(&io->mutex);
 }
 
+void io_session_co_wait_told(struct io_session *io, bool returned)
+{
+	struct io_done done = { .co = co_self() };
+
+	/* Nothing is told before the command is over, however soon its request failed. */
+	while (!returned || io->holding) {
+		done.next = io->done;
+		io->done = &done;
+		co_park();
+		returned = true;
+	}
+}
+
+void io_session_tell(struct io_session *io, bool holding)
+{
+	struct io_done *done = io->done, *next;
+
+	io->holding = holding;
+	if (holding)
+		return;
+	io->done = NULL;
+	for (; done; done = next) {
+		next = done->next; /* it is gone when its coroutine runs */
+		co_wake(done->co);
+	}
+}
+
 void io_session_co_drain(struct io_session *io)
 {
+	io_session_tell(io, false);
 	pthread_mutex_lock(&io->mutex);
 	while (io->in_flight)
 		co_queue_wait(&io->idle, &io->mutex);

@@ -113,6 +113,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	ret = check_mode(io, mode, size, &err);
 	if (ret == 0)
 		ret = co_resize(io, mode, size, &err);
+	io->written = true;
 	if (ret < 0) {
 		error_set(&err, ret, "%s", strerror(-ret));
 		image_unname(io->node->filename, &err);

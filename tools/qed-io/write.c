@@ -91,6 +91,6 @@ const struct io_command io_aio_write_command = {
 	.example = "aio_write -z 1M 64k",
 	.argmin = 2,
 	.argmax = -1,
-	.flags = IO_WRITE,
+	.flags = IO_WRITE | IO_HOLDS,
 	.co_run = co_aio_write,
 };

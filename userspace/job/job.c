@@ -16,6 +16,11 @@
 #define BACK_OFF_NS	(100 * 1000000ULL)
 #define MAX_BACK_OFF_NS (10 * 1000000000ULL)
 #define MAX_FAILURES	10
+/*
+ * What was not used is made up for, if it is no more than this: so that stalls do not
+ * make it slow, and in no ten seconds it is a twentieth too fast.
+ */
+#define CREDIT_NS (500 * 1000000ULL)
 /* Asleep, a coroutine looks this often whether it is wanted. */
 #define LOOK_NS (50 * 1000000ULL)
 
@@ -226,9 +231,10 @@ bool job_co_pace(struct job *job, uint64_t bytes)
 			return false;
 		speed = job_get_speed(job);
 		now = aio_now();
-		/* What was not used for a while is not made up for, beyond a tenth of a second. */
-		if (!speed || job->due + SECOND / 10 < now)
+		if (!speed || !job->due)
 			job->due = now;
+		else if (job->due + CREDIT_NS < now)
+			job->due = now - CREDIT_NS;
 		if (job->due <= now)
 			break;
 		/* By pieces, so that another speed has effect soon. */

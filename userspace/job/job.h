@@ -35,7 +35,7 @@ struct job {
 	struct aio_post start;
 
 	/* The background thread's own. */
-	uint64_t due; /* ns, monotonic: when the speed allows to go on */
+	uint64_t due; /* ns, monotonic: when the speed allows to go on; 0: it did not begin */
 	unsigned int failures; /* in a row */
 	uint64_t back_off; /* ns: after the first of them */
 

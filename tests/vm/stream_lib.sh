@@ -77,10 +77,22 @@ use_end() {
 	check "$1: e2fsck finds nothing" e2fsck -fn "/dev/mapper/$1"
 }
 
+# kill_stream_server NAME, recover_stream NAME
+kill_stream_server() {
+	local pid
+	pid=$(status_of "$1" pid)
+	kill -KILL "$pid"
+	wait_until 20 eval "! kill -0 $pid"
+}
+
+recover_stream() {
+	require "$1: recovered" timeout 120 qedctl recover "$1"
+}
+
 # kill_and_recover NAME: its server is killed in the middle of a stream. The next one goes on with
 # that by itself, with what is left.
 kill_and_recover() {
-	local pid first left
+	local first left
 	wait_until 20 is_counted "$1"
 	first=$(stream_of "$1" clusters.left)
 	# What its words said at first no longer holds.
@@ -89,11 +101,9 @@ kill_and_recover() {
 	# So that it is on disk, and not to be done again.
 	sync -f mnt
 	same "$1: there is more to stream" "$(stream_of "$1" state)" running
-	pid=$(status_of "$1" pid)
-	kill -KILL "$pid"
-	wait_until 20 eval "! kill -0 $pid"
+	kill_stream_server "$1"
 	a_while
-	require "$1: recovered" timeout 120 qedctl recover "$1"
+	recover_stream "$1"
 	check "$1: it streams again" wait_until 20 is_counted "$1"
 	same "$1: at the speed that it had" "$(stream_of "$1" speed)" 92160
 	left=$(stream_of "$1" clusters.left)

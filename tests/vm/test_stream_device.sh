@@ -19,6 +19,9 @@ use_begin raw
 same "raw: it streams" "$(stream_of raw state)" running
 check "raw: paused" qedctl stream raw --pause
 check "raw: it says so" wait_until 20 eval '[ "$(stream_of raw state)" = paused ]'
+kill_stream_server raw
+recover_stream raw
+check "raw: paused still" wait_until 20 eval '[ "$(stream_of raw state)" = paused ]'
 check "raw: resumed" qedctl stream raw --resume
 kill_and_recover raw
 streamed_out raw
@@ -26,6 +29,9 @@ same "raw: a stream that was done" "$(qedctl stream raw --wait; echo $?)" \
 	$'raw: nothing to stream: there is no backing file\n0'
 check "the golden image is as it was" cmp golden.img golden.copy
 rm golden.img
+kill_stream_server raw
+recover_stream raw
+same "raw: nothing is to be streamed any more" "$(status_of raw stream)" ""
 use_end raw
 check "raw: removed" qedctl remove raw --retry
 check "raw: the same words, without the golden image" qedctl create raw raw.qed \
@@ -66,7 +72,12 @@ require "chain: a device" qedctl create chain chain.qed --backing middle.qed --b
 use_begin chain
 expect_line "a base that is not there" "stream chain: nowhere.img: not in the backing chain" \
 	qedctl stream chain --base nowhere.img
-check "chain: streamed down to its base" qedctl stream chain --base base.img --wait
+check "chain: streamed down to its base, slowly" qedctl stream chain --base base.img --speed 90K
+kill_stream_server chain
+recover_stream chain
+same "chain: and its successor does that, too" "$(stream_of chain state)" running
+qedctl stream chain --speed 0
+check "chain: to its end" wait_until 60 is_streamed chain
 json_is "chain: the base is what is left" \
 	'[e["filename"] for e in d["backing-chain"]] == ["'"$SCRATCH"'/base.img"]' \
 	qedctl status --json chain
@@ -79,6 +90,15 @@ use_end chain
 removed chain chain.qed
 same "chain: bytes of the middle are there" "$(qed-io -f qed -c 'read -P 7 90M 1M' chain.qed |
 	grep -c '^read 1048576/1048576')" 1
+
+# ---- What was cancelled is not taken up again ----
+require "cancelled: a device" qedctl create cancelled cancelled.qed --backing golden.copy \
+	--backing-format raw --stream --speed 90K
+check "cancelled: it is" qedctl stream cancelled --cancel
+kill_stream_server cancelled
+recover_stream cancelled
+same "cancelled: still" "$(status_of cancelled stream)" ""
+check "cancelled: removed" qedctl remove cancelled --retry
 
 # ---- A trace, and fetching by it ----
 mv golden.copy golden.img

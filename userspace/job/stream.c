@@ -372,6 +372,7 @@ int stream_co_start(struct stream **out, struct blk_node *node, const struct str
 	job_init(&s->job, node, co_run);
 	s->opts = *opts;
 	s->job.speed = opts->speed;
+	s->job.pause = opts->paused;
 	if (opts->back_off)
 		s->job.back_off = opts->back_off;
 	s->end = find_end(node, opts->base);

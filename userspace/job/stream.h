@@ -25,6 +25,7 @@ struct stream_opts {
 	struct stream_range *first;
 	size_t nr_first;
 	uint64_t back_off; /* ns: before the first new try, 0: the default */
+	bool paused; /* it begins so */
 	bool only_first; /* a prefetch: nothing else, and the backing file stays */
 };
 

@@ -149,6 +149,19 @@ static int set_stream(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_stream_base(struct options *options, const char *value)
+{
+	options->stream_base = value;
+	return *value ? 0 : -EINVAL;
+}
+
+static int set_stream_paused(struct options *options, const char *value)
+{
+	(void)value;
+	options->stream_paused = true;
+	return 0;
+}
+
 static int set_speed(struct options *options, const char *value)
 {
 	options->speed = 0;
@@ -268,6 +281,10 @@ static const struct option table[] = {
 	{ "stream", NULL, set_stream,
 	  "fill the image from its backing file in the\n"
 	  "background, then do without it" },
+	{ "stream-base", "FILE", set_stream_base,
+	  "of the backing chain: it stays, what lies above it\n"
+	  "goes into the image" },
+	{ "stream-paused", NULL, set_stream_paused, "until it is resumed" },
 	{ "speed", "RATE", set_speed, "of the stream, in bytes a second (0: no limit)" },
 	{ "prefetch", "TRACE", set_prefetch, "fetch first what the trace lists, in its order" },
 	{ "pending", "drop|finish", set_pending,
@@ -342,8 +359,11 @@ static int check_whole(const struct options *options, struct error *err)
 		return error_set(err, -EINVAL,
 				 "--%s: writes the image, and --read-only forbids that",
 				 options->stream ? "stream" : "prefetch");
-	if (options->speed && !options->stream && !options->prefetch)
-		return error_set(err, -EINVAL, "--speed: needs --stream or --prefetch");
+	if ((options->speed || options->stream_paused) && !options->stream && !options->prefetch)
+		return error_set(err, -EINVAL, "--%s: needs --stream or --prefetch",
+				 options->speed ? "speed" : "stream-paused");
+	if (options->stream_base && !options->stream)
+		return error_set(err, -EINVAL, "--stream-base: needs --stream");
 	if (options->backing_format && !options->backing)
 		return error_set(err, -EINVAL, "--backing-format: needs --backing");
 	return 0;

@@ -27,6 +27,8 @@ struct options {
 	const char *backing_dir; /* where backing files must lie, as typed; NULL: anywhere */
 	enum { COPY_ON_READ_AUTO, COPY_ON_READ_ON, COPY_ON_READ_OFF } copy_on_read;
 	bool stream; /* fill the image from its backing file, and let go of that */
+	const char *stream_base; /* as typed: what of the backing chain stays; NULL: nothing */
+	bool stream_paused; /* it, or the prefetch, begins paused */
 	uint64_t speed; /* of the stream, bytes a second; 0: no limit */
 	const char *prefetch; /* a trace: what is fetched first; NULL: none */
 	bool finish_pending; /* at the end, keep first what was read and is not kept yet */

@@ -465,6 +465,8 @@ int server_run(const struct options *options, char **argv, const struct starter 
 	pthread_mutex_init(&server.mutex, NULL);
 	co_queue_init(&server.changed);
 	server.directory = getcwd(NULL, 0);
+	if (server_stream_wish_by_options(&server))
+		log_warning("%s: not enough memory to note the stream", options->name);
 	server.signal_fd = signals_block();
 	ret = server.signal_fd < 0 ? error_set_errno(&err, server.signal_fd, "signals") :
 				     acquire_name(&server, &err);
@@ -482,6 +484,7 @@ int server_run(const struct options *options, char **argv, const struct starter 
 	json_decref(server.description);
 	free(server.directory);
 	json_decref(server.last_stream);
+	free(server.wish.base);
 	pthread_mutex_destroy(&server.mutex);
 	if (server.signal_fd >= 0)
 		close(server.signal_fd);

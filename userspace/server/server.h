@@ -18,12 +18,11 @@
 #include "server/image.h"
 #include "server/options.h"
 #include "server/run_state.h"
+#include "server/stream.h"
 #include "ublk/device.h"
 #include "ublk/node_target.h"
 
 enum server_state { SERVER_STARTING, SERVER_LIVE, SERVER_STOPPING, SERVER_STOPPED };
-
-struct stream;
 
 struct server {
 	const struct options *options;
@@ -44,7 +43,7 @@ struct server {
 	json_t *last_stream; /* how the last one ended, or NULL */
 	/* What a successor must be told otherwise than we were. */
 	bool backing_changes; /* the options' backing file is, or may soon be, another one */
-	bool streams; /* there is a stream that the options do not ask for */
+	struct stream_wish wish;
 	bool tracing, trace_stop; /* a trace's recorder runs; it is to end */
 	bool finish_pending; /* keep first what was read, when ending */
 	unsigned int users; /* commands that use the image or the device now */

@@ -44,12 +44,50 @@ static bool is_option(const char *arg, const char *name, bool *two)
 /* Does @arg mean nothing to a successor?  *@two as above. */
 static bool is_stale(const struct server *server, const char *arg, bool *two)
 {
-	if (!strcmp(arg, "--recover"))
-		return true;
-	if (is_option(arg, "ready-fd", two) || is_option(arg, "detect-zeroes", two))
-		return true;
+	static const char *const flags[] = { "--recover", "--stream", "--stream-paused" };
+	static const char *const values[] = { "ready-fd", "detect-zeroes", "speed", "prefetch",
+					      "stream-base" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (!strcmp(arg, flags[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (is_option(arg, values[i], two))
+			return true;
 	return server->backing_changes &&
 	       (is_option(arg, "backing", two) || is_option(arg, "backing-format", two));
+}
+
+/* --@name=@value */
+static void append_option(json_t *options, const char *name, const char *value)
+{
+	char *arg;
+
+	if (asprintf(&arg, "--%s=%s", name, value) < 0)
+		return;
+	json_array_append_new(options, argument_json(arg));
+	free(arg);
+}
+
+/* What is to be streamed still, and how. */
+static void append_stream(json_t *options, struct server *server)
+{
+	const struct stream_wish *wish = &server->wish;
+	uint64_t speed;
+
+	if (!wish->stream && !wish->prefetch)
+		return;
+	if (wish->stream)
+		json_array_append_new(options, json_string("--stream"));
+	if (wish->base)
+		append_option(options, "stream-base", wish->base);
+	if (wish->prefetch)
+		append_option(options, "prefetch", wish->prefetch);
+	if (wish->paused)
+		json_array_append_new(options, json_string("--stream-paused"));
+	speed = server->stream ? job_get_speed(&server->stream->job) : server->options->speed;
+	if (speed)
+		json_array_append_new(options, json_sprintf("--speed=%" PRIu64, speed));
 }
 
 /* The words that start a server which goes on with what this one does. */
@@ -68,13 +106,7 @@ static json_t *options_json(struct server *server)
 	json_array_append_new(options, json_sprintf("--detect-zeroes=%s",
 						    detect_zeroes_name(atomic_load(
 							    &server->target.detect_zeroes))));
-	if (server->streams && server->stream)
-		json_array_append_new(options, json_string("--stream"));
-	/* The last --speed counts.  It may have been changed since ours. */
-	if (server->stream &&
-	    (server->streams || server->options->stream || server->options->prefetch))
-		json_array_append_new(options, json_sprintf("--speed=%" PRIu64,
-							    job_get_speed(&server->stream->job)));
+	append_stream(options, server);
 	return options;
 }
 

@@ -65,6 +65,48 @@ json_t *server_stream_needless_json(const char *why)
 	return json;
 }
 
+/* ---- What is left to do ---- */
+
+static int set_wish(struct server *server, const struct stream_request *request)
+{
+	char *base = request->base ? strdup(request->base) : NULL;
+
+	if (request->base && !base)
+		return -ENOMEM;
+	free(server->wish.base);
+	server->wish = (struct stream_wish){
+		.stream = !request->only_first,
+		.base = base,
+		.prefetch = request->first,
+		.paused = request->paused,
+	};
+	return 0;
+}
+
+static void drop_wish(struct server *server)
+{
+	free(server->wish.base);
+	server->wish = (struct stream_wish){ 0 };
+}
+
+static struct stream_request request_by_options(const struct options *options)
+{
+	return (struct stream_request){
+		.speed = options->speed,
+		.base = options->stream_base,
+		.first = options->prefetch,
+		.only_first = !options->stream,
+		.paused = options->stream_paused,
+	};
+}
+
+int server_stream_wish_by_options(struct server *server)
+{
+	struct stream_request request = request_by_options(server->options);
+
+	return set_wish(server, &request);
+}
+
 /* ---- Its life ---- */
 
 static void log_end(const struct server *server, const struct stream_status *status)
@@ -90,6 +132,8 @@ static void follow(void *arg)
 	server->last_stream = status_to_json(&status);
 	stream_co_free(server->stream);
 	server->stream = NULL;
+	if (status.state == JOB_DONE)
+		drop_wish(server);
 	if (status.state == JOB_DONE && !status.prefetch) {
 		status_refresh_chain(server);
 		server->backing_changes = true;
@@ -146,11 +190,14 @@ static int read_first(struct stream_opts *opts, const struct stream_request *req
 	return ret;
 }
 
-int server_stream_co_start(struct server *server, const struct stream_request *request,
-			   struct error *err)
+static int start(struct server *server, const struct stream_request *request, struct error *err)
 {
 	struct blk_node *node = server->image.node;
-	struct stream_opts opts = { .speed = request->speed, .only_first = request->only_first };
+	struct stream_opts opts = {
+		.speed = request->speed,
+		.only_first = request->only_first,
+		.paused = request->paused,
+	};
 	struct stream *stream;
 	int ret;
 
@@ -173,12 +220,7 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 	server->last_stream = NULL;
 	ret = co_start(follow, server);
 	if (!ret) {
-		/* With a base the end is not what --stream would ask for. */
-		server->streams = !request->base && !request->only_first &&
-				  !server->options->stream;
 		server->backing_changes |= !!request->base;
-		if (server->streams || request->base)
-			state_file_refresh(server);
 		return 0;
 	}
 	/* Without anybody who follows it, it must not go on. */
@@ -192,22 +234,55 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 int server_stream_co_start_by_options(struct server *server, struct error *err)
 {
 	const struct options *options = server->options;
-	struct stream_request request = {
-		.speed = options->speed,
-		.first = options->prefetch,
-		.only_first = !options->stream,
-	};
+	struct stream_request request = request_by_options(options);
+	int ret;
 
-	/* Done before, and started again: there is nothing to say. */
-	if (!(options->stream || options->prefetch) || server_stream_needless(server, &request))
+	if (!options->stream && !options->prefetch)
 		return 0;
-	return server_stream_co_start(server, &request, err);
+	/* Done before, and started again: there is nothing to say. */
+	if (server_stream_needless(server, &request)) {
+		drop_wish(server);
+		ret = 0;
+	} else {
+		ret = start(server, &request, err);
+	}
+	state_file_refresh(server);
+	return ret;
+}
+
+int server_stream_co_start(struct server *server, const struct stream_request *request,
+			   struct error *err)
+{
+	int ret = start(server, request, err);
+
+	if (ret)
+		return ret;
+	if (set_wish(server, request))
+		log_warning("%s: not enough memory to note the stream", server->options->name);
+	state_file_refresh(server);
+	return 0;
 }
 
 void server_stream_set_speed(struct server *server, uint64_t speed)
 {
 	job_set_speed(&server->stream->job, speed);
 	state_file_refresh(server);
+}
+
+void server_stream_set_paused(struct server *server, bool paused)
+{
+	if (paused)
+		job_pause(&server->stream->job);
+	else
+		job_resume(&server->stream->job);
+	server->wish.paused = paused;
+	state_file_refresh(server);
+}
+
+void server_stream_co_cancel(struct server *server)
+{
+	drop_wish(server);
+	server_stream_co_stop(server);
 }
 
 void server_stream_co_stop(struct server *server)

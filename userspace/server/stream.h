@@ -10,12 +10,22 @@
 #include "util/error.h"
 
 struct server;
+struct stream;
 
 struct stream_request {
 	const char *base; /* a file of the backing chain that stays, NULL: none does */
 	const char *first; /* a trace: fetched first, NULL: none */
 	bool only_first; /* and nothing else */
+	bool paused; /* from the start */
 	uint64_t speed; /* bytes a second, 0: no limit */
+};
+
+/* What is to be streamed still: a successor of this server begins with that. */
+struct stream_wish {
+	bool stream; /* down to @base, NULL: all; heap */
+	char *base;
+	const char *prefetch; /* a trace, or NULL */
+	bool paused;
 };
 
 /*
@@ -32,10 +42,17 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 			   struct error *err);
 /* What the options ask for, when the device is live.  What is done already is no error. */
 int server_stream_co_start_by_options(struct server *server, struct error *err);
+/* What they ask for, as long as nothing else is asked for.  Returns 0 or -ENOMEM. */
+int server_stream_wish_by_options(struct server *server);
 /* Of one that runs; @speed in bytes a second, 0: no limit. */
 void server_stream_set_speed(struct server *server, uint64_t speed);
-/* End it, done or not, and wait until it is gone.  What is done stays done. */
+void server_stream_set_paused(struct server *server, bool paused);
+/*
+ * End it, done or not, and wait until it is gone.  What is done stays done.  After a
+ * stop a successor goes on with it; after a cancellation nobody does.
+ */
 void server_stream_co_stop(struct server *server);
+void server_stream_co_cancel(struct server *server);
 
 /* As of one that was done before anything was streamed; @why as above. */
 json_t *server_stream_needless_json(const char *why);

@@ -96,12 +96,11 @@ int command_co_stream(struct server *server, json_t *arguments, const struct eve
 	return 0;
 }
 
-static int on_running(struct server *server, void (*fn)(struct job *job), json_t **result,
-		      struct error *err)
+static int set_paused(struct server *server, bool paused, json_t **result, struct error *err)
 {
 	if (!server->stream)
 		return error_set(err, -ENOENT, "no stream runs");
-	fn(&server->stream->job);
+	server_stream_set_paused(server, paused);
 	*result = server_stream_json(server);
 	return 0;
 }
@@ -111,7 +110,7 @@ int command_co_stream_pause(struct server *server, json_t *arguments, const stru
 {
 	(void)arguments;
 	(void)sink;
-	return on_running(server, job_pause, result, err);
+	return set_paused(server, true, result, err);
 }
 
 int command_co_stream_resume(struct server *server, json_t *arguments,
@@ -119,7 +118,7 @@ int command_co_stream_resume(struct server *server, json_t *arguments,
 {
 	(void)arguments;
 	(void)sink;
-	return on_running(server, job_resume, result, err);
+	return set_paused(server, false, result, err);
 }
 
 int command_co_stream_cancel(struct server *server, json_t *arguments,
@@ -129,7 +128,7 @@ int command_co_stream_cancel(struct server *server, json_t *arguments,
 	(void)sink;
 	if (!server->stream)
 		return error_set(err, -ENOENT, "no stream runs");
-	server_stream_co_stop(server);
+	server_stream_co_cancel(server);
 	*result = server_stream_json(server);
 	return 0;
 }

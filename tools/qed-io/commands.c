@@ -91,11 +91,14 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		return -EACCES;
 	}
 	io_session_tell(io, command->flags & IO_HOLDS);
+	io->running = !(command->flags & IO_NO_FILE);
 	/* What was read with copy-on-read is kept a moment later: whoever looks waits for it. */
 	if (command->flags & IO_LOOKS)
 		blk_co_populate_drain(io->node);
 	optind = 0; /* a new scan by getopt() */
-	return command->co_run(io, argc, argv);
+	ret = command->co_run(io, argc, argv);
+	io->running = false;
+	return ret;
 }
 
 int io_co_run_line(struct io_session *io, char *line)

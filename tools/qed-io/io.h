@@ -55,6 +55,7 @@ struct io_session {
 	bool holding; /* such a command runs */
 	bool written; /* since the last flush */
 
+	bool running; /* a command that uses @node */
 	bool image_opts; /* open takes options in the place of a path */
 	bool misalign; /* buffers are, as far as memory may be for direct I/O */
 	bool quit;
@@ -128,7 +129,8 @@ int io_session_co_open(struct io_session *io, const struct io_open *how);
 /* Wait for what is in flight, then close it.  Without one, nothing. */
 int io_session_co_close(struct io_session *io);
 /*
- * Make what was written so far outlive the process.  For another coroutine than that of the
+ * Make what was written so far outlive the process: close the image, or where a command is at
+ * work on it flush it.  No command begins any more.  For another coroutine than that of the
  * commands; waits for an open or a close that is under way.
  */
 void io_session_co_save(struct io_session *io);

@@ -203,7 +203,8 @@ static void co_run_input(struct program *p)
 		}
 		if (!line)
 			break;
-		co_run_line(p, line);
+		if (!p->io.quit) /* a signal may have come meanwhile */
+			co_run_line(p, line);
 		free(line);
 	}
 	io_prompt_free();

@@ -19,6 +19,8 @@
 /* Lines that are remembered. */
 #define HISTORY_LINES 1000
 
+#define CTRL_D 4
+
 static struct {
 	EditLine *el; /* NULL: not begun, or libedit does not want to */
 	History *history;
@@ -57,6 +59,9 @@ static int co_get_character(EditLine *el, wchar_t *character)
 			continue; /* there is more of it to come */
 		if (len == (size_t)-1)
 			*character = L'?';
+		/* A Ctrl-D that was typed ahead, while the terminal was not in our hands. */
+		if (!*character)
+			*character = CTRL_D;
 		return 1;
 	}
 }
@@ -158,9 +163,13 @@ char *io_prompt_co_read_line(void)
 		fflush(stdout);
 		return io_co_read_line();
 	}
+	/* Before the prompt shows, since whoever waits for it may type at once. */
+	el_set(prompt.el, EL_PREP_TERM, 1);
 	line = el_gets(prompt.el, &len);
-	if (!line || len <= 0)
+	if (!line || len <= 0) {
+		putchar('\n');
 		return NULL;
+	}
 	copy = strdup(line);
 	if (!copy)
 		return NULL;

@@ -162,10 +162,11 @@ static int co_close(struct io_session *io)
 	struct blk_node *node = io->node;
 	int ret;
 
+	/* Requests in flight have it; no other is to begin. */
+	io->node = NULL;
 	io_session_co_drain(io);
 	/* Scripts believe that what was read with copy-on-read is kept. */
 	blk_co_populate_drain(node);
-	io->node = NULL;
 	ret = blk_co_close(node);
 	if (ret < 0)
 		io_error("%s: %s", io->filename ? io->filename : "image", strerror(-ret));
@@ -186,10 +187,13 @@ int io_session_co_close(struct io_session *io)
 
 void io_session_co_save(struct io_session *io)
 {
+	io->quit = true; /* no command begins any more */
 	co_mutex_lock(&io->changing);
-	/* What is not open for writing has nothing to lose. */
-	if (io->node && (io->node->flags & BLK_O_RDWR))
-		(void)blk_co_flush(io->node); /* it is the last that can be done */
+	/* Either is the last that can be done: what becomes of it changes nothing. */
+	if (io->node && !io->running)
+		(void)co_close(io);
+	else if (io->node && (io->node->flags & BLK_O_RDWR))
+		(void)blk_co_flush(io->node);
 	co_mutex_unlock(&io->changing);
 }
 

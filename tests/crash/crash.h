@@ -43,6 +43,8 @@
 #define VERSION_ZERO	0u
 #define VERSION_BACKING 1u
 #define VERSION_FIRST	2u
+/* What images that are committed to and rebased onto have of their own. */
+#define VERSION_OTHER	(UINT32_MAX - 2)
 #define VERSION_GARBAGE UINT32_MAX
 
 /* One generator for content and for choices: splitmix64. */
@@ -70,6 +72,14 @@ uint32_t sector_identify(const void *buf, uint64_t *sector);
  * The guest uses @spots ranges of @spot_bytes, @spot_stride apart, which are
  * counted through in "arena" sectors.  All plain numbers: it is saved as it is.
  */
+enum chain_verb { CHAIN_LEFT_ALONE, CHAIN_COMMITTED, CHAIN_REBASED };
+
+/*
+ * The image files that are written to: the guest's, and where it is committed the one below it,
+ * which has the backing file of all.
+ */
+enum { FILE_TOP, FILE_BASE, MAX_FILES };
+
 struct geometry {
 	char workload[32];
 	uint64_t seed;
@@ -82,8 +92,13 @@ struct geometry {
 	uint64_t backing_bytes; /* 0: no backing file */
 	uint64_t scratch; /* the last so many arena sectors; see guest.c */
 	uint32_t first_version; /* of this round's first request */
-	uint32_t reserved;
+	uint32_t verb; /* enum chain_verb: what is done after each session */
 };
+
+static inline unsigned int nr_files(const struct geometry *geo)
+{
+	return geo->verb == CHAIN_COMMITTED ? MAX_FILES : 1;
+}
 
 static inline uint64_t arena_sectors(const struct geometry *geo)
 {
@@ -107,9 +122,10 @@ enum rec_kind { REC_NONE, REC_WRITE, REC_FLUSH, REC_PUNCH, REC_ZERO, REC_TRUNCAT
 
 #define NEVER UINT64_MAX
 
-/* An operation on the image file. */
+/* An operation on an image file. */
 struct rec_op {
 	enum rec_kind kind;
+	unsigned int file; /* FILE_TOP or FILE_BASE */
 	uint64_t start, end; /* positions of the call and of its return */
 	uint64_t offset, len; /* bytes; of a truncation: the sizes before and after */
 	uint8_t *data; /* of a write */
@@ -145,11 +161,12 @@ struct record {
 
 void record_init(struct record *rec, const struct geometry *geo);
 void record_destroy(struct record *rec);
+struct files;
 /*
- * From now on who opens the file @path is recorded to @rec (NULL: nobody is),
- * and who opens @backing is slowed down.
+ * From now on who opens one of @files that the workload runs on is recorded to @rec (NULL:
+ * nobody is), and who opens the backing file is slowed down.
  */
-void record_file(struct record *rec, const char *path, const char *backing);
+void record_files(struct record *rec, const struct files *files);
 /* Note a request of the guest, and its answer.  The result is its index. */
 size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t sector,
 		    uint64_t count);
@@ -162,10 +179,10 @@ static inline uint32_t op_version(const struct record *rec, size_t index)
 						       VERSION_ZERO;
 }
 
-/* ---- save.c: a record, with the image that it starts from, in a file ---- */
+/* ---- save.c: a record, with the images that it starts from, in a file ---- */
 
-bool record_save(const struct record *rec, const char *start_image, const char *path);
-bool record_load(struct record *rec, const char *start_image, const char *path);
+bool record_save(const struct record *rec, const struct files *files, const char *path);
+bool record_load(struct record *rec, const struct files *files, const char *path);
 /* Copy what is data; the copy has the same size.  @to is overwritten. */
 void copy_sparse(const char *from, const char *to);
 
@@ -184,13 +201,14 @@ struct undo {
 	uint8_t *data;
 };
 
-/* The image file as a crash leaves it. */
+/* An image file as a crash leaves it. */
 struct disk {
 	const struct record *rec;
+	unsigned int file;
 	int fd;
 	uint64_t position; /* of the crash */
 	uint64_t settled; /* what returned before this position is durable */
-	bool *durable; /* by op: applied for good */
+	bool *durable; /* by op: applied for good, or another file's */
 	size_t first_pending;
 	uint64_t size; /* durable, bytes */
 
@@ -201,8 +219,8 @@ struct disk {
 	size_t nr_undo, room_undo;
 };
 
-/* @path is a copy of the image at position 0, and stays the caller's. */
-void disk_open(struct disk *disk, const struct record *rec, const char *path);
+/* @path is a copy of image @file at position 0, and stays the caller's. */
+void disk_open(struct disk *disk, const struct record *rec, unsigned int file, const char *path);
 /* The crash image that is there stays. */
 void disk_close(struct disk *disk);
 /* Make the image that a crash at @position leaves; positions rise.  @random chooses. */
@@ -234,13 +252,16 @@ void model_explain(const struct model *model, uint64_t s, uint64_t position);
 /* The files of a round, in a folder of its own. */
 struct files {
 	char dir[PATH_MAX - 32];
-	char live[PATH_MAX]; /* what the workload runs on */
-	char start[PATH_MAX]; /* a copy of it as it was before */
-	char crash[PATH_MAX]; /* a crash image */
-	char next[PATH_MAX]; /* the crash image that the next round starts from */
-	char copy[PATH_MAX]; /* a copy of that, to be written to */
+	struct image_files {
+		char live[PATH_MAX]; /* what the workload runs on */
+		char start[PATH_MAX]; /* a copy of it as it was before */
+		char crash[PATH_MAX]; /* a crash image; the base's has the name that it lives by */
+		char next[PATH_MAX]; /* the crash image that the next round starts from */
+	} image[MAX_FILES];
+	char copy[PATH_MAX]; /* a copy of a crash image, to be written to */
 	char raw[PATH_MAX]; /* qemu-img's reading of it */
 	char backing[PATH_MAX];
+	char other[PATH_MAX]; /* what is rebased onto in turn with it */
 };
 
 struct judge {
@@ -276,6 +297,7 @@ struct workload {
 	unsigned int backing; /* percent of the guest's disk that the backing file has */
 	bool copy_on_read;
 	bool stream; /* beside the guest, at times to its end */
+	enum chain_verb verb; /* after each session */
 	uint32_t l2_cache; /* bytes, 0: the default */
 	unsigned int loops, workers; /* threads, and coroutines in each */
 	unsigned int ops; /* of all workers together, in all sessions */
@@ -290,10 +312,19 @@ extern const unsigned int nr_workloads;
 
 struct tally {
 	uint64_t images, rounds, file_ops, guest_ops;
-	uint64_t reused, evicted, populated, streamed;
+	uint64_t reused, evicted, populated, streamed, chained;
 };
 
-/* Run the workload on files->live, recording.  False: a reader was lied to.  Parks. */
+/* ---- chain.c: images that are committed and rebased ---- */
+
+/* Make the files below the image, and the image. */
+void chain_co_make(const struct geometry *geo, const struct files *files);
+/* All but the images that a record has. */
+void chain_make_backing(const struct geometry *geo, const struct files *files);
+/* Commit or rebase the live image; recorded.  False: it failed.  Parks. */
+bool chain_co_verb(const struct geometry *geo, const struct files *files);
+
+/* Run the workload on the live images, recording.  False: a reader was lied to.  Parks. */
 bool workload_co_run(const struct workload *w, struct record *rec, const struct files *files,
 		     struct tally *tally);
 

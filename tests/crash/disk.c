@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a loss of power leaves of the image file.
+ * What a loss of power leaves of an image file.
  *
  * A flush makes durable what had returned when it was called.  Of all other
  * operations that were called before the crash any part may be there: none of
@@ -33,18 +33,21 @@ enum choice {
 	CHOICES
 };
 
-void disk_open(struct disk *disk, const struct record *rec, const char *path)
+void disk_open(struct disk *disk, const struct record *rec, unsigned int file, const char *path)
 {
 	struct stat st;
 
 	memset(disk, 0, sizeof(*disk));
 	disk->rec = rec;
+	disk->file = file;
 	disk->fd = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(disk->fd >= 0 && fstat(disk->fd, &st) == 0);
 	disk->size = st.st_size;
 	disk->durable = calloc(rec->nr_ops + 1, sizeof(*disk->durable));
 	disk->survivors = calloc(rec->nr_ops + 1, sizeof(*disk->survivors));
 	CHECK(disk->durable && disk->survivors);
+	for (size_t i = 0; i < rec->nr_ops; i++)
+		disk->durable[i] = rec->ops[i].file != file;
 }
 
 void disk_close(struct disk *disk)
@@ -218,7 +221,8 @@ static void settle(struct disk *disk, uint64_t position)
 	uint64_t settled = disk->settled;
 
 	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start <= position; i++)
-		if (rec->ops[i].kind == REC_FLUSH && rec->ops[i].end <= position)
+		if (rec->ops[i].kind == REC_FLUSH && rec->ops[i].file == disk->file &&
+		    rec->ops[i].end <= position)
 			settled = max_u64(settled, rec->ops[i].start);
 	if (settled == disk->settled)
 		return;
@@ -308,7 +312,8 @@ void disk_explain(const struct disk *disk)
 	};
 	static const char *const fates[] = { "lost", "there", "torn" };
 
-	printf("# durable: what returned before %" PRIu64 "; of the rest:\n", disk->settled);
+	printf("# %s: durable: what returned before %" PRIu64 "; of the rest:\n",
+	       disk->file == FILE_BASE ? "the base" : "the image", disk->settled);
 	for (size_t i = 0; i < disk->nr_survivors; i++) {
 		const struct survivor *s = &disk->survivors[i];
 		const struct rec_op *op = &disk->rec->ops[s->op];

@@ -184,7 +184,7 @@ bool judge_co_image(struct judge *judge, uint64_t position)
 {
 	uint64_t sectors = arena_sectors(&judge->rec->geo), bad = 0, sector;
 
-	if (!judge_co_read(judge->rec, judge->files->crash, judge->content))
+	if (!judge_co_read(judge->rec, judge->files->image[FILE_TOP].crash, judge->content))
 		return false;
 	for (uint64_t s = 0; s < sectors; s++) {
 		if (model_allows(&judge->model, s, position, version_of(judge, s, &sector)))

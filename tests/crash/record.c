@@ -18,7 +18,13 @@
 #include "crash.h"
 
 static struct record *recording;
-static const char *recorded_path, *slow_path;
+static const struct files *recorded_files;
+
+/* What the operations of an open file are noted with. */
+static struct recorded {
+	struct record *rec;
+	unsigned int file;
+} recorded[MAX_FILES];
 
 void record_init(struct record *rec, const struct geometry *geo)
 {
@@ -40,11 +46,12 @@ void record_destroy(struct record *rec)
 	pthread_mutex_destroy(&rec->lock);
 }
 
-void record_file(struct record *rec, const char *path, const char *backing)
+void record_files(struct record *rec, const struct files *files)
 {
 	recording = rec;
-	recorded_path = path;
-	slow_path = backing;
+	recorded_files = files;
+	for (unsigned int i = 0; i < MAX_FILES; i++)
+		recorded[i] = (struct recorded){ rec, i };
 }
 
 static void *make_room(void *array, size_t nr, size_t *room, size_t size)
@@ -79,10 +86,11 @@ void record_ack(struct record *rec, size_t index)
 	pthread_mutex_unlock(&rec->lock);
 }
 
-static size_t op_start(struct record *rec, enum rec_kind kind, uint64_t offset, uint64_t len,
+static size_t op_start(const struct recorded *r, enum rec_kind kind, uint64_t offset, uint64_t len,
 		       uint8_t *data)
 {
-	struct rec_op op = { kind, 0, NEVER, offset, len, data };
+	struct rec_op op = { kind, r->file, 0, NEVER, offset, len, data };
+	struct record *rec = r->rec;
 	size_t index;
 
 	pthread_mutex_lock(&rec->lock);
@@ -121,18 +129,19 @@ static void delay(struct record *rec)
 static ssize_t recorded_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			       uint64_t offset)
 {
+	struct recorded *r = file->ops_data;
 	ssize_t ret;
 
-	delay(file->ops_data);
+	delay(r->rec);
 	ret = blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
-	delay(file->ops_data);
+	delay(r->rec);
 	return ret;
 }
 
 static ssize_t recorded_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
 				uint64_t offset)
 {
-	struct record *rec = file->ops_data;
+	struct recorded *r = file->ops_data;
 	size_t len = 0, op;
 	uint8_t *data;
 	ssize_t ret;
@@ -143,24 +152,24 @@ static ssize_t recorded_pwritev(struct blk_file *file, const struct iovec *iov, 
 	CHECK(data);
 	for (size_t i = 0, pos = 0; i < (size_t)iovcnt; pos += iov[i++].iov_len)
 		memcpy(data + pos, iov[i].iov_base, iov[i].iov_len);
-	op = op_start(rec, REC_WRITE, offset, len, data);
-	delay(rec);
+	op = op_start(r, REC_WRITE, offset, len, data);
+	delay(r->rec);
 	ret = blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
-	delay(rec);
-	op_end(rec, op, ret == (ssize_t)len);
+	delay(r->rec);
+	op_end(r->rec, op, ret == (ssize_t)len);
 	return ret;
 }
 
 static int recorded_flush(struct blk_file *file)
 {
-	struct record *rec = file->ops_data;
-	size_t op = op_start(rec, REC_FLUSH, 0, 0, NULL);
+	struct recorded *r = file->ops_data;
+	size_t op = op_start(r, REC_FLUSH, 0, 0, NULL);
 	int ret;
 
-	delay(rec);
+	delay(r->rec);
 	ret = blk_file_kernel_ops.co_flush(file);
-	delay(rec);
-	op_end(rec, op, ret == 0);
+	delay(r->rec);
+	op_end(r->rec, op, ret == 0);
 	return ret;
 }
 
@@ -177,7 +186,7 @@ static int zero_or_punch(struct blk_file *file, int mode, uint64_t offset, uint6
 
 static int recorded_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
-	struct record *rec = file->ops_data;
+	struct recorded *r = file->ops_data;
 	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
 	size_t op;
 	int ret;
@@ -186,24 +195,24 @@ static int recorded_fallocate(struct blk_file *file, int mode, uint64_t offset, 
 	if (mode == FALLOC_FL_KEEP_SIZE)
 		return blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
 	CHECK(punch || (mode & FALLOC_FL_ZERO_RANGE));
-	op = op_start(rec, punch ? REC_PUNCH : REC_ZERO, offset, len, NULL);
-	delay(rec);
+	op = op_start(r, punch ? REC_PUNCH : REC_ZERO, offset, len, NULL);
+	delay(r->rec);
 	ret = zero_or_punch(file, mode, offset, len);
-	delay(rec);
-	op_end(rec, op, ret == 0);
+	delay(r->rec);
+	op_end(r->rec, op, ret == 0);
 	return ret;
 }
 
 static int recorded_truncate(struct blk_file *file, uint64_t size)
 {
-	struct record *rec = file->ops_data;
-	size_t op = op_start(rec, REC_TRUNCATE, file->size, size, NULL);
+	struct recorded *r = file->ops_data;
+	size_t op = op_start(r, REC_TRUNCATE, file->size, size, NULL);
 	int ret;
 
-	delay(rec);
+	delay(r->rec);
 	ret = blk_file_kernel_ops.co_truncate(file, size);
-	delay(rec);
-	op_end(rec, op, ret == 0);
+	delay(r->rec);
+	op_end(r->rec, op, ret == 0);
 	return ret;
 }
 
@@ -224,15 +233,19 @@ int __wrap_blk_file_co_open(struct blk_file **file, const char *name, unsigned i
 			    unsigned int perm, unsigned int shared, struct error *err)
 {
 	int ret = __real_blk_file_co_open(file, name, flags, perm, shared, err);
-	bool slow = recording && !strcmp(name, slow_path);
-	bool record = recording && !strcmp(name, recorded_path);
+	struct recorded *r = NULL;
 
-	if (ret || !(slow || record))
+	if (ret || !recording)
 		return ret;
+	for (unsigned int i = 0; i < nr_files(&recording->geo); i++)
+		if (!strcmp(name, recorded_files->image[i].live))
+			r = &recorded[i];
+	if (!r && strcmp(name, recorded_files->backing))
+		return 0;
 	/* Nobody writes to the backing file, so that nothing of it is recorded. */
 	(*file)->ops = &recorded_ops;
-	(*file)->ops_data = recording;
-	if (record && recording->geo.align > 1)
+	(*file)->ops_data = r ? r : &recorded[FILE_TOP];
+	if (r && recording->geo.align > 1)
 		CHECK(blk_file_set_align(*file, recording->geo.align, 512) == 0);
 	return 0;
 }

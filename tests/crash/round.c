@@ -19,6 +19,15 @@
 #define WRITING_EVERY	 50u
 #define ROUNDS_IN_CHAIN	 3u
 
+static void name_image(const char *dir, struct image_files *image, unsigned int i, const char *live,
+		       const char *crash)
+{
+	snprintf(image->live, sizeof(image->live), "%s/%s.qed", dir, live);
+	snprintf(image->start, sizeof(image->start), "%s/start-%u.qed", dir, i);
+	snprintf(image->crash, sizeof(image->crash), "%s/%s.qed", dir, crash);
+	snprintf(image->next, sizeof(image->next), "%s/next-%u.qed", dir, i);
+}
+
 static void make_files(struct files *files)
 {
 	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
@@ -26,38 +35,28 @@ static void make_files(struct files *files)
 	memset(files, 0, sizeof(*files));
 	snprintf(files->dir, sizeof(files->dir), "%s/qedblk-crash-XXXXXX", base ? base : "/tmp");
 	CHECK(mkdtemp(files->dir));
-	snprintf(files->live, sizeof(files->live), "%s/live.qed", files->dir);
-	snprintf(files->start, sizeof(files->start), "%s/start.qed", files->dir);
-	snprintf(files->crash, sizeof(files->crash), "%s/crash.qed", files->dir);
-	snprintf(files->next, sizeof(files->next), "%s/next.qed", files->dir);
+	name_image(files->dir, &files->image[FILE_TOP], FILE_TOP, "live", "crash");
+	/* The image names its base, so that there can be one name only. */
+	name_image(files->dir, &files->image[FILE_BASE], FILE_BASE, "base", "base");
 	snprintf(files->copy, sizeof(files->copy), "%s/copy.qed", files->dir);
 	snprintf(files->raw, sizeof(files->raw), "%s/qemu.raw", files->dir);
 	snprintf(files->backing, sizeof(files->backing), "%s/backing.raw", files->dir);
+	snprintf(files->other, sizeof(files->other), "%s/other.raw", files->dir);
 }
 
 static void remove_files(const struct files *files)
 {
-	const char *const paths[] = { files->live, files->start, files->crash,	files->next,
-				      files->copy, files->raw,	 files->backing };
+	const char *const paths[] = { files->copy, files->raw, files->backing, files->other };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(paths); i++)
 		(void)unlink(paths[i]);
-	(void)rmdir(files->dir);
-}
-
-static void make_backing(const struct geometry *geo, const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	uint64_t words[SECTOR_SIZE / 8];
-
-	CHECK(fd >= 0 && ftruncate(fd, geo->backing_bytes) == 0);
-	for (uint64_t s = 0; s < geo->backing_bytes / SECTOR_SIZE; s++) {
-		if (backing_version(geo, s) == VERSION_ZERO)
-			continue;
-		sector_fill(words, s, VERSION_BACKING);
-		CHECK(pwrite(fd, words, SECTOR_SIZE, s * SECTOR_SIZE) == SECTOR_SIZE);
+	for (unsigned int i = 0; i < MAX_FILES; i++) {
+		(void)unlink(files->image[i].live);
+		(void)unlink(files->image[i].start);
+		(void)unlink(files->image[i].crash);
+		(void)unlink(files->image[i].next);
 	}
-	close(fd);
+	(void)rmdir(files->dir);
 }
 
 static void fill_geometry(struct geometry *geo, const struct workload *w, uint64_t seed,
@@ -80,26 +79,22 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, uint64
 		geo->scratch = (geo->size - round_down(geo->size * 3 / 4, geo->cluster_size)) /
 			       SECTOR_SIZE;
 	geo->first_version = VERSION_FIRST;
+	geo->verb = w->verb;
 }
 
-/* A new image, and what it reads as. */
-static void co_make_image(struct record *rec, const struct files *files)
+/* What the new image reads as.  Of a base's content nobody else has notes. */
+static void co_note_initial(struct record *rec, const struct files *files)
 {
-	const struct geometry *geo = &rec->geo;
-	struct blk_create_opts opts = {
-		.filename = files->live,
-		.format = "qed",
-		.size = geo->size,
-		.cluster_size = geo->cluster_size,
-		.table_size = geo->table_size,
-		.backing_file = geo->backing_bytes ? "backing.raw" : NULL,
-		.backing_format = "raw",
-	};
+	uint64_t sectors = arena_sectors(&rec->geo), sector;
+	uint8_t *content = aligned_alloc(BLOCK, round_up(sectors * SECTOR_SIZE, BLOCK));
+	bool has_base = rec->geo.verb == CHAIN_COMMITTED;
 
-	make_backing(geo, files->backing);
-	CHECK(blk_co_create(&opts, NULL) == 0);
-	for (uint64_t s = 0; s < arena_sectors(geo); s++)
-		rec->initial[s] = backing_version(geo, guest_sector(geo, s));
+	CHECK(content);
+	CHECK(!has_base || judge_co_read(rec, files->image[FILE_TOP].live, content));
+	for (uint64_t s = 0; s < sectors; s++)
+		rec->initial[s] = has_base ? sector_identify(content + s * SECTOR_SIZE, &sector) :
+					     backing_version(&rec->geo, guest_sector(&rec->geo, s));
+	free(content);
 }
 
 /* Keep the crash image that is there, and was judged, for the next round. */
@@ -107,7 +102,8 @@ static void keep_crash(struct judge *judge)
 {
 	uint64_t sector;
 
-	copy_sparse(judge->files->crash, judge->files->next);
+	for (unsigned int i = 0; i < nr_files(&judge->rec->geo); i++)
+		copy_sparse(judge->files->image[i].crash, judge->files->image[i].next);
 	for (uint64_t s = 0; s < arena_sectors(&judge->rec->geo); s++)
 		judge->kept[s] = sector_identify(judge->content + s * SECTOR_SIZE, &sector);
 }
@@ -115,7 +111,8 @@ static void keep_crash(struct judge *judge)
 static void go_on_with_crash(struct record *rec, const struct judge *before,
 			     const struct files *files)
 {
-	copy_sparse(files->next, files->live);
+	for (unsigned int i = 0; i < nr_files(&rec->geo); i++)
+		copy_sparse(files->image[i].next, files->image[i].live);
 	memcpy(rec->initial, before->kept, arena_sectors(&rec->geo) * sizeof(*rec->initial));
 	rec->geo.first_version = before->rec->geo.first_version + before->rec->nr_guest;
 }
@@ -156,13 +153,14 @@ static uint64_t *choose_positions(const struct record *rec)
 	return positions;
 }
 
-/* One crash image: made and judged. */
-static bool co_image(struct judge *judge, struct disk *disk, uint32_t image, uint64_t position)
+/* One crash image, of all files: made and judged. */
+static bool co_image(struct judge *judge, struct disk *disks, uint32_t image, uint64_t position)
 {
 	const struct geometry *geo = &judge->rec->geo;
 	uint64_t random = mix64(geo->seed ^ mix64(image + 1));
 
-	disk_crash(disk, position, mix64(random));
+	for (unsigned int i = 0; i < nr_files(geo); i++)
+		disk_crash(&disks[i], position, mix64(random + i));
 	if (!judge_co_image(judge, position))
 		return false;
 	if (image == geo->seed % geo->images)
@@ -178,20 +176,21 @@ static void keep_record(const struct judge *judge, const struct options *opts, u
 
 	snprintf(path, sizeof(path), "%s/crash-%s-%016" PRIx64 ".record", opts->keep,
 		 judge->rec->geo.workload, judge->rec->geo.seed);
-	if (!record_save(judge->rec, judge->files->start, path)) {
+	if (!record_save(judge->rec, judge->files, path)) {
 		printf("# the record could not be saved as %s\n", path);
 		return;
 	}
 	printf("# again: qed_crash --replay %s --image %u\n", path, image);
 }
 
-static void explain_failure(const struct judge *judge, const struct disk *disk, uint32_t image)
+static void explain_failure(const struct judge *judge, const struct disk *disks, uint32_t image)
 {
 	const struct record *rec = judge->rec;
 
 	printf("# crash image %u of %u, at position %" PRIu64 " of %" PRIu64 "\n", image,
-	       rec->geo.images, disk->position, rec->position);
-	disk_explain(disk);
+	       rec->geo.images, disks->position, rec->position);
+	for (unsigned int i = 0; i < nr_files(&rec->geo); i++)
+		disk_explain(&disks[i]);
 }
 
 /* Judge the record's crash images: all, or image @only.  The number of good ones. */
@@ -199,24 +198,27 @@ static uint32_t co_judge(struct judge *judge, const struct options *opts, long o
 {
 	const struct geometry *geo = &judge->rec->geo;
 	uint64_t *positions = choose_positions(judge->rec);
-	struct disk disk;
+	struct disk disks[MAX_FILES];
 	uint32_t good = 0;
 
-	copy_sparse(judge->files->start, judge->files->crash);
-	disk_open(&disk, judge->rec, judge->files->crash);
+	for (unsigned int i = 0; i < nr_files(geo); i++) {
+		copy_sparse(judge->files->image[i].start, judge->files->image[i].crash);
+		disk_open(&disks[i], judge->rec, i, judge->files->image[i].crash);
+	}
 	for (uint32_t i = 0; *ok && i < geo->images; i++) {
 		if (only >= 0 && i != only)
 			continue;
-		*ok = co_image(judge, &disk, i, positions[i]);
+		*ok = co_image(judge, disks, i, positions[i]);
 		if (*ok) {
 			good++;
 			continue;
 		}
-		explain_failure(judge, &disk, i);
+		explain_failure(judge, disks, i);
 		if (!opts->replay)
 			keep_record(judge, opts, i);
 	}
-	disk_close(&disk);
+	for (unsigned int i = 0; i < nr_files(geo); i++)
+		disk_close(&disks[i]);
 	free(positions);
 	return good;
 }
@@ -244,11 +246,14 @@ static struct round *co_round(const struct workload *w, const struct options *op
 
 	CHECK(round);
 	record_init(&round->rec, geo);
-	if (before)
+	if (before) {
 		go_on_with_crash(&round->rec, &before->judge, files);
-	else
-		co_make_image(&round->rec, files);
-	copy_sparse(files->live, files->start);
+	} else {
+		chain_co_make(geo, files);
+		co_note_initial(&round->rec, files);
+	}
+	for (unsigned int i = 0; i < nr_files(geo); i++)
+		copy_sparse(files->image[i].live, files->image[i].start);
 	*ok = workload_co_run(w, &round->rec, files, tally);
 	judge_init(&round->judge, &round->rec, files);
 	if (*ok)
@@ -273,6 +278,8 @@ static const char *missing(const struct workload *w, const struct tally *tally)
 		return "no L2 slice was evicted";
 	if (w->must_stream && !tally->streamed)
 		return "no stream came to its end";
+	if (w->verb && !tally->chained)
+		return "the chain never changed";
 	if (w->copy_on_read && !tally->populated)
 		return "nothing was populated";
 	return NULL;
@@ -336,8 +343,8 @@ bool round_co_replay(const struct options *opts)
 	bool ok = true;
 
 	make_files(&files);
-	if (record_load(&rec, files.start, opts->replay)) {
-		make_backing(&rec.geo, files.backing);
+	if (record_load(&rec, &files, opts->replay)) {
+		chain_make_backing(&rec.geo, &files);
 		judge_init(&judge, &rec, &files);
 		good = co_judge(&judge, opts, opts->image, &ok);
 		printf("%s %s: %u images were good\n", ok ? "ok" : "not ok", rec.geo.workload,

@@ -81,7 +81,7 @@ static bool same_as_raw(const struct judge *judge)
 
 bool sample_co_qemu(struct judge *judge)
 {
-	const char *image = judge->files->crash;
+	const char *image = judge->files->image[FILE_TOP].crash;
 	const char *const check[] = { "qemu-img", "check", "-f", "qed", image, NULL };
 	const char *const convert[] = { "qemu-img", "convert",	       "-f", "qed", "-O", "raw",
 					image,	    judge->files->raw, NULL };
@@ -158,7 +158,7 @@ bool sample_co_writing(struct judge *judge, uint64_t random)
 	int ret;
 
 	CHECK(again);
-	copy_sparse(judge->files->crash, judge->files->copy);
+	copy_sparse(judge->files->image[FILE_TOP].crash, judge->files->copy);
 	ret = co_scribble(&s, judge->files->copy);
 	if (ret)
 		printf("# going on with the image fails: %s\n", strerror(-ret));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A record in a file, with the image that it starts from, so that a crash image
+ * A record in a file, with the images that it starts from, so that a crash image
  * that was found bad can be made again: threads do not run twice alike.
  */
 #include <errno.h>
@@ -11,12 +11,12 @@
 
 #include "crash.h"
 
-#define SAVE_MAGIC 0x3148534152434451ULL
+#define SAVE_MAGIC 0x3248534152434451ULL
 
 struct saved {
 	uint64_t magic;
 	struct geometry geo;
-	uint64_t position, nr_ops, nr_guest, image_bytes;
+	uint64_t position, nr_ops, nr_guest;
 };
 
 /* The next data of @fd from @pos on, up to *@end; false: there is none. */
@@ -68,13 +68,18 @@ static bool get(FILE *file, void *data, size_t len)
 	return fread(data, 1, len, file) == len;
 }
 
-/* The image: data ranges, each with its place and length, ended by a length of 0. */
-static bool save_image(FILE *file, int fd)
+/* An image: its size, then data ranges, each with its place and length, ended by a length of 0. */
+static bool save_image(FILE *file, const char *path)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t range[2] = { 0 }, bytes;
 	off_t pos = 0, end;
-	uint64_t range[2] = { 0 };
-	bool ok = true;
+	struct stat st;
+	bool ok;
 
+	CHECK(fd >= 0 && fstat(fd, &st) == 0);
+	bytes = st.st_size;
+	ok = put(file, &bytes, sizeof(bytes));
 	for (; ok && next_data(fd, &pos, &end); pos = end) {
 		uint8_t *data = read_range(fd, pos, end);
 
@@ -83,47 +88,41 @@ static bool save_image(FILE *file, int fd)
 		ok = put(file, range, sizeof(range)) && put(file, data, end - pos);
 		free(data);
 	}
+	close(fd);
 	range[1] = 0;
 	return ok && put(file, range, sizeof(range));
 }
 
-static bool save_record(FILE *file, const struct record *rec, int fd)
+static bool save_record(FILE *file, const struct record *rec, const struct files *files)
 {
-	struct saved head = { SAVE_MAGIC, rec->geo, rec->position, rec->nr_ops, rec->nr_guest, 0 };
-	struct stat st;
-	bool ok;
+	struct saved head = { SAVE_MAGIC, rec->geo, rec->position, rec->nr_ops, rec->nr_guest };
+	bool ok = put(file, &head, sizeof(head)) &&
+		  put(file, rec->initial, arena_sectors(&rec->geo) * sizeof(*rec->initial)) &&
+		  put(file, rec->guest, rec->nr_guest * sizeof(*rec->guest)) &&
+		  put(file, rec->ops, rec->nr_ops * sizeof(*rec->ops));
 
-	CHECK(fstat(fd, &st) == 0);
-	head.image_bytes = st.st_size;
-	ok = put(file, &head, sizeof(head)) &&
-	     put(file, rec->initial, arena_sectors(&rec->geo) * sizeof(*rec->initial)) &&
-	     put(file, rec->guest, rec->nr_guest * sizeof(*rec->guest)) &&
-	     put(file, rec->ops, rec->nr_ops * sizeof(*rec->ops));
 	for (size_t i = 0; ok && i < rec->nr_ops; i++)
 		if (rec->ops[i].data)
 			ok = put(file, rec->ops[i].data, rec->ops[i].len);
-	return ok && save_image(file, fd);
-}
-
-bool record_save(const struct record *rec, const char *start_image, const char *path)
-{
-	int fd = open(start_image, O_RDONLY | O_CLOEXEC);
-	FILE *file = fopen(path, "we");
-	bool ok = fd >= 0 && file && save_record(file, rec, fd);
-
-	if (file)
-		ok &= fclose(file) == 0;
-	if (fd >= 0)
-		close(fd);
+	for (unsigned int i = 0; ok && i < nr_files(&rec->geo); i++)
+		ok = save_image(file, files->image[i].start);
 	return ok;
 }
 
-static bool load_image(FILE *file, int fd, uint64_t bytes)
+bool record_save(const struct record *rec, const struct files *files, const char *path)
+{
+	FILE *file = fopen(path, "we");
+	bool ok = file && save_record(file, rec, files);
+
+	if (file)
+		ok &= fclose(file) == 0;
+	return ok;
+}
+
+static bool load_ranges(FILE *file, int fd)
 {
 	uint64_t range[2];
 
-	if (ftruncate(fd, bytes) < 0)
-		return false;
 	while (get(file, range, sizeof(range))) {
 		uint8_t *data;
 		bool ok;
@@ -139,6 +138,18 @@ static bool load_image(FILE *file, int fd, uint64_t bytes)
 			break;
 	}
 	return false;
+}
+
+static bool load_image(FILE *file, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	uint64_t bytes;
+	bool ok = fd >= 0 && get(file, &bytes, sizeof(bytes)) && ftruncate(fd, bytes) == 0 &&
+		  load_ranges(file, fd);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 static bool load_arrays(FILE *file, struct record *rec, const struct saved *head)
@@ -167,17 +178,16 @@ static bool load_arrays(FILE *file, struct record *rec, const struct saved *head
 	return ok;
 }
 
-bool record_load(struct record *rec, const char *start_image, const char *path)
+bool record_load(struct record *rec, const struct files *files, const char *path)
 {
-	int fd = open(start_image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	FILE *file = fopen(path, "re");
 	struct saved head;
-	bool ok = fd >= 0 && file && get(file, &head, sizeof(head)) && head.magic == SAVE_MAGIC &&
-		  load_arrays(file, rec, &head) && load_image(file, fd, head.image_bytes);
+	bool ok = file && get(file, &head, sizeof(head)) && head.magic == SAVE_MAGIC &&
+		  load_arrays(file, rec, &head);
 
+	for (unsigned int i = 0; ok && i < nr_files(&rec->geo); i++)
+		ok = load_image(file, files->image[i].start);
 	if (file)
 		fclose(file);
-	if (fd >= 0)
-		close(fd);
 	return ok;
 }

@@ -25,7 +25,8 @@ MOVING = "going on with the image"
 
 
 class Mutation:
-    """edits: (file of the driver, text, what it becomes). workload: where it must show."""
+    """edits: (file of the driver, or below userspace/, text, what it becomes). workload: where it
+    must show."""
 
     def __init__(self, name, workload, *edits):
         self.name = name
@@ -109,6 +110,26 @@ MUTATIONS = (
          "		ret = qed_co_flush(node);\n",
          "		ret = 0;\n")),
     Mutation(
+        "new-backing-file-before-the-flush", "rebased",
+        ("backing.c",
+         "		ret = qed_co_flush(node);\n",
+         "		ret = 0;\n")),
+    Mutation(
+        "emptied-before-the-base-is-flushed", "committed",
+        ("job/commit.c",
+         "	ret = blk_co_flush(opts->base);\n",
+         "	ret = 0;\n")),
+    Mutation(
+        "cut-before-l1-is-empty", "committed",
+        ("empty.c",
+         "	return ret ? ret : blk_file_co_flush(img->file);\n",
+         "	return ret;\n")),
+    Mutation(
+        "longer-before-the-backing-file-is-hidden", "committed",
+        ("resize.c",
+         "	return ret ? ret : qed_co_flush(img->node);\n",
+         "	return ret;\n")),
+    Mutation(
         "discarding-shows-the-backing-file", "copy-on-read",
         ("zero.c",
          "		if (img->has_backing)\n			return QED_L2_ZERO;\n", "")),
@@ -147,14 +168,14 @@ def mutate(mutation, folder):
     texts = {}
     for name, old, new in mutation.edits:
         if name not in texts:
-            with open(os.path.join(ROOT, DRIVER, name)) as file:
+            with open(os.path.join(ROOT, "userspace" if "/" in name else DRIVER, name)) as file:
                 texts[name] = file.read()
         if texts[name].count(old) != 1:
             return None, "the edit of %s does not apply any more" % name
         texts[name] = texts[name].replace(old, new)
     paths = []
     for name, text in texts.items():
-        paths.append(os.path.join(folder, name))
+        paths.append(os.path.join(folder, name.replace("/", "-")))
         with open(paths[-1], "w") as file:
             file.write(text)
     return paths, None

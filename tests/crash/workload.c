@@ -207,6 +207,39 @@ const struct workload workloads[] = {
 	  .zeroes = 10,
 	  .discards = 30,
 	  .flushes = 4 },
+	/* The image below gets what the guest wrote, and then the guest's is emptied. */
+	{ .name = "committed",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 3 * MiB - 7 * SECTOR_SIZE,
+	  .backing = 90,
+	  .verb = CHAIN_COMMITTED,
+	  .loops = 1,
+	  .workers = 6,
+	  .ops = 80,
+	  .sessions = 2,
+	  .writes = 60,
+	  .zeroes = 15,
+	  .discards = 10,
+	  .flushes = 4 },
+	{ .name = "rebased",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 3 * MiB - 5 * SECTOR_SIZE,
+	  .backing = 85,
+	  .verb = CHAIN_REBASED,
+	  .loops = 1,
+	  .workers = 6,
+	  .ops = 80,
+	  .sessions = 2,
+	  .writes = 50,
+	  .zeroes = 10,
+	  .discards = 10,
+	  .flushes = 4 },
 	{ .name = "mixed",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,
@@ -370,10 +403,14 @@ bool workload_co_run(const struct workload *w, struct record *rec, const struct 
 	guest.current = malloc(sectors * sizeof(*guest.current));
 	CHECK(guest.current);
 	memcpy(guest.current, rec->initial, sectors * sizeof(*guest.current));
-	record_file(rec, files->live, files->backing);
-	for (unsigned int i = 0; ok && i < w->sessions; i++)
-		ok = co_session(&guest, files->live, next_random(&seed), tally);
-	record_file(NULL, NULL, NULL);
+	record_files(rec, files);
+	for (unsigned int i = 0; ok && i < w->sessions; i++) {
+		ok = co_session(&guest, files->image[FILE_TOP].live, next_random(&seed), tally);
+		if (ok && w->verb)
+			ok = chain_co_verb(&rec->geo, files);
+		tally->chained += ok && w->verb;
+	}
+	record_files(NULL, NULL);
 	free(guest.current);
 	return ok;
 }

@@ -73,7 +73,7 @@ REPLACEMENTS = (
     # Names of temporary images.
     (re.compile(r"'[^']*/(vl|qemu-io)\.\w{6}'"), "'TEMPORARY'"),
     # Progress comes in steps that depend on time.
-    (re.compile(r"(    \(\d+\.\d\d/100%\)\r)+\n"), "PROGRESS\n"),
+    (re.compile(r"(    \(\d+\.\d\d/100%\)\r)+"), "PROGRESS"),
 )
 
 

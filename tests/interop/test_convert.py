@@ -6,6 +6,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,6 +226,47 @@ def full_disk(rng):
     if result.status != 1 or "File too large" not in result.err or \
             len(result.err.splitlines()) != 1:
         raise Failure(str(result))
+    is_refused("out.qed")
+
+
+def is_refused(name):
+    """Nobody takes what is there for an image."""
+    ours, theirs = (interop.run(program, "info", "-f", "qed", name)
+                    for program in (interop.QED_IMG, "qemu-img"))
+    if not ours.status or not theirs.status:
+        raise Failure("half an image is opened: %s" % (theirs if ours.status else ours))
+    if "incomplete" not in ours.err and "not in QED format" not in ours.err and \
+            "No such file" not in ours.err:
+        raise Failure(str(ours))
+
+
+def killed(rng):
+    """What a conversion leaves that did not come to its end is no image; the next try is."""
+    data = rng.randbytes(8 * MiB)
+    interop.write_file("source.raw", data)
+    command = [interop.QED_IMG, "convert", "-r", "16M", "-f", "raw", "-O", "qed", "source.raw",
+               "out.qed"]
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with subprocess.Popen(command) as process:
+            time.sleep(rng.uniform(0.01, 0.35))
+            process.send_signal(number)
+            if process.wait() != -number:
+                raise Failure("ended with %s after signal %s" % (process.returncode, number))
+        is_refused("out.qed")
+    convert("-f", "raw", "-O", "qed", "source.raw", "out.qed")
+    holds("out.qed", "qed", data)
+
+
+def caches(rng):
+    """By default what was copied is durable, file and name; with -t unsafe nobody waits for that."""
+    if not shutil.which("strace"):
+        return
+    write_sparse("source.raw", random_bytes(rng, SIZE))
+    for flags, durable in (((), True), (("-t", "unsafe"), False)):
+        must("strace", "-f", "-o", "calls", "-e", "trace=fsync", interop.QED_IMG, "convert", *flags,
+             "-f", "raw", "-O", "qed", "source.raw", "out.qed")
+        if ("fsync(" in interop.read_file("calls").decode()) != durable:
+            raise Failure("%s: the folder is%s synchronized" % (flags, " not" * durable))
 
 
 def in_case(function, *args):
@@ -275,7 +317,7 @@ def main(results):
                     random.Random("%d/%s" % (seed, flags)), flags)
     for function in (from_a_chain, onto_a_backing_file, several_sources, over_an_existing_image,
                      target_is_zero, odd_sizes, salvage, measured, progress, rate_and_signal,
-                     full_disk):
+                     full_disk, killed, caches):
         results.run("convert-" + function.__name__.replace("_", "-"), in_case, function,
                     random.Random("%d/%s" % (seed, function.__name__)))
     results.run("convert-failed-target", in_case, failed_target)

@@ -181,7 +181,7 @@ static int check_letters(struct convert *c)
 
 static unsigned int open_flags(const struct image_cache *mode)
 {
-	return mode->direct ? BLK_O_DIRECT : 0;
+	return (mode->direct ? BLK_O_DIRECT : 0) | (mode->no_flush ? BLK_O_NO_FLUSH : 0);
 }
 
 static int co_open_sources(struct convert *c)
@@ -252,18 +252,23 @@ static int check_target(struct convert *c)
 
 static int co_open_target(struct convert *c)
 {
+	unsigned int flags = BLK_O_RDWR;
 	struct error err = ERROR_INIT;
+	int ret = 0;
 
 	if (!c->no_create && img_co_make(&c->create, c->target_name, c->target_format, &err) < 0) {
 		error_prefix(&err, "%s: error while converting %s", c->target_name,
 			     c->target_format);
 		return report_fail(&err);
 	}
-	c->job.target = img_co_open(c->target_name, c->target_format,
-				    BLK_O_RDWR | open_flags(&c->target_mode) |
-					    (c->target_image_opts ? IMG_O_IMAGE_OPTS : 0));
+	flags |= open_flags(&c->target_mode) | (c->target_image_opts ? IMG_O_IMAGE_OPTS : 0);
+	c->job.target = img_co_open(c->target_name, c->target_format, flags);
 	if (!c->job.target)
 		return 1;
+	if (!c->no_create)
+		ret = blk_co_set_incomplete(c->job.target, true);
+	if (ret < 0)
+		return report_error("%s: %s", c->target_name, strerror(-ret));
 	if (c->job.target->size < c->job.total)
 		return report_error("output file is smaller than input file");
 	return 0;
@@ -280,7 +285,19 @@ static int co_convert(struct convert *c)
 	job->target_is_zero = c->target_is_zero || (!c->no_create && !job->target->backing);
 	job->write_flags = c->target_mode.writethrough ? BLK_REQ_FUA : 0;
 	job->flush = !c->target_mode.no_flush;
+	job->target_is_new = !c->no_create;
 	return convert_co_copy(job) < 0;
+}
+
+/* A file that is not in its folder after a crash was not durable. */
+static int co_sync_name(struct convert *c)
+{
+	int ret = blk_co_sync_name(image_path(c->target_name, NULL));
+
+	if (ret < 0)
+		return report_error("%s: error while making its name durable: %s", c->target_name,
+				    strerror(-ret));
+	return 0;
 }
 
 static int co_close_all(struct convert *c, int status)
@@ -293,6 +310,8 @@ static int co_close_all(struct convert *c, int status)
 		if (ret < 0 && !status)
 			status = report_error("error while closing %s: %s", c->target_name,
 					      strerror(-ret));
+		if (!status && !c->no_create && c->job.flush)
+			status = co_sync_name(c);
 	}
 	for (i = 0; c->job.sources && i < c->job.source_count; i++)
 		if (c->job.sources[i].node)
@@ -322,7 +341,7 @@ static int run(int argc, char **argv)
 {
 	struct convert c = {
 		.source_cache = "writeback",
-		.target_cache = "unsafe",
+		.target_cache = "writeback",
 		.job = { .min_sparse = DEFAULT_SPARSE, .coroutines = CONVERT_DEFAULT_COROUTINES },
 	};
 	int status = 1;

@@ -30,6 +30,7 @@ struct convert_job {
 	size_t source_count;
 	uint64_t total; /* bytes */
 	struct blk_node *target;
+	bool target_is_new; /* was made for this, and is marked as incomplete */
 	bool target_is_zero; /* what is not written reads as zeroes */
 	bool target_has_backing; /* what the source's top image has not is the backing file's */
 	uint64_t min_sparse; /* bytes that must be zero to be left out; 0: write all */
@@ -37,7 +38,7 @@ struct convert_job {
 	bool any_order; /* of writes; else by offset */
 	bool salvage; /* what cannot be read becomes zeroes */
 	unsigned int write_flags; /* BLK_REQ_FUA, or 0 */
-	bool flush; /* at the end */
+	bool flush; /* at the end, and begun before */
 	uint64_t rate; /* bytes a second, 0: no limit */
 };
 

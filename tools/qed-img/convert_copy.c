@@ -22,6 +22,9 @@
 #include "qed-img/progress.h"
 #include "util/units.h"
 
+/* Bytes between one writing out and the next. */
+#define WRITE_OUT_BYTES (16 * MiB)
+
 enum piece_kind { PIECE_DATA, PIECE_ZERO, PIECE_BACKING };
 
 struct piece {
@@ -41,6 +44,8 @@ struct copier {
 	uint64_t written; /* all before it is written, when in order */
 	uint64_t done, todo; /* bytes of data, for progress */
 	unsigned int running;
+	bool writing_out; /* a coroutine has the page cache written to the disk */
+	uint64_t written_out; /* @done when it began */
 	int ret;
 	uint64_t started; /* ns */
 	uint64_t limited; /* bytes counted against the rate */
@@ -232,14 +237,49 @@ static int co_await_turn(struct copier *c, const struct piece *piece)
 	return ret;
 }
 
+static void co_write_out(void *arg)
+{
+	struct copier *c = arg;
+
+	blk_co_write_out(c->job->target);
+	pthread_mutex_lock(&c->mutex);
+	c->writing_out = false;
+	c->running--;
+	co_queue_wake_all(&c->turn);
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/*
+ * In time the disk gets what the page cache has of the target: else all of it would have to be
+ * written at the end, when nothing else is left to do.  Called with the mutex held.
+ */
+static bool wants_write_out(struct copier *c)
+{
+	if (!c->job->flush || c->writing_out || c->done - c->written_out < WRITE_OUT_BYTES)
+		return false;
+	c->writing_out = true;
+	c->written_out = c->done;
+	c->running++;
+	return true;
+}
+
 static void finish_piece(struct copier *c, const struct piece *piece)
 {
+	bool write_out;
+
 	pthread_mutex_lock(&c->mutex);
 	c->written = piece->start + piece->bytes;
 	if (is_work(c->job, piece->kind))
 		c->done += piece->bytes;
+	write_out = wants_write_out(c);
 	co_queue_wake_all(&c->turn);
 	pthread_mutex_unlock(&c->mutex);
+	/* Where none can be started there is more to do at the end. */
+	if (write_out && co_start(co_write_out, c) < 0) {
+		pthread_mutex_lock(&c->mutex);
+		c->running--;
+		pthread_mutex_unlock(&c->mutex);
+	}
 	if (is_work(c->job, piece->kind))
 		progress_update(c->done, c->todo);
 }
@@ -353,11 +393,12 @@ int convert_co_copy(const struct convert_job *job)
 	ret = c.ret;
 	pthread_mutex_destroy(&c.mutex);
 	co_mutex_destroy(&c.next_lock);
-	if (ret == 0 && job->flush) {
+	if (ret == 0 && job->flush)
 		ret = blk_co_flush(job->target);
-		if (ret < 0)
-			report_error("error while flushing: %s", strerror(-ret));
-	}
+	if (ret == 0 && job->target_is_new)
+		ret = blk_co_set_incomplete(job->target, false);
+	if (ret < 0 && !c.ret)
+		report_error("error while flushing: %s", strerror(-ret));
 	if (ret == 0)
 		progress_update(1, 1);
 	return ret;

@@ -247,6 +247,7 @@ static int co_open(struct blk_file **file_out, const char *name, struct open_cal
 	if (!file)
 		return error_set_errno(call->err, -ENOMEM, "%s", name);
 	call->file = file;
+	file->no_flush = call->flags & BLK_FILE_NO_FLUSH;
 	if (!blk_name_is_url(name))
 		ret = co_open_local(call);
 	else if (call->dir)
@@ -372,7 +373,7 @@ int blk_file_co_keep_exact_end(struct blk_file *file, struct error *err)
 
 int blk_file_co_flush(struct blk_file *file)
 {
-	return file->writable ? file->ops->co_flush(file) : 0;
+	return file->writable && !file->no_flush ? file->ops->co_flush(file) : 0;
 }
 
 int blk_file_co_truncate(struct blk_file *file, uint64_t size)

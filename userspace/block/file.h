@@ -30,6 +30,7 @@ enum blk_file_flags {
 	BLK_FILE_DIRECT = 1 << 1, /* O_DIRECT where the file system has it, else buffered */
 	BLK_FILE_NO_LOCK = 1 << 2, /* ignore image locks and take none */
 	BLK_FILE_CREATE = 1 << 3, /* create it if missing; an existing file is opened as it is */
+	BLK_FILE_NO_FLUSH = 1 << 5, /* flushes do nothing */
 	BLK_FILE_EXCL = 1 << 4, /* with CREATE: fail with -EEXIST if it exists */
 };
 
@@ -61,6 +62,7 @@ struct blk_file {
 	int fd; /* -1: none, it is reached by @protocol */
 	char *name; /* as given when opened */
 	bool writable; /* opened for writing */
+	bool no_flush; /* flushes do nothing */
 	bool direct; /* O_DIRECT is on */
 	bool is_device; /* a block device: its size is fixed */
 	bool in_memory; /* on a file system without a disk, so that I/O is copying */

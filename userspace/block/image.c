@@ -3,8 +3,13 @@
  * What is done to an image as a whole: create, info, check.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "aio/io.h"
 #include "block/node_internal.h"
 #include "block/protocol.h"
 
@@ -83,6 +88,53 @@ int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 				 driver->name);
 	ret = driver->co_measure(opts, source, result, err);
 	return ret ? error_set_errno(err, ret, "size measurement") : 0;
+}
+
+int blk_co_set_incomplete(struct blk_node *node, bool incomplete)
+{
+	if (!node->driver->co_set_incomplete)
+		return 0;
+	return node->driver->co_set_incomplete(node, incomplete);
+}
+
+static int write_out_on_worker(void *arg)
+{
+	struct blk_file *file = arg;
+
+	return sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0 ? -errno : 0;
+}
+
+void blk_co_write_out(struct blk_node *node)
+{
+	struct blk_file *file = node->file;
+
+	/* It is a hint: whatever goes wrong shows in the flush. */
+	if (!file->protocol && !file->direct && !file->in_memory && !file->is_device)
+		(void)aio_co_call(write_out_on_worker, file);
+}
+
+static int sync_name_on_worker(void *arg)
+{
+	char *copy = strdup(arg);
+	int fd, ret = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Who may make files in a folder need not be allowed to read it. */
+	if (fd < 0)
+		ret = errno == EACCES ? 0 : -errno;
+	else if (fsync(fd) < 0 && errno != EINVAL)
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return ret;
+}
+
+int blk_co_sync_name(const char *filename)
+{
+	return aio_co_call(sync_name_on_worker, (void *)filename);
 }
 
 int blk_co_info(struct blk_node *node, struct blk_info *info)

@@ -108,6 +108,8 @@ static int take_common(struct blk_image_name *name, struct blk_options *o, struc
 	name->force_share |= c.force_share;
 	if (c.has_direct)
 		*(c.direct ? &name->flags_on : &name->flags_off) |= BLK_O_DIRECT;
+	if (c.no_flush)
+		name->flags_on |= BLK_O_NO_FLUSH;
 	if (c.force_share)
 		name->flags_on |= BLK_O_NO_LOCK;
 	if (ignore_discard)

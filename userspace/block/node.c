@@ -84,6 +84,8 @@ static int open_file(struct blk_node *node, const struct blk_open_opts *opts, st
 		flags |= BLK_FILE_RDWR;
 	if (node->flags & BLK_O_DIRECT)
 		flags |= BLK_FILE_DIRECT;
+	if (node->flags & BLK_O_NO_FLUSH)
+		flags |= BLK_FILE_NO_FLUSH;
 	/* Not locked yet: where a chain loops, the lock in the way would be our own. */
 	if (opts->backing_dir && (opts->flags & BLK_O_BELOW))
 		return blk_file_co_open_below(&node->file, node->filename, opts->backing_dir, flags,

@@ -28,6 +28,7 @@ enum blk_open_flags {
 	BLK_O_DISCARD_IGNORE = 1 << 6, /* discards do nothing */
 	BLK_O_REFUSE_BACKING = 1 << 7, /* an image that names a backing file is refused */
 	BLK_O_BELOW = 1 << 8, /* backing_dir holds for the image itself, too; for reading */
+	BLK_O_NO_FLUSH = 1 << 9, /* nothing is made durable: for images that can be made again */
 };
 
 /*
@@ -185,6 +186,23 @@ char *blk_resolve_backing(const char *filename, const char *backing);
 /* How large an image that blk_co_create() makes becomes, filled from @source (NULL: empty). */
 int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 		   struct blk_measure *result, struct error *err);
+
+/*
+ * From here on the image is being filled, or it is whole: one that is not, after a crash
+ * or an error, is refused by all who open it, where the format can say so.  Durable, with all that
+ * was written before in the second case.  Coroutine.
+ */
+int blk_co_set_incomplete(struct blk_node *node, bool incomplete);
+
+/*
+ * Have what was written to the image's file so far written to the disk, without waiting for it to
+ * be durable.  So that a later flush has less to do; nothing where there is no page cache between.
+ * Coroutine.
+ */
+void blk_co_write_out(struct blk_node *node);
+
+/* Make durable that @filename, a file of this machine, is in its folder. */
+int blk_co_sync_name(const char *filename);
 
 int blk_co_info(struct blk_node *node, struct blk_info *info);
 int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,

@@ -147,6 +147,10 @@ int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct e
 	uint64_t header_bytes, table_bytes;
 	int ret;
 
+	if (unknown & QED_F_INCOMPLETE)
+		return error_set(
+			err, -EINVAL,
+			"image is incomplete: what was to fill it did not come to its end");
 	if (unknown)
 		return error_set(err, -ENOTSUP, "unsupported QED features 0x%" PRIx64, unknown);
 	ret = qed_geometry_validate(h->cluster_size, h->table_size, h->image_size, err);

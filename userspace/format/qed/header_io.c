@@ -61,3 +61,23 @@ int qed_co_write_header(struct blk_file *file, const struct qed_header *h)
 	ret = blk_file_co_pwrite(file, disk, sizeof(disk), 0);
 	return ret ? ret : blk_file_co_flush(file);
 }
+
+int qed_co_set_incomplete(struct blk_node *node, bool incomplete)
+{
+	struct qed_image *img = node->opaque;
+	struct qed_header header = img->header;
+	int ret = 0;
+
+	if (incomplete)
+		header.features |= QED_F_INCOMPLETE;
+	else
+		header.features &= ~QED_F_INCOMPLETE;
+	/* All that makes the image whole is durable before it says that it is. */
+	if (!incomplete)
+		ret = qed_co_flush(node);
+	if (!ret)
+		ret = qed_co_write_header(img->file, &header);
+	if (!ret)
+		img->header = header;
+	return ret;
+}

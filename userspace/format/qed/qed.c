@@ -235,6 +235,7 @@ const struct blk_driver blk_driver_qed = {
 	.co_flush = qed_co_flush,
 	.co_truncate = qed_co_truncate,
 	.co_change_backing = qed_co_change_backing,
+	.co_set_incomplete = qed_co_set_incomplete,
 	.co_make_empty = qed_co_make_empty,
 	.gauges = qed_gauges,
 	.co_info = qed_co_info,

@@ -73,7 +73,8 @@ static void test_header_validate(void **state)
 	assert_int_equal(qed_header_validate(&h, GOOD_FILE_SIZE, NULL), 0);
 
 	REFUSED(-ENOTSUP, features, 8, "features 0x8");
-	REFUSED(-ENOTSUP, features, 1ULL << 63, "features");
+	REFUSED(-ENOTSUP, features, 1ULL << 62, "features");
+	REFUSED(-EINVAL, features, QED_F_INCOMPLETE | 8, "incomplete");
 	REFUSED(-EINVAL, cluster_size, 0, "cluster size");
 	REFUSED(-EINVAL, cluster_size, 2048, "cluster size");
 	REFUSED(-EINVAL, cluster_size, 128u << 20, "cluster size");

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,38 @@ static char *words_for(const char *file, int file_len, const char *reason, const
 	return words;
 }
 
+/* An image that somebody else has open: the question is a line of its own.  Is it one? */
+static bool reword_lock(struct error *err)
+{
+	const char *text = error_text(err);
+	const char *reason = strstr(text, ": Failed to get ");
+	const char *question = reason ? strstr(reason, ": is another process") : NULL;
+	char *words;
+
+	if (err->code != -EBUSY || !question)
+		return false;
+	if (asprintf(&words, "%.*s\nIs another process using the image [%.*s]?",
+		     (int)(question - reason - 2), reason + 2, (int)(reason - text), text) < 0)
+		words = NULL;
+	reword(err, words);
+	return true;
+}
+
+void image_hint(struct error *err, const char *fmt, ...)
+{
+	char *line, *words = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&line, fmt, ap) < 0)
+		line = NULL;
+	va_end(ap);
+	if (line && asprintf(&words, "%s\n%s", error_text(err), line) < 0)
+		words = NULL;
+	free(line);
+	reword(err, words);
+}
+
 /*
  * Lower layers say "FILE: reason", where FILE may be @filename or one of its
  * chain.  QEMU says "reason", and "Could not open backing file: reason".
@@ -91,6 +124,8 @@ static void reword_for(const char *filename, const char *doing, struct error *er
 	size_t len = strlen(filename);
 	char *words, *reason;
 
+	if (reword_lock(err))
+		return;
 	if (!strncmp(text, filename, len) && !strncmp(text + len, ": ", 2)) {
 		reword(err, words_for(filename, (int)len, text + len + 2, doing, err->code));
 		return;

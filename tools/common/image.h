@@ -41,6 +41,9 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 /* Take "FILE: ", which lower layers put in front of a reason, off @err's line. */
 void image_unname(const char *filename, struct error *err);
 
+/* Put a second line, as QEMU has it, below @err's, which is set. */
+void image_hint(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* blk_co_create(), with QEMU's words on failure. */
 int image_co_create(const struct blk_create_opts *opts, struct error *err);
 

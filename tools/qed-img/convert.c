@@ -15,8 +15,6 @@
 #include "qed-img/progress.h"
 #include "util/units.h"
 
-#define DEFAULT_SPARSE 4096
-
 struct convert {
 	/* As it was asked for. */
 	const char *source_format, *target_format;
@@ -342,7 +340,8 @@ static int run(int argc, char **argv)
 	struct convert c = {
 		.source_cache = "writeback",
 		.target_cache = "writeback",
-		.job = { .min_sparse = DEFAULT_SPARSE, .coroutines = CONVERT_DEFAULT_COROUTINES },
+		.job = { .min_sparse = CONVERT_DEFAULT_SPARSE,
+			 .coroutines = CONVERT_DEFAULT_COROUTINES },
 	};
 	int status = 1;
 

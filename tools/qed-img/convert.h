@@ -11,6 +11,9 @@
 
 #include "block/node.h"
 
+/* How many bytes must be zero to be left out, by default. */
+#define CONVERT_DEFAULT_SPARSE 4096
+
 /* Coroutines that copy at once: by default, and at most. */
 #define CONVERT_DEFAULT_COROUTINES 8
 #define CONVERT_MAX_COROUTINES	   16
@@ -22,6 +25,7 @@
 /* Sources are put one behind the other. */
 struct convert_source {
 	struct blk_node *node;
+	uint64_t offset; /* of what is copied, in the source, bytes */
 	uint64_t start, size; /* in the target, bytes */
 };
 

@@ -63,16 +63,22 @@ static int fail(struct copier *c, int ret, const char *what, uint64_t offset)
 	return ret;
 }
 
+/* Where in its image byte @pos of the target comes from. */
+static uint64_t offset_in(const struct convert_source *src, uint64_t pos)
+{
+	return src->offset + pos - src->start;
+}
+
 /* What the source says of the bytes from @pos on. */
 static int co_look_up(const struct convert_job *job, const struct convert_source *src, uint64_t pos,
 		      struct piece *run)
 {
-	uint64_t offset = pos - src->start;
+	uint64_t offset = offset_in(src, pos);
 	struct blk_status st;
 	uint64_t edge;
 	int ret;
 
-	ret = blk_co_status(src->node, offset, src->size - offset, &st);
+	ret = blk_co_status(src->node, offset, src->start + src->size - pos, &st);
 	if (ret < 0)
 		return ret;
 	run->start = pos;
@@ -110,7 +116,8 @@ static int co_cut(struct copier *c, struct piece *piece)
 	if (c->next >= c->run.start + c->run.bytes) {
 		ret = co_look_up(job, src, c->next, &c->run);
 		if (ret < 0 && !job->salvage)
-			return fail(c, ret, "reading block status at offset", c->next - src->start);
+			return fail(c, ret, "reading block status at offset",
+				    offset_in(src, c->next));
 		if (ret < 0)
 			c->run = (struct piece){ PIECE_DATA, c->next, SECTOR_SIZE };
 	}
@@ -135,15 +142,13 @@ static const struct convert_source *source_of(const struct convert_job *job, uin
 /* Read a piece sector by sector, zeroes in place of what cannot be read. */
 static void co_salvage(const struct convert_source *src, const struct piece *piece, char *buf)
 {
-	uint64_t pos, len;
+	uint64_t offset = offset_in(src, piece->start), pos, len;
 
 	for (pos = 0; pos < piece->bytes; pos += len) {
 		len = min_u64(piece->bytes - pos, SECTOR_SIZE);
-		if (blk_co_pread(src->node, piece->start + pos - src->start, len, buf + pos, 0) ==
-		    0)
+		if (blk_co_pread(src->node, offset + pos, len, buf + pos, 0) == 0)
 			continue;
-		report_error("warning: error while reading offset %" PRIu64,
-			     piece->start + pos - src->start);
+		report_error("warning: error while reading offset %" PRIu64, offset + pos);
 		memset(buf + pos, 0, len);
 	}
 }
@@ -158,12 +163,12 @@ static int co_read(struct copier *c, const struct piece *piece, char *buf)
 		memset(buf, 0, piece->bytes);
 		return 0;
 	}
-	ret = blk_co_pread(src->node, piece->start - src->start, piece->bytes, buf, 0);
+	ret = blk_co_pread(src->node, offset_in(src, piece->start), piece->bytes, buf, 0);
 	if (ret < 0 && job->salvage) {
 		co_salvage(src, piece, buf);
 		return 0;
 	}
-	return ret < 0 ? fail(c, ret, "reading at byte", piece->start - src->start) : 0;
+	return ret < 0 ? fail(c, ret, "reading at byte", offset_in(src, piece->start)) : 0;
 }
 
 static int co_write_zeroes(const struct convert_job *job, uint64_t start, uint64_t bytes)

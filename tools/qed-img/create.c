@@ -119,15 +119,13 @@ static int look_at_backing(struct create *c, struct error *err)
 	ret = image_co_open(&node, path, &open, err);
 	free(path);
 	if (ret < 0) {
-		/* QEMU has this on a line of its own; here an error is one line. */
-		error_prefix(err, "Could not open backing image");
+		image_hint(err, "Could not open backing image.");
 		return ret;
 	}
-	if (!c->opts.backing_fmt)
-		ret = error_set(
-			err, -EINVAL,
-			"Backing file specified without backing format (detected format of %s)",
-			node->driver->name);
+	if (!c->opts.backing_fmt) {
+		ret = error_set(err, -EINVAL, "Backing file specified without backing format");
+		image_hint(err, "Detected format of %s.", node->driver->name);
+	}
 	if (!c->opts.has_size)
 		c->opts.size = node->size;
 	c->opts.has_size = true;

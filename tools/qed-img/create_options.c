@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/image.h"
@@ -21,13 +23,16 @@
 #define QED_MAX_CLUSTER_SIZE	 67108864u
 #define QED_MAX_TABLE_SIZE	 16u
 
-enum option_kind { OPTION_STRING, OPTION_SIZE };
+enum option_kind { OPTION_STRING, OPTION_SIZE, OPTION_BOOL };
+
+/* Stands for a format: what files have, whatever is in them. */
+#define OF_FILES "file"
 
 struct option_row {
 	const char *name, *help;
 	enum option_kind kind;
 	const char *format; /* NULL: every format */
-	size_t value, given; /* where in struct img_create_options; @given for sizes */
+	size_t value, given; /* where in struct img_create_options; @given but for strings */
 };
 
 #define FIELD(f) offsetof(struct img_create_options, f)
@@ -39,16 +44,25 @@ static const struct option_row rows[] = {
 	  0 },
 	{ "cluster_size", "Cluster size (in bytes)", OPTION_SIZE, "qed", FIELD(cluster_size),
 	  FIELD(has_cluster_size) },
+	{ "extent_size_hint", "Extent size hint for the image file, 0 to disable", OPTION_SIZE,
+	  OF_FILES, FIELD(extent_size_hint), FIELD(has_extent_size_hint) },
+	{ "nocow", "Turn off copy-on-write (valid only on btrfs)", OPTION_BOOL, OF_FILES,
+	  FIELD(nocow), FIELD(has_nocow) },
 	{ "preallocation", "Preallocation mode (allowed values: off, falloc, full)", OPTION_STRING,
-	  "raw", FIELD(preallocation), 0 },
+	  OF_FILES, FIELD(preallocation), 0 },
 	{ "size", "Virtual disk size", OPTION_SIZE, NULL, FIELD(size), FIELD(has_size) },
 	{ "table_size", "L1/L2 table size (in clusters)", OPTION_SIZE, "qed", FIELD(table_size),
 	  FIELD(has_table_size) },
 };
 
+static bool is_of_files(const struct option_row *row)
+{
+	return row->format && !strcmp(row->format, OF_FILES);
+}
+
 static bool row_is_for(const struct option_row *row, const char *format)
 {
-	return !row->format || !strcmp(row->format, format);
+	return !row->format || is_of_files(row) || !strcmp(row->format, format);
 }
 
 bool img_format_has_backing(const char *format)
@@ -95,6 +109,7 @@ bool img_options_want_help(const char *all)
 
 int img_options_help(const char *format, bool have_filename)
 {
+	static const char *const kinds[] = { "str", "size", "bool (on/off)" };
 	char spec[64];
 	size_t i;
 
@@ -102,12 +117,15 @@ int img_options_help(const char *format, bool have_filename)
 		return report_error("Unknown file format '%s'", format);
 	printf(have_filename ? "Supported options:\n" : "Supported %s options:\n", format);
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!row_is_for(&rows[i], format))
+		/* Where the file is to be is not known yet, and so is not what it has. */
+		if (!row_is_for(&rows[i], format) || (!have_filename && is_of_files(&rows[i])))
 			continue;
-		snprintf(spec, sizeof(spec), "%s=<%s>", rows[i].name,
-			 rows[i].kind == OPTION_SIZE ? "size" : "str");
+		snprintf(spec, sizeof(spec), "%s=<%s>", rows[i].name, kinds[rows[i].kind]);
 		printf("  %-22s - %s\n", spec, rows[i].help);
 	}
+	if (!have_filename)
+		printf("\nThe protocol level may support further options.\n"
+		       "Specify the target filename to include those options.\n");
 	return 0;
 }
 
@@ -122,12 +140,20 @@ static int store(struct img_create_options *opts, const struct option_row *row, 
 		*string = strdup(value);
 		return *string ? 0 : error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 	}
-	if (parse_size(value, number) < 0)
+	if (row->kind == OPTION_BOOL) {
+		bool *on = (bool *)((char *)opts + row->value);
+
+		*on = !strcmp(value, "on");
+		if (!*on && strcmp(value, "off"))
+			return error_set(err, -EINVAL, "Parameter '%s' expects 'on' or 'off'",
+					 row->name);
+	} else if (parse_size(value, number) < 0) {
 		return error_set(err, -EINVAL,
 				 "Parameter '%s' expects a non-negative number below 2^64\n"
 				 "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
 				 "tera-, peta-\nand exabytes, respectively.",
 				 row->name);
+	}
 	*(bool *)((char *)opts + row->given) = true;
 	return 0;
 }
@@ -155,6 +181,10 @@ static int parse_item(struct img_create_options *opts, char *item, const char *f
 	if (value) {
 		*value++ = '\0';
 		single_commas(value);
+	} else if (!strncmp(item, "no", 2)) {
+		/* The way in which switches were once said. */
+		item += 2;
+		value = "off";
 	} else {
 		value = "on";
 	}
@@ -213,36 +243,68 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 		       opts->has_cluster_size ? opts->cluster_size : QED_DEFAULT_CLUSTER_SIZE);
 	if (opts->has_table_size)
 		printf(" table_size=%" PRIu64, opts->table_size);
+	if (opts->has_nocow)
+		printf(" nocow=%s", opts->nocow ? "on" : "off");
 	print_string("preallocation", opts->preallocation);
+	if (opts->has_extent_size_hint)
+		printf(" extent_size_hint=%" PRIu64, opts->extent_size_hint);
 	printf("\n");
 	fflush(stdout);
 }
 
-/* Take the space of a raw image that was just made. */
-static int preallocate(const char *path, const char *mode, uint64_t size, struct error *err)
+int img_preallocate(const char *path, const char *mode, uint64_t start, uint64_t end,
+		    struct error *err)
 {
 	static const char zeroes[64 * KiB];
-	uint64_t done = 0;
+	uint64_t done = start;
 	ssize_t n;
 	int fd, ret;
 
-	if (!size || !strcmp(mode, "off"))
+	if (start >= end || !mode || !strcmp(mode, "off"))
 		return 0;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, -errno, "Could not open '%s'", path);
-	ret = -posix_fallocate(fd, 0, (off_t)size);
-	while (!ret && !strcmp(mode, "full") && done < size) {
-		n = pwrite(fd, zeroes, min_u64(size - done, sizeof(zeroes)), (off_t)done);
+	ret = -posix_fallocate(fd, (off_t)start, (off_t)(end - start));
+	while (!ret && !strcmp(mode, "full") && done < end) {
+		n = pwrite(fd, zeroes, min_u64(end - done, sizeof(zeroes)), (off_t)done);
 		if (n < 0)
 			ret = -errno;
 		else
 			done += (uint64_t)n;
 	}
+	if (!ret && fdatasync(fd) < 0)
+		ret = -errno;
 	if (ret < 0)
 		error_set_errno(err, ret, "Could not preallocate '%s'", path);
 	close(fd);
 	return ret;
+}
+
+/*
+ * Make a new file that is empty, and say how its space is to be had, which can be said only then.
+ * These are hints: a file system that does not know them, or a file that is there, goes without.
+ */
+static void prepare_file(const struct img_create_options *opts, const char *path)
+{
+	struct fsxattr attr;
+	int flags, fd;
+
+	if (!opts->nocow && !opts->has_extent_size_hint)
+		return;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	if (opts->nocow && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+	if (opts->extent_size_hint && ioctl(fd, FS_IOC_FSGETXATTR, &attr) == 0) {
+		attr.fsx_xflags |= FS_XFLAG_EXTSIZE;
+		attr.fsx_extsize = (uint32_t)opts->extent_size_hint;
+		(void)ioctl(fd, FS_IOC_FSSETXATTR, &attr);
+	}
+	close(fd);
 }
 
 static bool in_range(uint64_t n, uint64_t min, uint64_t max)
@@ -254,8 +316,12 @@ static int check_options(const struct img_create_options *opts, struct error *er
 {
 	const char *mode = opts->preallocation;
 
+	if (mode && !strcmp(mode, "metadata"))
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", mode);
 	if (mode && strcmp(mode, "off") && strcmp(mode, "falloc") && strcmp(mode, "full"))
 		return error_set(err, -EINVAL, "invalid parameter value: %s", mode);
+	if (opts->extent_size_hint > UINT32_MAX)
+		return error_set(err, -EINVAL, "Extent size hint is too large");
 	/* Looked at here since zero, further down, stands for the default. */
 	if (opts->has_cluster_size &&
 	    !in_range(opts->cluster_size, QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE))
@@ -302,9 +368,12 @@ int img_co_make(const struct img_create_options *opts, const char *filename, con
 	if (!path)
 		return err->code;
 	ret = check_options(opts, err);
-	if (ret == 0)
-		ret = image_co_create(&create, err);
-	if (ret == 0 && opts->preallocation)
-		ret = preallocate(path, opts->preallocation, create.size, err);
+	if (ret < 0)
+		return ret;
+	prepare_file(opts, path);
+	ret = image_co_create(&create, err);
+	/* A format decides itself how long its file is. */
+	if (ret == 0 && !strcmp(format, "raw"))
+		ret = img_preallocate(path, opts->preallocation, 0, create.size, err);
 	return ret;
 }

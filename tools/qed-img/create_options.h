@@ -17,10 +17,12 @@ struct img_create_options {
 	char *backing_fmt;
 	char *preallocation;
 	uint64_t size; /* bytes */
+	uint64_t extent_size_hint; /* bytes */
+	bool nocow;
 	uint64_t cluster_size;
 	uint64_t table_size;
 	/* Which of the numbers were given. */
-	bool has_size, has_cluster_size, has_table_size;
+	bool has_size, has_cluster_size, has_table_size, has_extent_size_hint, has_nocow;
 };
 
 /* Add `-o` argument @list to what is in *@all (heap).  Returns 0, or 1 after a complaint. */
@@ -51,6 +53,13 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 /* Make the image.  Coroutine.  Returns 0 or a negative errno with QEMU's words in @err. */
 int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
 		struct error *err);
+
+/*
+ * Take space for [@start, @end) of raw image @path, which is that long: mode falloc, or full, which
+ * writes zeroes; off and NULL do nothing.  Returns 0 or a negative errno with a line.
+ */
+int img_preallocate(const char *path, const char *mode, uint64_t start, uint64_t end,
+		    struct error *err);
 
 /* How large it will be, filled from @source (NULL: empty).  As img_co_make(). */
 int img_co_measure(const struct img_create_options *opts, const char *format,

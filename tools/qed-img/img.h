@@ -22,6 +22,7 @@ extern const struct verb img_commit_verb;
 extern const struct verb img_compare_verb;
 extern const struct verb img_convert_verb;
 extern const struct verb img_create_verb;
+extern const struct verb img_dd_verb;
 extern const struct verb img_info_verb;
 extern const struct verb img_map_verb;
 extern const struct verb img_measure_verb;

@@ -9,6 +9,7 @@
 
 #include "block/io.h"
 #include "common/image.h"
+#include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "util/units.h"
 
@@ -32,7 +33,7 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 		*size = r->size > limit - old ? limit : old + r->size;
 	if (!*size)
 		return report_error("New image size must be positive");
-	if (*size <= old && r->preallocation)
+	if (*size <= old && strcmp(r->preallocation, "off"))
 		return report_error("Preallocation can only be used for growing images");
 	if (*size >= old || r->shrink)
 		return 0;
@@ -42,16 +43,48 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 			    "no important data there.");
 }
 
+/* Space that is taken ahead is a raw image's only: its file is the disk. */
+static int check_preallocation(const struct resize *r, const struct blk_node *node,
+			       struct error *err)
+{
+	if (!strcmp(r->preallocation, "off"))
+		return 0;
+	if (strcmp(node->driver->name, "raw"))
+		return error_set(err, -ENOTSUP, "Block driver does not support requested flags");
+	if (!strcmp(r->preallocation, "metadata"))
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: metadata");
+	return 0;
+}
+
+static int parse_preallocation(struct resize *r, const char *mode)
+{
+	static const char *const modes[] = { "off", "metadata", "falloc", "full" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (strcmp(modes[i], mode))
+			continue;
+		r->preallocation = mode;
+		return 0;
+	}
+	return report_error("Invalid preallocation mode '%s'", mode);
+}
+
 static int co_resize(const struct resize *r, struct blk_node *node)
 {
 	struct error err = ERROR_INIT;
-	uint64_t size;
+	uint64_t old = node->size, size;
+	int ret;
 
-	if (new_size(r, node->size, &size))
+	if (new_size(r, old, &size))
 		return 1;
 	/* Images have whole sectors. */
-	if (blk_co_truncate(node, round_up(min_u64(size, INT64_MAX - SECTOR_SIZE), SECTOR_SIZE),
-			    &err) < 0) {
+	size = round_up(min_u64(size, INT64_MAX - SECTOR_SIZE), SECTOR_SIZE);
+	ret = check_preallocation(r, node, &err);
+	if (!ret)
+		ret = blk_co_truncate(node, size, &err);
+	if (!ret)
+		ret = img_preallocate(node->filename, r->preallocation, old, size, &err);
+	if (ret < 0) {
 		image_unname(node->filename, &err);
 		return report_fail(&err);
 	}
@@ -93,9 +126,9 @@ static int parse_letters(struct resize *r, int argc, char **argv)
 			r->quiet = true;
 			break;
 		case IMG_OPT_PREALLOCATION:
-			if (!strcmp(optarg, "off"))
-				break;
-			return report_error("Invalid preallocation mode '%s'", optarg);
+			if (parse_preallocation(r, optarg))
+				return 1;
+			break;
 		case IMG_OPT_IMAGE_OPTS:
 			r->source_flags |= IMG_O_IMAGE_OPTS;
 			break;
@@ -111,7 +144,7 @@ static int parse_letters(struct resize *r, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-	struct resize r = { 0 };
+	struct resize r = { .preallocation = "off" };
 	const char *text;
 
 	/* The size comes last, and may begin with a dash: it is no option. */
@@ -137,7 +170,7 @@ static int run(int argc, char **argv)
 const struct verb img_resize_verb = {
 	.name = "resize",
 	.synopsis = "[--object OBJECT] [--image-opts] "
-		    "[-f FMT] [--preallocation=off] [-q] [--shrink] FILE [+|-]SIZE",
+		    "[-f FMT] [--preallocation=MODE] [-q] [--shrink] FILE [+|-]SIZE",
 	.summary = "give an image another size",
 	.run = run,
 };

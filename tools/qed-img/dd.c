@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img dd: copy a part of an image into a new one, in dd's words.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/image.h"
+#include "qed-img/convert.h"
+#include "qed-img/create_options.h"
+#include "qed-img/img.h"
+#include "util/units.h"
+
+struct dd {
+	const char *format, *target_format;
+	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
+	const char *input, *output;
+	uint64_t block; /* bytes */
+	uint64_t count, skip; /* blocks */
+	bool has_count;
+};
+
+static int parse_block(struct dd *dd, const char *text)
+{
+	int ret = parse_size(text, &dd->block);
+
+	if (ret == 0 && dd->block && dd->block <= INT_MAX)
+		return 0;
+	if (ret == 0 || (ret == -ERANGE && text[0] != '-'))
+		return report_error("Invalid bs specified. Must be between 1 and %d.", INT_MAX);
+	return img_parse_size("bs", text, &dd->block);
+}
+
+/* @operand is NAME=VALUE, and is cut. */
+static int parse_operand(struct dd *dd, char *operand)
+{
+	char *value = strchr(operand, '=');
+
+	if (value) {
+		*value++ = '\0';
+		if (!strcmp(operand, "bs"))
+			return parse_block(dd, value);
+		if (!strcmp(operand, "count")) {
+			dd->has_count = true;
+			return img_parse_size("count", value, &dd->count);
+		}
+		if (!strcmp(operand, "skip"))
+			return img_parse_size("skip", value, &dd->skip);
+		if (!strcmp(operand, "if") || !strcmp(operand, "of")) {
+			*(*operand == 'i' ? &dd->input : &dd->output) = value;
+			return 0;
+		}
+	}
+	return report_error("unrecognized operand %s", operand);
+}
+
+static int parse_letters(struct dd *dd, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "f:O:U", options)) != -1) {
+		switch (opt) {
+		case 'f':
+			dd->format = optarg;
+			break;
+		case 'O':
+			dd->target_format = optarg;
+			break;
+		case 'U':
+			dd->source_flags |= BLK_O_NO_LOCK;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			dd->source_flags |= IMG_O_IMAGE_OPTS;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* What of the source is copied.  To skip more than it has is no error, as with dd(1). */
+static void choose_range(const struct dd *dd, struct convert_source *src)
+{
+	uint64_t size = src->node->size;
+
+	if (dd->skip > size / dd->block) {
+		report_error("%s: cannot skip to specified offset", dd->input);
+		return;
+	}
+	src->offset = dd->skip * dd->block;
+	src->size = size - src->offset;
+	if (dd->has_count && dd->count <= src->size / dd->block)
+		src->size = dd->count * dd->block;
+}
+
+static int co_copy(const struct dd *dd, struct convert_source *src)
+{
+	struct img_create_options create = { .size = src->size, .has_size = true };
+	struct convert_job job = {
+		.sources = src,
+		.source_count = 1,
+		.total = src->size,
+		.target_is_new = true,
+		.target_is_zero = true,
+		.min_sparse = CONVERT_DEFAULT_SPARSE,
+		.coroutines = CONVERT_DEFAULT_COROUTINES,
+		.flush = true,
+	};
+	struct error err = ERROR_INIT;
+	int status, ret;
+
+	if (!blk_driver_find(dd->target_format))
+		return report_error("Unknown file format");
+	if (!image_new_path(dd->output, &err))
+		return report_fail(&err);
+	if (img_co_make(&create, dd->output, dd->target_format, &err) < 0) {
+		error_prefix(&err, "%s: error while creating output image", dd->output);
+		return report_fail(&err);
+	}
+	job.target = img_co_open(dd->output, dd->target_format, BLK_O_RDWR);
+	if (!job.target)
+		return 1;
+	ret = blk_co_set_incomplete(job.target, true);
+	if (ret < 0)
+		status = report_error("error while writing to output image file: %s",
+				      strerror(-ret));
+	else
+		status = convert_co_copy(&job) < 0;
+	ret = blk_co_close(job.target);
+	if (ret == 0 && !status)
+		ret = blk_co_sync_name(image_path(dd->output, NULL));
+	if (ret < 0 && !status)
+		status = report_error("error while writing to output image file: %s",
+				      strerror(-ret));
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct dd dd = { .target_format = "raw", .block = SECTOR_SIZE };
+	struct convert_source src = { 0 };
+	int status;
+
+	if (parse_letters(&dd, argc, argv))
+		return 1;
+	for (int i = optind; i < argc; i++)
+		if (parse_operand(&dd, argv[i]))
+			return 1;
+	if (!dd.input || !dd.output)
+		return report_error("Must specify both input and output files");
+	src.node = img_co_open(dd.input, dd.format, dd.source_flags);
+	if (!src.node)
+		return 1;
+	choose_range(&dd, &src);
+	status = co_copy(&dd, &src);
+	blk_co_close(src.node);
+	return status;
+}
+
+const struct verb img_dd_verb = {
+	.name = "dd",
+	.synopsis = "[--object OBJECT] [--image-opts] [-U] [-f FMT] [-O FMT] [bs=BYTES] "
+		    "[count=BLOCKS] [skip=BLOCKS] if=FILE of=FILE",
+	.summary = "copy a part of an image into a new one",
+	.run = run,
+};

@@ -95,6 +95,12 @@ EXPORT = (
 )
 
 
+# On the same, with a temporary image on top.
+EXPORT_SNAPSHOT = (
+    "-s -f raw -c 'write -P 9 0 4k' -c 'read -P 9 0 4k' -c 'read -P 1 4k 64k'",
+)
+
+
 def sorted_lines(side):
     return side[0], "\n".join(sorted(side[1].splitlines())), side[2]
 
@@ -182,6 +188,12 @@ def check_in_flight(seed, end):
 # ---- Exports ----
 
 
+def compare_export(results, name, words, url):
+    with side_by_side.Sides() as sides:
+        side_by_side.compare(results, "qemu-io-export-" + name, sides.theirs, sides.ours,
+                             "qemu-io %s %s" % (words, url))
+
+
 def run_exports(results):
     if not nbdkit.have_nbdkit():
         results.skip("qemu-io-export", "nbdkit is not installed")
@@ -191,10 +203,9 @@ def run_exports(results):
         url = server.url().replace("socket=", "socket=../")
         for number, words in enumerate(EXPORT):
             for extra in ("-r -f raw", "-r", "-r -f nbd"):
-                line = "qemu-io %s %s %s" % (extra, words, url)
-                with side_by_side.Sides() as sides:
-                    side_by_side.compare(results, "qemu-io-export-%d %s" % (number, extra),
-                                         sides.theirs, sides.ours, line)
+                compare_export(results, "%d %s" % (number, extra), extra + " " + words, url)
+        for number, words in enumerate(EXPORT_SNAPSHOT):
+            compare_export(results, "snapshot-%d" % number, words, url)
 
 
 # ---- Times ----

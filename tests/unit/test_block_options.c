@@ -19,6 +19,31 @@ static void check_value(struct blk_options *o, const char *name, const char *val
 		assert_null(got);
 }
 
+static void test_parts(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct blk_options *o, *part, *again;
+
+	(void)state;
+	assert_int_equal(blk_options_new(&o, &err), 0);
+	assert_int_equal(blk_options_new(&part, &err), 0);
+	assert_int_equal(blk_options_set(o, "a", "1"), 0);
+	assert_int_equal(blk_options_set(part, "a", "2"), 0);
+	assert_int_equal(blk_options_set(part, "b.c", NULL), 0);
+	assert_int_equal(blk_options_add_part(o, "p", part), 0);
+	check_value(part, "a", "2");
+	check_value(o, "a", "1");
+	check_value(o, "p.a", "2");
+	check_value(o, "p.b.c", NULL);
+	assert_int_equal(blk_options_take_part(o, "p", &again, &err), 0);
+	check_value(again, "a", "2");
+	check_value(again, "b.c", NULL);
+	assert_false(blk_options_has(o, "p.a"));
+	blk_options_free(again);
+	blk_options_free(part);
+	blk_options_free(o);
+}
+
 static void test_json(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -203,9 +228,10 @@ static void test_objects(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),	cmocka_unit_test(test_bad_json),
-		cmocka_unit_test(test_values),	cmocka_unit_test(test_names),
-		cmocka_unit_test(test_backing), cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_parts),	 cmocka_unit_test(test_json),
+		cmocka_unit_test(test_bad_json), cmocka_unit_test(test_values),
+		cmocka_unit_test(test_names),	 cmocka_unit_test(test_backing),
+		cmocka_unit_test(test_objects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,10 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	if (command->flags & IO_LOOKS)
 		blk_co_populate_drain(io->node);
 	optind = 0; /* a new scan by getopt() */
-	ret = command->co_run(io, argc, argv);
+	if (command->request)
+		ret = io_request_co_run(io, command, argc, argv);
+	else
+		ret = command->co_run(io, argc, argv);
 	io->running = false;
 	return ret;
 }

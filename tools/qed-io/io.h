@@ -29,6 +29,8 @@ struct io_open {
 	struct image_cache cache;
 };
 
+struct io_request_kind; /* request.h */
+
 /* A request that waits to be told of; on its coroutine's stack. */
 struct io_done {
 	struct co *co;
@@ -76,7 +78,8 @@ struct io_command {
 	const char *example; /* or NULL */
 	int argmin, argmax; /* of arguments after the name; argmax -1: no limit */
 	unsigned int flags;
-	/* Runs in a coroutine.  Returns 0, or a negative errno after a complaint. */
+	const struct io_request_kind *request; /* it is a read or a write of that kind, or NULL */
+	/* Otherwise this runs, in a coroutine.  Returns 0, or -errno after a complaint. */
 	int (*co_run)(struct io_session *io, int argc, char **argv);
 };
 
@@ -119,6 +122,15 @@ void io_print_synopsis(const struct io_command *command, const char *name);
 int io_usage(const struct io_command *command);
 /* Run one line.  Returns 0, or a negative errno after a complaint.  @line is taken apart. */
 int io_co_run_line(struct io_session *io, char *line);
+
+/* request.c */
+
+/*
+ * Run a read or a write.  Returns 0, or a negative errno after a complaint; of an
+ * asynchronous one, whether it could be started.  Coroutine.
+ */
+int io_request_co_run(struct io_session *io, const struct io_command *command, int argc,
+		      char **argv);
 
 /* session.c */
 

@@ -5,40 +5,22 @@
 #include "qed-io/request.h"
 
 static const struct io_request_kind read_kind = {
-	.command = &io_read_command,
 	.letters = "bCl:pP:qs:v",
 	.failure = "read failed",
 };
 
 static const struct io_request_kind readv_kind = {
-	.command = &io_readv_command,
 	.letters = "CP:qv",
 	.failure = "readv failed",
 	.many_lengths = true,
 };
 
 static const struct io_request_kind aio_read_kind = {
-	.command = &io_aio_read_command,
 	.letters = "CP:iqv",
 	.failure = "readv failed",
 	.many_lengths = true,
 	.async = true,
 };
-
-static int co_read(struct io_session *io, int argc, char **argv)
-{
-	return io_request_co_command(io, &read_kind, argc, argv);
-}
-
-static int co_readv(struct io_session *io, int argc, char **argv)
-{
-	return io_request_co_command(io, &readv_kind, argc, argv);
-}
-
-static int co_aio_read(struct io_session *io, int argc, char **argv)
-{
-	return io_request_co_command(io, &aio_read_kind, argc, argv);
-}
 
 #define COMMON_TEXT                                         \
 	" -C   print figures alone, separated by commas\n"  \
@@ -58,7 +40,7 @@ const struct io_command io_read_command = {
 	.example = "read -v 512 1k",
 	.argmin = 2,
 	.argmax = -1,
-	.co_run = co_read,
+	.request = &read_kind,
 };
 
 const struct io_command io_readv_command = {
@@ -69,7 +51,7 @@ const struct io_command io_readv_command = {
 	.example = "readv -v 512 1k 1k",
 	.argmin = 2,
 	.argmax = -1,
-	.co_run = co_readv,
+	.request = &readv_kind,
 };
 
 const struct io_command io_aio_read_command = {
@@ -83,5 +65,5 @@ const struct io_command io_aio_read_command = {
 	.argmin = 2,
 	.argmax = -1,
 	.flags = IO_HOLDS,
-	.co_run = co_aio_read,
+	.request = &aio_read_kind,
 };

@@ -160,10 +160,11 @@ static int make_buffer(struct io_request *req)
 	return ret;
 }
 
-int io_request_co_command(struct io_session *io, const struct io_request_kind *kind, int argc,
-			  char **argv)
+int io_request_co_run(struct io_session *io, const struct io_command *command, int argc,
+		      char **argv)
 {
-	struct io_request req = { .io = io, .kind = kind };
+	const struct io_request_kind *kind = command->request;
+	struct io_request req = { .io = io, .command = command, .kind = kind };
 	uint64_t ns;
 	int ret = io_request_parse(&req, argc, argv);
 

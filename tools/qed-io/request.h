@@ -10,7 +10,6 @@
 
 /* What one of the commands is. */
 struct io_request_kind {
-	const struct io_command *command; /* whose usage is printed */
 	const char *letters; /* its options, as getopt() wants them */
 	const char *failure; /* what the line of a failed request begins with */
 	bool write;
@@ -20,7 +19,8 @@ struct io_request_kind {
 
 struct io_request {
 	struct io_session *io;
-	const struct io_request_kind *kind;
+	const struct io_command *command;
+	const struct io_request_kind *kind; /* the command's */
 	uint64_t offset, bytes;
 	uint8_t *buf; /* of io_buffer(); NULL for zeroes */
 	struct io_show show;
@@ -42,18 +42,9 @@ struct io_request {
 /* request_options.c */
 
 /*
- * Fill @req, of which kind and io are set, from a command's words, and check them.
+ * Fill @req, of which io, command and kind are set, from a command's words, and check them.
  * Returns 0 or -EINVAL after a complaint.
  */
 int io_request_parse(struct io_request *req, int argc, char **argv);
-
-/* request.c */
-
-/*
- * What the commands run.  Returns 0, or a negative errno after a complaint; of
- * an asynchronous one, whether it could be started.  Coroutine.
- */
-int io_request_co_command(struct io_session *io, const struct io_request_kind *kind, int argc,
-			  char **argv);
 
 #endif

@@ -68,7 +68,7 @@ static int take_letter(struct io_request *req, int letter)
 		req->zeroes = true;
 		return 0;
 	default:
-		return io_usage(req->kind->command);
+		return io_usage(req->command);
 	}
 }
 
@@ -145,7 +145,7 @@ static int parse_range(struct io_request *req, int lengths, char **texts)
 static int check_verified(struct io_request *req)
 {
 	if (!req->has_pattern && (req->has_start || req->has_length))
-		return io_usage(req->kind->command);
+		return io_usage(req->command);
 	if (!req->has_length && req->verify_start <= req->bytes)
 		req->verify_bytes = req->bytes - req->verify_start;
 	if (req->verify_start > req->bytes || req->verify_bytes > req->bytes - req->verify_start) {
@@ -188,7 +188,7 @@ int io_request_parse(struct io_request *req, int argc, char **argv)
 		return 0;
 	lengths = argc - optind - 1;
 	if (lengths < 1 || (lengths > 1 && !kind->many_lengths))
-		return io_usage(kind->command);
+		return io_usage(req->command);
 	wrong = contradiction(req, lengths);
 	if (wrong) {
 		printf("%s\n", wrong);

@@ -5,14 +5,12 @@
 #include "qed-io/request.h"
 
 static const struct io_request_kind write_kind = {
-	.command = &io_write_command,
 	.letters = "bcCfnpP:qs:uz",
 	.failure = "write failed",
 	.write = true,
 };
 
 static const struct io_request_kind writev_kind = {
-	.command = &io_writev_command,
 	.letters = "CfqP:",
 	.failure = "writev failed",
 	.write = true,
@@ -20,28 +18,12 @@ static const struct io_request_kind writev_kind = {
 };
 
 static const struct io_request_kind aio_write_kind = {
-	.command = &io_aio_write_command,
 	.letters = "CfiqP:uz",
 	.failure = "aio_write failed",
 	.write = true,
 	.many_lengths = true,
 	.async = true,
 };
-
-static int co_write(struct io_session *io, int argc, char **argv)
-{
-	return io_request_co_command(io, &write_kind, argc, argv);
-}
-
-static int co_writev(struct io_session *io, int argc, char **argv)
-{
-	return io_request_co_command(io, &writev_kind, argc, argv);
-}
-
-static int co_aio_write(struct io_session *io, int argc, char **argv)
-{
-	return io_request_co_command(io, &aio_write_kind, argc, argv);
-}
 
 #define COMMON_TEXT                                        \
 	" -P   of this value; 0xcd without it\n"           \
@@ -66,7 +48,7 @@ const struct io_command io_write_command = {
 	.argmin = 2,
 	.argmax = -1,
 	.flags = IO_WRITE,
-	.co_run = co_write,
+	.request = &write_kind,
 };
 
 const struct io_command io_writev_command = {
@@ -78,7 +60,7 @@ const struct io_command io_writev_command = {
 	.argmin = 2,
 	.argmax = -1,
 	.flags = IO_WRITE,
-	.co_run = co_writev,
+	.request = &writev_kind,
 };
 
 const struct io_command io_aio_write_command = {
@@ -92,5 +74,5 @@ const struct io_command io_aio_write_command = {
 	.argmin = 2,
 	.argmax = -1,
 	.flags = IO_WRITE | IO_HOLDS,
-	.co_run = co_aio_write,
+	.request = &aio_write_kind,
 };

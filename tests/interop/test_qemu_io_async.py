@@ -292,9 +292,7 @@ def run_held(results):
             got = []
             for side in (sides.theirs, sides.ours):
                 with Holder(side, *holder):
-                    status, out, err = side.run("qemu-io " + words)
-                    # How the hint follows is one of the differences.
-                    got.append((status, out, re.split("\n|: is another", err)[0]))
+                    got.append(side.run("qemu-io " + words))
         name = "qemu-io-held-%d (%s; %s)" % (number, " ".join(holder), words)
         if got[0] == got[1]:
             results.ok(name)

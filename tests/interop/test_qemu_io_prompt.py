@@ -30,7 +30,12 @@ class Terminal:
     def __init__(self, *args, program=QED_IO):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        env = {**os.environ, "TERM": "xterm", "HOME": os.getcwd()}
+        # libedit never frees the name that it keeps of a function that is added to it.
+        interop.write_file("suppressions", b"leak:wcsdup\n")
+        lsan = [os.environ.get("LSAN_OPTIONS"), "print_suppressions=0", "suppressions=" +
+                os.path.abspath("suppressions")]
+        env = {**os.environ, "TERM": os.environ.get("TERM", "xterm"), "HOME": os.getcwd(),
+               "LSAN_OPTIONS": ":".join(filter(None, lsan))}
         # pylint: disable=consider-using-with
         self.process = subprocess.Popen([program, *args], stdin=self.slave, stdout=self.slave,
                                         stderr=self.slave, env=env, start_new_session=True,

@@ -135,7 +135,7 @@ qemu-img info abs
 qemu-img info odd
 qemu-img info tiny
 qemu-img info empty
-~qemu-img info dir ~ Could not open 'dir': Could not open 'dir': Is a directory
+qemu-img info dir
 qemu-img info nope
 ~qemu-img info /dev/null ~[1] Could not open '/dev/null': Not a regular file or block device
 qemu-img info -f raw a

@@ -162,7 +162,7 @@ qemu-img dd if=odd of=o24 bs=1000 skip=1
 qemu-img info o24
 qemu-img dd if=empty of=o25
 qemu-img info o25
-~qemu-img dd if=dir of=o26 ~ Is a directory
+qemu-img dd if=dir of=o26
 qemu-img dd if=missing of=o26
 qemu-img dd if=base of=dir
 qemu-img dd -f raw -O raw if=a of=o27

@@ -138,6 +138,18 @@ qemu-img compare --image-opts driver=raw,file.filename=part driver=raw,offset=64
 qemu-img convert --target-image-opts -n part driver=raw,offset=256k,file.filename=base
 qemu-img compare -f raw -F raw base small
 qemu-img convert -O raw over flat
+qemu-io -f qed -c "write -P 9 0 64k" over
+qemu-img commit --image-opts -f qed driver=qed,file.filename=over
+qemu-img commit --image-opts driver=qed,file.filename=over
+qemu-img compare over a
+qemu-img commit --image-opts driver=qed,file.filename=nope
+qemu-img rebase --image-opts -f qed -b small -F raw driver=qed,file.filename=top
+qemu-img rebase --image-opts -b small -F raw driver=qed,file.filename=top
+qemu-img info top
+qemu-img map --output=json top
+qemu-img rebase --object secret,id=s,data=x -u -b base -F raw top
+qemu-img commit --object secret,id=s,data=x -d a
+qemu-img commit --object secret,id=s a
 """
 
 GLOBAL = """

@@ -67,7 +67,10 @@ static void reword(struct error *err, char *text)
 	err->text = text;
 }
 
-/* The words of QEMU for "@file: @reason", or NULL where there is no memory. */
+/*
+ * The words of QEMU for "@file: @reason", or NULL where there is no memory.  @doing: create, open
+ * (for writing), or read.
+ */
 static char *words_for(const char *file, int file_len, const char *reason, const char *doing,
 		       int code)
 {
@@ -76,6 +79,14 @@ static char *words_for(const char *file, int file_len, const char *reason, const
 	/* A bare errno: the system would not open the file. */
 	if (strcmp(reason, strerror(-code)))
 		return strdup(reason);
+	if (code == -EISDIR && !strcmp(doing, "read")) {
+		if (asprintf(&words, "'file' driver requires '%.*s' to be a regular file", file_len,
+			     file) < 0)
+			return NULL;
+		return words;
+	}
+	if (!strcmp(doing, "read"))
+		doing = "open";
 	if (asprintf(&words, "Could not %s '%.*s': %s", doing, file_len, file, reason) < 0)
 		return NULL;
 	return words;
@@ -155,10 +166,11 @@ void image_unname(const char *filename, struct error *err)
 /* The same for an image that was opened by @path (may be NULL) and the options of @opts. */
 static void reword_open(const char *path, const struct blk_open_opts *opts, struct error *err)
 {
+	const char *doing = opts->flags & BLK_O_RDWR ? "open" : "read";
 	struct blk_image_name name;
 
 	if (path && !opts->options && !blk_name_is_json(path)) {
-		reword_for(path, "open", err);
+		reword_for(path, doing, err);
 		return;
 	}
 	/* The line has the name that the options come to, or none where they come to none. */
@@ -167,7 +179,7 @@ static void reword_open(const char *path, const struct blk_open_opts *opts, stru
 			image_unname(path, err);
 		return;
 	}
-	reword_for(name.filename, "open", err);
+	reword_for(name.filename, doing, err);
 	blk_image_name_free(&name);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/image.h"
+#include "common/image_opts.h"
 #include "job/commit.h"
 #include "qed-img/img.h"
 #include "qed-img/progress.h"
@@ -18,6 +19,8 @@ struct commit {
 	bool progress, quiet;
 	uint64_t rate; /* bytes a second */
 	struct image_cache mode;
+	bool image_opts; /* @filename is a list of options */
+	struct blk_options *options; /* of that list, or NULL */
 };
 
 static bool same_path(const char *a, const char *b)
@@ -63,13 +66,15 @@ static unsigned int find_base(const struct blk_node *top, const char *name, stru
  */
 static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 {
-	struct blk_open_opts look = { .format = c->format, .flags = BLK_O_NO_LOCK };
+	struct blk_open_opts look = { .format = c->format,
+				      .flags = BLK_O_NO_LOCK,
+				      .options = c->options };
 	struct error err = ERROR_INIT;
-	const char *path = image_path(c->filename, &err);
+	const char *path = c->options ? NULL : image_path(c->filename, &err);
 	struct blk_node *top, *base;
 
 	opts->writable_depth = 1;
-	if (!path || blk_co_open(&top, path, &look, &err)) {
+	if ((!path && !c->options) || blk_co_open(&top, path, &look, &err)) {
 		error_free(&err);
 		return;
 	}
@@ -82,13 +87,15 @@ static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 
 static int co_open(const struct commit *c, struct blk_node **top)
 {
-	struct blk_open_opts opts = { .format = c->format, .flags = BLK_O_RDWR };
+	struct blk_open_opts opts = { .format = c->format,
+				      .flags = BLK_O_RDWR,
+				      .options = c->options };
 	struct error err = ERROR_INIT;
 
 	if (c->mode.direct)
 		opts.flags |= BLK_O_DIRECT;
 	co_look_ahead(c, &opts);
-	if (image_co_open(top, c->filename, &opts, &err) == 0)
+	if (image_co_open(top, c->options ? NULL : c->filename, &opts, &err) == 0)
 		return 0;
 	error_prefix(&err, "Could not open '%s'", c->filename);
 	return report_fail(&err);
@@ -144,7 +151,10 @@ static int co_run_commit(struct commit *c)
 
 static int parse_letters(struct commit *c, int argc, char **argv)
 {
-	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		IMG_SOURCE_OPTIONS,
+		{ NULL, 0, NULL, 0 },
+	};
 	int opt;
 
 	while ((opt = img_getopt(argc, argv, "b:df:pqr:t:", options)) != -1) {
@@ -156,6 +166,9 @@ static int parse_letters(struct commit *c, int argc, char **argv)
 			break;
 		case 'd':
 			c->drop = true;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			c->image_opts = true;
 			break;
 		case 'f':
 			c->format = optarg;
@@ -183,18 +196,30 @@ static int parse_letters(struct commit *c, int argc, char **argv)
 static int run(int argc, char **argv)
 {
 	struct commit c = { .cache = "writeback" };
+	struct error err = ERROR_INIT;
+	int status;
 
 	if (parse_letters(&c, argc, argv))
 		return 1;
 	c.filename = img_one_filename(argc, argv);
-	return c.filename ? co_run_commit(&c) : 1;
+	if (!c.filename)
+		return 1;
+	if (c.image_opts && c.format)
+		return report_error("--image-opts and --format are mutually exclusive");
+	if (c.image_opts && image_opts_parse(&c.options, c.filename, "file", false, &err) < 0)
+		return report_fail(&err);
+	status = co_run_commit(&c);
+	blk_options_free(c.options);
+	return status;
 }
 
 const struct verb img_commit_verb = {
 	.name = "commit",
-	.synopsis = "[-f FMT] [-t CACHE] [-b BASE] [-d] [-p] [-q] [-r RATE] FILE",
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-f FMT] [-t CACHE] [-b BASE] [-d] [-p] [-q] [-r RATE] FILE",
 	.summary = "bring what an image holds down into its backing file",
 	.options =
+		"  --object OBJECT, --image-opts  as qed-img(1) says under IMAGES BY OPTIONS\n"
 		"  -f FMT    format of the image; probed otherwise\n"
 		"  -t CACHE  cache mode (writeback)\n"
 		"  -b BASE   into this file of the backing chain, through those between, which do\n"

@@ -143,8 +143,6 @@ static int parse_letters(struct convert *c, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "force-share", no_argument, NULL, 'U' },
-		{ "source-format", required_argument, NULL, 'f' },
-		{ "target-format", required_argument, NULL, 'O' },
 		IMG_SOURCE_OPTIONS,
 		{ "target-image-opts", no_argument, NULL, IMG_OPT_TARGET_IMAGE_OPTS },
 		{ "salvage", no_argument, NULL, IMG_OPT_SALVAGE },

@@ -162,8 +162,11 @@ static int make(struct create *c)
 		else if (!c->quiet)
 			img_options_print(&c->opts, c->filename, c->format);
 	}
-	if (!err.code)
-		img_co_make(&c->opts, c->filename, c->format, &err);
+	if (!err.code && img_co_make(&c->opts, c->filename, c->format, &err) == -EFBIG) {
+		error_free(&err);
+		error_set(&err, -EFBIG, "The image size is too large for file format '%s'",
+			  c->format);
+	}
 	if (!err.code)
 		return 0;
 	error_prefix(&err, "%s", c->filename);

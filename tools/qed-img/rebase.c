@@ -14,7 +14,7 @@
 struct rebase {
 	const char *filename, *format, *cache, *source_cache;
 	const char *base, *base_format; /* NULL: not said; an empty @base is none */
-	bool unsafe, force_share, progress, quiet;
+	bool unsafe, force_share, progress, quiet, image_opts;
 	struct image_cache mode, source_mode;
 	struct blk_node *top, *new;
 };
@@ -34,7 +34,8 @@ static int co_open_top(struct rebase *r)
 {
 	r->top = img_co_open(r->filename, r->format,
 			     BLK_O_RDWR | (r->mode.direct ? BLK_O_DIRECT : 0) |
-				     (r->unsafe ? BLK_O_NO_BACKING : 0));
+				     (r->unsafe ? BLK_O_NO_BACKING : 0) |
+				     (r->image_opts ? IMG_O_IMAGE_OPTS : 0));
 	return !r->top;
 }
 
@@ -49,7 +50,7 @@ static bool is_in_chain(const struct blk_node *node, const struct blk_node *chai
 static int co_open_base(struct rebase *r, struct error *err)
 {
 	struct blk_open_opts opts = { .format = r->base_format };
-	char *path = blk_resolve_backing(r->filename, r->base);
+	char *path = blk_resolve_backing(r->top->filename, r->base);
 
 	if (!path)
 		return error_set_errno(err, -ENOMEM, "name");
@@ -134,6 +135,7 @@ static int parse_letters(struct rebase *r, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -167,6 +169,9 @@ static int parse_letters(struct rebase *r, int argc, char **argv)
 		case 'u':
 			r->unsafe = true;
 			break;
+		case IMG_OPT_IMAGE_OPTS:
+			r->image_opts = true;
+			break;
 		default:
 			return 1;
 		}
@@ -190,9 +195,11 @@ static int run(int argc, char **argv)
 
 const struct verb img_rebase_verb = {
 	.name = "rebase",
-	.synopsis = "[-f FMT] [-t CACHE] [-T CACHE] [-p] [-q] [-u] [-U] -b BACKING [-F FMT] FILE",
+	.synopsis = "[--object OBJECT] [--image-opts] "
+		    "[-f FMT] [-t CACHE] [-T CACHE] [-p] [-q] [-u] [-U] -b BACKING [-F FMT] FILE",
 	.summary = "give an image another backing file",
-	.options = "  -b BACKING  the new backing file; \"\" for none. A relative name counts\n"
+	.options = "  --object OBJECT, --image-opts  as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -b BACKING  the new backing file; \"\" for none. A relative name counts\n"
 		   "              from the image's directory\n"
 		   "  -F FMT      format of the new backing file; needed where there is one\n"
 		   "  -u          change the name only, without a look at what is in the\n"

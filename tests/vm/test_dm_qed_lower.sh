@@ -30,11 +30,13 @@ check "remove then" qedctl remove vm1
 # ---- One that refuses when it is asked ----
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 modprobe sd_mod
-require "a SCSI disk" modprobe scsi_debug dev_size_mb=32 opt_xferlen_exp=7
+# scsi_disk WORD...: a disk in memory; afterwards $disk is its name.
+scsi_disk() {
+	modprobe scsi_debug dev_size_mb=32 "$@" && wait_until 20 eval \
+		'disk=$(ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block) && test -b "/dev/$disk"'
+}
 at_exit rmmod scsi_debug
-require "it appears" wait_until 20 eval \
-	'disk=$(ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block 2>/dev/null) && test -b "/dev/$disk"'
-disk=$(ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block)
+require "a SCSI disk" scsi_disk opt_xferlen_exp=7
 errors=$(ls -d /sys/kernel/debug/scsi_debug/*/error)
 # Invalid opcode for WRITE SAME(10) and (16), from the second on.
 refuse() {
@@ -61,5 +63,33 @@ check "they are there" eval "dd if=$t bs=1M count=3 iflag=direct status=none |
 check "what follows is data" expect_fail "not zero" eval \
 	"dd if=$t bs=1M skip=3 count=1 iflag=direct status=none | cmp -n $((1 << 20)) - /dev/zero"
 dmsetup remove t
+
+# ---- Refused, to one that did not want to wait ----
+# The disk refuses late; meanwhile the device above it begins to be suspended, which keeps what comes
+# from then on, and sends away who does not want to wait. The write was taken before: it waits.
+rmmod scsi_debug
+require "a slow SCSI disk" scsi_disk
+require "that takes shorter write-zeroes than it has promised" eval \
+	'echo 8 >/sys/module/scsi_debug/parameters/write_same_length'
+require "a device on it" dm_new lower "0 65536 linear /dev/$disk 0"
+require "the target on that" dm_new t "0 65536 qed /dev/mapper/lower 2 detect_zeroes on"
+same "it promises write-zeroes, too" "$(qed_status lower)" ok
+echo 500 >/sys/bus/pseudo/drivers/scsi_debug/delay # jiffies
+cat >nowait.py <<-'END'
+	import mmap, os
+	RWF_NOWAIT = 8
+	disk = os.open("/dev/mapper/t", os.O_WRONLY | os.O_DIRECT)
+	os.pwritev(disk, [mmap.mmap(-1, 65536)], 1 << 20, RWF_NOWAIT)
+END
+python3 nowait.py &
+writer=$!
+node=$(dmsetup info -c --noheadings -o blkdevname t)
+check "a write of zeroes is on its way" wait_until 30 grep -q ' 1$' "/sys/block/$node/inflight"
+check "the device below is suspended" dmsetup suspend lower
+same "the write has been refused" "$(qed_status converted fallback)" "1 1"
+check "and goes on" dmsetup resume lower
+check "its writer sees no error" wait $writer
+dmsetup remove t
+dmsetup remove lower
 check "the module goes" rmmod dm-qed
 finish

@@ -239,7 +239,7 @@ static void co_work(void *arg)
 {
 	struct comparer *c = arg;
 	uint8_t *bufs[2] = { aligned_alloc(4096, PIECE), aligned_alloc(4096, PIECE) };
-	struct piece piece;
+	struct piece piece = { 0 };
 
 	/* Nothing is lower than 0: this ends everybody's work. */
 	if (!bufs[0] || !bufs[1])

@@ -109,13 +109,6 @@ zeroes_survive() {
 		{ echo "$before sectors were answered, now $(status_of vm1 target.answered-sectors)"; return 1; }
 }
 
-# first_table_survives: the image's only table is as new as what is written, and in no commit yet.
-first_table_survives() {
-	dd if=data of=$dev bs=1M seek=60 oflag=direct conv=notrunc status=none &&
-		kill_and_recover_all &&
-		dd if="$lower" bs=1M skip=60 count=1 iflag=direct status=none | cmp - data
-}
-
 kill_again_and_again() {
 	local i
 	for ((i = 0; i < kills; i++)); do
@@ -139,7 +132,6 @@ require "the cluster size is given, too" eval 'dmsetup load vm1 --table \
 	"0 131072 qed $lower 5 $features" && dmsetup suspend vm1 && dmsetup resume vm1'
 same "all of it is on" "$(dmsetup table vm1 | cut -d ' ' -f 3,5-)" "qed 5 $features"
 
-check "the server killed before it has committed anything, and recovered" first_table_survives
 load fio fio_rounds
 load shadow follow_shadow
 check "the server killed, and recovered, $((2 * kills)) times" kill_again_and_again

@@ -72,7 +72,7 @@ def test_names():
     result = interop.run(QED_IMG, "info", "nbd://no-such-host.invalid/x")
     expect_one_line(result, "no-such-host.invalid")
     result = interop.run(QED_IMG, "info", "json:{}")
-    expect_one_line(result, "Unknown protocol 'json'")
+    expect_one_line(result, "Must specify either driver or file")
 
 
 def expect_one_line(result, word=""):

@@ -276,7 +276,7 @@ def small_cache(rng):
 def not_for_writing():
     must("qemu-img", "create", "-q", "-f", "qcow2", "image.qcow2", "1M")
     result = interop.run(interop.QED_IO, "-c", "write 0 4k", "image.qcow2")
-    if result.status != 1 or "format qcow2 cannot be written to" not in result.err:
+    if result.status != 1 or "read-only" not in result.err:
         raise Failure(str(result))
     result = interop.run(interop.QED_IMG, "create", "-f", "qcow2", "new.qcow2", "1M")
     if result.status != 1 or "qcow2" not in result.err or len(result.err.splitlines()) != 1:

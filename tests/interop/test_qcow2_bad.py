@@ -348,7 +348,7 @@ def backing_loop():
 
 
 def strange_backing():
-    for name, fmt, words in (("none.raw", "raw", "No such file"), (".", "raw", "directory"),
+    for name, fmt, words in (("none.raw", "raw", "No such file"), (".", "raw", "regular file"),
                              ("bad.raw", "vmdk", "not supported"), ("bad.raw", "foo", "driver")):
         interop.write_file("bad.raw", bytes(MiB))
         must("qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", name, "-F", "raw", "bad.qcow2",

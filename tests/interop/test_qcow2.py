@@ -285,6 +285,20 @@ def not_for_writing():
         raise Failure("something was made")
 
 
+def below_by_an_option():
+    """What is discarded and zeroed does not show a backing file that only an option names."""
+    must("qemu-img", "create", "-q", "-f", "qcow2", "base.qcow2", "1M")
+    must("qemu-io", "-f", "qcow2", "-c", "write -q -P 5 0 1M", "base.qcow2")
+    must(interop.QED_IMG, "create", "-q", "-f", "qed", "alone.qed", "1M")
+    options = "driver=qed,file.filename=alone.qed,backing.file.filename=base.qcow2"
+    for commands in (("write -q -z 0 64k", "write -q -P 9 128k 64k", "discard 128k 64k"), ()):
+        out = must(interop.QED_IO, "--image-opts", *("-c%s" % c for c in commands),
+                   "-cread -P 0 0 64k", "-cread -P 0 128k 64k", "-cread -P 5 64k 64k",
+                   options).out
+        if "failed" in out:
+            raise Failure(out)
+
+
 def main(results):
     if not interop.need_qemu(results, "qcow2"):
         return
@@ -308,6 +322,7 @@ def main(results):
         case("chain %d" % i, chain_of_three, i)
     case("small-cache", small_cache)
     results.run("qcow2-not-for-writing", not_for_writing)
+    results.run("qcow2-below-by-an-option", below_by_an_option)
 
 
 interop.main(main)

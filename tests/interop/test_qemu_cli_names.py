@@ -132,6 +132,8 @@ qemu-img create -q -f qed -u -b 'json:{"driver":"foo","file.filename":"a"}' -F q
 ~qemu-img compare bad a ~[2] Unknown driver 'foo'
 qemu-img map --image-opts driver=qed,file.filename=top,backing.backing.driver=raw,backing.backing.file.filename=small
 qemu-img compare --image-opts driver=qed,file.filename=top,backing.backing.file.filename=small driver=qed,file.filename=top
+qemu-io --image-opts -c "write -P 9 0 4k" -c "write -z 64k 64k" -c "read -P 1 4k 60k" driver=qed,file.filename=new,backing.driver=raw,backing.file.filename=base
+qemu-io --image-opts -c "read -P 9 0 4k" -c "read -P 1 4k 60k" -c "read -P 0 64k 64k" driver=qed,file.filename=new,backing.driver=raw,backing.file.filename=base
 qemu-img convert --image-opts -O raw driver=raw,offset=64k,size=128k,file.filename=base part
 qemu-img info part
 qemu-img compare --image-opts driver=raw,file.filename=part driver=raw,offset=64k,size=128k,file.filename=base

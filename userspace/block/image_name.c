@@ -206,7 +206,6 @@ static int take_backing(struct blk_image_name *name, struct blk_options *o, stru
 
 	if (ret)
 		return ret;
-	/* Numbers are of no meaning to QEMU, and it goes by the image then; so do we. */
 	name->no_backing = named && (!node || !*node);
 	if (named && node && *node)
 		return error_set(err, -EINVAL,

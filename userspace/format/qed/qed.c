@@ -139,6 +139,9 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	struct qed_image *img = node->opaque;
 	int ret;
 
+	/* An option may put one below an image whose header has none. */
+	if (node->backing)
+		img->has_backing = true;
 	if (!img->writable)
 		return 0;
 	/* A device has no end that tells where free space begins. */

@@ -182,7 +182,7 @@ struct qed_image {
 	unsigned int cluster_bits;
 	uint64_t table_bytes;
 	uint64_t table_entries;
-	_Atomic bool has_backing; /* by the header: what is unallocated shows the backing file */
+	_Atomic bool has_backing; /* what is unallocated shows the backing file */
 	bool writable;
 
 	_Atomic uint64_t *l1; /* table_entries file offsets, 0: no table */

@@ -165,6 +165,28 @@ qemu-img compare -F raw new small
 qemu-img rebase -b new -F qed new
 """
 
+# A window of a file is not another window; names count from the image, and mean what is open.
+NAMED = """
+qemu-img create -q -f raw two 2M
+qemu-io -f raw -c 'write -P 1 0 1M' -c 'write -P 2 1M 1M' two
+qemu-img create -q -f qed -b 'json:{"driver":"raw","offset":1048576,"size":1048576,"file.filename":"two"}' -F raw w
+qemu-img rebase -b 'json:{"driver":"raw","offset":0,"size":1048576,"file.filename":"two"}' -F raw w
+qemu-io -f qed -c 'read -P 2 0 1M' w
+qemu-img create -q -f qed -b ../base -F raw dir/t
+qemu-img convert -O raw dir/t before
+qemu-img rebase -b ../small -F raw 'json:{"driver":"qed","file.filename":"dir/t"}'
+qemu-img info dir/t
+qemu-img compare -F raw dir/t before
+qemu-img commit -b base 'json:{"driver":"qed","file.filename":"a","backing":{"driver":"raw","file.filename":"large"}}'
+qemu-img commit -b large 'json:{"driver":"qed","file.filename":"a","backing":{"driver":"raw","file.filename":"large"}}'
+qemu-io -f qed -c 'write -P 7 0 64k' new
+qemu-img commit -b small 'json:{"driver":"qed","file.filename":"new","backing":{"driver":"raw","file.filename":"large"}}'
+qemu-img commit -b large 'json:{"driver":"qed","file.filename":"new","backing":{"driver":"raw","file.filename":"large"}}'
+qemu-img create -q -f qed -b 'json:{"driver":"raw","file.filename":"small"}' -F raw j
+qemu-io -f qed -c 'write -P 7 0 64k' j
+qemu-img commit -b 'json:{"driver":"raw","file.filename":"small"}' j
+"""
+
 
 def main(results):
     if not side_by_side.need_reference(results, "qemu-cli-chain"):
@@ -174,6 +196,8 @@ def main(results):
     side_by_side.run_list(results, "qemu-cli-commit-cache", COMMIT_CACHE, ("base", "a", "top"))
     side_by_side.run_list(results, "qemu-cli-commit-empties", COMMIT_EMPTIES, ("base", "a", "top"))
     side_by_side.run_list(results, "qemu-cli-rebase", REBASE, ("a", "top"))
+    side_by_side.run_list(results, "qemu-cli-chain-named", NAMED,
+                          ("base", "small", "large", "two", "dir/t"))
 
 
 interop.main(main)

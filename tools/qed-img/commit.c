@@ -33,15 +33,23 @@ static bool same_path(const char *a, const char *b)
 	return same;
 }
 
-/* Is @name, a path seen from where @node is, the backing file that @node names? */
+/*
+ * Is @name, a path seen from where @node is, the backing file that @node has?  That need not
+ * be the one that it names: options can say another.
+ */
 static bool is_backing_of(const struct blk_node *node, const char *name)
 {
-	bool url = blk_name_is_url(name) || blk_name_is_url(node->backing_name);
-	char *path = blk_backing_path(node);
+	const char *path = node->backing->filename;
 	char *wanted = blk_resolve_backing(node->filename, name);
-	bool is = path && wanted && (url ? !strcmp(path, wanted) : same_path(path, wanted));
+	bool is;
 
-	free(path);
+	if (blk_name_is_json(name))
+		is = node->backing_name && !node->backing_options &&
+		     !strcmp(name, node->backing_name);
+	else if (blk_name_is_url(name) || blk_name_is_url(path))
+		is = wanted && !strcmp(path, wanted);
+	else
+		is = wanted && same_path(path, wanted);
 	free(wanted);
 	return is;
 }

@@ -50,6 +50,7 @@ static bool is_in_chain(const struct blk_node *node, const struct blk_node *chai
 static int co_open_base(struct rebase *r, struct error *err)
 {
 	struct blk_open_opts opts = { .format = r->base_format };
+	/* From where the image is, however it was named: that is what its header will say. */
 	char *path = blk_resolve_backing(r->top->filename, r->base);
 
 	if (!path)

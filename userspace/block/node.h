@@ -89,6 +89,7 @@ struct blk_node {
 	bool probed; /* the format was guessed */
 	const char *protocol; /* the name by which its bytes were asked for as they are, or NULL */
 	_Atomic uint64_t size; /* bytes */
+	uint64_t file_start; /* bytes: where in the file the disk begins, if it is raw */
 	uint32_t cluster_size; /* bytes: the unit of allocation and populating; 0: none */
 
 	char *backing_name; /* as stored in the image; NULL: none */

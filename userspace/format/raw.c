@@ -30,13 +30,12 @@ static int raw_probe(const uint8_t *buf, size_t len)
 }
 
 struct raw_image {
-	uint64_t offset; /* where in the file the disk begins */
 	bool fixed_size; /* by an option; else the disk ends with the file */
 };
 
 static uint64_t start_of(const struct blk_node *node)
 {
-	return ((const struct raw_image *)node->opaque)->offset;
+	return node->file_start;
 }
 
 /* Options can make the disk a window of the file, of @size bytes. */
@@ -63,7 +62,7 @@ static int take_window(struct blk_node *node, struct blk_options *options, uint6
 				 offset, window, size);
 	if (window % SECTOR_SIZE)
 		return error_set(err, -EINVAL, "Specified size is not multiple of %u", SECTOR_SIZE);
-	img->offset = offset;
+	node->file_start = offset;
 	img->fixed_size = has_size;
 	atomic_store(&node->size, has_size ? window : round_up(size - offset, SECTOR_SIZE));
 	return 0;
@@ -255,9 +254,9 @@ static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *e
 
 	if (img->fixed_size)
 		return error_set(err, -ENOTSUP, "Cannot resize fixed-size raw disks");
-	if (size > INT64_MAX - img->offset)
+	if (size > INT64_MAX - start_of(node))
 		return error_set(err, -EFBIG, "Disk size too large for the chosen offset");
-	ret = blk_file_co_truncate(node->file, img->offset + size);
+	ret = blk_file_co_truncate(node->file, start_of(node) + size);
 	if (ret == -ENOTSUP)
 		return error_set(err, ret, "Cannot resize a block device");
 	if (ret)

@@ -56,7 +56,7 @@ struct rebase {
 static bool same_image(const struct blk_node *a, const struct blk_node *b)
 {
 	return blk_file_is_same(a->file, b->file) && a->driver == b->driver &&
-	       atomic_load(&a->size) == atomic_load(&b->size);
+	       a->file_start == b->file_start && atomic_load(&a->size) == atomic_load(&b->size);
 }
 
 /* The same down to the bottom: a name may lead elsewhere by another way. */

@@ -223,6 +223,50 @@ static void test_to_another(void **state)
 	in_coroutine(to_another, &t);
 }
 
+/* A base that is a window of a file stays that window. */
+static void to_window(void *arg)
+{
+	struct test *t = arg;
+	struct blk_create_opts create = { .format = "qed",
+					  .size = IMAGE_SIZE / 2,
+					  .backing_format = "raw" };
+	struct blk_node *removed;
+	char middle[PATH_MAX], window[PATH_MAX + 200];
+
+	make(t);
+	snprintf(middle, sizeof(middle), "%s/middle.qed", t->scratch.dir);
+	snprintf(window, sizeof(window),
+		 "json:{\"driver\":\"raw\",\"offset\":%llu,\"file\":{\"driver\":\"file\","
+		 "\"filename\":\"%s\"}}",
+		 CLUSTER, t->scratch.backing);
+	create.filename = middle;
+	create.backing_file = window;
+	CHECK(blk_co_create(&create, NULL) == 0);
+	create.filename = t->scratch.image;
+	create.backing_file = middle;
+	create.backing_format = "qed";
+	CHECK(blk_co_create(&create, NULL) == 0);
+	open_node(t, BLK_O_RDWR);
+	expect_block(t, 0, 1, 1);
+	CHECK(blk_co_rebase(t->node, t->node->backing->backing, &removed, NULL) == 0);
+	CHECK(blk_co_close(removed) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, 0);
+	CHECK(t->node->backing && !t->node->backing->backing);
+	expect_block(t, 0, 1, 1);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(unlink(middle) == 0);
+	unmake(t);
+}
+
+static void test_to_window(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(to_window, &t);
+}
+
 /* The header says that there is more after what shall not be seen is hidden, durably. */
 static void growing(void *arg)
 {
@@ -332,10 +376,9 @@ static void test_emptying(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_growing),
-		cmocka_unit_test(test_emptying),
-		cmocka_unit_test(test_to_none),
-		cmocka_unit_test(test_to_another),
+		cmocka_unit_test(test_growing),	  cmocka_unit_test(test_emptying),
+		cmocka_unit_test(test_to_none),	  cmocka_unit_test(test_to_another),
+		cmocka_unit_test(test_to_window),
 	};
 
 	return cmocka_run_group_tests_name("qed_backing", tests, NULL, NULL);

@@ -19,12 +19,28 @@ static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
 	return !base;
 }
 
+/*
+ * What names @base in an image: what the image above it says, where that is more than a file.
+ * Options of an image further up are nothing that could be kept.
+ */
+static int name_of(const struct blk_node *above, const struct blk_node *base, const char **name,
+		   struct error *err)
+{
+	if (above->backing_options)
+		return error_set(err, -ENOTSUP, "%s: only options of another image say what it is",
+				 base->filename);
+	*name = above->backing_name && blk_name_is_json(above->backing_name) ? above->backing_name :
+									       base->filename;
+	return 0;
+}
+
 int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
 		  struct error *err)
 {
 	struct blk_node *old = node->backing, *last = old;
+	const char *name = NULL;
 	uint64_t ticket;
-	int ret;
+	int ret = 0;
 
 	*removed = NULL;
 	if (!node->driver->co_change_backing)
@@ -33,8 +49,13 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	if (!old || old == base || !is_in_chain(node, base))
 		return error_set(err, -EINVAL, "%s: not in the backing chain of %s",
 				 base ? base->filename : "no backing file", node->filename);
-	ret = node->driver->co_change_backing(node, base ? base->filename : NULL,
-					      base ? base->driver->name : NULL, err);
+	while (last->backing != base)
+		last = last->backing;
+	if (base)
+		ret = name_of(last, base, &name, err);
+	if (!ret)
+		ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL,
+						      err);
 	if (ret) {
 		blk_error_name_file(err, node->filename);
 		return ret;
@@ -44,8 +65,6 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	ticket = inflight_ticket(&node->inflight);
 	while (!inflight_passed(&node->inflight, ticket))
 		aio_co_sleep(LOOK_NS);
-	while (last->backing != base)
-		last = last->backing;
 	last->backing = NULL;
 	*removed = old;
 	return 0;

@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How fast an image is streamed, and what that takes of a processor.
+ * How fast an image is streamed, what that takes of a processor, and how long
+ * reads take meanwhile.
  *
- *	bench_stream GOLDEN OVERLAY [--format raw|qed|qcow2] [--buffered]
+ *	bench_stream GOLDEN OVERLAY [--format raw|qed|qcow2] [--buffered] [--reads beside|alone]
  *
  * Makes OVERLAY, a QED image over the file GOLDEN, streams it to the end, and
- * prints the seconds and the seconds of a processor that this took.
+ * prints the seconds and the seconds of a processor that this took.  With --reads
+ * there are random reads of 4 KiB, one at a time, for two seconds, beside the stream or
+ * without one, and it is their times that are printed.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "aio/loop.h"
 #include "aio/timer.h"
+#include "block/io.h"
 #include "job/stream.h"
 #include "util/units.h"
 
+#define READ_BYTES 4096u
+#define READ_NS	   (2 * 1000000000ULL)
+#define MAX_READS  1000000u
+
 struct bench {
 	const char *golden, *overlay, *format;
+	const char *reads; /* "beside", "alone", or NULL */
 	bool buffered, failed;
 };
 
@@ -75,6 +85,65 @@ static int co_stream(struct blk_node *node, struct error *err)
 	return 0;
 }
 
+/* ---- Reads ---- */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Reads until the time is over, or until *@stream, if there is one, has ended. */
+static int co_read_on(struct blk_node *node, struct stream *stream, uint64_t *took, size_t *n)
+{
+	uint64_t end = aio_now() + READ_NS, blocks = node->size / READ_BYTES;
+	void *buf = aligned_alloc(READ_BYTES, READ_BYTES);
+	int ret = buf ? 0 : -ENOMEM;
+
+	*n = 0;
+	while (!ret && *n < MAX_READS && aio_now() < end) {
+		uint64_t begin = aio_now();
+
+		if (stream && job_state_is_last(job_get_state(&stream->job)))
+			break;
+		ret = blk_co_pread(node, (uint64_t)random() % blocks * READ_BYTES, READ_BYTES, buf,
+				   0);
+		took[(*n)++] = aio_now() - begin;
+	}
+	free(buf);
+	return ret;
+}
+
+static int co_time_reads(struct bench *b, struct blk_node *node, struct error *err)
+{
+	uint64_t *took = calloc(MAX_READS, sizeof(*took));
+	struct stream_opts opts = { 0 };
+	struct stream *stream = NULL;
+	size_t n = 0;
+	int ret = took ? 0 : error_set_errno(err, -ENOMEM, "reads");
+
+	if (!ret && !strcmp(b->reads, "beside"))
+		ret = stream_co_start(&stream, node, &opts, err);
+	if (!ret) {
+		ret = co_read_on(node, stream, took, &n);
+		if (ret || !n)
+			ret = error_set_errno(err, ret ? ret : -EIO, "%s: reading", b->overlay);
+	}
+	if (!ret) {
+		qsort(took, n, sizeof(*took), compare_u64);
+		printf("reads: %zu, median %.1f us, p99 %.1f us\n", n, (double)took[n / 2] / 1000,
+		       (double)took[n * 99 / 100] / 1000);
+	}
+	if (stream) {
+		job_cancel(&stream->job);
+		job_co_wait_end(&stream->job);
+		stream_co_free(stream);
+	}
+	free(took);
+	return ret;
+}
+
 static void run(void *arg)
 {
 	struct bench *b = arg;
@@ -83,7 +152,7 @@ static void run(void *arg)
 	int ret = co_make(b, &node, &err);
 
 	if (!ret) {
-		ret = co_stream(node, &err);
+		ret = b->reads ? co_time_reads(b, node, &err) : co_stream(node, &err);
 		if (blk_co_close(node) && !ret)
 			ret = error_set(&err, -EIO, "%s: closing", b->overlay);
 	}
@@ -97,6 +166,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "format", required_argument, NULL, 'f' },
 						 { "buffered", no_argument, NULL, 'b' },
+						 { "reads", required_argument, NULL, 'r' },
 						 { NULL, 0, NULL, 0 } };
 	struct bench b = { .format = "raw" };
 	struct aio_loop *loop;
@@ -107,6 +177,8 @@ int main(int argc, char **argv)
 			return 1;
 		if (opt == 'f')
 			b.format = optarg;
+		if (opt == 'r')
+			b.reads = optarg;
 		b.buffered |= opt == 'b';
 	}
 	if (argc - optind != 2) {

@@ -197,3 +197,18 @@ def stream(bench):
      aims=[AtMostTimes("qed", 1, "qemu")])
 def stream_cpu(bench):
     return stream_sides(bench, True)
+
+
+@row("stream-reads", "4 KiB random reads, one at a time, beside it: 99th percentile", "us")
+def stream_reads(bench):
+    if not os.path.exists(STREAM):
+        raise Broken("%s is missing: make bench makes it" % STREAM)
+    base = golden(bench, STREAMED, holes=False)
+
+    def p99(how):
+        image = os.path.join(bench.disk, "stream.qed")
+        out = run(STREAM, base, image, "--reads", how)
+        os.unlink(image)
+        return float(re.search(r"p99 ([0-9.]+) us", out).group(1))
+
+    return {"beside": lambda: p99("beside"), "alone": lambda: p99("alone")}

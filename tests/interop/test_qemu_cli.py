@@ -434,7 +434,7 @@ qemu-img bench -f qed -w --flush-interval=4 -d 5 a
 qemu-img bench -f qed -w --flush-interval=x a
 qemu-img bench -f qed --flush-interval=4 -d 4 a
 qemu-img bench -f qed -c 3 --no-drain a
-qemu-img bench -f qed -c 3 -w -o 2M a
+qemu-img bench -f qed -c 1 -w -o 2M a
 qemu-io -r -f qed -c 'read -P 1 0 52k' -c 'read -P 0x41 72k 4k' -c 'read -P 0x42 900k 10k' a
 qemu-img bench -f qed -c 9 -z a
 qemu-img bench -f qed -c 9 -t

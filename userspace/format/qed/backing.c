@@ -33,6 +33,10 @@ static int put_name(struct qed_image *img, struct qed_header *h, const char *nam
 	size_t len = strlen(name);
 	int ret;
 
+	/* They may keep something where the name would go. */
+	if (h->compat_features)
+		return error_set(err, -ENOTSUP,
+				 "the image has features of a newer version of the format");
 	if (!len || len > QED_MAX_BACKING_NAME)
 		return error_set(err, -EINVAL, "backing file name is empty or longer than %u bytes",
 				 QED_MAX_BACKING_NAME);

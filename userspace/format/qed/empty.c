@@ -51,6 +51,9 @@ static int cut_file(struct qed_image *img)
 	int ret = blk_file_co_truncate(img->file, end);
 
 	pthread_mutex_lock(&img->meta_lock);
+	/* What was on its way to be free is not there any more. */
+	a->dropped.nr = a->committing.nr = a->durable.nr = a->waiting.nr = 0;
+	a->dropping = 0;
 	cluster_set_destroy(&a->free);
 	a->frontier = end >> img->cluster_bits;
 	a->physical = ret ? a->physical : end;

@@ -71,15 +71,19 @@ static void test_json(void **state)
 	blk_options_free(o);
 }
 
+/* Also as a name, of which whoever parses it frees the rest. */
 static void expect_bad_json(const char *name)
 {
 	struct error err = ERROR_INIT;
-	struct blk_options *o;
+	struct blk_image_name parsed;
+	struct blk_options *o = NULL;
 
 	assert_int_equal(blk_options_parse_json(&o, name, &err), -EINVAL);
 	assert_non_null(err.text);
 	assert_null(strchr(err.text, '\n'));
+	assert_null(o);
 	error_free(&err);
+	assert_int_equal(blk_image_name_parse(&parsed, name, NULL, NULL, NULL), -EINVAL);
 }
 
 static void test_bad_json(void **state)

@@ -88,8 +88,10 @@ int image_opts_parse(struct blk_options **options, const char *list, const char 
 	ret = blk_options_new(options, err);
 	if (!ret) {
 		ret = parse_items(*options, copy, implied, strict, err);
-		if (ret)
+		if (ret) {
 			blk_options_free(*options);
+			*options = NULL;
+		}
 	}
 	free(copy);
 	return ret;

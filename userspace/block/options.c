@@ -166,8 +166,10 @@ int blk_options_parse_json(struct blk_options **options, const char *name, struc
 		ret = error_set(err, -EINVAL, "Invalid JSON object given");
 	if (!ret) {
 		ret = flatten_all(*options, "", value, 0, err);
-		if (ret)
+		if (ret) {
 			blk_options_free(*options);
+			*options = NULL;
+		}
 	}
 	json_decref(value);
 	return ret;

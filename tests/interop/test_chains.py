@@ -260,11 +260,24 @@ def killed(rng, verb):
         raise Failure("base is not as top is")
 
 
+def behind_the_end(_):
+    """A cluster larger than what is compared at once, behind the end of the old backing file."""
+    must(interop.QED_IMG, "create", "-q", "-f", "raw", "old", "1M")
+    must(interop.QED_IMG, "create", "-q", "-f", "qed", "-b", "old", "-F", "raw", "new", "16M")
+    must(interop.QED_IO, "-f", "qed", "-c", "write -q -P 9 9M 4k", "new")
+    must(interop.QED_IMG, "create", "-q", "-f", "qed", "-o", "cluster_size=4M", "-b", "old", "-F",
+         "raw", "top", "16M")
+    must(interop.QED_IMG, "rebase", "-b", "new", "-F", "qed", "top")
+    must(interop.QED_IO, "-r", "-f", "qed", "-c", "read -q -P 0 0 16M", "top")
+
+
 def main(results):
     seed = interop.seed_from([])
     if not interop.need_qemu(results, "chains"):
         return
     random_chains(results, seed)
+    with interop.WorkDir():
+        results.run("chains-behind-the-end", behind_the_end, None)
     for verb in ("commit", "rebase"):
         with interop.WorkDir():
             results.run("chains-killed-" + verb, killed, random.Random("%d/%s" % (seed, verb)),

@@ -265,6 +265,9 @@ static int co_write_different(struct rebase *r, uint64_t offset, uint64_t bytes,
 	for (pos = 0; !ret && pos < bytes; pos += n) {
 		n = min_u64(bytes - pos, r->cluster);
 		next = compare(old + pos, new ? new + pos : NULL, n);
+		/* Zeroes in a part of a cluster that has none of a backing file change nothing. */
+		if (next == DIFFERENT_ZERO && r->cluster > PIECES_BUF_BYTES)
+			next = DIFFERENT_DATA;
 		if (pos && next != run && run != SAME)
 			ret = co_write(r, offset + start, pos - start,
 				       run == DIFFERENT_DATA ? old + start : NULL, err);

@@ -250,21 +250,18 @@ static int co_open_target(struct convert *c)
 {
 	unsigned int flags = BLK_O_RDWR;
 	struct error err = ERROR_INIT;
-	int ret = 0;
 
+	c->create.incomplete = true;
 	if (!c->no_create && img_co_make(&c->create, c->target_name, c->target_format, &err) < 0) {
 		error_prefix(&err, "%s: error while converting %s", c->target_name,
 			     c->target_format);
 		return report_fail(&err);
 	}
-	flags |= open_flags(&c->target_mode) | (c->target_image_opts ? IMG_O_IMAGE_OPTS : 0);
+	flags |= open_flags(&c->target_mode) | (c->target_image_opts ? IMG_O_IMAGE_OPTS : 0) |
+		 (c->no_create ? 0 : BLK_O_INCOMPLETE);
 	c->job.target = img_co_open(c->target_name, c->target_format, flags);
 	if (!c->job.target)
 		return 1;
-	if (!c->no_create)
-		ret = blk_co_set_incomplete(c->job.target, true);
-	if (ret < 0)
-		return report_error("%s: %s", c->target_name, strerror(-ret));
 	if (c->job.target->size < c->job.total)
 		return report_error("output file is smaller than input file");
 	return 0;

@@ -34,7 +34,7 @@ struct convert_job {
 	size_t source_count;
 	uint64_t total; /* bytes */
 	struct blk_node *target;
-	bool target_is_new; /* was made for this, and is marked as incomplete */
+	bool target_is_new; /* was made for this, as incomplete */
 	bool target_is_zero; /* what is not written reads as zeroes */
 	bool target_has_backing; /* what the source's top image has not is the backing file's */
 	uint64_t min_sparse; /* bytes that must be zero to be left out; 0: write all */

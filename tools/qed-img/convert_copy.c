@@ -398,10 +398,10 @@ int convert_co_copy(const struct convert_job *job)
 	ret = c.ret;
 	pthread_mutex_destroy(&c.mutex);
 	co_mutex_destroy(&c.next_lock);
-	if (ret == 0 && job->flush)
-		ret = blk_co_flush(job->target);
 	if (ret == 0 && job->target_is_new)
-		ret = blk_co_set_incomplete(job->target, false);
+		ret = blk_co_set_complete(job->target);
+	else if (ret == 0 && job->flush)
+		ret = blk_co_flush(job->target);
 	if (ret < 0 && !c.ret)
 		report_error("error while flushing: %s", strerror(-ret));
 	if (ret == 0)

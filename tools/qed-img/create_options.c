@@ -346,6 +346,7 @@ static struct blk_create_opts to_create_opts(const struct img_create_options *op
 		.table_size = (uint32_t)opts->table_size,
 		.backing_file = opts->backing_file,
 		.backing_format = opts->backing_fmt,
+		.incomplete = opts->incomplete,
 	};
 }
 

@@ -19,6 +19,7 @@ struct img_create_options {
 	uint64_t size; /* bytes */
 	uint64_t extent_size_hint; /* bytes */
 	bool nocow;
+	bool incomplete; /* see struct blk_create_opts */
 	uint64_t cluster_size;
 	uint64_t table_size;
 	/* Which of the numbers were given. */

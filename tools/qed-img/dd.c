@@ -104,7 +104,9 @@ static void choose_range(const struct dd *dd, struct convert_source *src)
 
 static int co_copy(const struct dd *dd, struct convert_source *src)
 {
-	struct img_create_options create = { .size = src->size, .has_size = true };
+	struct img_create_options create = { .size = src->size,
+					     .has_size = true,
+					     .incomplete = true };
 	struct convert_job job = {
 		.sources = src,
 		.source_count = 1,
@@ -126,15 +128,10 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 		error_prefix(&err, "%s: error while creating output image", dd->output);
 		return report_fail(&err);
 	}
-	job.target = img_co_open(dd->output, dd->target_format, BLK_O_RDWR);
+	job.target = img_co_open(dd->output, dd->target_format, BLK_O_RDWR | BLK_O_INCOMPLETE);
 	if (!job.target)
 		return 1;
-	ret = blk_co_set_incomplete(job.target, true);
-	if (ret < 0)
-		status = report_error("error while writing to output image file: %s",
-				      strerror(-ret));
-	else
-		status = convert_co_copy(&job) < 0;
+	status = convert_co_copy(&job) < 0;
 	ret = blk_co_close(job.target);
 	if (ret == 0 && !status)
 		ret = blk_co_sync_name(image_path(dd->output, NULL));

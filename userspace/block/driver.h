@@ -147,11 +147,8 @@ struct blk_driver {
 				 struct error *err);
 	/* See blk_co_make_empty(). */
 	int (*co_make_empty)(struct blk_node *node);
-	/*
-	 * Mark that the image is not whole yet, so that nobody opens it, or take the mark
-	 * off after all else is durable.  Durable when it returns.  The node stays open.
-	 */
-	int (*co_set_incomplete)(struct blk_node *node, bool incomplete);
+	/* For formats that heed blk_create_opts' incomplete.  See blk_co_set_complete(). */
+	int (*co_set_complete)(struct blk_node *node);
 	/* Fills in @values, by enum blk_gauge.  Takes a short lock at most.  Any thread. */
 	void (*gauges)(struct blk_node *node, uint64_t *values);
 	int (*co_info)(struct blk_node *node, struct blk_info *info);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aio/io.h"
+#include "block/io.h"
 #include "block/node_internal.h"
 #include "block/protocol.h"
 
@@ -90,11 +91,11 @@ int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 	return ret ? error_set_errno(err, ret, "size measurement") : 0;
 }
 
-int blk_co_set_incomplete(struct blk_node *node, bool incomplete)
+int blk_co_set_complete(struct blk_node *node)
 {
-	if (!node->driver->co_set_incomplete)
-		return 0;
-	return node->driver->co_set_incomplete(node, incomplete);
+	if (!node->driver->co_set_complete)
+		return blk_co_flush(node);
+	return node->driver->co_set_complete(node);
 }
 
 static int write_out_on_worker(void *arg)

@@ -29,6 +29,7 @@ enum blk_open_flags {
 	BLK_O_REFUSE_BACKING = 1 << 7, /* an image that names a backing file is refused */
 	BLK_O_BELOW = 1 << 8, /* backing_dir holds for the image itself, too; for reading */
 	BLK_O_NO_FLUSH = 1 << 9, /* nothing is made durable: for images that can be made again */
+	BLK_O_INCOMPLETE = 1 << 10, /* for who fills it: blk_create_opts' incomplete is no reason */
 };
 
 /*
@@ -75,6 +76,11 @@ struct blk_create_opts {
 	const char *backing_file; /* as stored in the image, or NULL */
 	const char *backing_format; /* or NULL: to be probed */
 	bool exclusive; /* fail if the file exists */
+	/*
+	 * It is to be filled: until blk_co_set_complete() all refuse it who open it without
+	 * BLK_O_INCOMPLETE, where the format can say so.
+	 */
+	bool incomplete;
 };
 
 struct populate;
@@ -189,11 +195,10 @@ int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 		   struct blk_measure *result, struct error *err);
 
 /*
- * From here on the image is being filled, or it is whole: one that is not, after a crash
- * or an error, is refused by all who open it, where the format can say so.  Durable, with all that
- * was written before in the second case.  Coroutine.
+ * An image that was made as incomplete is whole now.  Durable, and all that was written to it is
+ * so before.  Coroutine.
  */
-int blk_co_set_incomplete(struct blk_node *node, bool incomplete);
+int blk_co_set_complete(struct blk_node *node);
 
 /*
  * Have what was written to the image's file so far written to the disk, without waiting for it to

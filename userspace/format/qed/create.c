@@ -24,6 +24,8 @@ static int fill_header(const struct blk_create_opts *opts, struct qed_header *h,
 	if (ret)
 		return ret;
 	h->l1_table_offset = h->cluster_size;
+	if (opts->incomplete)
+		h->features |= QED_F_INCOMPLETE;
 	if (!name)
 		return 0;
 	if (name > QED_MAX_BACKING_NAME)

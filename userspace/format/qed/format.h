@@ -30,7 +30,7 @@
 #define QED_F_BACKING_FORMAT_NO_PROBE 0x04u
 #define QED_F_KNOWN		      0x07u /* all of these */
 /*
- * Ours, while an image is being filled: nobody, QEMU's programs included, opens half of one.
+ * Ours, while an image is being filled: nobody else, QEMU's programs included, opens half of one.
  * It is never in an image that is whole.
  */
 #define QED_F_INCOMPLETE (UINT64_C(1) << 63)

@@ -29,11 +29,12 @@ static int read_backing_name(struct blk_file *file, const struct qed_header *h, 
 	return ret;
 }
 
-int qed_co_read_header(struct blk_file *file, struct qed_header *h, char **backing_name,
-		       struct error *err)
+int qed_co_read_header(struct blk_file *file, bool incomplete, struct qed_header *h,
+		       char **backing_name, struct error *err)
 {
 	uint64_t size = atomic_load_explicit(&file->size, memory_order_relaxed);
 	uint8_t disk[QED_HEADER_BYTES];
+	uint64_t mark;
 	int ret;
 
 	*backing_name = NULL;
@@ -45,7 +46,10 @@ int qed_co_read_header(struct blk_file *file, struct qed_header *h, char **backi
 	if (!qed_is_magic(disk, sizeof(disk)))
 		return error_set(err, -EINVAL, "Image not in QED format");
 	qed_header_decode(h, disk);
+	mark = incomplete ? h->features & QED_F_INCOMPLETE : 0;
+	h->features &= ~mark;
 	ret = qed_header_validate(h, size, err);
+	h->features |= mark;
 	if (!ret && (h->features & QED_F_BACKING_FILE))
 		ret = read_backing_name(file, h, backing_name, err);
 	return ret;
@@ -62,21 +66,17 @@ int qed_co_write_header(struct blk_file *file, const struct qed_header *h)
 	return ret ? ret : blk_file_co_flush(file);
 }
 
-int qed_co_set_incomplete(struct blk_node *node, bool incomplete)
+int qed_co_set_complete(struct blk_node *node)
 {
 	struct qed_image *img = node->opaque;
 	struct qed_header header = img->header;
-	int ret = 0;
-
-	if (incomplete)
-		header.features |= QED_F_INCOMPLETE;
-	else
-		header.features &= ~QED_F_INCOMPLETE;
 	/* All that makes the image whole is durable before it says that it is. */
-	if (!incomplete)
-		ret = qed_co_flush(node);
-	if (!ret)
-		ret = qed_co_write_header(img->file, &header);
+	int ret = qed_co_flush(node);
+
+	if (ret || !(header.features & QED_F_INCOMPLETE))
+		return ret;
+	header.features &= ~QED_F_INCOMPLETE;
+	ret = qed_co_write_header(img->file, &header);
 	if (!ret)
 		img->header = header;
 	return ret;

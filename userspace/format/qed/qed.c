@@ -96,7 +96,8 @@ static int open_image(struct qed_image *img, const struct blk_open_opts *opts, s
 {
 	struct blk_node *node = img->node;
 	char *backing_name;
-	int ret = qed_co_read_header(img->file, &img->header, &backing_name, err);
+	int ret = qed_co_read_header(img->file, opts->flags & BLK_O_INCOMPLETE, &img->header,
+				     &backing_name, err);
 
 	if (!ret)
 		ret = set_backing(node, &img->header, backing_name, err);
@@ -238,7 +239,7 @@ const struct blk_driver blk_driver_qed = {
 	.co_flush = qed_co_flush,
 	.co_truncate = qed_co_truncate,
 	.co_change_backing = qed_co_change_backing,
-	.co_set_incomplete = qed_co_set_incomplete,
+	.co_set_complete = qed_co_set_complete,
 	.co_make_empty = qed_co_make_empty,
 	.gauges = qed_gauges,
 	.co_info = qed_co_info,

@@ -205,10 +205,15 @@ static inline uint32_t qed_cluster_size(const struct qed_image *img)
 	return img->header.cluster_size;
 }
 
-/* header.c's fields to and from the disk, with the backing file's name: header_io.c */
-int qed_co_read_header(struct blk_file *file, struct qed_header *h, char **backing_name,
-		       struct error *err);
+/*
+ * header.c's fields to and from the disk, with the backing file's name: header_io.c.
+ * @incomplete: an image that is being filled is right, too; else it is refused.
+ */
+int qed_co_read_header(struct blk_file *file, bool incomplete, struct qed_header *h,
+		       char **backing_name, struct error *err);
 int qed_co_write_header(struct blk_file *file, const struct qed_header *h);
+/* blk_driver's. */
+int qed_co_set_complete(struct blk_node *node);
 
 /* l1.c */
 int qed_co_l1_load(struct qed_image *img, struct error *err);
@@ -380,9 +385,6 @@ int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to);
 int qed_co_create(const struct blk_create_opts *opts, struct error *err);
 
 /* backing.c */
-/* blk_driver's co_set_incomplete(). */
-int qed_co_set_incomplete(struct blk_node *node, bool incomplete);
-
 int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
 			  struct error *err);
 

@@ -62,8 +62,9 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_COMMON := tests/fuzz/image.c $(if $(FUZZ_ENGINE),,tests/fuzz/driver.c)
 FUZZ_TESTS := $(FUZZ_SRC:%.c=$(OUT)/%)
 
-# One program of all files of tests/crash.
+# One program of all files of tests/crash, and of what qed-img convert copies with.
 CRASH_SRC := $(wildcard tests/crash/*.c)
+CRASH_TOOL_SRC := tools/qed-img/convert_copy.c tools/qed-img/progress.c
 CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 
 COMPLETIONS := completions/qedblk
@@ -178,7 +179,7 @@ $(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(
 	$(call link,$(FUZZ_ENGINE))
 # The recorder comes between those who open image files and the block layer.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
-$(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+$(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
 ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \

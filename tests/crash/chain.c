@@ -15,9 +15,6 @@
 #include "job/commit.h"
 #include "job/rebase.h"
 
-/* What a backing file has at guest sector @sector. */
-typedef uint32_t version_fn(const struct geometry *geo, uint64_t sector);
-
 /* Of what is rebased onto: in clusters like the other one, zero, or neither. */
 static uint32_t other_version(const struct geometry *geo, uint64_t sector)
 {
@@ -33,8 +30,7 @@ static uint32_t other_version(const struct geometry *geo, uint64_t sector)
 	}
 }
 
-static void make_raw(const struct geometry *geo, const char *path, uint64_t bytes,
-		     version_fn *version)
+void make_raw(const struct geometry *geo, const char *path, uint64_t bytes, version_fn *version)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	uint64_t words[SECTOR_SIZE / 8];
@@ -102,6 +98,10 @@ void chain_co_make(const struct geometry *geo, const struct files *files)
 	const char *base = files->image[FILE_BASE].live;
 
 	chain_make_backing(geo, files);
+	if (geo->verb == CHAIN_CONVERTED) {
+		make_raw(geo, files->image[FILE_TOP].live, 0, backing_version);
+		return;
+	}
 	if (geo->verb == CHAIN_COMMITTED) {
 		/* Shorter than the image, and than its own backing file, which must not show. */
 		create(geo, base, round_down(geo->size * 2 / 3, SECTOR_SIZE), "backing.raw", "raw");

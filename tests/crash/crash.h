@@ -72,7 +72,7 @@ uint32_t sector_identify(const void *buf, uint64_t *sector);
  * The guest uses @spots ranges of @spot_bytes, @spot_stride apart, which are
  * counted through in "arena" sectors.  All plain numbers: it is saved as it is.
  */
-enum chain_verb { CHAIN_LEFT_ALONE, CHAIN_COMMITTED, CHAIN_REBASED };
+enum chain_verb { CHAIN_LEFT_ALONE, CHAIN_COMMITTED, CHAIN_REBASED, CHAIN_CONVERTED };
 
 /*
  * The image files that are written to: the guest's, and where it is committed the one below it,
@@ -92,7 +92,7 @@ struct geometry {
 	uint64_t backing_bytes; /* 0: no backing file */
 	uint64_t scratch; /* the last so many arena sectors; see guest.c */
 	uint32_t first_version; /* of this round's first request */
-	uint32_t verb; /* enum chain_verb: what is done after each session */
+	uint32_t verb; /* enum chain_verb: what is done after each session, or in place of all */
 };
 
 static inline unsigned int nr_files(const struct geometry *geo)
@@ -138,6 +138,7 @@ enum guest_kind {
 	GUEST_DISCARD,
 	GUEST_FLUSH,
 	GUEST_CLOSE, /* closing the image: durable like a flush */
+	GUEST_CONVERT, /* making all of the image; durable */
 };
 
 struct guest_op {
@@ -270,6 +271,8 @@ struct judge {
 	struct model model;
 	uint8_t *content; /* the arena, as read from the crash image */
 	uint32_t *kept; /* by arena sector: the version in files->next */
+	bool refused; /* the crash image is none: a conversion was not over */
+	uint64_t nr_refused;
 };
 
 void judge_init(struct judge *judge, const struct record *rec, const struct files *files);
@@ -297,7 +300,7 @@ struct workload {
 	unsigned int backing; /* percent of the guest's disk that the backing file has */
 	bool copy_on_read;
 	bool stream; /* beside the guest, at times to its end */
-	enum chain_verb verb; /* after each session */
+	enum chain_verb verb; /* after each session; a conversion has none */
 	uint32_t l2_cache; /* bytes, 0: the default */
 	unsigned int loops, workers; /* threads, and coroutines in each */
 	unsigned int ops; /* of all workers together, in all sessions */
@@ -312,17 +315,28 @@ extern const unsigned int nr_workloads;
 
 struct tally {
 	uint64_t images, rounds, file_ops, guest_ops;
-	uint64_t reused, evicted, populated, streamed, chained;
+	uint64_t reused, evicted, populated, streamed, chained, refused;
 };
 
 /* ---- chain.c: images that are committed and rebased ---- */
 
-/* Make the files below the image, and the image. */
+/* What an image has at guest sector @sector. */
+typedef uint32_t version_fn(const struct geometry *geo, uint64_t sector);
+
+void make_raw(const struct geometry *geo, const char *path, uint64_t bytes, version_fn *version);
+/* Make the files below the image, and the image: of one that is converted to, an empty file. */
 void chain_co_make(const struct geometry *geo, const struct files *files);
 /* All but the images that a record has. */
 void chain_make_backing(const struct geometry *geo, const struct files *files);
 /* Commit or rebase the live image; recorded.  False: it failed.  Parks. */
 bool chain_co_verb(const struct geometry *geo, const struct files *files);
+
+/* ---- convert.c: an image that is made of another one ---- */
+
+/* Make the live image, recorded.  False: it failed.  Parks. */
+bool convert_co_run(struct record *rec, const struct files *files);
+/* judge_co_image() for such an image. */
+bool convert_co_judge(struct judge *judge, uint64_t position);
 
 /* Run the workload on the live images, recording.  False: a reader was lied to.  Parks. */
 bool workload_co_run(const struct workload *w, struct record *rec, const struct files *files,

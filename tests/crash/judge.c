@@ -184,6 +184,8 @@ bool judge_co_image(struct judge *judge, uint64_t position)
 {
 	uint64_t sectors = arena_sectors(&judge->rec->geo), bad = 0, sector;
 
+	if (judge->rec->geo.verb == CHAIN_CONVERTED)
+		return convert_co_judge(judge, position);
 	if (!judge_co_read(judge->rec, judge->files->image[FILE_TOP].crash, judge->content))
 		return false;
 	for (uint64_t s = 0; s < sectors; s++) {

@@ -82,7 +82,7 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, uint64
 	geo->verb = w->verb;
 }
 
-/* What the new image reads as.  Of a base's content nobody else has notes. */
+/* What the new image reads as, if there is one.  Of a base's content nobody else has notes. */
 static void co_note_initial(struct record *rec, const struct files *files)
 {
 	uint64_t sectors = arena_sectors(&rec->geo), sector;
@@ -92,8 +92,12 @@ static void co_note_initial(struct record *rec, const struct files *files)
 	CHECK(content);
 	CHECK(!has_base || judge_co_read(rec, files->image[FILE_TOP].live, content));
 	for (uint64_t s = 0; s < sectors; s++)
-		rec->initial[s] = has_base ? sector_identify(content + s * SECTOR_SIZE, &sector) :
-					     backing_version(&rec->geo, guest_sector(&rec->geo, s));
+		if (rec->geo.verb == CHAIN_CONVERTED)
+			rec->initial[s] = VERSION_GARBAGE;
+		else if (has_base)
+			rec->initial[s] = sector_identify(content + s * SECTOR_SIZE, &sector);
+		else
+			rec->initial[s] = backing_version(&rec->geo, guest_sector(&rec->geo, s));
 	free(content);
 }
 
@@ -129,21 +133,38 @@ static int compare_positions(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Where power is lost: two of three times anywhere, else around a flush of the image file. */
+/* The image file's flush before operation @i; in a conversion any, each as likely as another. */
+static const struct rec_op *choose_flush(const struct record *rec, size_t i)
+{
+	size_t tries = rec->geo.verb == CHAIN_CONVERTED ? rec->nr_ops : 0;
+
+	/* By a prime, so that it does not matter how far a flush is from the next one. */
+	for (; tries && rec->ops[i].kind != REC_FLUSH; tries--)
+		i = (i + 7919) % rec->nr_ops;
+	while (i && rec->ops[i].kind != REC_FLUSH)
+		i--;
+	return &rec->ops[i];
+}
+
+/*
+ * Where power is lost: two of three times anywhere, else around a flush of the image file.  The
+ * other way round in a conversion: its order shows at a few flushes, all else are writes of data.
+ */
 static uint64_t *choose_positions(const struct record *rec)
 {
 	uint64_t *positions = calloc(rec->geo.images, sizeof(*positions));
 	uint64_t random = mix64(rec->geo.seed), start, end;
+	bool few = rec->geo.verb == CHAIN_CONVERTED;
 
 	CHECK(positions);
 	for (uint32_t i = 0; i < rec->geo.images; i++) {
-		const struct rec_op *op = &rec->ops[next_random(&random) % rec->nr_ops];
+		size_t op_index = next_random(&random) % rec->nr_ops;
 
 		start = 0;
 		end = rec->position;
-		if (i % 3 == 0) {
-			while (op > rec->ops && op->kind != REC_FLUSH)
-				op--;
+		if ((i % 3 == 0) != few) {
+			const struct rec_op *op = choose_flush(rec, op_index);
+
 			start = op->start;
 			end = min_u64(op->end, end);
 		}
@@ -151,6 +172,14 @@ static uint64_t *choose_positions(const struct record *rec)
 	}
 	qsort(positions, rec->geo.images, sizeof(*positions), compare_positions);
 	return positions;
+}
+
+/* Any; of a conversion every other time the last one, of which the next one finds a whole image. */
+static uint32_t image_to_keep(const struct geometry *geo)
+{
+	if (geo->verb == CHAIN_CONVERTED && geo->seed >> 32 & 1)
+		return geo->images - 1;
+	return geo->seed % geo->images;
 }
 
 /* One crash image, of all files: made and judged. */
@@ -163,11 +192,12 @@ static bool co_image(struct judge *judge, struct disk *disks, uint32_t image, ui
 		disk_crash(&disks[i], position, mix64(random + i));
 	if (!judge_co_image(judge, position))
 		return false;
-	if (image == geo->seed % geo->images)
+	if (image == image_to_keep(geo))
 		keep_crash(judge);
 	if (wanted(geo->seed, image, QEMU_EVERY) && !sample_co_qemu(judge))
 		return false;
-	return !wanted(geo->seed, image, WRITING_EVERY) || sample_co_writing(judge, random);
+	return judge->refused || !wanted(geo->seed, image, WRITING_EVERY) ||
+	       sample_co_writing(judge, random);
 }
 
 static void keep_record(const struct judge *judge, const struct options *opts, uint32_t image)
@@ -261,6 +291,7 @@ static struct round *co_round(const struct workload *w, const struct options *op
 	else
 		printf("# that was no crash, but the guest at work\n");
 	tally->rounds++;
+	tally->refused += round->judge.nr_refused;
 	tally->file_ops += round->rec.nr_ops;
 	tally->guest_ops += round->rec.nr_guest;
 	return round;
@@ -280,6 +311,8 @@ static const char *missing(const struct workload *w, const struct tally *tally)
 		return "no stream came to its end";
 	if (w->verb && !tally->chained)
 		return "the chain never changed";
+	if (w->verb == CHAIN_CONVERTED && (!tally->refused || tally->refused == tally->images))
+		return "the image was whole always, or never";
 	if (w->copy_on_read && !tally->populated)
 		return "nothing was populated";
 	return NULL;

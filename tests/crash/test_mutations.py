@@ -130,6 +130,21 @@ MUTATIONS = (
          "	return ret ? ret : qed_co_flush(img->node);\n",
          "	return ret;\n")),
     Mutation(
+        "made-without-the-mark", "converted",
+        ("create.c",
+         "		h->features |= QED_F_INCOMPLETE;\n",
+         "		h->features |= 0;\n")),
+    Mutation(
+        "mark-gone-before-the-flush", "converted",
+        ("header_io.c",
+         "	int ret = qed_co_flush(node);\n",
+         "	int ret = 0;\n")),
+    Mutation(
+        "mark-gone-without-a-flush", "converted",
+        ("header_io.c",
+         "	return ret ? ret : blk_file_co_flush(file);\n",
+         "	return ret;\n")),
+    Mutation(
         "discarding-shows-the-backing-file", "copy-on-read",
         ("zero.c",
          "		if (img->has_backing)\n			return QED_L2_ZERO;\n", "")),
@@ -161,6 +176,10 @@ def pkg_config(option, *packages):
 
 PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd", "libedit",
             "libnbd")
+
+
+# What the simulator takes of qed-img, as in Makefile.
+TOOL_OBJECTS = ("tools/qed-img/convert_copy.o", "tools/qed-img/progress.o")
 
 
 def mutate(mutation, folder):
@@ -202,6 +221,8 @@ def build(sources, folder, build_dir, server=None):
     main, flags = ("userspace/server", []) if server else \
         ("tests/crash", ["-Wl,--wrap=blk_file_co_open"])
     objects += objects_below(os.path.join(build_dir, "obj", main))
+    if not server:
+        objects += [os.path.join(build_dir, "obj", name) for name in TOOL_OBJECTS]
     program = server or os.path.join(folder, "qed_crash")
     # The library's own copy of a mutated file is not looked at: its names are all defined.
     result = run([compiler, "-pthread", "-Wl,--as-needed", *flags, "-o", program, *objects,

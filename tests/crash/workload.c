@@ -240,6 +240,14 @@ const struct workload workloads[] = {
 	  .zeroes = 10,
 	  .discards = 10,
 	  .flushes = 4 },
+	/* No guest: the whole image is made of another one. */
+	{ .name = "converted",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 1,
+	  .spots = 1,
+	  .spot_bytes = 3 * MiB - 7 * SECTOR_SIZE,
+	  .verb = CHAIN_CONVERTED },
 	{ .name = "mixed",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,
@@ -404,6 +412,10 @@ bool workload_co_run(const struct workload *w, struct record *rec, const struct 
 	CHECK(guest.current);
 	memcpy(guest.current, rec->initial, sectors * sizeof(*guest.current));
 	record_files(rec, files);
+	if (w->verb == CHAIN_CONVERTED) {
+		ok = convert_co_run(rec, files);
+		tally->chained += ok;
+	}
 	for (unsigned int i = 0; ok && i < w->sessions; i++) {
 		ok = co_session(&guest, files->image[FILE_TOP].live, next_random(&seed), tally);
 		if (ok && w->verb)

@@ -244,10 +244,12 @@ def killed(rng):
     """What a conversion leaves that did not come to its end is no image; the next try is."""
     data = rng.randbytes(8 * MiB)
     interop.write_file("source.raw", data)
-    command = [interop.QED_IMG, "convert", "-r", "16M", "-f", "raw", "-O", "qed", "source.raw",
+    command = [interop.QED_IMG, "convert", "-r", "2M", "-f", "raw", "-O", "qed", "source.raw",
                "out.qed"]
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with subprocess.Popen(command) as process:
+        # Who runs this in the background of a shell has SIGINT ignored.
+        with subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT,
+                                                                        signal.SIG_DFL)) as process:
             time.sleep(rng.uniform(0.01, 0.35))
             process.send_signal(number)
             if process.wait() != -number:

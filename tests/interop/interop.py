@@ -6,6 +6,7 @@ import random
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -326,6 +327,8 @@ def parse_dump(text):
 
 def main(function):
     """Run function(results) in a temporary directory and exit."""
+    # A shell has its background processes ignore SIGINT, and theirs would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results = Results()
     for program in (QED_IMG, QED_IO):
         if not os.access(program, os.X_OK):

@@ -247,9 +247,7 @@ def killed(rng):
     command = [interop.QED_IMG, "convert", "-r", "2M", "-f", "raw", "-O", "qed", "source.raw",
                "out.qed"]
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        # Who runs this in the background of a shell has SIGINT ignored.
-        with subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT,
-                                                                        signal.SIG_DFL)) as process:
+        with subprocess.Popen(command) as process:
             time.sleep(rng.uniform(0.01, 0.35))
             process.send_signal(number)
             if process.wait() != -number:

@@ -13,9 +13,10 @@ static void note_end(struct pieces *p, int ret, struct error *err)
 	pthread_mutex_lock(&p->mutex);
 	if (ret && !p->ret) {
 		p->ret = ret;
-		if (p->err)
+		if (p->err) {
 			*p->err = *err;
-		*err = ERROR_INIT;
+			*err = ERROR_INIT;
+		}
 	}
 	pthread_mutex_unlock(&p->mutex);
 	error_free(err);

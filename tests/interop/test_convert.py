@@ -221,12 +221,13 @@ def full_disk(rng):
     """A file that may not grow: the error is told, and nothing hangs."""
     write_sparse("source.raw", random_bytes(rng, SIZE))
     script = "ulimit -f 2048; trap '' XFSZ; exec \"$@\""
-    result = interop.run("bash", "-c", script, "-", interop.QED_IMG, "convert", "-O", "qed",
-                         "source.raw", "out.qed")
-    if result.status != 1 or "File too large" not in result.err or \
-            len(result.err.splitlines()) != 1:
-        raise Failure(str(result))
-    is_refused("out.qed")
+    for verb, *names in (("convert", "source.raw", "out.qed"),
+                         ("dd", "if=source.raw", "of=copied.qed")):
+        result = interop.run("bash", "-c", script, "-", interop.QED_IMG, verb, "-O", "qed", *names)
+        if result.status != 1 or "File too large" not in result.err or \
+                len(result.err.splitlines()) != 1:
+            raise Failure(str(result))
+        is_refused(names[1].replace("of=", ""))
 
 
 def is_refused(name):

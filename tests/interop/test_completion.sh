@@ -41,6 +41,14 @@ completes() {
 	fi
 }
 
+# completes_just NAME LINES WORD...: these, in any order, and no others.
+completes_just() {
+	local name=$1 lines=$2
+
+	shift 2
+	completes "$name" "$(sort -u <<<"$lines" | xargs)" "$@"
+}
+
 # completes_all NAME LINES WORD...: these at least, and there are some.
 completes_all() {
 	local name=$1 expected=$2 missing
@@ -56,7 +64,7 @@ completes_all() {
 
 # The options in a help text, found in another way than completion does.
 options_of() {
-	tr -c 'A-Za-z0-9-' '\n' <<<"$1" | grep -xE -- '-[A-Za-z]|--[a-z][a-z-]*' | sort -u
+	tr -c 'A-Za-z0-9-' '\n' <<<"$1" | grep -xE -- '-[A-Za-z]|--[a-z][a-z0-9-]*' | sort -u
 }
 
 # ---- All that --help lists ----
@@ -65,15 +73,15 @@ verbs=$("$build/qedctl" --help | sed -nE 's/^  ([a-z]+)  +.*/\1/p')
 completes_all "qedctl: verbs" "$verbs" qedctl ""
 completes_all "qedctl: verbs behind help" "$verbs" qedctl help ""
 for verb in $verbs; do
-	completes_all "qedctl: options of $verb" \
+	completes_just "qedctl: options of $verb" \
 		"$(options_of "$("$build/qedctl" "$verb" --help) --help")" qedctl "$verb" -
 done
 completes_all "qedd: options" "$(options_of "$("$build/qedd" --help)")" qedd -
 verbs=$("$build/qed-img" --help | sed -nE 's/^  ([a-z]+) .*/\1/p')
 completes_all "qed-img: verbs" "$verbs" qed-img ""
 for verb in $verbs; do
-	completes_all "qed-img: options of $verb" \
-		"$(options_of "$("$build/qed-img" --help | grep "^  $verb ")")" qed-img "$verb" -
+	completes_just "qed-img: options of $verb" \
+		"$(options_of "$("$build/qed-img" "$verb" --help) --help")" qed-img "$verb" -
 done
 completes_all "qed-io: options" "$(options_of "$("$build/qed-io" --help | sed '1,2d; $d')")" qed-io -
 completes_all "qed-io: commands" \
@@ -101,6 +109,9 @@ completes "qedd: files" "image.qed image.raw" qedd --image image
 completes "qed-img: formats" "qcow2 qed" qed-img create -f q
 completes "qed-img: target's format" "raw" qed-img convert -O ra
 completes "qed-img: cache modes" "writeback writethrough" qed-img convert -t w
+completes "qed-img: words of an option that has a short name" "all leaks" qed-img check --repair ""
+completes "qed-img: words of one that raw images have" "falloc full off" \
+	qed-img resize --preallocation = ""
 completes "qed-img: words" "all leaks" qed-img check -r ""
 completes "qed-img: --output=" "human json" qed-img info --output = ""
 completes "qed-img: -o of qed" "cluster_size=" qed-img create -f qed -o cl

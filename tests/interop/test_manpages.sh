@@ -1,11 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Manual pages and --help agree: every verb, command and option of the one is in the other. And
-# documents name the driver's files, and tests, that there are.
+# Manual pages, --help and what the programs take agree: every verb, command and option of the one is
+# in the other, each with an example, and those of qed-img work. And documents name the driver's
+# files, and tests, that there are.
 set -u
-build=${QEDBLK_BUILD:-build}
+build=$(realpath "${QEDBLK_BUILD:-build}")
 man=$(cd "$(dirname "$0")/../.." && pwd)/Documentation/man
+tools=$man/../../tools
 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 not_ok() {
 	echo "not ok $1: $2"
@@ -14,7 +18,7 @@ not_ok() {
 
 # The options in a text, one a line: --long, and -x, of which -xyz is three.
 options() {
-	grep -oE '(^|[][[:space:]`(|])-(-[a-z][a-z-]*|[A-Za-z]+)' | sed 's/^[^-]*//' |
+	grep -oE '(^|[][[:space:]`(|])-(-[a-z][a-z0-9-]*|[A-Za-z]+)' | sed 's/^[^-]*//' |
 		awk '/^--/ { print; next } { for (i = 2; i <= length; i++) print "-" substr($0, i, 1) }' |
 		sort -u
 }
@@ -74,11 +78,39 @@ same_options() {
 	fi
 }
 
+# examples PROGRAM WORD PAGE HELP-TEXT: of PROGRAM's verb or command WORD there is one in both.
+examples() {
+	local name="$1: an example of $2"
+
+	if ! grep -qE "^ ?Example: ($1 )?$2( |\$)" <<<"$4"; then
+		not_ok "$name" "the help has none"
+	elif ! section "$3" - "$2" | grep -qE "^ +(\\$|#|$1>) ($1 )?$2( |\$)"; then
+		not_ok "$name" "the page has none"
+	else
+		echo "ok $name"
+	fi
+}
+
+# works COMMAND-LINE: an example of qed-img, where the images are that examples name.
+works() {
+	local said
+
+	rm -rf "$work/try"
+	cp -a --sparse=always "$work/images" "$work/try"
+	if said=$(cd "$work/try" && PATH=$build:$PATH && eval "$1" 2>&1); then
+		echo "ok it works: $1"
+	else
+		not_ok "it works: $1" "$(tail -n 1 <<<"$said")"
+	fi
+}
+
 page=$man/qedctl.8.rst
 verbs=$("$build/qedctl" --help | sed -nE 's/^  ([a-z]+)  +.*/\1/p' | sort -u)
 compare "qedctl: verbs" "$verbs" "$(titles "$page" - VERBS)"
 for verb in $verbs; do
-	same_options "qedctl: options of $verb" "$("$build/qedctl" "$verb" --help)" "$page" - "$verb"
+	help=$("$build/qedctl" "$verb" --help)
+	same_options "qedctl: options of $verb" "$help" "$page" - "$verb"
+	examples "qedctl" "$verb" "$page" "$help"
 done
 
 same_options "qedd: options" "$("$build/qedd" --help | sed 1,2d)" "$man/qedd.8.rst" = OPTIONS
@@ -88,8 +120,38 @@ help=$("$build/qed-img" --help)
 verbs=$(sed -nE 's/^  ([a-z]+) .*/\1/p' <<<"$help" | sort -u)
 compare "qed-img: verbs" "$verbs" "$(titles "$page" - VERBS)"
 same_options "qed-img: options" "$(head -n 1 <<<"$help")" "$page" = OPTIONS
+# taken VERB: the options that its file has for getopt, a line each.
+taken() {
+	local file=$tools/qed-img/$1.c
+
+	sed -nE 's/^\t\t\{ "([a-z-]+)", (no|required)_argument.*/--\1/p' "$file"
+	! grep -q IMG_SOURCE_OPTIONS "$file" || printf '%s\n' --object --image-opts
+	sed -nE 's/.*img_getopt\(argc, argv, "([A-Za-z:]+)", .*/\1/p' "$file" |
+		grep -o '[A-Za-z]' | sed 's/^/-/'
+}
+
+mkdir "$work/images"
+(
+	cd "$work/images" && PATH=$build:$PATH &&
+		truncate -s 16M disk.img golden.img golden-2.img &&
+		qed-img create -q -f qed -b golden.img -F raw vm1.qed
+) || not_ok "qed-img: images for the examples" "cannot be made"
 for verb in $verbs; do
-	same_options "qed-img: options of $verb" "$(grep "^  $verb " <<<"$help")" "$page" - "$verb"
+	help=$("$build/qed-img" "$verb" --help)
+	lines=$(tail -n +3 <<<"$help")
+	same_options "qed-img: options of $verb" "$help" "$page" - "$verb"
+	# The usage line has no room for two names of one option.
+	compare "qed-img: each option of $verb has its line" \
+		"$(options <<<"$lines" | grep -vx -e --help)" "$(taken "$verb" | sort -u)"
+	missing=$(comm -23 <(head -n 1 <<<"$help" | options) <(options <<<"$lines") | xargs)
+	[ -z "$missing" ] || not_ok "qed-img: usage of $verb" "no line of the help is about $missing"
+	examples "qed-img" "$verb" "$page" "$help"
+	while read -r line; do
+		works "$line"
+	done < <(
+		sed -n 's/^Example: //p' <<<"$help"
+		section "$page" - "$verb" | sed -n 's/^ *\$ //p'
+	)
 done
 
 page=$man/qed-io.1.rst
@@ -97,8 +159,11 @@ same_options "qed-io: options" "$("$build/qed-io" --help | sed '1,2d; $d')" "$pa
 commands=$("$build/qed-io" -c help | sed -nE 's/^([a-z_]+) .*-- .*/\1/p' | sort -u)
 compare "qed-io: commands" "$commands" "$(titles "$page" - COMMANDS)"
 for command in $commands; do
-	same_options "qed-io: options of $command" "$("$build/qed-io" -c "help $command")" \
-		"$page" - "$command"
+	help=$("$build/qed-io" -c "help $command")
+	same_options "qed-io: options of $command" "$help" "$page" - "$command"
+	missing=$(comm -23 <(head -n 1 <<<"$help" | options) <(tail -n +2 <<<"$help" | options) | xargs)
+	[ -z "$missing" ] || not_ok "qed-io: usage of $command" "no line of the help is about $missing"
+	examples "qed-io" "$command" "$page" "$help"
 done
 
 # Documents that docutils has something to say about look wrong somewhere.

@@ -24,6 +24,7 @@ void verb_print_help(FILE *out, const struct verb_table *table, const struct ver
 		verb->synopsis[0] ? " " : "", verb->synopsis, verb->summary);
 	if (verb->options)
 		fprintf(out, "\n%s", verb->options);
+	fprintf(out, "\nExample: %s\n", verb->example);
 }
 
 void verbs_print_help(FILE *out, const struct verb_table *table)

@@ -15,6 +15,7 @@ struct verb {
 	const char *synopsis; /* arguments as help shows them: "NAME IMAGE [OPTION...]", or "" */
 	const char *summary; /* one line, lower case, no full stop */
 	const char *options; /* further lines of help, each ending in '\n', or NULL */
+	const char *example; /* a command line */
 	/*
 	 * @argv[0] is the verb's name.  Returns the program's exit status, after a
 	 * line was printed where it is not 0.

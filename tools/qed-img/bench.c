@@ -228,5 +228,24 @@ const struct verb img_bench_verb = {
 		    "[-S STEP] [-t CACHE] [-w] [--flush-interval=COUNT] [--no-drain] "
 		    "[--pattern=BYTE] [--copy-on-read] [-U] FILE",
 	.summary = "tell how long many requests to an image take",
+	.options =
+		"  --image-opts            as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -c COUNT                requests in all (75000)\n"
+		"  -d DEPTH                requests in flight at once (64)\n"
+		"  -f FMT                  format of the image; probed otherwise\n"
+		"  -i AIO                  threads, native or io_uring, which it is in any case\n"
+		"  -n                      as -i native; with -t none or directsync\n"
+		"  -o OFFSET               where the first request begins (0)\n"
+		"  -q                      taken, without effect\n"
+		"  -s BYTES                bytes of a request (4096)\n"
+		"  -S STEP                 bytes from one request to the next (as -s)\n"
+		"  -t CACHE                cache mode (writeback)\n"
+		"  -w                      write instead of reading\n"
+		"  --pattern=BYTE          what is written (0)\n"
+		"  --flush-interval=COUNT  with -w: a flush after so many requests\n"
+		"  --no-drain              nobody waits for these flushes\n"
+		"  --copy-on-read          keep in the image what is read from its backing file\n"
+		"  -U, --force-share       also when another process writes to the image\n",
+	.example = "qed-img bench -c 10000 -d 32 -t none vm1.qed",
 	.run = run,
 };

@@ -224,5 +224,14 @@ const struct verb img_check_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] "
 		    "[-q] [-f FMT] [--output=human|json] [-r leaks|all] [-T CACHE] [-U] FILE",
 	.summary = "check an image, and repair it with -r",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "                          as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f, --format FMT        format of the image; probed otherwise\n"
+		   "  -r, --repair leaks|all  repair leaked clusters, or all that can be repaired\n"
+		   "  --output=human|json     text, or a JSON object\n"
+		   "  -T CACHE                cache mode (writeback)\n"
+		   "  -q                      print nothing but errors\n"
+		   "  -U, --force-share       also when another process writes to the image\n",
+	.example = "qed-img check -r all vm1.qed",
 	.run = run,
 };

@@ -227,7 +227,8 @@ const struct verb img_commit_verb = {
 		    "[-f FMT] [-t CACHE] [-b BASE] [-d] [-p] [-q] [-r RATE] FILE",
 	.summary = "bring what an image holds down into its backing file",
 	.options =
-		"  --object OBJECT, --image-opts  as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  --object OBJECT, --image-opts\n"
+		"            as qed-img(1) says under IMAGES BY OPTIONS\n"
 		"  -f FMT    format of the image; probed otherwise\n"
 		"  -t CACHE  cache mode (writeback)\n"
 		"  -b BASE   into this file of the backing chain, through those between, which do\n"
@@ -236,5 +237,6 @@ const struct verb img_commit_verb = {
 		"  -p        show progress; SIGUSR1 shows it without\n"
 		"  -q        print nothing but errors\n"
 		"  -r RATE   at most so many bytes a second\n",
+	.example = "qed-img commit -p vm1.qed",
 	.run = run,
 };

@@ -105,5 +105,16 @@ const struct verb img_compare_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] "
 		    "[-f FMT] [-F FMT] [-T CACHE] [-p] [-q] [-s] [-U] FILE FILE",
 	.summary = "tell whether two images hold the same",
+	.options =
+		"  --object OBJECT, --image-opts\n"
+		"                     as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -f FMT             format of the first image; probed otherwise\n"
+		"  -F FMT             format of the second\n"
+		"  -T CACHE           cache mode (writeback)\n"
+		"  -p                 show progress\n"
+		"  -q                 print nothing but errors\n"
+		"  -s                 strict: equal sizes, and the same parts allocated and zero\n"
+		"  -U, --force-share  also when another process writes to an image\n",
+	.example = "qed-img compare disk.img vm1.qed",
 	.run = run,
 };

@@ -354,9 +354,32 @@ out:
 const struct verb img_convert_verb = {
 	.name = "convert",
 	.synopsis = "[--object OBJECT] [--image-opts] [--target-image-opts] "
-		    "[-f FMT] [-O FMT] [-B BACKING -F FMT] [-o OPTIONS] [-S SIZE] [-n] [-p] [-q] "
+		    "[-f FMT] [-O FMT] [-B BACKING -F FMT] [-o OPTIONS] [-S SIZE] [-n] [-C] [-c] "
+		    "[-p] [-q] "
 		    "[-m COUNT] [-W] [-r RATE] [-t CACHE] [-T CACHE] [-U] [--salvage] "
 		    "[--target-is-zero] FILE... TARGET",
 	.summary = "copy images into a new one, or with -n over an existing one",
+	.options = "  --object OBJECT, --image-opts, --target-image-opts\n"
+		   "                     as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f FMT             format of the sources; probed otherwise\n"
+		   "  -O FMT             format of the target (raw)\n"
+		   "  -B BACKING         backing file of the target; has what the source has not\n"
+		   "  -F FMT             format of the backing file; needed with -B\n"
+		   "  -o OPTIONS         of the target, NAME=VALUE,...; help lists them\n"
+		   "  -S SIZE            zero bytes in a row that are left out (4k); 0: none\n"
+		   "  -n                 do not make the target: it exists\n"
+		   "  --target-is-zero   with -n: the target reads as zeroes\n"
+		   "  -C                 taken, of no effect; not with -S\n"
+		   "  -c                 compress, which no format here can: refused\n"
+		   "  -m COUNT           pieces copied at once, 1 to 16 (8)\n"
+		   "  -W                 in any order\n"
+		   "  -r RATE            at most so many bytes a second\n"
+		   "  -t CACHE           cache mode of the target (writeback)\n"
+		   "  -T CACHE           cache mode of the sources (writeback)\n"
+		   "  --salvage          what cannot be read becomes zeroes, with a line about it\n"
+		   "  -p                 show progress; SIGUSR1 shows it without\n"
+		   "  -q                 print nothing but errors\n"
+		   "  -U, --force-share  also when another process writes to the sources\n",
+	.example = "qed-img convert -p -f raw -O qed disk.img vm2.qed",
 	.run = run,
 };

@@ -195,5 +195,15 @@ const struct verb img_create_verb = {
 	.synopsis = "[--object OBJECT] "
 		    "[-q] [-f FMT] [-b BACKING [-F BACKING_FMT]] [-u] [-o OPTIONS] FILE [SIZE]",
 	.summary = "make an image",
+	.options =
+		"  --object OBJECT  as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -f FMT           format: raw (the default) or qed\n"
+		"  -b BACKING       backing file (qed), also its size if none is said; a relative\n"
+		"                   name counts from the image's directory\n"
+		"  -F BACKING_FMT   format of the backing file; needed with -b\n"
+		"  -u               do not open the backing file; SIZE is needed then\n"
+		"  -o OPTIONS       of the format, NAME=VALUE,...; help lists them\n"
+		"  -q               print nothing but errors\n",
+	.example = "qed-img create -f qed -b golden.img -F raw vm2.qed",
 	.run = run,
 };

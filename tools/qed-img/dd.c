@@ -168,5 +168,14 @@ const struct verb img_dd_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] [-U] [-f FMT] [-O FMT] [bs=BYTES] "
 		    "[count=BLOCKS] [skip=BLOCKS] if=FILE of=FILE",
 	.summary = "copy a part of an image into a new one",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "                     as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f FMT             format of if; probed otherwise\n"
+		   "  -O FMT             format of of (raw)\n"
+		   "  -U, --force-share  also when another process writes to if\n"
+		   "  bs=BYTES           size of a block (512)\n"
+		   "  count=BLOCKS       how many are copied; all by default\n"
+		   "  skip=BLOCKS        how many at the beginning of if are left out\n",
+	.example = "qed-img dd -f raw -O qed bs=1M skip=1 count=8 if=disk.img of=part.qed",
 	.run = run,
 };

@@ -264,5 +264,13 @@ const struct verb img_info_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] "
 		    "[-f FMT] [--output=human|json] [--backing-chain] [-U] FILE",
 	.summary = "tell what an image is",
+	.options =
+		"  --object OBJECT, --image-opts\n"
+		"                       as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -f, --format FMT     format of the image; probed otherwise\n"
+		"  --output=human|json  text, or a JSON object\n"
+		"  --backing-chain      also each image of the backing chain; with json an array\n"
+		"  -U, --force-share    also when another process writes to the image\n",
+	.example = "qed-img info --backing-chain vm1.qed",
 	.run = run,
 };

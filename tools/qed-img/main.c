@@ -41,7 +41,8 @@ static void print_help(void)
 	       "Makes, shows, checks and converts disk images.\n\nVerbs:\n");
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		printf("  %s %s\n      %s\n", rows[i]->name, rows[i]->synopsis, rows[i]->summary);
-	printf("\nSizes are in bytes, or take k, M, G, T, P or E (base 1024).\n"
+	printf("\n`qed-img VERB --help` tells of each option.\n"
+	       "Sizes are in bytes, or take k, M, G, T, P or E (base 1024).\n"
 	       "Cache modes: none, writeback, writethrough, directsync, unsafe.\n"
 	       "Supported formats:");
 	for (i = 0; blk_drivers[i]; i++)
@@ -53,10 +54,7 @@ static const struct verb *running; /* the verb, once it is known */
 
 void img_print_verb_help(void)
 {
-	if (running->options)
-		verb_print_help(stdout, &program, running);
-	else
-		print_help();
+	verb_print_help(stdout, &program, running);
 }
 
 static const struct verb *find_verb(const char *name)
@@ -125,7 +123,14 @@ static int run_program(int argc, char **argv)
 	verb = find_verb(argv[optind]);
 	if (!verb)
 		return img_usage("Command not found: %s", argv[optind]);
-	return run_verb(verb, argc - optind, argv + optind);
+	argc -= optind;
+	argv += optind;
+	/* Also where a verb looks for its last operand first. */
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		verb_print_help(stdout, &program, verb);
+		return 0;
+	}
+	return run_verb(verb, argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -194,5 +194,15 @@ const struct verb img_map_verb = {
 		    "[-f FMT] [--start-offset=OFFSET] [--max-length=LENGTH] "
 		    "[--output=human|json] [-U] FILE",
 	.summary = "tell where the bytes of an image are",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "                       as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f, --format FMT     format of the image; probed otherwise\n"
+		   "  -s, --start-offset=OFFSET\n"
+		   "                       begin there\n"
+		   "  -l, --max-length=LENGTH\n"
+		   "                       so many bytes\n"
+		   "  --output=human|json  runs of data as text, or every run as JSON\n"
+		   "  -U, --force-share    also when another process writes to the image\n",
+	.example = "qed-img map --output=json vm1.qed",
 	.run = run,
 };

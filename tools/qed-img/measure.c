@@ -147,5 +147,14 @@ const struct verb img_measure_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] [-f FMT] [-O FMT] [-o OPTIONS] "
 		    "[--output=human|json] [-U] [--size N | FILE]",
 	.summary = "tell how much space a new image will take",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "                       as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f FMT               format of FILE; probed otherwise\n"
+		   "  -O FMT               format of the new image (raw)\n"
+		   "  -o OPTIONS           of the new image, as for create\n"
+		   "  --size N             size of a new image that is empty, in place of FILE\n"
+		   "  --output=human|json  text, or a JSON object\n"
+		   "  -U, --force-share    also when another process writes to FILE\n",
+	.example = "qed-img measure -O qed disk.img",
 	.run = run,
 };

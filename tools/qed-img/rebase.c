@@ -199,17 +199,20 @@ const struct verb img_rebase_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] "
 		    "[-f FMT] [-t CACHE] [-T CACHE] [-p] [-q] [-u] [-U] -b BACKING [-F FMT] FILE",
 	.summary = "give an image another backing file",
-	.options = "  --object OBJECT, --image-opts  as qed-img(1) says under IMAGES BY OPTIONS\n"
-		   "  -b BACKING  the new backing file; \"\" for none. A relative name counts\n"
-		   "              from the image's directory\n"
-		   "  -F FMT      format of the new backing file; needed where there is one\n"
-		   "  -u          change the name only, without a look at what is in the\n"
-		   "              files; without -b the image has no backing file any more\n"
-		   "  -f FMT      format of the image; probed otherwise\n"
-		   "  -t CACHE    cache mode of the image (writeback)\n"
-		   "  -T CACHE    cache mode of the new backing file (writeback)\n"
-		   "  -U          also when another process writes to the new backing file\n"
-		   "  -p          show progress; SIGUSR1 shows it without\n"
-		   "  -q          print nothing but errors\n",
+	.options =
+		"  --object OBJECT, --image-opts\n"
+		"                     as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -b BACKING         the new backing file; \"\" for none. A relative name counts\n"
+		"                     from the image's directory\n"
+		"  -F FMT             format of the new backing file; needed where there is one\n"
+		"  -u                 change the name only, without a look at what is in the\n"
+		"                     files; without -b the image has no backing file any more\n"
+		"  -f FMT             format of the image; probed otherwise\n"
+		"  -t CACHE           cache mode of the image (writeback)\n"
+		"  -T CACHE           cache mode of the new backing file (writeback)\n"
+		"  -U, --force-share  also when another process writes to the new backing file\n"
+		"  -p                 show progress; SIGUSR1 shows it without\n"
+		"  -q                 print nothing but errors\n",
+	.example = "qed-img rebase -b golden-2.img -F raw vm1.qed",
 	.run = run,
 };

@@ -170,7 +170,15 @@ static int run(int argc, char **argv)
 const struct verb img_resize_verb = {
 	.name = "resize",
 	.synopsis = "[--object OBJECT] [--image-opts] "
-		    "[-f FMT] [--preallocation=MODE] [-q] [--shrink] FILE [+|-]SIZE",
+		    "[-f FMT] [--preallocation=off|falloc|full] [-q] [--shrink] FILE [+|-]SIZE",
 	.summary = "give an image another size",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "            as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f FMT    format of the image; probed otherwise\n"
+		   "  --preallocation=off|falloc|full\n"
+		   "            space for what a raw image gains (off)\n"
+		   "  -q        print nothing but errors\n"
+		   "  --shrink  let a raw image become smaller\n",
+	.example = "qed-img resize vm1.qed +1G",
 	.run = run,
 };

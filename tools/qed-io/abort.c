@@ -41,6 +41,7 @@ const struct io_command io_abort_command = {
 	.name = "abort",
 	.summary = "simulate a program crash using abort(3)",
 	.text = " What was written and not flushed may be lost, as in any crash.\n",
+	.example = "abort",
 	.flags = IO_NO_FILE,
 	.co_run = co_abort,
 };

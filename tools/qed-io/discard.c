@@ -61,6 +61,7 @@ const struct io_command io_discard_command = {
 	.summary = "discards a number of bytes at a specified offset",
 	.text = " -C   print figures alone, separated by commas\n"
 		" -q   print nothing but complaints\n",
+	.example = "discard 64k 128k",
 	.argmin = 2,
 	.argmax = -1,
 	.flags = IO_WRITE,

@@ -39,6 +39,7 @@ const struct io_command io_help_command = {
 	.altname = "?",
 	.args = "[command]",
 	.summary = "help for one or all commands",
+	.example = "help read",
 	.argmax = 1,
 	.flags = IO_NO_FILE | IO_HOLDS,
 	.co_run = co_run,

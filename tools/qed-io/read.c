@@ -36,7 +36,8 @@ const struct io_command io_read_command = {
 	.text = COMMON_TEXT " -s   check them from this offset of what was read on (with -P)\n"
 			    " -l   check this many (with -P)\n"
 			    " -b   read the VM state, which no format here gives out\n"
-			    " -p   taken, of no effect\n",
+			    " -p   taken, of no effect\n"
+			    " -a   refused, as in qemu-io\n",
 	.example = "read -v 512 1k",
 	.argmin = 2,
 	.argmax = -1,

@@ -91,7 +91,10 @@ int qed_co_change_backing(struct blk_node *node, const char *name, const char *f
 		free(format_copy);
 		return ret;
 	}
-	img->header = header;
+	/* Not the whole of it: what does not change is read by other threads meanwhile. */
+	img->header.features = header.features;
+	img->header.backing_filename_offset = header.backing_filename_offset;
+	img->header.backing_filename_size = header.backing_filename_size;
 	img->has_backing = name;
 	set_names(node, name_copy, format_copy);
 	return 0;

@@ -3,7 +3,8 @@
  * How fast an image is streamed, what that takes of a processor, and how long
  * reads take meanwhile.
  *
- *	bench_stream GOLDEN OVERLAY [--format raw|qed|qcow2] [--buffered] [--reads beside|alone]
+ *	bench_stream GOLDEN OVERLAY [--format raw|qed|qcow2] [--buffered] [--speed BYTES]
+ *		     [--reads beside|alone]
  *
  * Makes OVERLAY, a QED image over the file GOLDEN, streams it to the end, and
  * prints the seconds and the seconds of a processor that this took.  With --reads
@@ -30,6 +31,7 @@
 struct bench {
 	const char *golden, *overlay, *format;
 	const char *reads; /* "beside", "alone", or NULL */
+	uint64_t speed; /* bytes a second, 0: no limit */
 	bool buffered, failed;
 };
 
@@ -63,9 +65,9 @@ static int co_make(struct bench *b, struct blk_node **node, struct error *err)
 	return ret ? ret : blk_co_open(node, b->overlay, &opts, err);
 }
 
-static int co_stream(struct blk_node *node, struct error *err)
+static int co_stream(struct bench *b, struct blk_node *node, struct error *err)
 {
-	struct stream_opts opts = { 0 };
+	struct stream_opts opts = { .speed = b->speed };
 	struct stream_status status;
 	uint64_t begin = aio_now();
 	double cpu = cpu_seconds();
@@ -152,7 +154,7 @@ static void run(void *arg)
 	int ret = co_make(b, &node, &err);
 
 	if (!ret) {
-		ret = b->reads ? co_time_reads(b, node, &err) : co_stream(node, &err);
+		ret = b->reads ? co_time_reads(b, node, &err) : co_stream(b, node, &err);
 		if (blk_co_close(node) && !ret)
 			ret = error_set(&err, -EIO, "%s: closing", b->overlay);
 	}
@@ -166,6 +168,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "format", required_argument, NULL, 'f' },
 						 { "buffered", no_argument, NULL, 'b' },
+						 { "speed", required_argument, NULL, 's' },
 						 { "reads", required_argument, NULL, 'r' },
 						 { NULL, 0, NULL, 0 } };
 	struct bench b = { .format = "raw" };
@@ -177,6 +180,8 @@ int main(int argc, char **argv)
 			return 1;
 		if (opt == 'f')
 			b.format = optarg;
+		if (opt == 's')
+			b.speed = strtoull(optarg, NULL, 10);
 		if (opt == 'r')
 			b.reads = optarg;
 		b.buffered |= opt == 'b';

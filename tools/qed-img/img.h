@@ -16,7 +16,9 @@
 #include "common/verbs.h"
 
 /* Each verb is a file that ends with its row; main.c lists the rows. */
+extern const struct verb img_amend_verb;
 extern const struct verb img_bench_verb;
+extern const struct verb img_bitmap_verb;
 extern const struct verb img_check_verb;
 extern const struct verb img_commit_verb;
 extern const struct verb img_compare_verb;
@@ -28,6 +30,7 @@ extern const struct verb img_map_verb;
 extern const struct verb img_measure_verb;
 extern const struct verb img_rebase_verb;
 extern const struct verb img_resize_verb;
+extern const struct verb img_snapshot_verb;
 
 /* Values of long options that have no letter. */
 enum img_long_option {
@@ -45,6 +48,13 @@ enum img_long_option {
 	IMG_OPT_IMAGE_OPTS,
 	IMG_OPT_TARGET_IMAGE_OPTS,
 	IMG_OPT_OBJECT,
+	IMG_OPT_FORCE,
+	IMG_OPT_ADD,
+	IMG_OPT_REMOVE,
+	IMG_OPT_CLEAR,
+	IMG_OPT_ENABLE,
+	IMG_OPT_DISABLE,
+	IMG_OPT_MERGE,
 	IMG_OPT_BAD_OBJECT, /* it was complained of */
 };
 

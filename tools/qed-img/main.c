@@ -19,9 +19,10 @@
 #define RING_ENTRIES 256
 
 static const struct verb *const rows[] = {
-	&img_bench_verb,   &img_check_verb,   &img_commit_verb, &img_compare_verb,
-	&img_convert_verb, &img_create_verb,  &img_dd_verb,	&img_info_verb,
-	&img_map_verb,	   &img_measure_verb, &img_rebase_verb, &img_resize_verb,
+	&img_amend_verb,  &img_bench_verb,   &img_bitmap_verb,	 &img_check_verb,
+	&img_commit_verb, &img_compare_verb, &img_convert_verb,	 &img_create_verb,
+	&img_dd_verb,	  &img_info_verb,    &img_map_verb,	 &img_measure_verb,
+	&img_rebase_verb, &img_resize_verb,  &img_snapshot_verb,
 };
 
 struct run {

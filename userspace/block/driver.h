@@ -49,6 +49,7 @@ struct blk_info {
 	bool dirty; /* was not closed in order (NEED_CHECK) */
 	uint64_t features, compat_features, autoclear_features;
 	uint64_t vm_state_offset; /* bytes, 0 if the format has none */
+	uint32_t nr_snapshots; /* internal ones */
 	unsigned int nr_items;
 	struct blk_info_item items[BLK_INFO_ITEMS];
 };

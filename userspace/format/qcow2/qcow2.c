@@ -158,6 +158,7 @@ static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
 	bool v3 = h->version >= 3;
 
 	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
+	info->nr_snapshots = h->nb_snapshots;
 	/* VM state, which snapshots may have, comes behind what the last L2 table can map. */
 	info->vm_state_offset = img->l1_entries * img->l2_entries << h->cluster_bits;
 	add_item(info, (struct blk_info_item){ "compat", BLK_INFO_TEXT, 0, v3 ? "1.1" : "0.10" });

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img amend: change what an image was made with, which no format that is written can.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "block/driver.h"
+#include "common/image.h"
+#include "qed-img/create_options.h"
+#include "qed-img/img.h"
+
+struct amend {
+	const char *filename, *format, *cache;
+	char *options; /* heap */
+	bool progress, quiet;
+	unsigned int flags;
+};
+
+static int parse_letters(struct amend *a, int argc, char **argv)
+{
+	static const struct option options[] = {
+		IMG_SOURCE_OPTIONS,
+		{ "force", no_argument, NULL, IMG_OPT_FORCE },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "o:f:t:pq", options)) != -1) {
+		switch (opt) {
+		case 'o':
+			if (img_options_add(&a->options, optarg))
+				return 1;
+			break;
+		case 'f':
+			a->format = optarg;
+			break;
+		case 't':
+			a->cache = optarg;
+			break;
+		case 'p':
+			a->progress = true;
+			break;
+		case 'q':
+			a->quiet = true;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			a->flags |= IMG_O_IMAGE_OPTS;
+			break;
+		case IMG_OPT_FORCE:
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int refuse(const char *format)
+{
+	return report_error("Format driver '%s' does not support option amendment", format);
+}
+
+/* What is wrong with the command line, or with the image, comes first. */
+static int co_amend(const struct amend *a)
+{
+	struct image_cache cache;
+	struct blk_node *node;
+
+	if (a->format && img_options_want_help(a->options)) {
+		if (!blk_driver_find(a->format))
+			return report_error("Unknown file format '%s'", a->format);
+		return refuse(a->format);
+	}
+	if (!a->filename)
+		return report_error("Expecting one image file name");
+	if (image_cache_parse(a->cache, &cache) < 0)
+		return report_error("Invalid cache option: %s", a->cache);
+	node = img_co_open(a->filename, a->format,
+			   a->flags | BLK_O_RDWR | (cache.direct ? BLK_O_DIRECT : 0));
+	if (!node)
+		return 1;
+	refuse(node->driver->name);
+	blk_co_close(node);
+	return 1;
+}
+
+static int run(int argc, char **argv)
+{
+	struct amend a = { .cache = "writeback" };
+	int status = parse_letters(&a, argc, argv);
+
+	if (!status && !a.options)
+		status = img_usage("Must specify options (-o)");
+	if (!status) {
+		if (optind == argc - 1)
+			a.filename = argv[optind];
+		status = co_amend(&a);
+		/* The end of the line of progress, which it does not come to. */
+		if (a.progress && !a.quiet)
+			printf("\n");
+	}
+	free(a.options);
+	return status;
+}
+
+const struct verb img_amend_verb = {
+	.name = "amend",
+	.synopsis = "[--object OBJECT] [--image-opts] [-p] [-q] [-f FMT] [-t CACHE] [--force] "
+		    "-o OPTIONS FILE",
+	.summary = "change options of an image, which no format here can",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "              as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -o OPTIONS  NAME=VALUE,...; an error, as with qemu-img and these formats\n"
+		   "  -f FMT      format of the image; probed otherwise\n"
+		   "  -t CACHE    cache mode (writeback)\n"
+		   "  -p          show progress\n"
+		   "  -q          print nothing but errors\n"
+		   "  --force     taken, without effect\n",
+	.example = "qed-img amend -f qed -o size=2G vm1.qed",
+	.run = run,
+};

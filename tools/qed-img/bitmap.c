@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img bitmap: bitmaps of what changed, which none of the formats that are written keeps.  The
+ * first of several actions fails, as all of them would.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "qed-img/img.h"
+
+#define MIN_GRANULARITY 512u
+#define MAX_GRANULARITY (1u << 31)
+
+struct bitmap {
+	const char *filename, *name, *format;
+	const char *source, *source_format;
+	const char *action; /* the first */
+	bool add, merge; /* among the actions */
+	uint64_t granularity; /* bytes; 0: not said */
+	unsigned int flags;
+};
+
+static const char *action_name(int opt)
+{
+	switch (opt) {
+	case IMG_OPT_ADD:
+		return "add";
+	case IMG_OPT_REMOVE:
+		return "remove";
+	case IMG_OPT_CLEAR:
+		return "clear";
+	case IMG_OPT_ENABLE:
+		return "enable";
+	case IMG_OPT_DISABLE:
+		return "disable";
+	case IMG_OPT_MERGE:
+		return "merge";
+	default:
+		return NULL;
+	}
+}
+
+static int parse_option(struct bitmap *b, int opt)
+{
+	if (action_name(opt)) {
+		if (!b->action)
+			b->action = action_name(opt);
+		b->add |= opt == IMG_OPT_ADD;
+		b->merge |= opt == IMG_OPT_MERGE;
+		return 0;
+	}
+	switch (opt) {
+	case 'b':
+		b->source = optarg;
+		return 0;
+	case 'F':
+		b->source_format = optarg;
+		return 0;
+	case 'f':
+		b->format = optarg;
+		return 0;
+	case 'g':
+		return img_parse_size("granularity", optarg, &b->granularity);
+	case IMG_OPT_IMAGE_OPTS:
+		b->flags |= IMG_O_IMAGE_OPTS;
+		return 0;
+	default:
+		return 1; /* img_getopt() has complained */
+	}
+}
+
+static int parse_letters(struct bitmap *b, int argc, char **argv)
+{
+	static const struct option options[] = {
+		IMG_SOURCE_OPTIONS,
+		{ "add", no_argument, NULL, IMG_OPT_ADD },
+		{ "remove", no_argument, NULL, IMG_OPT_REMOVE },
+		{ "clear", no_argument, NULL, IMG_OPT_CLEAR },
+		{ "enable", no_argument, NULL, IMG_OPT_ENABLE },
+		{ "disable", no_argument, NULL, IMG_OPT_DISABLE },
+		{ "merge", required_argument, NULL, IMG_OPT_MERGE },
+		{ "granularity", required_argument, NULL, 'g' },
+		{ "source-file", required_argument, NULL, 'b' },
+		{ "source-format", required_argument, NULL, 'F' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "b:f:F:g:", options)) != -1)
+		if (parse_option(b, opt))
+			return 1;
+	return 0;
+}
+
+static int check_letters(struct bitmap *b, int argc, char **argv)
+{
+	if (!b->action)
+		return report_error("Need at least one of --add, --remove, --clear, --enable, "
+				    "--disable, or --merge");
+	if (argc - optind != 2)
+		return report_error("Expecting filename and bitmap name");
+	b->filename = argv[optind];
+	b->name = argv[optind + 1];
+	if (b->granularity && !b->add)
+		return report_error("granularity only supported with --add");
+	if (b->source_format && !b->source)
+		return report_error("-F only supported with -b");
+	if (b->source && !b->merge)
+		return report_error("Merge bitmap source file only supported with --merge");
+	return 0;
+}
+
+static int report_action(const struct bitmap *b, const struct blk_node *node)
+{
+	uint64_t size = b->granularity;
+
+	if (strcmp(b->action, "add"))
+		return report_error("Operation %s on bitmap %s failed: Dirty bitmap '%s' not found",
+				    b->action, b->name, b->name);
+	if (!*b->name)
+		return report_error("Operation add on bitmap  failed: Bitmap name cannot be empty");
+	if (size && (size < MIN_GRANULARITY || size > MAX_GRANULARITY || (size & (size - 1))))
+		return report_error("Operation add on bitmap %s failed: Granularity must be "
+				    "power of 2 and at least 512",
+				    b->name);
+	return report_error("Operation add on bitmap %s failed: "
+			    "Can't store persistent bitmaps to %s: %s",
+			    b->name, node->filename, strerror(ENOTSUP));
+}
+
+/* Nothing is asked of backing files. */
+static int co_bitmap(const struct bitmap *b)
+{
+	struct blk_node *node, *source = NULL;
+	int status = 1;
+
+	node = img_co_open(b->filename, b->format, b->flags | BLK_O_RDWR | BLK_O_NO_BACKING);
+	if (!node)
+		return 1;
+	if (b->source)
+		source = img_co_open(b->source, b->source_format, BLK_O_NO_BACKING);
+	if (source || !b->source)
+		status = report_action(b, node);
+	if (source)
+		blk_co_close(source);
+	blk_co_close(node);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct bitmap b = { 0 };
+
+	if (parse_letters(&b, argc, argv) || check_letters(&b, argc, argv))
+		return 1;
+	return co_bitmap(&b);
+}
+
+const struct verb img_bitmap_verb = {
+	.name = "bitmap",
+	.synopsis = "(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... "
+		    "[-b FILE [-F FMT]] [-g GRANULARITY] [--object OBJECT] [--image-opts | -f FMT] "
+		    "FILE BITMAP",
+	.summary = "bitmaps of changes, which no format here keeps",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "                  as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  --add           an error, as with qemu-img and these formats, and so are\n"
+		   "  --remove, --clear, --enable, --disable, --merge SOURCE\n"
+		   "  -b, --source-file FILE\n"
+		   "                  with --merge: the image that has SOURCE\n"
+		   "  -F, --source-format FMT\n"
+		   "                  its format; probed otherwise\n"
+		   "  -g, --granularity GRANULARITY\n"
+		   "                  with --add: bytes for a bit, a power of 2 from 512\n"
+		   "  -f FMT          format of the image; probed otherwise\n",
+	.example = "qed-img bitmap --add vm1.qed changes",
+	.run = run,
+};

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * qed-img snapshot: internal snapshots, which no format that is written has. So there are none to
+ * list, and none can be made, applied or deleted.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "qed-img/img.h"
+
+struct snapshot {
+	int action; /* the letter, or 0 */
+	const char *name; /* of the snapshot, with every action but 'l' */
+	unsigned int flags;
+};
+
+static int parse_letters(struct snapshot *s, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "force-share", no_argument, NULL, 'U' },
+		IMG_SOURCE_OPTIONS,
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	while ((opt = img_getopt(argc, argv, "la:c:d:qU", options)) != -1) {
+		switch (opt) {
+		case 'l':
+		case 'a':
+		case 'c':
+		case 'd':
+			if (s->action)
+				return img_usage("Cannot mix '-l', '-a', '-c', '-d'");
+			s->action = opt;
+			s->name = optarg;
+			break;
+		case 'q':
+			break;
+		case 'U':
+			s->flags |= BLK_O_NO_LOCK;
+			break;
+		case IMG_OPT_IMAGE_OPTS:
+			s->flags |= IMG_O_IMAGE_OPTS;
+			break;
+		default:
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* A list that leaves out what is there would be taken for the truth. */
+static int co_list(struct blk_node *node)
+{
+	struct blk_info info;
+	int ret = blk_co_info(node, &info);
+
+	if (ret < 0)
+		return report_error("%s: %s", node->filename, strerror(-ret));
+	if (info.nr_snapshots)
+		return report_error("%s: internal snapshots: %u; format %s cannot list them",
+				    node->filename, info.nr_snapshots, node->driver->name);
+	return 0;
+}
+
+static int co_act(const struct snapshot *s, struct blk_node *node)
+{
+	switch (s->action) {
+	case 'l':
+		return co_list(node);
+	case 'a':
+		return report_error("Could not apply snapshot '%s': "
+				    "Block driver does not support snapshots",
+				    s->name);
+	case 'c':
+		return report_error("Could not create snapshot '%s': %d (%s)", s->name, -ENOTSUP,
+				    strerror(ENOTSUP));
+	case 'd':
+		return report_error("Could not delete snapshot '%s': snapshot not found", s->name);
+	default:
+		return 0; /* nothing was asked for, but that the image opens */
+	}
+}
+
+static int run(int argc, char **argv)
+{
+	struct snapshot s = { 0 };
+	const char *filename;
+	struct blk_node *node;
+	int status;
+
+	if (parse_letters(&s, argc, argv))
+		return 1;
+	filename = img_one_filename(argc, argv);
+	if (!filename)
+		return 1;
+	node = img_co_open(filename, NULL, s.flags | (s.action == 'l' ? 0 : BLK_O_RDWR));
+	if (!node)
+		return 1;
+	status = co_act(&s, node);
+	blk_co_close(node);
+	return status;
+}
+
+const struct verb img_snapshot_verb = {
+	.name = "snapshot",
+	.synopsis = "[--object OBJECT] [--image-opts] [-U] [-q] "
+		    "[-l | -a SNAPSHOT | -c SNAPSHOT | -d SNAPSHOT] FILE",
+	.summary = "internal snapshots, which no format here has",
+	.options = "  --object OBJECT, --image-opts\n"
+		   "                     as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -l                 list them: there are none\n"
+		   "  -a SNAPSHOT        apply: an error, as with qemu-img and these formats\n"
+		   "  -c SNAPSHOT        create: the same\n"
+		   "  -d SNAPSHOT        delete: the same\n"
+		   "  -q                 taken, without effect\n"
+		   "  -U, --force-share  with -l: also when another process writes to the image\n",
+	.example = "qed-img snapshot -l vm1.qed",
+	.run = run,
+};

@@ -78,11 +78,12 @@ same_options() {
 	fi
 }
 
-# examples PROGRAM WORD PAGE HELP-TEXT: of PROGRAM's verb or command WORD there is one in both.
+# examples PROGRAM WORD PAGE HELP-TEXT: of PROGRAM's verb or command WORD there is one in both; the help
+# may be one line, where QEMU's is.
 examples() {
 	local name="$1: an example of $2"
 
-	if ! grep -qE "^ ?Example: ($1 )?$2( |\$)" <<<"$4"; then
+	if [ "$(wc -l <<<"$4")" -gt 1 ] && ! grep -qE "^ ?Example: ($1 )?$2( |\$)" <<<"$4"; then
 		not_ok "$name" "the help has none"
 	elif ! section "$3" - "$2" | grep -qE "^ +(\\$|#|$1>) ($1 )?$2( |\$)"; then
 		not_ok "$name" "the page has none"

@@ -16,6 +16,5 @@ static int co_run(struct io_session *io, int argc, char **argv)
 const struct io_command io_aio_flush_command = {
 	.name = "aio_flush",
 	.summary = "completes all outstanding aio requests",
-	.example = "aio_flush",
 	.co_run = co_run,
 };

@@ -42,7 +42,6 @@ const struct io_command io_alloc_command = {
 	.altname = "a",
 	.args = "offset [count]",
 	.summary = "checks if offset is allocated in the file",
-	.example = "alloc 0 1M",
 	.argmin = 1,
 	.argmax = 2,
 	.flags = IO_LOOKS | IO_HOLDS,

@@ -15,6 +15,5 @@ const struct io_command io_close_command = {
 	.name = "close",
 	.altname = "c",
 	.summary = "close the current open file",
-	.example = "close",
 	.co_run = co_run,
 };

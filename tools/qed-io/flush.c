@@ -27,7 +27,6 @@ const struct io_command io_flush_command = {
 	.name = "flush",
 	.altname = "f",
 	.summary = "flush all in-core file state to disk",
-	.example = "flush",
 	.flags = IO_HOLDS,
 	.co_run = co_run,
 };

@@ -25,12 +25,13 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		return -EINVAL;
 	}
 	io_print_synopsis(command, argv[1]);
-	if (command->text)
-		printf("\n%s", command->text);
+	/* Where QEMU has one line there is one. */
+	if (!command->text)
+		return 0;
+	printf("\n%s", command->text);
 	if (command->example)
 		printf("\n Example: %s\n", command->example);
-	if (command->text || command->example)
-		printf("\n");
+	printf("\n");
 	return 0;
 }
 
@@ -39,7 +40,6 @@ const struct io_command io_help_command = {
 	.altname = "?",
 	.args = "[command]",
 	.summary = "help for one or all commands",
-	.example = "help read",
 	.argmax = 1,
 	.flags = IO_NO_FILE | IO_HOLDS,
 	.co_run = co_run,

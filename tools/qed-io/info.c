@@ -54,7 +54,6 @@ const struct io_command io_info_command = {
 	.name = "info",
 	.altname = "i",
 	.summary = "prints information about the current file",
-	.example = "info",
 	.flags = IO_LOOKS | IO_HOLDS,
 	.co_run = co_run,
 };

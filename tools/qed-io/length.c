@@ -20,7 +20,6 @@ const struct io_command io_length_command = {
 	.name = "length",
 	.altname = "l",
 	.summary = "gets the length of the current file",
-	.example = "length",
 	.flags = IO_HOLDS,
 	.co_run = co_run,
 };

@@ -49,7 +49,6 @@ const struct io_command io_map_command = {
 	.name = "map",
 	.args = "",
 	.summary = "prints the allocated areas of a file",
-	.example = "map",
 	.flags = IO_LOOKS | IO_HOLDS,
 	.co_run = co_run,
 };

@@ -16,7 +16,6 @@ const struct io_command io_quit_command = {
 	.name = "quit",
 	.altname = "q",
 	.summary = "exit the program",
-	.example = "quit",
 	.argmax = -1,
 	.flags = IO_NO_FILE,
 	.co_run = co_run,

@@ -29,7 +29,6 @@ static int co_run(struct io_session *io, int argc, char **argv)
 const struct io_command io_sleep_command = {
 	.name = "sleep",
 	.summary = "waits for the given value in milliseconds",
-	.example = "sleep 100",
 	.argmin = 1,
 	.argmax = 1,
 	.flags = IO_NO_FILE,

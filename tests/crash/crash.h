@@ -226,6 +226,12 @@ void disk_open(struct disk *disk, const struct record *rec, unsigned int file, c
 void disk_close(struct disk *disk);
 /* Make the image that a crash at @position leaves; positions rise.  @random chooses. */
 void disk_crash(struct disk *disk, uint64_t position, uint64_t random);
+/*
+ * Apply for good what the flushes that returned by @position cover.  Writes to one place
+ * that were in flight together, as only bugs have them, end up in an order that depends
+ * on where this is done.
+ */
+void disk_settle(struct disk *disk, uint64_t position);
 /* Back to what is durable. */
 void disk_undo(struct disk *disk);
 /* Print the survivors, as comment lines. */

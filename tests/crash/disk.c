@@ -214,8 +214,7 @@ static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t 
 	return sectors;
 }
 
-/* Apply for good what the flushes that returned by @position cover. */
-static void settle(struct disk *disk, uint64_t position)
+void disk_settle(struct disk *disk, uint64_t position)
 {
 	const struct record *rec = disk->rec;
 	uint64_t settled = disk->settled;
@@ -286,7 +285,7 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random)
 	enum choice choice = random % CHOICES;
 
 	disk_undo(disk);
-	settle(disk, position);
+	disk_settle(disk, position);
 	disk->position = position;
 	collect_pending(disk);
 	for (size_t i = 0; i < disk->nr_survivors; i++) {

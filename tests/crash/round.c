@@ -236,8 +236,13 @@ static uint32_t co_judge(struct judge *judge, const struct options *opts, long o
 		disk_open(&disks[i], judge->rec, i, judge->files->image[i].crash);
 	}
 	for (uint32_t i = 0; *ok && i < geo->images; i++) {
-		if (only >= 0 && i != only)
+		if (only >= 0 && i > only)
+			break;
+		if (only >= 0 && i < only) {
+			for (unsigned int f = 0; f < nr_files(geo); f++)
+				disk_settle(&disks[f], positions[i]);
 			continue;
+		}
 		*ok = co_image(judge, disks, i, positions[i]);
 		if (*ok) {
 			good++;

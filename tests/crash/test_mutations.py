@@ -254,9 +254,8 @@ def not_repeated(program, lines):
     # Going on with an image takes threads and timers, which differ from run to run.
     if not again or any(MOVING in line for line in lines):
         return None
-    # Judging takes coroutines and a worker thread, so the first wrong sector may be another, and
-    # what a mutation spoils only by chance may be whole.
-    for _ in range(10):
+    # Judging takes coroutines and a worker thread, so the first wrong sector may be another.
+    for _ in range(3):
         result = run([program, *again[0]])
         if result.returncode == 1 and lines[1] in result.stdout.splitlines():
             return None

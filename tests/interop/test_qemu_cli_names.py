@@ -95,6 +95,11 @@ qemu-img resize --image-opts driver=raw,file.filename=base,read-only=on 2M
 qemu-img resize 'json:{"driver":"raw","file.filename":"base"}' 2M
 qemu-img resize --image-opts driver=raw,offset=512,size=100k,file.filename=base 3M
 qemu-img resize --image-opts driver=raw,offset=512,file.filename=base 4M
+qemu-io -f raw -c 'write -P 6 3M 1M' base
+qemu-img resize --preallocation=full --image-opts driver=raw,offset=1M,file.filename=base 4M
+qemu-io -r -f raw -c 'read -P 6 3M 1M' base
+qemu-img resize --preallocation=falloc --image-opts driver=raw,offset=1M,file.filename=base 5M
+qemu-io -r -f raw -c length -c 'read -P 6 3M 1M' -c 'read -P 0 4M 2M' base
 qemu-img resize --image-opts driver=qed,file.filename=base 4M
 qemu-img info base
 qemu-img info --image-opts driver=qed,file.filename=a,cache.direct=x

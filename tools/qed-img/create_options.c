@@ -252,22 +252,22 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 	fflush(stdout);
 }
 
-int img_preallocate(const char *path, const char *mode, uint64_t start, uint64_t end,
-		    struct error *err)
+/* Take space for the new raw image @path, of @bytes: falloc, or full, which writes zeroes. */
+static int preallocate(const char *path, const char *mode, uint64_t bytes, struct error *err)
 {
 	static const char zeroes[64 * KiB];
-	uint64_t done = start;
+	uint64_t done = 0;
 	ssize_t n;
 	int fd, ret;
 
-	if (start >= end || !mode || !strcmp(mode, "off"))
+	if (!bytes || !mode || !strcmp(mode, "off"))
 		return 0;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, -errno, "Could not open '%s'", path);
-	ret = -posix_fallocate(fd, (off_t)start, (off_t)(end - start));
-	while (!ret && !strcmp(mode, "full") && done < end) {
-		n = pwrite(fd, zeroes, min_u64(end - done, sizeof(zeroes)), (off_t)done);
+	ret = -posix_fallocate(fd, 0, (off_t)bytes);
+	while (!ret && !strcmp(mode, "full") && done < bytes) {
+		n = pwrite(fd, zeroes, min_u64(bytes - done, sizeof(zeroes)), (off_t)done);
 		if (n < 0)
 			ret = -errno;
 		else
@@ -375,6 +375,6 @@ int img_co_make(const struct img_create_options *opts, const char *filename, con
 	ret = image_co_create(&create, err);
 	/* A format decides itself how long its file is. */
 	if (ret == 0 && !strcmp(format, "raw"))
-		ret = img_preallocate(path, opts->preallocation, 0, create.size, err);
+		ret = preallocate(path, opts->preallocation, create.size, err);
 	return ret;
 }

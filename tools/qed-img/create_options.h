@@ -55,13 +55,6 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
 		struct error *err);
 
-/*
- * Take space for [@start, @end) of raw image @path, which is that long: mode falloc, or full, which
- * writes zeroes; off and NULL do nothing.  Returns 0 or a negative errno with a line.
- */
-int img_preallocate(const char *path, const char *mode, uint64_t start, uint64_t end,
-		    struct error *err);
-
 /* How large it will be, filled from @source (NULL: empty).  As img_co_make(). */
 int img_co_measure(const struct img_create_options *opts, const char *format,
 		   struct blk_node *source, struct blk_measure *result, struct error *err);

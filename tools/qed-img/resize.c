@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "block/io.h"
 #include "common/image.h"
-#include "qed-img/create_options.h"
+#include "common/resize.h"
 #include "qed-img/img.h"
 #include "util/units.h"
 
 struct resize {
-	const char *filename, *format, *preallocation;
+	const char *filename, *format;
+	enum prealloc preallocation;
 	bool quiet, shrink;
 	unsigned int source_flags; /* IMG_O_IMAGE_OPTS, or 0 */
 	char sign; /* '+' or '-': the size is a difference; 0: it is not */
@@ -33,7 +33,7 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 		*size = r->size > limit - old ? limit : old + r->size;
 	if (!*size)
 		return report_error("New image size must be positive");
-	if (*size <= old && strcmp(r->preallocation, "off"))
+	if (*size <= old && r->preallocation != PREALLOC_OFF)
 		return report_error("Preallocation can only be used for growing images");
 	if (*size >= old || r->shrink)
 		return 0;
@@ -47,43 +47,36 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 static int check_preallocation(const struct resize *r, const struct blk_node *node,
 			       struct error *err)
 {
-	if (!strcmp(r->preallocation, "off"))
+	if (r->preallocation == PREALLOC_OFF)
 		return 0;
 	if (strcmp(node->driver->name, "raw"))
 		return error_set(err, -ENOTSUP, "Block driver does not support requested flags");
-	if (!strcmp(r->preallocation, "metadata"))
+	if (r->preallocation == PREALLOC_METADATA)
 		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: metadata");
 	return 0;
 }
 
 static int parse_preallocation(struct resize *r, const char *mode)
 {
-	static const char *const modes[] = { "off", "metadata", "falloc", "full" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		if (strcmp(modes[i], mode))
-			continue;
-		r->preallocation = mode;
+	r->preallocation = prealloc_named(mode);
+	if (r->preallocation != PREALLOC_COUNT)
 		return 0;
-	}
 	return report_error("Invalid preallocation mode '%s'", mode);
 }
 
 static int co_resize(const struct resize *r, struct blk_node *node)
 {
 	struct error err = ERROR_INIT;
-	uint64_t old = node->size, size;
+	uint64_t size;
 	int ret;
 
-	if (new_size(r, old, &size))
+	if (new_size(r, node->size, &size))
 		return 1;
 	/* Images have whole sectors. */
 	size = round_up(min_u64(size, INT64_MAX - SECTOR_SIZE), SECTOR_SIZE);
 	ret = check_preallocation(r, node, &err);
 	if (!ret)
-		ret = blk_co_truncate(node, size, &err);
-	if (!ret)
-		ret = img_preallocate(node->filename, r->preallocation, old, size, &err);
+		ret = image_co_resize(node, r->preallocation, size, &err);
 	if (ret < 0) {
 		image_unname(node->filename, &err);
 		return report_fail(&err);
@@ -144,7 +137,7 @@ static int parse_letters(struct resize *r, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-	struct resize r = { .preallocation = "off" };
+	struct resize r = { 0 };
 	const char *text;
 
 	/* The size comes last, and may begin with a dash: it is no option. */

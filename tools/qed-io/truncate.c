@@ -6,32 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "block/io.h"
 #include "common/image.h"
+#include "common/resize.h"
 #include "qed-io/io.h"
-#include "util/units.h"
-
-/* The modes, in the order of @modes. */
-enum prealloc { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_FULL, PREALLOC_COUNT };
-
-static const char *const modes[] = { "off", "metadata", "falloc", "full" };
-
-/* Zeroes that are written at once. */
-#define PIECE_BYTES (1 << 20)
 
 static int parse(int argc, char **argv, enum prealloc *mode, uint64_t *size)
 {
-	const char *name = modes[PREALLOC_OFF];
 	int opt;
 
 	while ((opt = getopt(argc, argv, "m:")) != -1) {
 		if (opt != 'm')
 			return io_usage(&io_truncate_command);
-		name = optarg;
-		for (*mode = 0; *mode < PREALLOC_COUNT && strcmp(name, modes[*mode]);)
-			++*mode;
+		*mode = prealloc_named(optarg);
 		if (*mode == PREALLOC_COUNT) {
-			io_error("Invalid preallocation mode '%s'", name);
+			io_error("Invalid preallocation mode '%s'", optarg);
 			return -EINVAL;
 		}
 	}
@@ -49,56 +37,14 @@ static int check_mode(const struct io_session *io, enum prealloc mode, uint64_t 
 	if (mode == PREALLOC_OFF)
 		return 0;
 	if (!raw)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'", modes[mode]);
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'",
+				 prealloc_name(mode));
 	if (mode == PREALLOC_METADATA)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", modes[mode]);
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s",
+				 prealloc_name(mode));
 	if (size < io->node->size)
 		return error_set(err, -EINVAL, "Cannot use preallocation for shrinking files");
 	return 0;
-}
-
-static int co_write_zeroes(struct io_session *io, uint64_t start, uint64_t end)
-{
-	void *zeroes = io_buffer(io, PIECE_BYTES, 0);
-	uint64_t pos, len;
-	int ret = zeroes ? 0 : -ENOMEM;
-
-	for (pos = start; ret == 0 && pos < end; pos += len) {
-		len = min_u64(end - pos, PIECE_BYTES);
-		ret = blk_co_pwrite(io->node, pos, len, zeroes, 0);
-	}
-	io_buffer_free(io, zeroes);
-	return ret;
-}
-
-/* Set the size, with space for what the image gains; if there is none it keeps its size. */
-static int co_resize(struct io_session *io, enum prealloc mode, uint64_t size, struct error *err)
-{
-	struct blk_file *file = io->node->file;
-	uint64_t old = io->node->size, end, gain;
-	const char *failure = NULL;
-	int ret = 0;
-
-	if (mode == PREALLOC_FALLOC && size > old) {
-		/* The image ends where its file does, but need not begin there. */
-		end = atomic_load(&file->size);
-		gain = round_up(end, SECTOR_SIZE) - end + size - old;
-		ret = file->ops->co_fallocate(file, 0, end, gain);
-		failure = "preallocate";
-	}
-	if (ret == 0) {
-		ret = blk_co_truncate(io->node, size, err);
-		if (ret < 0)
-			return ret;
-	}
-	if (ret == 0 && mode == PREALLOC_FULL && size > old) {
-		ret = co_write_zeroes(io, old, size);
-		failure = "write zeros to";
-	}
-	if (ret == 0)
-		return 0;
-	(void)blk_co_truncate(io->node, old, NULL);
-	return error_set(err, ret, "Could not %s new data: %s", failure, strerror(-ret));
 }
 
 static int co_run(struct io_session *io, int argc, char **argv)
@@ -112,7 +58,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		return ret;
 	ret = check_mode(io, mode, size, &err);
 	if (ret == 0)
-		ret = co_resize(io, mode, size, &err);
+		ret = image_co_resize(io->node, mode, size, &err);
 	io->written = true;
 	if (ret < 0) {
 		error_set(&err, ret, "%s", strerror(-ret));

@@ -172,8 +172,10 @@ const char *blk_probe_buffer(const uint8_t *buf, size_t len);
 /* Is @name that of a format that there is, be it one that we know by sight only? */
 bool blk_format_is_known(const char *name);
 
-/* The driver of that name, or NULL.  A protocol's name stands for raw bytes over it. */
-/* "file" is one, too: a file of this machine. */
+/*
+ * The driver of that name, or NULL.  A protocol's name stands for raw bytes over it, and so does
+ * "file", for a file of this machine.
+ */
 const struct blk_driver *blk_driver_find(const char *name);
 
 #endif

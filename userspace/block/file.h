@@ -30,8 +30,8 @@ enum blk_file_flags {
 	BLK_FILE_DIRECT = 1 << 1, /* O_DIRECT where the file system has it, else buffered */
 	BLK_FILE_NO_LOCK = 1 << 2, /* ignore image locks and take none */
 	BLK_FILE_CREATE = 1 << 3, /* create it if missing; an existing file is opened as it is */
-	BLK_FILE_NO_FLUSH = 1 << 5, /* flushes do nothing */
 	BLK_FILE_EXCL = 1 << 4, /* with CREATE: fail with -EEXIST if it exists */
+	BLK_FILE_NO_FLUSH = 1 << 5, /* flushes do nothing */
 };
 
 struct blk_file;

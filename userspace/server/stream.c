@@ -190,7 +190,8 @@ static int read_first(struct stream_opts *opts, const struct stream_request *req
 	return ret;
 }
 
-static int start(struct server *server, const struct stream_request *request, struct error *err)
+int server_stream_co_start(struct server *server, const struct stream_request *request,
+			   struct error *err)
 {
 	struct blk_node *node = server->image.node;
 	struct stream_opts opts = {
@@ -218,9 +219,13 @@ static int start(struct server *server, const struct stream_request *request, st
 	server->stream = stream;
 	json_decref(server->last_stream);
 	server->last_stream = NULL;
+	/* Before anybody follows it, who drops the wish at the end: that may be at once. */
+	if (set_wish(server, request))
+		log_warning("%s: not enough memory to note the stream", server->options->name);
+	server->backing_changes |= !!request->base;
 	ret = co_start(follow, server);
 	if (!ret) {
-		server->backing_changes |= !!request->base;
+		state_file_refresh(server);
 		return 0;
 	}
 	/* Without anybody who follows it, it must not go on. */
@@ -228,6 +233,7 @@ static int start(struct server *server, const struct stream_request *request, st
 	job_co_wait_end(&stream->job);
 	stream_co_free(stream);
 	server->stream = NULL;
+	drop_wish(server);
 	return error_set_errno(err, ret, "stream");
 }
 
@@ -235,30 +241,13 @@ int server_stream_co_start_by_options(struct server *server, struct error *err)
 {
 	const struct options *options = server->options;
 	struct stream_request request = request_by_options(options);
-	int ret;
 
 	if (!options->stream && !options->prefetch)
 		return 0;
+	if (!server_stream_needless(server, &request))
+		return server_stream_co_start(server, &request, err);
 	/* Done before, and started again: there is nothing to say. */
-	if (server_stream_needless(server, &request)) {
-		drop_wish(server);
-		ret = 0;
-	} else {
-		ret = start(server, &request, err);
-	}
-	state_file_refresh(server);
-	return ret;
-}
-
-int server_stream_co_start(struct server *server, const struct stream_request *request,
-			   struct error *err)
-{
-	int ret = start(server, request, err);
-
-	if (ret)
-		return ret;
-	if (set_wish(server, request))
-		log_warning("%s: not enough memory to note the stream", server->options->name);
+	drop_wish(server);
 	state_file_refresh(server);
 	return 0;
 }

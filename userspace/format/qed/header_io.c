@@ -78,6 +78,6 @@ int qed_co_set_complete(struct blk_node *node)
 	header.features &= ~QED_F_INCOMPLETE;
 	ret = qed_co_write_header(img->file, &header);
 	if (!ret)
-		img->header = header;
+		img->header.features = header.features;
 	return ret;
 }

@@ -110,10 +110,26 @@ def converted(base, fmt, ranges, size, cluster, extra):
     compare("top.qed", base, fmt)
 
 
+def ends_in_hole():
+    """A file may end in a cluster of zeroes: short sessions leave nothing behind it all the same."""
+    must("qemu-img", "create", "-q", "-f", "qed", "hole.qed", "4M")
+    must("qemu-io", "-f", "qed", "-c", "write -q -P 1 0 64k", "-c", "write -q -P 0 64k 64k",
+         "hole.qed")
+    must("fallocate", "--dig-holes", "hole.qed")
+    size = os.stat("hole.qed").st_size
+    for i in range(3):
+        must(interop.QED_IO, "-f", "qed", "-c", "write -q -P 2 %d 512" % (MiB + i * 64 * KiB),
+             "hole.qed")
+        interop.check_image("hole.qed")
+    if os.stat("hole.qed").st_size != size + 3 * 64 * KiB:
+        raise Failure("the file grew by %d bytes" % (os.stat("hole.qed").st_size - size))
+
+
 def main(results):
     rng = random.Random(interop.seed_from(sys.argv))
     if not interop.need_qemu(results, "compact"):
         return
+    results.run("compact-ends-in-hole", ends_in_hole)
     size = GiB if not interop.SANITIZE else 96 * MiB
     ranges = make_base("base.raw", size, rng)
     results.run("compact-read", read_through, "base.raw", "raw", ranges, size, 64 * KiB, ())

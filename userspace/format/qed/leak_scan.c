@@ -28,6 +28,9 @@
 
 /* The guests' requests come first: a pause after each piece of a table, in ns. */
 #define PIECE_PAUSE_NS 1000000ULL
+/* Who closes waits for a search that has no more tables, and bytes of them, to read. */
+#define SHORT_SEARCH_TABLES 128u
+#define SHORT_SEARCH_BYTES  (16 * MiB)
 
 static int note_used(struct qed_image *img, uint64_t start, uint64_t count)
 {
@@ -71,7 +74,8 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 		if (entries[i] < end)
 			ret = note_used(img, entries[i] >> img->cluster_bits, 1);
 	}
-	aio_co_sleep(PIECE_PAUSE_NS);
+	if (!img->scan.hurry)
+		aio_co_sleep(PIECE_PAUSE_NS);
 	return img->scan.stop ? -ECANCELED : ret;
 }
 
@@ -185,13 +189,48 @@ int qed_co_leak_scan_start(struct qed_image *img)
 	return ret;
 }
 
-void qed_co_leak_scan_stop(struct qed_image *img)
+static void await_end(struct qed_image *img)
 {
 	struct qed_leak_scan *scan = &img->scan;
 
 	pthread_mutex_lock(&img->meta_lock);
-	scan->stop = true;
 	while (scan->running)
 		co_queue_wait(&scan->stopped, &img->meta_lock);
 	pthread_mutex_unlock(&img->meta_lock);
+}
+
+static bool is_short(const struct qed_image *img)
+{
+	uint64_t most = min_u64(SHORT_SEARCH_BYTES / img->table_bytes, SHORT_SEARCH_TABLES);
+	uint64_t tables = 0;
+
+	for (uint64_t i = 0; i < img->table_entries && tables <= most; i++)
+		if (atomic_load_explicit(&img->l1[i], memory_order_relaxed))
+			tables++;
+	return tables <= most;
+}
+
+/*
+ * Stopped, it leaves a cluster at the file's end for the next opener, which is a leak to others: a
+ * session that does little must not leave that to an image that is small.
+ */
+void qed_co_leak_scan_end(struct qed_image *img)
+{
+	struct qed_leak_scan *scan = &img->scan;
+	bool running;
+
+	pthread_mutex_lock(&img->meta_lock);
+	running = scan->running;
+	pthread_mutex_unlock(&img->meta_lock);
+	if (running && is_short(img))
+		scan->hurry = true;
+	else
+		scan->stop = true;
+	await_end(img);
+}
+
+void qed_co_leak_scan_stop(struct qed_image *img)
+{
+	img->scan.stop = true;
+	await_end(img);
 }

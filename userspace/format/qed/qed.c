@@ -190,7 +190,7 @@ static int qed_co_close(struct blk_node *node)
 	int ret = 0;
 
 	if (img->keeper.running) {
-		qed_co_leak_scan_stop(img);
+		qed_co_leak_scan_end(img);
 		ret = qed_co_flush(node);
 		if (!ret) {
 			qed_co_recycle(img, &left);

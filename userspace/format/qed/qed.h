@@ -167,6 +167,7 @@ struct qed_leak_scan {
 	bool running;
 	bool unfinished; /* it began, and did not come to its end */
 	_Atomic bool stop;
+	_Atomic bool hurry; /* no guest is there any more to wait for */
 	uint64_t end; /* file clusters when the image was opened */
 	struct cluster_set used; /* those of them that are, or were since, named by a table */
 	struct co_queue stopped;
@@ -292,8 +293,12 @@ void qed_co_recycle(struct qed_image *img, bool *left);
  */
 int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count);
 
-/* leak_scan.c.  Started before the first request, stopped before the image is closed. */
+/*
+ * leak_scan.c.  Started before the first request, ended before the image is closed: come to its
+ * end, where that is a matter of moments, or stopped.
+ */
 int qed_co_leak_scan_start(struct qed_image *img);
+void qed_co_leak_scan_end(struct qed_image *img);
 void qed_co_leak_scan_stop(struct qed_image *img);
 /* Clusters were dropped.  Under meta_lock. */
 void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count);

@@ -7,6 +7,7 @@
 #include <histedit.h>
 #include <locale.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -25,8 +26,8 @@ static struct {
 	EditLine *el; /* NULL: not begun, or libedit does not want to */
 	History *history;
 	bool begun;
-	struct termios found; /* what the terminal was like */
-	volatile bool found_valid;
+	struct termios found; /* what the terminal was like, once @found_valid */
+	_Atomic bool found_valid; /* released after @found, which never changes from then on */
 } prompt;
 
 static char *prompt_text(EditLine *el)
@@ -132,7 +133,7 @@ static void begin(void)
 	prompt.el = el_init(program_invocation_short_name, stdin, stdout, stderr);
 	if (!prompt.el)
 		return;
-	prompt.found_valid = true;
+	atomic_store_explicit(&prompt.found_valid, true, memory_order_release);
 	prompt.history = history_init();
 	if (prompt.history) {
 		history(prompt.history, &event, H_SETSIZE, HISTORY_LINES);
@@ -179,9 +180,10 @@ char *io_prompt_co_read_line(void)
 	return copy;
 }
 
+/* By the thread that waits for signals, too, which may come while the loop's thread is at work. */
 void io_prompt_restore(void)
 {
-	if (prompt.found_valid)
+	if (atomic_load_explicit(&prompt.found_valid, memory_order_acquire))
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &prompt.found);
 }
 

@@ -201,10 +201,10 @@ for file in "$man"/../*.rst; do
 done
 
 # The design has a table of the files of each driver that has several.
-for driver in qed:QED qcow2:qcow2; do
+for driver in "qed:The QED driver" "qcow2:The qcow2 driver" "nbd:Network images"; do
 	compare "design.rst: files of format/${driver%:*}" \
 		"$(cd "$man/../../userspace/format/${driver%:*}" && printf '%s\n' *.c | sort)" \
-		"$(awk -v title="The ${driver#*:} driver" '/^===*$/ { inside = before == title }
+		"$(awk -v title="${driver#*:}" '/^===*$/ { inside = before == title }
 			{ before = $0 } inside' "$man/../design.rst" |
 			sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
 done

@@ -49,7 +49,8 @@ bad() {
 	fi
 }
 
-verbs="create remove ls info status stats table message reload suspend resume features version"
+verbs="create remove recover ls info status stats stream trace table message reload suspend resume
+	features version"
 for verb in $verbs; do
 	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help
 	good "help $verb" "^usage: qedctl $verb( |\$)" help "$verb"
@@ -57,6 +58,7 @@ for verb in $verbs; do
 done
 good "help among other arguments" "^usage: qedctl create" create vm1 "$dir/x" --size --help
 good "--help" "^usage: qedctl VERB" --help
+good "help --help" "^usage: qedctl VERB" help --help
 good "--version" "^qedctl [0-9]" --version
 
 bad "no verb" "qedctl: a verb is needed; \`qedctl help\` lists them"

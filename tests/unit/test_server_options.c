@@ -113,21 +113,21 @@ static void test_refused(void **state)
 	refused("--size", "9223372036854775807", "--size: not a valid value: 9223372036854775807");
 	refused("--size", "12q", "--size: not a valid value: 12q");
 	refused("--read-only=1", NULL, "--read-only: takes no value");
-	refused("--queues", "0", "--queues: not a valid value: 0");
-	refused("--queues", "100000", "--queues: not a valid value: 100000");
-	refused("--queues", "+1", "--queues: not a valid value: +1");
-	refused("--queues", " 1", "--queues: not a valid value:  1");
-	refused("--depth", "4097", "--depth: not a valid value: 4097");
+	refused("--queues", "0", "--queues: not a number from 1 to 240: 0");
+	refused("--queues", "100000", "--queues: not a number from 1 to 240: 100000");
+	refused("--queues", "+1", "--queues: not a number from 1 to 240: +1");
+	refused("--queues", " 1", "--queues: not a number from 1 to 240:  1");
+	refused("--depth", "4097", "--depth: not a number from 1 to 4096: 4097");
 	refused("--cluster-size", "8G", "--cluster-size: not a valid value: 8G");
-	refused("--discard", "on", "--discard: not a valid value: on");
-	refused("--cache", "unsafe", "--cache: not a valid value: unsafe");
+	refused("--discard", "on", "--discard: not one of ignore|unmap: on");
+	refused("--cache", "unsafe", "--cache: not one of none|writeback: unsafe");
 	refused("--backing-format", "raw", "--backing-format: needs --backing");
 	refused("--ready-fd", "99999999999", "--ready-fd: not a valid value: 99999999999");
 	refused("--image", "", "--image: not a valid value: ");
 	refused("--streams", NULL, "--streams: unknown option");
 	refused("--speed", "1M", "--speed: needs --stream or --prefetch");
 	refused("--speed", "fast", "--speed: not a valid value: fast");
-	refused("--pending", "keep", "--pending: not a valid value: keep");
+	refused("--pending", "keep", "--pending: not one of drop|finish: keep");
 }
 
 static void test_needed(void **state)
@@ -148,6 +148,8 @@ static void test_needed(void **state)
 	error_free(&err);
 	assert_int_equal(parse(&o, &err, "--help", NULL), 0);
 	assert_true(o.help);
+	assert_int_equal(parse(&o, &err, "--version", NULL), 0);
+	assert_true(o.version);
 }
 
 static void test_names(void **state)

@@ -6,9 +6,9 @@
 
 #include "common/report.h"
 #include "common/verbs.h"
-#include "common/version.h"
+#include "util/version.h"
 
-const struct verb *verb_find(const struct verb_table *table, const char *name)
+static const struct verb *verb_find(const struct verb_table *table, const char *name)
 {
 	size_t i;
 
@@ -27,7 +27,7 @@ void verb_print_help(FILE *out, const struct verb_table *table, const struct ver
 	fprintf(out, "\nExample: %s\n", verb->example);
 }
 
-void verbs_print_help(FILE *out, const struct verb_table *table)
+static void verbs_print_help(FILE *out, const struct verb_table *table)
 {
 	size_t i;
 
@@ -35,23 +35,6 @@ void verbs_print_help(FILE *out, const struct verb_table *table)
 	for (i = 0; i < table->count; i++)
 		fprintf(out, "  %-10s  %s\n", table->verbs[i].name, table->verbs[i].summary);
 	fprintf(out, "\n`%s VERB --help` describes one verb.\n", table->program);
-}
-
-static int run_help(const struct verb_table *table, int argc, char **argv)
-{
-	const struct verb *verb;
-
-	if (argc > 2)
-		return report_error("help: too many arguments");
-	if (argc < 2) {
-		verbs_print_help(stdout, table);
-		return 0;
-	}
-	verb = verb_find(table, argv[1]);
-	if (!verb)
-		return report_error("help: no verb '%s'", argv[1]);
-	verb_print_help(stdout, table, verb);
-	return 0;
 }
 
 /* Help wins over every other argument, but not over operands after "--". */
@@ -64,6 +47,23 @@ static int wants_help(int argc, char **argv)
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
 		if (!strcmp(argv[i], "--help"))
 			return 1;
+	return 0;
+}
+
+static int run_help(const struct verb_table *table, int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc < 2 || wants_help(argc, argv)) {
+		verbs_print_help(stdout, table);
+		return 0;
+	}
+	if (argc > 2)
+		return report_error("help: too many arguments");
+	verb = verb_find(table, argv[1]);
+	if (!verb)
+		return report_error("help: no verb '%s'", argv[1]);
+	verb_print_help(stdout, table, verb);
 	return 0;
 }
 

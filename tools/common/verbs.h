@@ -37,11 +37,7 @@ struct verb_table {
  */
 int verbs_main(const struct verb_table *table, int argc, char **argv);
 
-/* The row of that name, or NULL. */
-const struct verb *verb_find(const struct verb_table *table, const char *name);
-
-/* Print help: of all verbs, or of one. */
-void verbs_print_help(FILE *out, const struct verb_table *table);
+/* Print the help of one verb. */
 void verb_print_help(FILE *out, const struct verb_table *table, const struct verb *verb);
 
 /*

@@ -14,7 +14,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "common/version.h"
+#include "util/version.h"
 #include "nbdkit/requests.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -111,7 +111,7 @@ static int plugin_get_ready(void)
 	"image=FILE                 (required) The image.\n"                             \
 	"copy-on-read=BOOL          Keep what is read from the backing file\n"           \
 	"                           (default: where there is one).\n"                    \
-	"format=qed|raw             Its format (default: found out).\n"                  \
+	"format=qed|raw|qcow2       Its format (default: found out; qcow2 with -r).\n"   \
 	"size=SIZE                  Make it if it does not exist, of that size.\n"       \
 	"backing=FILE               Make it if it does not exist, on top of FILE.\n"     \
 	"                           none: refuse an image that has a backing file.\n"    \

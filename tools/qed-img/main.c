@@ -11,7 +11,7 @@
 #include "aio/loop.h"
 #include "block/driver.h"
 #include "common/object.h"
-#include "common/version.h"
+#include "util/version.h"
 #include "qed-img/img.h"
 #include "util/log.h"
 #include "util/units.h"

@@ -12,7 +12,7 @@
 #include "aio/loop.h"
 #include "common/object.h"
 #include "common/report.h"
-#include "common/version.h"
+#include "util/version.h"
 #include "qed-io/io.h"
 #include "util/log.h"
 

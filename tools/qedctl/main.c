@@ -7,7 +7,7 @@
 #include "qedctl/qedctl.h"
 #include "util/units.h"
 
-#define JSON_HELP "  --json   one JSON object\n"
+#define JSON_HELP "  --json  one JSON object\n"
 
 static const struct verb verbs[] = {
 	{ "create", "NAME IMAGE [OPTION...]", "make a block device of an image",
@@ -23,17 +23,18 @@ static const struct verb verbs[] = {
 	  "\nA device in use is refused otherwise, and nothing is changed.\n",
 	  "qedctl remove --retry vm1", verb_remove },
 	{ "recover", "NAME...|--all", "give a device whose server died a new one",
-	  "  --all   every device whose server died\n"
+	  "  --all  every device whose server died\n"
 	  "\nRequests that wait for a server go on, and nothing that was answered is lost.\n",
 	  "qedctl recover --all", verb_recover },
 	{ "ls", "[--json]", "list devices: name, device, size, image, state",
-	  "  --json   one JSON array\n", "qedctl ls --json", verb_ls },
+	  "  --json  one JSON array\n", "qedctl ls --json", verb_ls },
 	{ "info", "[--json] NAME", "all that is known of a device and its image", JSON_HELP,
 	  "qedctl info vm1", verb_info },
 	{ "status", "[--json] NAME", "how a device is", JSON_HELP, "qedctl status --json vm1",
 	  verb_status },
 	{ "stats", "[--json|--prometheus] NAME", "counters of a device",
-	  JSON_HELP "  --prometheus   text for a metrics collector\n",
+	  "  --json        one JSON object\n"
+	  "  --prometheus  text for a metrics collector\n",
 	  "qedctl stats --prometheus vm1", verb_stats },
 	{ "stream", "[OPTION...] NAME", "fill the image from its backing file, then do without it",
 	  "  --base FILE    a file of the backing chain that stays\n"
@@ -46,7 +47,8 @@ static const struct verb verbs[] = {
 	  "\nWhere a stream runs, --speed changes its speed and --wait waits for it.\n",
 	  "qedctl stream --speed 50M -p vm1", verb_stream },
 	{ "trace", "NAME start FILE | NAME stop [FILE]",
-	  "record which parts of a device are read first", NULL,
+	  "record which parts of a device are read first",
+	  "With FILE, stop ends only what is recorded to that.\n",
 	  "qedctl trace vm1 start boot.trace", verb_trace },
 	{ "table", "[--json] NAME", "the device-mapper table of a device", JSON_HELP,
 	  "qedctl table vm1", verb_table },

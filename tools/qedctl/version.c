@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "common/report.h"
-#include "common/version.h"
+#include "util/version.h"
 #include "qedctl/dm.h"
 #include "qedctl/qedctl.h"
 

@@ -98,9 +98,12 @@ int daemon_start(const struct options *options, struct starter *starter)
 
 	starter->fd = options->ready_fd;
 	starter->detach = !options->foreground;
-	if (starter->fd >= 0)
-		fcntl(starter->fd, F_SETFD, FD_CLOEXEC);
-	else if (!options->foreground)
+	if (starter->fd >= 0 && fcntl(starter->fd, F_SETFD, FD_CLOEXEC)) {
+		fprintf(stderr, "qedd: %s: --ready-fd %d: %s\n", options->name, starter->fd,
+			strerror(errno));
+		return 1;
+	}
+	if (starter->fd < 0 && !options->foreground)
 		ret = fork_server(options, starter);
 	if (ret < 0 && starter->detach)
 		null_stream(STDIN_FILENO, O_RDONLY);

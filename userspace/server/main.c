@@ -6,6 +6,7 @@
 #include "server/options.h"
 #include "server/server.h"
 #include "util/log.h"
+#include "util/version.h"
 
 int main(int argc, char **argv)
 {
@@ -19,8 +20,11 @@ int main(int argc, char **argv)
 		error_free(&err);
 		return 1;
 	}
-	if (options.help) {
-		options_print_help(stdout);
+	if (options.help || options.version) {
+		if (options.help)
+			options_print_help(stdout);
+		else
+			puts("qedd " QEDBLK_VERSION);
 		return fflush(stdout) ? 1 : 0;
 	}
 	status = daemon_start(&options, &starter);

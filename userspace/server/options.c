@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The command line: one table of options, from which parsing and help come. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +256,13 @@ static int set_help(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_version(struct options *options, const char *value)
+{
+	(void)value;
+	options->version = true;
+	return 0;
+}
+
 static const struct option table[] = {
 	{ "name", "NAME", set_name, "name of the device (required)" },
 	{ "image", "FILE", set_image,
@@ -284,7 +292,7 @@ static const struct option table[] = {
 	{ "stream-base", "FILE", set_stream_base,
 	  "of the backing chain: it stays, what lies above it\n"
 	  "goes into the image" },
-	{ "stream-paused", NULL, set_stream_paused, "until it is resumed" },
+	{ "stream-paused", NULL, set_stream_paused, "the stream, or the prefetch, begins paused" },
 	{ "speed", "RATE", set_speed, "of the stream, in bytes a second (0: no limit)" },
 	{ "prefetch", "TRACE", set_prefetch, "fetch first what the trace lists, in its order" },
 	{ "pending", "drop|finish", set_pending,
@@ -296,7 +304,7 @@ static const struct option table[] = {
 	{ "cache", "none|writeback", set_cache, "the host's cache for image files (none)" },
 	{ "queues", "N", set_queues, "queues, a thread each (one a CPU, at most 4)" },
 	{ "depth", "N", set_depth, "requests in flight, a queue (128)" },
-	{ "l2-cache", "SIZE", set_l2_cache, "memory for the image's tables" },
+	{ "l2-cache", "SIZE", set_l2_cache, "memory for the image's tables (16M)" },
 	{ "recover", NULL, set_recover,
 	  "go on with the device of a server of this name that\n"
 	  "died, whose options are given again" },
@@ -305,6 +313,7 @@ static const struct option table[] = {
 	  "write `ready DEVICE [created]' or `error TEXT'\n"
 	  "there" },
 	{ "help", NULL, set_help, "print this" },
+	{ "version", NULL, set_version, "print the version" },
 };
 
 /* ---- Parsing ---- */
@@ -319,6 +328,22 @@ static const struct option *find_option(const char *arg, const char **value)
 		if (strlen(table[i].name) == len && !strncmp(table[i].name, arg, len))
 			return &table[i];
 	return NULL;
+}
+
+/* Says, too, what the option takes. */
+static int bad_value(const struct option *option, const char *value, struct error *err)
+{
+	unsigned int max = option->set == set_queues ? MAX_QUEUES :
+			   option->set == set_depth  ? UBLK_MAX_QUEUE_DEPTH :
+						       0;
+
+	if (max)
+		return error_set(err, -EINVAL, "--%s: not a number from 1 to %u: %s", option->name,
+				 max, value);
+	if (islower((unsigned char)option->value[0]))
+		return error_set(err, -EINVAL, "--%s: not one of %s: %s", option->name,
+				 option->value, value);
+	return error_set(err, -EINVAL, "--%s: not a valid value: %s", option->name, value);
 }
 
 static int parse_one(struct options *options, char **argv, int *index, struct error *err)
@@ -338,14 +363,12 @@ static int parse_one(struct options *options, char **argv, int *index, struct er
 		if (!value)
 			return error_set(err, -EINVAL, "--%s: needs a value", option->name);
 	}
-	if (option->set(options, value))
-		return error_set(err, -EINVAL, "--%s: not a valid value: %s", option->name, value);
-	return 0;
+	return option->set(options, value) ? bad_value(option, value, err) : 0;
 }
 
 static int check_whole(const struct options *options, struct error *err)
 {
-	if (options->help)
+	if (options->help || options->version)
 		return 0;
 	if (!options->name)
 		return error_set(err, -EINVAL, "--name is needed");
@@ -399,11 +422,14 @@ static void print_option(FILE *to, const struct option *option)
 	int column = fprintf(to, "  --%s%s%s", option->name, option->value ? " " : "",
 			     option->value ? option->value : "");
 
+	if (column >= HELP_COLUMN) {
+		fputc('\n', to);
+		column = 0;
+	}
 	while (*line) {
 		size_t len = strcspn(line, "\n");
 
-		fprintf(to, "%*s%.*s\n", column < HELP_COLUMN ? HELP_COLUMN - column : 1, "",
-			(int)len, line);
+		fprintf(to, "%*s%.*s\n", HELP_COLUMN - column, "", (int)len, line);
 		line += len + (line[len] == '\n');
 		column = 0;
 	}

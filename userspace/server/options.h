@@ -41,7 +41,7 @@ struct options {
 	bool recover; /* take over the device of a server of this name that died */
 	bool foreground;
 	int ready_fd; /* -1: none */
-	bool help;
+	bool help, version; /* to be printed, and nothing else done */
 };
 
 /*

@@ -2,8 +2,8 @@
 /*
  * The version that every program prints.
  */
-#ifndef QEDBLK_TOOLS_VERSION_H
-#define QEDBLK_TOOLS_VERSION_H
+#ifndef QEDBLK_UTIL_VERSION_H
+#define QEDBLK_UTIL_VERSION_H
 
 #define QEDBLK_VERSION "0.1"
 

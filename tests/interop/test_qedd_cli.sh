@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# qedd's command line, as far as it goes without a device: what it prints, one line of error each,
+# exit status, nothing made.
+set -u
+qedd=$(realpath "${QEDBLK_BUILD:-build}")/qedd
+dir=$(mktemp -d "${TMPDIR:-/tmp}/qedd.XXXXXX") || exit 1
+trap 'rm -rf "$dir"' EXIT
+export QEDBLK_RUN_DIR=$dir/run
+cd "$dir" || exit 1
+failures=0
+
+# says NAME STATUS OUT ERR ARGS...: exits with STATUS, and prints just what matches OUT and ERR.
+says() {
+	local name=$1 expected=$2 out=$3 err=$4 status
+
+	shift 4
+	"$qedd" "$@" >out 2>err
+	status=$?
+	if [ $status -eq "$expected" ] && [[ $(cat out) =~ ^($out)$ ]] && [[ $(cat err) =~ ^($err)$ ]]; then
+		echo "ok $name"
+	else
+		echo "not ok $name: status $status, it printed '$(cat out)', and '$(cat err)' as an error"
+		failures=$((failures + 1))
+	fi
+}
+
+new=(--name vm1 --image vm1.qed --size 1M)
+says "help" 0 "Usage: qedd .*" "" --help
+says "help has columns" 0 ".*"$'\n'"  --detect-zeroes off.on.unmap"$'\n'" {26}[a-z].*" "" --help
+says "version" 0 "qedd [0-9.]+" "" --version
+says "no name" 1 "" "qedd: --name is needed" --image vm1.qed
+says "no image" 1 "" "qedd: --image is needed" --name vm1
+says "no such image" 1 "" "qedd: vm1: .*/vm1.qed: No such file or directory" --name vm1 --image vm1.qed
+says "a depth too large" 1 "" "qedd: --depth: not a number from 1 to 4096: 5000" "${new[@]}" --depth 5000
+says "an unknown choice" 1 "" "qedd: --cache: not one of none.writeback: fast" "${new[@]}" --cache fast
+says "nobody to tell" 1 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${new[@]}" --ready-fd 99
+
+if [ ! -e vm1.qed ]; then
+	echo "ok nothing was made"
+else
+	echo "not ok nothing was made: there is vm1.qed"
+	failures=$((failures + 1))
+fi
+exit $((failures > 0))

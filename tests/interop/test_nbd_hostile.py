@@ -399,6 +399,50 @@ def test_lying_extents():
             raise Failure("zeroes beyond the end: other bytes")
 
 
+def test_incomplete_replies():
+    """Bytes that a reply leaves out are an error, and no memory of ours; pieces come in any order."""
+    def data(connection, cookie, offset, length, flags=1):
+        chunk(connection, cookie, 1, struct.pack(">Q", offset) + data_at(offset, length), flags)
+
+    def nothing(connection, cookie, offset, length):
+        chunk(connection, cookie, 0, b"")
+
+    def half(connection, cookie, offset, length):
+        data(connection, cookie, offset, length // 2)
+
+    def twice(connection, cookie, offset, length):
+        data(connection, cookie, offset, length // 2, 0)
+        data(connection, cookie, offset, length // 2)
+
+    def backwards(connection, cookie, offset, length):
+        data(connection, cookie, offset + length // 2, length - length // 2, 0)
+        chunk(connection, cookie, 2, struct.pack(">QI", offset, length // 2))
+
+    def server(answer):
+        def handle(connection):
+            shake_hands(connection)
+            for command, *args in requests(connection):
+                if command == 0:
+                    answer(connection, *args)
+                elif command == 7:
+                    chunk(connection, args[0], 5, struct.pack(">III", 7, args[2], 0))
+                else:
+                    return
+        return handle
+
+    for answer in (nothing, half):
+        with Fake("incomplete.sock", server(answer)) as url:
+            result = interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+        if result.status != 1 or "the server answered a read of" not in result.err:
+            raise Failure("%s: %s" % (answer.__name__, result))
+    # All bytes, it says; which of them is not counted, but what it left out is zeroes.
+    for answer, second in ((twice, bytes(256)), (backwards, data_at(256, 256))):
+        with Fake("incomplete.sock", server(answer)) as url:
+            text = must(QED_IO, "-r", "-f", "raw", "-c", "read -v 0 512", url).out
+        if interop.parse_dump(text)[256:] != second:
+            raise Failure("%s: other bytes: %s" % (answer.__name__, text))
+
+
 def batches(connection):
     """A server that waits for 64 requests, or for no more to come, and answers all at once."""
     shake_hands(connection, meta=False)
@@ -583,6 +627,7 @@ def tests(results):
             ("other size", test_other_size),
             ("close while down", test_close_while_down),
             ("lying extents", test_lying_extents),
+            ("incomplete replies", test_incomplete_replies),
             ("batches", test_batches),
             ("flapping", test_flapping),
             ("no servers", test_no_servers)):

@@ -68,6 +68,7 @@ struct nbd_slot {
 	struct nbd_request *req;
 	uint64_t offset;
 	uint32_t bytes;
+	uint64_t filled; /* bytes of a read that the reply had */
 	int error; /* errno, once it is done */
 };
 

@@ -47,8 +47,6 @@ static int configure(struct nbd_handle *nbd, struct error *err)
 						      LIBNBD_ALLOW_TRANSPORT_UNIX) < 0 ||
 	    /* For tls-psk-file= and tls-certificates=. */
 	    nbd_set_uri_allow_local_file(nbd, true) < 0 ||
-	    /* What a read does not fill is an error anyhow. */
-	    nbd_set_pread_initialize(nbd, false) < 0 ||
 	    nbd_add_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0)
 		return nbd_set_error(err);
 	return 0;

@@ -7,9 +7,11 @@
  * slot outlives the connection: what was sent when it broke is sent again.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "format/nbd/client.h"
+#include "util/log.h"
 #include "util/units.h"
 
 void nbd_queue_init(struct nbd_client *client)
@@ -90,6 +92,23 @@ static int on_completion(void *opaque, int *error)
 	return 1; /* libnbd shall forget the command */
 }
 
+/*
+ * A piece of a reply, data or a hole, that is in the buffer.  libnbd leaves it to us
+ * whether they are all of what was asked for.
+ */
+static int on_chunk(void *opaque, const void *buf, size_t count, uint64_t offset,
+		    unsigned int status, int *error)
+{
+	struct nbd_slot *slot = opaque;
+
+	(void)buf;
+	(void)offset;
+	(void)error;
+	if (slot->state == NBD_SLOT_SENT && status != LIBNBD_READ_ERROR)
+		slot->filled += count;
+	return 0;
+}
+
 /* What the server says about holes; entries are pairs of a length and flags. */
 static int on_extents(void *opaque, const char *context, uint64_t offset, uint32_t *entries,
 		      size_t count, int *error)
@@ -116,9 +135,13 @@ static void send_slot(struct nbd_client *client, struct nbd_slot *slot)
 
 	/* Before the call: libnbd may be done when it returns. */
 	slot->state = NBD_SLOT_SENT;
+	slot->filled = 0;
 	if (req->kind == NBD_REQ_READ) {
-		cookie = nbd_aio_pread(client->nbd, req->buf + (slot->offset - req->offset),
-				       slot->bytes, slot->offset, done, 0);
+		nbd_chunk_callback chunk = { .callback = on_chunk, .user_data = slot };
+
+		cookie = nbd_aio_pread_structured(client->nbd,
+						  req->buf + (slot->offset - req->offset),
+						  slot->bytes, slot->offset, chunk, done, 0);
 	} else {
 		nbd_extent_callback extents = { .callback = on_extents, .user_data = slot };
 
@@ -207,6 +230,19 @@ static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error
 		co_wake(req->co);
 }
 
+/* A server that answers a read with less than was asked for breaks the protocol. */
+static void check_filled(const struct nbd_client *client, struct nbd_slot *slot)
+{
+	static struct log_ratelimit limit;
+
+	if (slot->error || slot->req->kind != NBD_REQ_READ || slot->filled == slot->bytes)
+		return;
+	slot->error = EIO;
+	if (log_allowed(&limit))
+		log_error("%s: the server answered a read of %" PRIu32 " bytes with %" PRIu64,
+			  client->name, slot->bytes, slot->filled);
+}
+
 unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
 {
 	unsigned int replies = 0;
@@ -225,6 +261,7 @@ unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
 			continue;
 		}
 		replies++;
+		check_filled(client, slot);
 		end_slot(client, slot, slot->error);
 	}
 	return replies;

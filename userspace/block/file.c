@@ -191,6 +191,7 @@ static struct blk_file *file_alloc(const char *name, bool writable)
 	file->mem_align = 1;
 	file->ops = &blk_file_kernel_ops;
 	range_lock_init(&file->ranges);
+	blk_file_flushes_init(&file->flushes);
 	return file;
 }
 
@@ -199,6 +200,7 @@ static void file_free(struct blk_file *file)
 	if (file->bounce)
 		bufpool_destroy(file->bounce);
 	range_lock_destroy(&file->ranges);
+	blk_file_flushes_destroy(&file->flushes);
 	free(file->name);
 	free(file);
 }
@@ -369,11 +371,6 @@ int blk_file_co_keep_exact_end(struct blk_file *file, struct error *err)
 	if (ret)
 		return error_set_errno(err, ret, "%s: cannot open it a second time", file->name);
 	return 0;
-}
-
-int blk_file_co_flush(struct blk_file *file)
-{
-	return file->writable && !file->no_flush ? file->ops->co_flush(file) : 0;
 }
 
 int blk_file_co_truncate(struct blk_file *file, uint64_t size)

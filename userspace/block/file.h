@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 
 #include "aio/bufpool.h"
+#include "aio/lock.h"
 #include "block/range_lock.h"
 #include "util/error.h"
 
@@ -58,6 +59,15 @@ struct blk_file_ops {
 /* The kernel's, for those who wrap them. */
 extern const struct blk_file_ops blk_file_kernel_ops;
 
+/* Of fdatasyncs, see file_flush.c. */
+struct blk_file_flushes {
+	pthread_mutex_t mutex; /* of all but @lost */
+	struct co_queue waiters; /* for one to end */
+	uint64_t begun, ended; /* how many; the same while none runs */
+	int result; /* of the last that ended */
+	_Atomic int lost; /* of the first that failed for a file in the page cache */
+};
+
 struct blk_file {
 	int fd; /* -1: none, it is reached by @protocol */
 	char *name; /* as given when opened */
@@ -85,6 +95,7 @@ struct blk_file {
 	const struct blk_file_ops *ops;
 	void *ops_data; /* of whoever replaced @ops */
 
+	struct blk_file_flushes flushes;
 	struct range_lock ranges; /* bytes; used only where align > 1 */
 	struct bufpool *bounce; /* alignment bounce buffers */
 };
@@ -130,8 +141,17 @@ int blk_file_co_keep_exact_end(struct blk_file *file, struct error *err);
 int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t offset);
 /* Write all of it or fail. */
 int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint64_t offset);
-/* Make durable all that was written (fdatasync). */
+/*
+ * Make durable all that was written (fdatasync).  Once that has failed for a file in the page
+ * cache it fails always, since nobody knows what the kernel has thrown away.
+ */
 int blk_file_co_flush(struct blk_file *file);
+/* 0, or the errno of that failure. */
+static inline int blk_file_lost(const struct blk_file *file)
+{
+	return atomic_load_explicit(&file->flushes.lost, memory_order_relaxed);
+}
+
 /*
  * Make the range read as zeroes, keeping its space (FALLOC_FL_ZERO_RANGE), or
  * with @punch giving it back where the file system can; falls back to writing

@@ -23,6 +23,10 @@ int blk_file_check_type(const char *name, mode_t mode, struct error *err);
  */
 int blk_file_open_below(const char *name, const char *dir, struct error *err);
 
+/* file_flush.c */
+void blk_file_flushes_init(struct blk_file_flushes *flushes);
+void blk_file_flushes_destroy(struct blk_file_flushes *flushes);
+
 /* Writes through @file reached up to @end. */
 void blk_file_grow(struct blk_file *file, uint64_t end);
 

@@ -49,7 +49,7 @@ static int put_name(struct qed_image *img, struct qed_header *h, const char *nam
 		h->features |= QED_F_BACKING_FORMAT_NO_PROBE;
 	ret = blk_file_co_pwrite(img->file, name, len, h->backing_filename_offset);
 	if (!ret)
-		ret = blk_file_co_flush(img->file);
+		ret = qed_co_flush_file(img);
 	return ret ? error_set_errno(err, ret, "could not write the backing file's name") : 0;
 }
 
@@ -83,7 +83,7 @@ int qed_co_change_backing(struct blk_node *node, const char *name, const char *f
 	if (!ret && name)
 		ret = put_name(img, &header, name, format, err);
 	if (!ret) {
-		ret = qed_co_write_header(img->file, &header);
+		ret = qed_co_write_header(img, &header);
 		error_set_errno(ret ? err : NULL, ret, "could not write the QED header");
 	}
 	if (ret) {

@@ -87,7 +87,7 @@ static int separate(struct check *check, uint64_t *entry)
 	if (!ret)
 		ret = qed_co_copy_cluster(img, *entry >> img->cluster_bits, to);
 	if (!ret)
-		ret = blk_file_co_flush(img->file);
+		ret = qed_co_flush_file(img);
 	if (!ret)
 		ret = cluster_set_add(&check->used, to, 1);
 	if (!ret)
@@ -245,7 +245,7 @@ static int mark_clean(struct check *check)
 		return 0;
 	/* What was mended must be there before the mark goes. */
 	img->header.features &= ~(uint64_t)QED_F_NEED_CHECK;
-	return qed_co_write_header(img->file, &img->header);
+	return qed_co_write_header(img, &img->header);
 }
 
 static int run_check(struct check *check)
@@ -267,7 +267,7 @@ static int run_check(struct check *check)
 		return ret;
 	check->result->leaks = img->alloc.frontier - check->used.members;
 	if (check->fix) {
-		ret = blk_file_co_flush(img->file);
+		ret = qed_co_flush_file(img);
 		/* Moving clusters is safe only where each has one reference. */
 		if (!ret && (check->fix & BLK_FIX_LEAKS) && check->result->leaks &&
 		    !check->result->corruptions)

@@ -215,40 +215,32 @@ static int write_l1(struct qed_image *img)
 	return ret;
 }
 
-/*
- * fdatasync.  When it fails for a file in the page cache, the kernel may have
- * thrown away what it could not write and will say so once only: from then on
- * nobody can promise anything, and no entry may be written for such data.
- * Without the page cache it is the disk that failed to empty its own cache, and
- * a later success is one for all that was written.
- */
-static int flush_file(struct qed_image *img)
+int qed_co_flush_file(struct qed_image *img)
 {
 	int ret = blk_file_co_flush(img->file);
 
-	if (ret && !img->file->direct) {
-		img->commit.lost = ret;
-		qed_rescue_lost(img, ret);
-	}
+	if (blk_file_lost(img->file))
+		qed_rescue_lost(img, blk_file_lost(img->file));
 	return ret;
 }
 
 static int write_batch(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
-	int ret;
+	int ret = blk_file_lost(img->file);
 
-	if (c->lost)
-		return c->lost;
+	/* No entry is written for data that may be gone. */
+	if (ret)
+		return ret;
 	copy_batch(img);
-	ret = flush_file(img);
+	ret = qed_co_flush_file(img);
 	if (ret || !(c->nr_batch || c->batch_tables.nr))
 		return ret;
 	ret = write_slices(img);
 	if (!ret)
 		ret = write_l1(img);
 	if (!ret)
-		ret = flush_file(img);
+		ret = qed_co_flush_file(img);
 	blk_stats_add(&img->node->stats, BLK_STAT_commits, 1);
 	return ret;
 }

@@ -25,7 +25,7 @@ static int zero_l1(struct qed_image *img)
 	int ret = blk_file_co_write_zeroes(img->file, img->header.l1_table_offset, img->table_bytes,
 					   true);
 
-	return ret ? ret : blk_file_co_flush(img->file);
+	return ret ? ret : qed_co_flush_file(img);
 }
 
 /* Nobody looks: no request is in flight, and nothing is dirty. */

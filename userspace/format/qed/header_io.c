@@ -55,15 +55,15 @@ int qed_co_read_header(struct blk_file *file, bool incomplete, struct qed_header
 	return ret;
 }
 
-int qed_co_write_header(struct blk_file *file, const struct qed_header *h)
+int qed_co_write_header(struct qed_image *img, const struct qed_header *h)
 {
 	uint8_t disk[QED_HEADER_BYTES];
 	int ret;
 
 	/* 64 bytes of one sector: a disk writes them together, so there is no torn header. */
 	qed_header_encode(h, disk);
-	ret = blk_file_co_pwrite(file, disk, sizeof(disk), 0);
-	return ret ? ret : blk_file_co_flush(file);
+	ret = blk_file_co_pwrite(img->file, disk, sizeof(disk), 0);
+	return ret ? ret : qed_co_flush_file(img);
 }
 
 int qed_co_set_complete(struct blk_node *node)
@@ -76,7 +76,7 @@ int qed_co_set_complete(struct blk_node *node)
 	if (ret || !(header.features & QED_F_INCOMPLETE))
 		return ret;
 	header.features &= ~QED_F_INCOMPLETE;
-	ret = qed_co_write_header(img->file, &header);
+	ret = qed_co_write_header(img, &header);
 	if (!ret)
 		img->header.features = header.features;
 	return ret;

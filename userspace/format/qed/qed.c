@@ -65,7 +65,7 @@ static int clear_autoclear(struct qed_image *img, struct error *err)
 	if (!img->header.autoclear_features)
 		return 0;
 	img->header.autoclear_features = 0;
-	ret = qed_co_write_header(img->file, &img->header);
+	ret = qed_co_write_header(img, &img->header);
 	return ret ? error_set_errno(err, ret, "could not write the QED header") : 0;
 }
 
@@ -200,7 +200,7 @@ static int qed_co_close(struct blk_node *node)
 		if (!ret)
 			ret = cut_file(img);
 		if (!ret)
-			ret = blk_file_co_flush(img->file);
+			ret = qed_co_flush_file(img);
 	}
 	free_image(img);
 	node->opaque = NULL;

@@ -135,7 +135,6 @@ struct qed_commit {
 	uint64_t started, finished; /* commits are numbered from 1 */
 	bool running;
 	int last_error; /* of the last round; 0 when it went well */
-	int lost; /* sticky: an fdatasync failed on a file in the page cache */
 	unsigned int largest_group; /* most requests that one commit was made for */
 	int unreported; /* a commit of the keeper's failed; the next FLUSH must say so */
 	struct flush_waiter *waiters;
@@ -206,13 +205,16 @@ static inline uint32_t qed_cluster_size(const struct qed_image *img)
 	return img->header.cluster_size;
 }
 
+/* The file's fdatasync; a successor is told of what the page cache lost (rescue.h).  Parks. */
+int qed_co_flush_file(struct qed_image *img);
+
 /*
  * header.c's fields to and from the disk, with the backing file's name: header_io.c.
  * @incomplete: an image that is being filled is right, too; else it is refused.
  */
 int qed_co_read_header(struct blk_file *file, bool incomplete, struct qed_header *h,
 		       char **backing_name, struct error *err);
-int qed_co_write_header(struct blk_file *file, const struct qed_header *h);
+int qed_co_write_header(struct qed_image *img, const struct qed_header *h);
 /* blk_driver's. */
 int qed_co_set_complete(struct blk_node *node);
 

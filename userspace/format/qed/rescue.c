@@ -298,16 +298,6 @@ static int replay_slices(struct qed_image *img, unsigned int *count)
 	return ret;
 }
 
-/* As in commit.c: a failure for the page cache is told once, and must not be forgotten. */
-static int flush_replay(struct qed_image *img)
-{
-	int ret = blk_file_co_flush(img->file);
-
-	if (ret && !img->file->direct)
-		qed_rescue_lost(img, ret);
-	return ret;
-}
-
 int qed_co_rescue_replay(struct qed_image *img, struct error *err)
 {
 	struct qed_rescue_area *area = img->rescue.area;
@@ -318,20 +308,20 @@ int qed_co_rescue_replay(struct qed_image *img, struct error *err)
 	if (!area || !img->rescue.replay || !area->started)
 		return 0;
 	/* The order is a commit's: what entries point to is durable before they are written. */
-	ret = flush_replay(img);
+	ret = qed_co_flush_file(img);
 	if (!ret)
 		ret = replay_tables(img);
 	if (!ret)
 		ret = replay_slices(img, &slices);
 	if (!ret)
-		ret = flush_replay(img);
+		ret = qed_co_flush_file(img);
 	if (ret == -ESTALE)
 		return error_set(err, ret, "what the dead server left does not fit the image");
 	if (ret)
 		return error_set_errno(err, ret, "could not write what the dead server left");
 	log_info("%s: %u slices of tables taken over from a server that died", img->node->filename,
 		 slices);
-	img->commit.lost = area->lost;
+	atomic_store(&img->file->flushes.lost, area->lost);
 	return 0;
 }
 
@@ -339,7 +329,7 @@ void qed_rescue_start(struct qed_image *img)
 {
 	struct qed_rescue *rescue = &img->rescue;
 	struct qed_rescue_area *area = rescue->area;
-	int lost = img->commit.lost;
+	int lost = blk_file_lost(img->file);
 
 	if (!area)
 		return;

@@ -70,7 +70,7 @@ void qed_rescue_table(struct qed_image *img, uint64_t i, uint64_t offset);
 /* A commit takes the tables noted so far (@all), or none; later: it ended well. */
 void qed_rescue_tables_taken(struct qed_image *img, bool all);
 void qed_rescue_tables_clean(struct qed_image *img);
-/* The file can never be made durable again: qed_commit's @lost. */
+/* The file can never be made durable again: blk_file_lost(). */
 void qed_rescue_lost(struct qed_image *img, int error);
 
 #endif

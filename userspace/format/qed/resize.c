@@ -52,7 +52,7 @@ int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	if (ret)
 		return ret;
 	header.image_size = size;
-	ret = qed_co_write_header(img->file, &header);
+	ret = qed_co_write_header(img, &header);
 	if (ret)
 		return error_set_errno(err, ret, "could not write the QED header");
 	img->header.image_size = size;

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flushing image files.  The kernel tells of what it could not write back once: to the one
+ * who asks next.  Nobody may be told after that, or beside it, that all is durable.
+ */
+#include "test_block_file.h"
+
+/* The kernel's page cache and a disk, in small. */
+static struct {
+	bool lost; /* pages were thrown away; the next fdatasync to end tells it */
+	unsigned int begun, running, most_running;
+	bool hold; /* fdatasync waits */
+} disk;
+
+static int disk_flush(struct blk_file *file)
+{
+	int ret;
+
+	(void)file;
+	disk.begun++;
+	disk.running++;
+	disk.most_running = max_u64(disk.most_running, disk.running);
+	do
+		co_yield_turn();
+	while (disk.hold);
+	disk.running--;
+	ret = disk.lost ? -EIO : 0;
+	disk.lost = false;
+	return ret;
+}
+
+static struct blk_file_ops disk_ops;
+
+static struct blk_file *open_disk(bool direct)
+{
+	struct mode mode = { "", direct, 0, false };
+	struct blk_file *file = open_mode(scratch("image"), &mode);
+
+	memset(&disk, 0, sizeof(disk));
+	disk_ops = blk_file_kernel_ops;
+	disk_ops.co_flush = disk_flush;
+	file->ops = &disk_ops;
+	return file;
+}
+
+struct flusher {
+	struct blk_file *file;
+	struct group *group;
+	int ret;
+};
+
+static void flush_one(void *arg)
+{
+	struct flusher *f = arg;
+
+	f->ret = blk_file_co_flush(f->file);
+	group_done(f->group);
+}
+
+static void told_once(void *arg)
+{
+	struct blk_file *file = open_disk(false);
+
+	(void)arg;
+	CHECK(blk_file_co_flush(file) == 0);
+	disk.lost = true;
+	CHECK(blk_file_co_flush(file) == -EIO);
+	CHECK(blk_file_co_flush(file) == -EIO);
+	blk_file_co_close(file);
+	/* Without the page cache nothing is thrown away. */
+	file = open_disk(true);
+	if (file->direct) {
+		disk.lost = true;
+		CHECK(blk_file_co_flush(file) == -EIO);
+		CHECK(blk_file_co_flush(file) == 0);
+	}
+	blk_file_co_close(file);
+}
+
+/* Several at once: each has an fdatasync that began after it came, and no error escapes any. */
+static void several(void *arg)
+{
+	struct flusher f[8];
+	struct group group = { .left = ARRAY_SIZE(f) };
+	struct blk_file *file = open_disk(false);
+
+	(void)arg;
+	disk.hold = true;
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++) {
+		f[i] = (struct flusher){ file, &group, 1 };
+		CHECK(co_start(flush_one, &f[i]) == 0);
+	}
+	co_yield_turn();
+	CHECK(disk.most_running == 1 && disk.begun == 1);
+	disk.hold = false;
+	group_wait(&group);
+	/* The first has its own; the seven that came while it ran share the next. */
+	CHECK(disk.most_running == 1 && disk.begun == 2);
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++)
+		CHECK(f[i].ret == 0);
+	blk_file_co_close(file);
+}
+
+static void several_fail(void *arg)
+{
+	struct flusher f[4];
+	struct group group = { .left = ARRAY_SIZE(f) };
+	struct blk_file *file = open_disk(false);
+
+	(void)arg;
+	disk.lost = true;
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++) {
+		f[i] = (struct flusher){ file, &group, 1 };
+		CHECK(co_start(flush_one, &f[i]) == 0);
+	}
+	group_wait(&group);
+	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++)
+		CHECK(f[i].ret == -EIO);
+	blk_file_co_close(file);
+}
+
+/* Many threads: nothing is lost of those that wait for each other. */
+static void flush_often(void *arg)
+{
+	struct blk_file *file = *(struct blk_file **)arg;
+
+	for (unsigned int i = 0; i < 200; i++)
+		CHECK(blk_file_co_flush(file) == 0);
+}
+
+static struct blk_file *shared[4];
+
+static void open_shared(void *arg)
+{
+	struct mode mode = { "", false, 0, false };
+
+	(void)arg;
+	shared[0] = open_mode(scratch("image"), &mode);
+	for (unsigned int i = 1; i < ARRAY_SIZE(shared); i++)
+		shared[i] = shared[0];
+}
+
+static void close_shared(void *arg)
+{
+	(void)arg;
+	blk_file_co_close(shared[0]);
+}
+
+static void test_told_once(void **state)
+{
+	(void)state;
+	run_co(32, told_once, NULL);
+}
+
+static void test_several(void **state)
+{
+	(void)state;
+	run_co(32, several, NULL);
+	run_co(32, several_fail, NULL);
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	run_co(32, open_shared, NULL);
+	run_on_loops(ARRAY_SIZE(shared), flush_often, shared, sizeof(shared[0]));
+	run_co(32, close_shared, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_told_once),
+		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests_name("block_flush", tests, NULL, NULL);
+}

@@ -136,6 +136,41 @@ static void test_speed(void **state)
 	run_co(32, speed, NULL);
 }
 
+/* A first piece that took the speed's time for hours ahead does not hold up what is faster. */
+static void speed_raised(void *arg)
+{
+	uint64_t size = 4 * MiB, end;
+	struct blk_node *node = open_over(size, size, CLUSTER, 0);
+	struct stream_opts opts = { .speed = 1 };
+	struct stream_status status;
+	struct stream *stream = start_stream(node, &opts);
+
+	(void)arg;
+	do {
+		aio_co_sleep(MSEC);
+		stream_get_status(stream, &status);
+	} while (!status.source_bytes);
+	/* Another one is waiting for its turn by now. */
+	aio_co_sleep(100 * MSEC);
+	stream_get_status(stream, &status);
+	CHECK(status.source_bytes == CLUSTER);
+	job_set_speed(&stream->job, 8 * MiB);
+	end = aio_now() + (SANITIZED ? 20000 : 5000) * MSEC;
+	do {
+		aio_co_sleep(MSEC);
+		stream_get_status(stream, &status);
+		CHECK(aio_now() < end);
+	} while (status.state == JOB_RUNNING);
+	end_stream(stream, JOB_DONE, NULL);
+	close_over(node);
+}
+
+static void test_speed_raised(void **state)
+{
+	(void)state;
+	run_co(32, speed_raised, NULL);
+}
+
 static void control(void *arg)
 {
 	uint64_t size = 4 * MiB;
@@ -459,7 +494,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_to_the_end),     cmocka_unit_test(test_taken_up),
-		cmocka_unit_test(test_speed),	       cmocka_unit_test(test_control),
+		cmocka_unit_test(test_speed),	       cmocka_unit_test(test_speed_raised),
+		cmocka_unit_test(test_control),
 		cmocka_unit_test(test_failing),	       cmocka_unit_test(test_full),
 		cmocka_unit_test(test_beside_writers), cmocka_unit_test(test_base),
 		cmocka_unit_test(test_late),	       cmocka_unit_test(test_prefetch),

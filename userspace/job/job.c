@@ -222,6 +222,19 @@ static uint64_t time_of(uint64_t bytes, uint64_t speed)
 	return (uint64_t)((double)bytes * (double)SECOND / (double)speed);
 }
 
+/* Have job->due tell when @speed allows to go on: what is owed is bytes, not time. */
+static void reckon_due(struct job *job, uint64_t speed, uint64_t now)
+{
+	if (!speed || !job->due)
+		job->due = now;
+	else if (job->due > now && job->due_speed != speed)
+		job->due = now + (uint64_t)((double)(job->due - now) * (double)job->due_speed /
+					    (double)speed);
+	else if (job->due + CREDIT_NS < now)
+		job->due = now - CREDIT_NS;
+	job->due_speed = speed;
+}
+
 bool job_co_pace(struct job *job, uint64_t bytes)
 {
 	uint64_t speed, now;
@@ -231,10 +244,7 @@ bool job_co_pace(struct job *job, uint64_t bytes)
 			return false;
 		speed = job_get_speed(job);
 		now = aio_now();
-		if (!speed || !job->due)
-			job->due = now;
-		else if (job->due + CREDIT_NS < now)
-			job->due = now - CREDIT_NS;
+		reckon_due(job, speed, now);
 		if (job->due <= now)
 			break;
 		/* By pieces, so that another speed has effect soon. */
@@ -247,10 +257,8 @@ bool job_co_pace(struct job *job, uint64_t bytes)
 
 void job_refund(struct job *job, uint64_t bytes)
 {
-	uint64_t speed = job_get_speed(job);
-
-	if (speed && bytes)
-		job->due -= min_u64(time_of(bytes, speed), job->due);
+	if (job->due_speed && bytes)
+		job->due -= min_u64(time_of(bytes, job->due_speed), job->due);
 }
 
 bool job_co_back_off(struct job *job, int error, const char *what)

@@ -36,6 +36,7 @@ struct job {
 
 	/* The background thread's own. */
 	uint64_t due; /* ns, monotonic: when the speed allows to go on; 0: it did not begin */
+	uint64_t due_speed; /* that @due was reckoned with */
 	unsigned int failures; /* in a row */
 	uint64_t back_off; /* ns: after the first of them */
 

@@ -25,6 +25,8 @@ struct fake_image {
 	bool slow; /* park in the middle of things */
 	_Atomic bool hold; /* populating waits */
 	_Atomic unsigned int held; /* populates that wait */
+	_Atomic bool hold_map; /* who looks next, in a coroutine, stands still with the answer */
+	_Atomic bool map_held; /* it does */
 	int fail_read; /* errno for reads */
 	int fail_write; /* errno for plain writes */
 	_Atomic int fail_populate; /* errno for populating */
@@ -158,9 +160,18 @@ static inline int fake_map(struct blk_node *node, uint64_t offset, uint64_t byte
 static inline int fake_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			      struct blk_map *map)
 {
-	if (fake_of(node)->slow)
+	struct fake_image *img = fake_of(node);
+	int ret;
+
+	if (img->slow)
 		co_yield_turn();
-	return fake_map(node, offset, bytes, map);
+	ret = fake_map(node, offset, bytes, map);
+	if (atomic_exchange(&img->hold_map, false)) {
+		img->map_held = true;
+		while (img->map_held)
+			aio_co_sleep(MSEC / 10);
+	}
+	return ret;
 }
 
 static inline int fake_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)

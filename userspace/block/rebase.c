@@ -34,12 +34,20 @@ static int name_of(const struct blk_node *above, const struct blk_node *base, co
 	return 0;
 }
 
+/* Park until every request that is in flight now is over. */
+static void wait_for_requests(struct blk_node *node)
+{
+	uint64_t ticket = inflight_ticket(&node->inflight);
+
+	while (!inflight_passed(&node->inflight, ticket))
+		aio_co_sleep(LOOK_NS);
+}
+
 int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
 		  struct error *err)
 {
 	struct blk_node *old = node->backing, *last = old;
 	const char *name = NULL;
-	uint64_t ticket;
 	int ret = 0;
 
 	*removed = NULL;
@@ -51,6 +59,11 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 				 base ? base->filename : "no backing file", node->filename);
 	while (last->backing != base)
 		last = last->backing;
+	/*
+	 * Nothing shows what is to go any more, but a request may have looked before that
+	 * was so, and look for the backing file only now: it must still find it.
+	 */
+	wait_for_requests(node);
 	if (base)
 		ret = name_of(last, base, &name, err);
 	if (!ret)
@@ -61,10 +74,8 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 		return ret;
 	}
 	node->backing = base;
-	/* Whoever loaded the old pointer is in flight since before this ticket. */
-	ticket = inflight_ticket(&node->inflight);
-	while (!inflight_passed(&node->inflight, ticket))
-		aio_co_sleep(LOOK_NS);
+	/* Whoever loaded the old pointer is in flight. */
+	wait_for_requests(node);
 	last->backing = NULL;
 	*removed = old;
 	return 0;

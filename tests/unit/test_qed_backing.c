@@ -174,6 +174,29 @@ static void test_to_none(void **state)
 	in_coroutine(to_none, &t);
 }
 
+/* The header names no backing file any more, and requests still see it: it stays hidden. */
+static void discard_between(void *arg)
+{
+	struct test *t = arg;
+
+	make(t);
+	open_node(t, BLK_O_RDWR);
+	CHECK(qed_co_change_backing(t->node, NULL, NULL, NULL) == 0);
+	CHECK(t->node->backing);
+	CHECK(blk_co_pdiscard(t->node, CLUSTER, CLUSTER) == 0);
+	expect_block(t, 1, 1, 0);
+	CHECK(blk_co_close(t->node) == 0);
+	unmake(t);
+}
+
+static void test_discard_between(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(discard_between, &t);
+}
+
 /* A new name does not lie where the old one is, so that there is always one that is whole. */
 static void to_another(void *arg)
 {
@@ -378,7 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_growing),	  cmocka_unit_test(test_emptying),
 		cmocka_unit_test(test_to_none),	  cmocka_unit_test(test_to_another),
-		cmocka_unit_test(test_to_window),
+		cmocka_unit_test(test_to_window), cmocka_unit_test(test_discard_between),
 	};
 
 	return cmocka_run_group_tests_name("qed_backing", tests, NULL, NULL);

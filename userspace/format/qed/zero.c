@@ -16,6 +16,15 @@ enum whole_op {
 	WHOLE_DISCARD, /* nothing of it remains; an allocated one is freed */
 };
 
+/*
+ * May what is unallocated show a backing file?  While one is being dropped the header has
+ * lost its name before requests lose the file.
+ */
+static bool shows_backing(const struct qed_image *img)
+{
+	return img->has_backing || img->node->backing;
+}
+
 /* The entry that @entry turns into; the same if nothing is to be done to it. */
 static uint64_t new_entry(const struct qed_image *img, enum whole_op op, uint64_t entry)
 {
@@ -27,7 +36,7 @@ static uint64_t new_entry(const struct qed_image *img, enum whole_op op, uint64_
 		return entry == QED_L2_UNALLOCATED ? QED_L2_ZERO : entry;
 	case WHOLE_DISCARD:
 		/* Over a backing file its old bytes must not come back. */
-		if (img->has_backing)
+		if (shows_backing(img))
 			return QED_L2_ZERO;
 		return entry == QED_L2_ZERO ? entry : QED_L2_UNALLOCATED;
 	}
@@ -113,7 +122,7 @@ static int whole_clusters(struct qed_image *img, uint64_t cluster, uint64_t n, e
 		int ret = 0;
 
 		/* No table: nothing is allocated, and without a backing file all is zeroes. */
-		if (!table && op == WHOLE_DISCARD && !img->has_backing)
+		if (!table && op == WHOLE_DISCARD && !shows_backing(img))
 			step = min_u64(n, in_table);
 		else
 			ret = whole_in_slice(img, cluster, step, op);

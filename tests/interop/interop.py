@@ -327,8 +327,10 @@ def parse_dump(text):
 
 def main(function):
     """Run function(results) in a temporary directory and exit."""
-    # A shell has its background processes ignore SIGINT, and theirs would, too.
+    # A shell has its background processes ignore SIGINT, and nohup has SIGHUP ignored; the programs
+    # that are tested would ignore them, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     results = Results()
     for program in (QED_IMG, QED_IO):
         if not os.access(program, os.X_OK):

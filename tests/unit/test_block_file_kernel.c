@@ -8,6 +8,8 @@
 
 #include "test_block_file.h"
 
+#include "block/image_lock.h"
+
 /* ---- opening ---- */
 
 static void expect_refusal(const char *path, unsigned int flags, int code, const char *reason)
@@ -42,6 +44,27 @@ static void refusals(void *arg)
 	expect_refusal(scratch("there/x"), 0, -ENOTDIR, "Not a directory");
 	CHECK(symlink("self", scratch("self")) == 0);
 	expect_refusal(scratch("self"), 0, -ELOOP, "Too many levels of symbolic links");
+}
+
+/* What another program made of the file before the lock was ours, it was allowed to. */
+static void longer_when_locked(void *arg)
+{
+	const char *path = scratch("other-writer");
+	struct blk_file *file;
+
+	(void)arg;
+	make_file(path, "", 0, 4096);
+	CHECK(blk_file_co_open(&file, path, BLK_FILE_RDWR, 0, 0, NULL) == 0);
+	make_file(path, "", 0, 3 * 4096);
+	CHECK(blk_file_co_lock(file, IMAGE_PERM_WRITE, 0, NULL) == 0);
+	CHECK(atomic_load(&file->size) == 3 * 4096);
+	blk_file_co_close(file);
+}
+
+static void test_longer_when_locked(void **state)
+{
+	(void)state;
+	run_co(32, longer_when_locked, NULL);
 }
 
 static void test_refusals(void **state)
@@ -201,9 +224,9 @@ static void test_holes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_creation),
-		cmocka_unit_test(test_failures), cmocka_unit_test(test_partly_written),
-		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_longer_when_locked), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_creation),	   cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_partly_written),	   cmocka_unit_test(test_holes),
 	};
 
 	return cmocka_run_group_tests_name("block_file_kernel", tests, NULL, NULL);

@@ -96,10 +96,25 @@ static bool is_in_memory(const struct blk_file *file)
 	return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 }
 
+static int find_size(struct blk_file *file, struct error *err)
+{
+	uint64_t size = 0;
+	struct stat st;
+
+	if (file->is_device && ioctl(file->fd, BLKGETSIZE64, &size) < 0)
+		return error_set_errno(err, -errno, "%s: cannot get the device's size", file->name);
+	if (!file->is_device) {
+		if (fstat(file->fd, &st) < 0)
+			return error_set_errno(err, -errno, "%s", file->name);
+		size = (uint64_t)st.st_size;
+	}
+	atomic_store(&file->size, size);
+	return 0;
+}
+
 static int find_identity(struct open_call *call)
 {
 	struct blk_file *file = call->file;
-	uint64_t size;
 	struct stat st;
 	int ret;
 
@@ -111,11 +126,9 @@ static int find_identity(struct open_call *call)
 
 	file->in_memory = is_in_memory(file);
 	file->is_device = S_ISBLK(st.st_mode);
-	size = (uint64_t)st.st_size;
-	if (file->is_device && ioctl(file->fd, BLKGETSIZE64, &size) < 0)
-		return error_set_errno(call->err, -errno, "%s: cannot get the device's size",
-				       file->name);
-	atomic_store(&file->size, size);
+	ret = find_size(file, call->err);
+	if (ret)
+		return ret;
 	/* A device is itself, whatever node it was opened by. */
 	file->dev = file->is_device ? 0 : st.st_dev;
 	file->ino = file->is_device ? st.st_rdev : st.st_ino;
@@ -145,9 +158,15 @@ static int lock_image(struct blk_file *file, unsigned int perm, unsigned int sha
 {
 	int ret = image_lock_acquire(file->fd, perm, shared, err);
 
-	if (ret)
+	if (ret) {
 		error_prefix(err, "%s", file->name);
-	return ret;
+		return ret;
+	}
+	/*
+	 * Whoever had the lock until now may have made the file longer since we opened it, and
+	 * clusters that lie there must not be taken for space without use.
+	 */
+	return find_size(file, err);
 }
 
 static int open_on_worker(void *arg)

@@ -179,6 +179,41 @@ static void search_is_taken_up_again(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
+/* A session that only frees does not make the file longer: what it leaks is found, too. */
+static void leaks_of_discards(void *arg)
+{
+	struct test *t = arg;
+	struct qed_image *img;
+
+	CHECK(blk_co_create(&(struct blk_create_opts){ .filename = t->scratch.image,
+						       .format = "qed",
+						       .size = IMAGE_SIZE,
+						       .cluster_size = CLUSTER,
+						       .table_size = 1 },
+			    NULL) == 0);
+	open_node(t, BLK_O_RDWR);
+	for (uint64_t c = 0; c < 400; c++)
+		write_cluster(t, c, 2);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+	open_node(t, BLK_O_RDWR);
+	CHECK(!scan_running(t));
+	for (uint64_t c = 0; c < 400; c += 2)
+		CHECK(blk_co_pdiscard(t->node, c * CLUSTER, CLUSTER) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	crash(t);
+	CHECK(check(t).leaks >= 200);
+	open_node(t, BLK_O_RDWR);
+	img = t->node->opaque;
+	while (scan_running(t))
+		aio_co_sleep(MSEC);
+	CHECK(img->alloc.free.members >= 200);
+	for (uint64_t c = 0; c < 400; c++)
+		expect_cluster(t, c, c % 2 ? 2 : 0);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+}
+
 /* An image that was closed is not searched. */
 static void closed_image_is_left_alone(void *arg)
 {
@@ -223,6 +258,12 @@ static void test_search_is_taken_up_again(void **state)
 	run(search_is_taken_up_again);
 }
 
+static void test_leaks_of_discards(void **state)
+{
+	(void)state;
+	run(leaks_of_discards);
+}
+
 static void test_closed_image_is_left_alone(void **state)
 {
 	(void)state;
@@ -235,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_leaks_are_freed),
 		cmocka_unit_test(test_scan_under_writes),
 		cmocka_unit_test(test_search_is_taken_up_again),
+		cmocka_unit_test(test_leaks_of_discards),
 		cmocka_unit_test(test_closed_image_is_left_alone),
 	};
 

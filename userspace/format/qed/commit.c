@@ -232,6 +232,12 @@ static int write_batch(struct qed_image *img)
 	/* No entry is written for data that may be gone. */
 	if (ret)
 		return ret;
+	/*
+	 * From when this is durable to when it is used again a dropped cluster is nobody's: by the
+	 * hole at the file's end the next opener knows (leak_scan.c).  It is no more than a hint.
+	 */
+	if (img->alloc.committing.nr)
+		(void)qed_co_extend(img, 0);
 	copy_batch(img);
 	ret = qed_co_flush_file(img);
 	if (ret || !(c->nr_batch || c->batch_tables.nr))

@@ -12,8 +12,8 @@
  * old end, or was dropped.
  *
  * Whether the last writer ended in order is written nowhere.  But the file of a
- * writer that is at work always ends in a cluster that was never used (see
- * alloc.c), a hole, while a closed one ends in its last cluster, which mostly is
+ * writer that takes or frees clusters always ends in one that was never used (see
+ * alloc.c and commit.c), a hole, while a closed one ends in its last cluster, which mostly is
  * none: no hole at the end, nothing to look for.  A search that did not come to
  * its end leaves such a hole, so that the next opener searches again.
  */

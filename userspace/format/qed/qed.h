@@ -258,7 +258,10 @@ int qed_co_load_slice(struct qed_image *img, uint64_t cluster);
 uint64_t qed_alloc_run(struct qed_image *img, uint64_t least, uint64_t want, uint64_t *start);
 /* Give back, unwritten, what qed_alloc_run() gave.  Under meta_lock. */
 void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count);
-/* Make room for @clusters more, or wait until somebody has made room.  Parks. */
+/*
+ * Make room for @clusters more, and one that is never taken, or wait until somebody has made
+ * room.  Parks.
+ */
 int qed_co_extend(struct qed_image *img, uint64_t clusters);
 /* A new, empty L2 table for L1 entry @i, unless there is one by now.  Parks. */
 int qed_co_new_table(struct qed_image *img, uint64_t i);

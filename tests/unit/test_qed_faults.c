@@ -17,6 +17,7 @@ struct faults {
 	int write_error, flush_error, truncate_error; /* 0: none */
 	int allocate_error; /* of taking space for metadata */
 	int fail_write_after; /* so many writes succeed first */
+	size_t fail_write_bytes; /* only writes of this length fail; 0: of any */
 	int fail_flush_after; /* so many flushes */
 	unsigned int flushes;
 };
@@ -40,8 +41,9 @@ static ssize_t faulty_pwritev(struct blk_file *file, const struct iovec *iov, in
 			      uint64_t offset)
 {
 	struct faults *f = file->ops_data;
+	bool meant = !f->fail_write_bytes || iov->iov_len == f->fail_write_bytes;
 
-	if (f->write_error && f->fail_write_after-- <= 0)
+	if (f->write_error && meant && f->fail_write_after-- <= 0)
 		return f->write_error;
 	return f->real->co_pwritev(file, iov, iovcnt, offset);
 }
@@ -275,6 +277,30 @@ static void commit_error(void *arg)
 	}
 }
 
+/* Clusters can't be moved when the image is closed: what was answered is there, so it closes. */
+static void compaction_error(void *arg)
+{
+	static const int errors[] = { -ENOSPC, -EIO };
+	struct test *t = arg;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(errors); i++) {
+		start(t, false);
+		for (unsigned int c = 0; c < 64; c++)
+			CHECK(write_block(t, c * (CLUSTER / BLOCK), 2) == 0);
+		CHECK(blk_co_flush(t->node) == 0);
+		CHECK(blk_co_pdiscard(t->node, 0, 32 * CLUSTER) == 0);
+		/* The fourth copy fails. */
+		t->faults.write_error = errors[i];
+		t->faults.fail_write_bytes = CLUSTER;
+		t->faults.fail_write_after = 3;
+		close_and_check(t);
+		for (unsigned int c = 0; c < 64; c++)
+			expect_block(t, c * (CLUSTER / BLOCK), c < 32 ? 0 : 2);
+		end(t);
+		(void)unlink(t->scratch.image);
+	}
+}
+
 /* Too much dirty metadata that can't be written: writers get the error, nobody hangs. */
 static void metadata_error_limits(void *arg)
 {
@@ -412,6 +438,12 @@ static void test_commit_error(void **state)
 	run(commit_error);
 }
 
+static void test_compaction_error(void **state)
+{
+	(void)state;
+	run(compaction_error);
+}
+
 static void test_metadata_error_limits(void **state)
 {
 	(void)state;
@@ -443,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_growth_error),
 		cmocka_unit_test(test_metadata_space),
 		cmocka_unit_test(test_commit_error),
+		cmocka_unit_test(test_compaction_error),
 		cmocka_unit_test(test_metadata_error_limits),
 		cmocka_unit_test(test_page_cache_lost),
 		cmocka_unit_test(test_page_cache_lost_by_header),

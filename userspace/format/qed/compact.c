@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "block/zero.h"
 #include "format/qed/qed.h"
@@ -189,31 +190,19 @@ static int settle(struct qed_image *img)
 	return ret;
 }
 
-/* Steps 1 and 2.  -EUCLEAN: the image is damaged, nothing was changed. */
-static int move_tail(struct qed_image *img)
+/* Step 1.  -EUCLEAN: the image is damaged. */
+static int look(struct compaction *c)
 {
-	struct qed_allocator *a = &img->alloc;
-	struct compaction c = { .img = img };
+	const struct qed_allocator *a = &c->img->alloc;
 	uint64_t used = a->frontier - a->free.members;
-	uint64_t budget = max_u64(MOVE_BUDGET >> img->cluster_bits, 1);
+	uint64_t budget = max_u64(MOVE_BUDGET >> c->img->cluster_bits, 1);
 	int ret;
 
-	cluster_set_init(&c.used);
-	c.max_moves = min_u64(a->free.members, budget);
-	c.tail = max_u64(used, a->frontier - min_u64(a->frontier, budget));
-	c.moves = calloc(c.max_moves, sizeof(*c.moves));
-	ret = c.moves ? look_at_tables(&c) : -ENOMEM;
-	if (!ret)
-		ret = walk_all(img, note_moves, &c);
-	if (!ret) {
-		cut_end(img);
-		ret = move_all(&c);
-	}
-	cluster_set_destroy(&c.used);
-	free(c.moves);
-	if (!ret)
-		ret = settle(img);
-	return ret;
+	c->max_moves = min_u64(a->free.members, budget);
+	c->tail = max_u64(used, a->frontier - min_u64(a->frontier, budget));
+	c->moves = calloc(c->max_moves, sizeof(*c->moves));
+	ret = c->moves ? look_at_tables(c) : -ENOMEM;
+	return ret ? ret : walk_all(c->img, note_moves, c);
 }
 
 static int lend_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int n, bool *changed)
@@ -244,23 +233,43 @@ static int lend_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	return 0;
 }
 
+/* Steps 2 and 3.  *@settled is what became of the commits. */
+static int move_and_lend(struct compaction *c, int *settled)
+{
+	struct qed_image *img = c->img;
+	int ret, lent = 0;
+
+	cut_end(img);
+	ret = move_all(c);
+	*settled = settle(img);
+	cut_end(img);
+	if (!*settled && img->alloc.free.members) {
+		lent = walk_all(img, lend_piece, img);
+		*settled = settle(img);
+	}
+	return ret ? ret : lent;
+}
+
 int qed_co_compact(struct qed_image *img)
 {
-	struct qed_allocator *a = &img->alloc;
-	int ret;
+	struct compaction c = { .img = img };
+	int ret, settled = 0;
 
-	if (!a->free.members)
+	if (!img->alloc.free.members)
 		return 0;
-	ret = move_tail(img);
-	if (ret == -EUCLEAN) {
+	cluster_set_init(&c.used);
+	ret = look(&c);
+	if (ret == -EUCLEAN)
 		log_warning("%s: is damaged, and is left as it is; check it", img->node->filename);
-		return 0;
+	else if (!ret)
+		ret = move_and_lend(&c, &settled);
+	cluster_set_destroy(&c.used);
+	free(c.moves);
+	/* The disk is full, say.  What was answered is there, and the next writer tries again. */
+	if (ret && ret != -EUCLEAN && !settled && img->alloc.free.members) {
+		log_warning("%s: free clusters are left in the file: %s", img->node->filename,
+			    strerror(-ret));
+		img->scan.unfinished = true;
 	}
-	if (ret)
-		return ret;
-	cut_end(img);
-	if (!a->free.members)
-		return 0;
-	ret = walk_all(img, lend_piece, img);
-	return ret ? ret : settle(img);
+	return settled;
 }

@@ -386,7 +386,10 @@ uint64_t qed_l1_entries_used(const struct qed_image *img);
 int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 		 void *report_arg, struct blk_check_result *result, struct error *err);
 
-/* compact.c: leave no unreferenced cluster inside the file.  Nothing else may be in flight. */
+/*
+ * compact.c: leave no unreferenced cluster inside the file, as far as the disk lets us.  An
+ * error is one of the commits.  Nothing else may be in flight.
+ */
 int qed_co_compact(struct qed_image *img);
 /* Copy a cluster of the file to one that reads as zeroes, leaving zeroes out.  Parks. */
 int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to);

@@ -328,12 +328,42 @@ static void growing(void *arg)
 	unmake(t);
 }
 
+/* Without the backing file there is nothing to copy from into a last cluster that is cut short. */
+static void growing_alone(void *arg)
+{
+	struct test *t = arg;
+	struct error err = ERROR_INIT;
+	struct blk_create_opts create = { .filename = t->scratch.image,
+					  .format = "qed",
+					  .size = 4 * CLUSTER + SECTOR_SIZE,
+					  .backing_file = "backing.raw",
+					  .backing_format = "raw" };
+
+	make(t);
+	CHECK(blk_co_create(&create, NULL) == 0);
+	open_node(t, BLK_O_RDWR | BLK_O_NO_BACKING);
+	CHECK(blk_co_truncate(t->node, IMAGE_SIZE, &err) == -ENOTSUP);
+	CHECK(strstr(error_text(&err), "the last cluster shows the backing file"));
+	error_free(&err);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t, BLK_O_RDWR);
+	CHECK(atomic_load(&t->node->size) == create.size);
+	CHECK(blk_co_pwrite_zeroes(t->node, 4 * CLUSTER, SECTOR_SIZE, 0) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	/* It has that cluster now. */
+	open_node(t, BLK_O_RDWR | BLK_O_NO_BACKING);
+	CHECK(blk_co_truncate(t->node, IMAGE_SIZE, NULL) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	unmake(t);
+}
+
 static void test_growing(void **state)
 {
 	struct test t = { 0 };
 
 	(void)state;
 	in_coroutine(growing, &t);
+	in_coroutine(growing_alone, &t);
 }
 
 static void expect_clean(struct test *t)

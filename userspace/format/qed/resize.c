@@ -35,6 +35,26 @@ static int hide(struct qed_image *img, uint64_t old, uint64_t size)
 	return ret ? ret : qed_co_flush(img->node);
 }
 
+/*
+ * Does the image's last cluster show a backing file that is not open?  What the image gains of
+ * that cluster could not be hidden without a copy of the rest.
+ */
+static int check_last_cluster(struct qed_image *img, uint64_t old, struct error *err)
+{
+	struct blk_map map;
+	int ret;
+
+	if (!img->has_backing || img->node->backing || !(old & (qed_cluster_size(img) - 1)))
+		return 0;
+	ret = qed_co_map(img->node, old - 1, 1, &map);
+	if (ret)
+		return error_set_errno(err, ret, "could not look at the last cluster");
+	if (map.kind == BLK_MAP_BACKING)
+		return error_set(err, -ENOTSUP,
+				 "the last cluster shows the backing file, which is not open");
+	return 0;
+}
+
 int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 {
 	struct qed_image *img = node->opaque;
@@ -45,6 +65,8 @@ int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	if (size < old)
 		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	ret = qed_geometry_validate(header.cluster_size, header.table_size, size, err);
+	if (!ret && size > old)
+		ret = check_last_cluster(img, old, err);
 	if (!ret && size > old) {
 		ret = hide(img, old, size);
 		error_set_errno(ret ? err : NULL, ret, "could not hide the backing file");

@@ -52,7 +52,7 @@ static int init_caches(struct qcow2_image *img, const struct blk_open_opts *opts
 	return ret ? ret : qcow2_packed_init(img);
 }
 
-/* What a reader cannot do without, or must not trust. */
+/* What a reader cannot do without, or cannot trust. */
 static int check_features(const struct qcow2_image *img, unsigned int flags, struct error *err)
 {
 	uint64_t features = img->header.incompatible;
@@ -60,8 +60,10 @@ static int check_features(const struct qcow2_image *img, unsigned int flags, str
 	if (features & QCOW2_INCOMPAT_DATA_FILE)
 		return error_set(err, -ENOTSUP,
 				 "qcow2 images with an external data file are not supported");
+	/* It must not be written to; whoever saves what can be saved reads it. */
 	if ((features & QCOW2_INCOMPAT_CORRUPT) && !(flags & BLK_O_CHECK))
-		return error_set(err, -EUCLEAN, "qcow2: Image is marked as corrupt");
+		log_warning("%s: the image is marked as corrupt: some of it may be wrong",
+			    img->node->filename);
 	return 0;
 }
 

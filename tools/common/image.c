@@ -186,15 +186,16 @@ static void reword_open(const char *path, const struct blk_open_opts *opts, stru
 int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		  struct error *err)
 {
-	const char *path = filename ? image_path(filename, err) : NULL;
+	const char *path;
 	int ret;
 
+	if (opts->format && !blk_driver_find(opts->format))
+		return error_set(err, -EINVAL, "Unknown driver '%s'", opts->format);
+	path = filename ? image_path(filename, err) : NULL;
 	if (filename && !path)
 		return err->code;
 	if (path && !*path)
 		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
-	if (opts->format && !blk_driver_find(opts->format))
-		return error_set(err, -EINVAL, "Unknown driver '%s'", opts->format);
 	ret = blk_co_open(node, path, opts, err);
 	if (ret < 0) {
 		reword_open(path, opts, err);

@@ -10,6 +10,27 @@
 #include "common/image_opts.h"
 #include "common/report.h"
 
+size_t image_opts_item_len(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] && (text[len] != ',' || text[len + 1] == ','))
+		len += text[len] == ',' ? 2 : 1;
+	return len;
+}
+
+bool image_opts_want_help(const char *list)
+{
+	size_t len;
+
+	for (; list && *list; list += len + (list[len] == ',')) {
+		len = image_opts_item_len(list);
+		if ((len == 4 && !strncmp(list, "help", 4)) || (len == 1 && *list == '?'))
+			return true;
+	}
+	return false;
+}
+
 static int set(struct blk_options *o, const char *name, const char *value, struct error *err)
 {
 	if (!strcmp(name, "backing") && !*value)

@@ -5,7 +5,16 @@
 #ifndef QEDBLK_TOOLS_IMAGE_OPTS_H
 #define QEDBLK_TOOLS_IMAGE_OPTS_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "block/options.h"
+
+/* The length of the first NAME=VALUE of @text; ",," is a comma of the value. */
+size_t image_opts_item_len(const char *text);
+
+/* Is one of the items of @list (may be NULL) "help" or "?"? */
+bool image_opts_want_help(const char *list);
 
 /*
  * Take @list apart into a new table (blk_options_free()), which goes to blk_open_opts.options.

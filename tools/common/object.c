@@ -84,14 +84,24 @@ static int check_anon(struct blk_options *o, struct error *err)
 	return check_creds(o, NULL, err);
 }
 
+/* In order of their names, as help has them. */
 static const struct {
 	const char *name;
 	int (*check)(struct blk_options *o, struct error *err);
+	const char *help;
 } types[] = {
-	{ "secret", check_secret },
-	{ "tls-creds-x509", check_x509 },
-	{ "tls-creds-psk", check_psk },
-	{ "tls-creds-anon", check_anon },
+	{ "secret", check_secret,
+	  "  data=<string>\n  file=<string>\n  format=<QCryptoSecretFormat>\n  iv=<string>\n"
+	  "  keyid=<string>\n" },
+	{ "tls-creds-anon", check_anon,
+	  "  dir=<string>\n  endpoint=<QCryptoTLSCredsEndpoint>\n  priority=<string>\n"
+	  "  verify-peer=<bool>\n" },
+	{ "tls-creds-psk", check_psk,
+	  "  dir=<string>\n  endpoint=<QCryptoTLSCredsEndpoint>\n  priority=<string>\n"
+	  "  username=<string>\n  verify-peer=<bool>\n" },
+	{ "tls-creds-x509", check_x509,
+	  "  dir=<string>\n  endpoint=<QCryptoTLSCredsEndpoint>\n  priority=<string>\n"
+	  "  sanity-check=<bool>\n  verify-peer=<bool>\n" },
 };
 
 /* ---- The option ---- */
@@ -151,11 +161,30 @@ static int parse_object(struct blk_options **o, const char *text, struct error *
 	return ret;
 }
 
+/* Of the type that @text begins with, or else of which types there are. */
+static void print_help(const char *text)
+{
+	size_t i, len = image_opts_item_len(text);
+
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		if (strlen(types[i].name) == len && !strncmp(types[i].name, text, len)) {
+			printf("%s options:\n%s", types[i].name, types[i].help);
+			return;
+		}
+	printf("List of user creatable objects:\n");
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		printf("  %s\n", types[i].name);
+}
+
 int object_option(const char *text)
 {
 	struct error err = ERROR_INIT;
 	struct blk_options *o;
 
+	if (*text != '{' && image_opts_want_help(text)) {
+		print_help(text);
+		exit(report_flush());
+	}
 	if (parse_object(&o, text, &err) < 0)
 		return report_fail(&err);
 	if (check_object(o, &err) == 0 && blk_object_add(o, &err) == 0)

@@ -8,7 +8,7 @@
 /*
  * Make the object of an --object option: TYPE,id=ID,NAME=VALUE,... or a JSON object.  Types are
  * secret, tls-creds-x509, tls-creds-psk and tls-creds-anon.  Images' options refer to it
- * by its id.  Returns 0, or 1 after a complaint.
+ * by its id.  Returns 0, or 1 after a complaint.  For help (TYPE,help) it ends the program.
  */
 int object_option(const char *text);
 

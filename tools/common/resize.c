@@ -31,6 +31,21 @@ const char *prealloc_name(enum prealloc mode)
 	return modes[mode];
 }
 
+/* Only a file of plain bytes has space of its own that can be asked for ahead. */
+static int check_mode(const struct blk_node *node, enum prealloc mode, uint64_t size,
+		      struct error *err)
+{
+	if (mode == PREALLOC_OFF)
+		return 0;
+	if (strcmp(node->driver->name, "raw"))
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'", modes[mode]);
+	if (mode == PREALLOC_METADATA)
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", modes[mode]);
+	if (size < node->size)
+		return error_set(err, -EINVAL, "Cannot use preallocation for shrinking files");
+	return 0;
+}
+
 /* The image ends where its file does, but need not begin there. */
 static int co_take_space(struct blk_node *node, uint64_t old, uint64_t size)
 {
@@ -60,8 +75,10 @@ int image_co_resize(struct blk_node *node, enum prealloc mode, uint64_t size, st
 {
 	uint64_t old = atomic_load(&node->size);
 	const char *failure = NULL;
-	int ret = 0;
+	int ret = check_mode(node, mode, size, err);
 
+	if (ret < 0)
+		return ret;
 	if (mode == PREALLOC_FALLOC && size > old) {
 		ret = co_take_space(node, old, size);
 		failure = "preallocate";

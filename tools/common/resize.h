@@ -15,8 +15,8 @@ enum prealloc prealloc_named(const char *name);
 const char *prealloc_name(enum prealloc mode);
 
 /*
- * Set @node's size, in bytes; where it grows, with space (@mode FALLOC or FULL: @node is raw).  If
- * there is none it keeps its size.  Coroutine.  Returns 0 or a negative errno with a line.
+ * Set @node's size, in bytes; where it grows, with space, which a raw one can be given.  If there
+ * is none it keeps its size.  Coroutine.  Returns 0 or a negative errno with a line.
  */
 int image_co_resize(struct blk_node *node, enum prealloc mode, uint64_t size, struct error *err);
 

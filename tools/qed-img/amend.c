@@ -7,6 +7,7 @@
 
 #include "block/driver.h"
 #include "common/image.h"
+#include "common/image_opts.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 
@@ -67,7 +68,7 @@ static int co_amend(const struct amend *a)
 	struct image_cache cache;
 	struct blk_node *node;
 
-	if (a->format && img_options_want_help(a->options)) {
+	if (a->format && image_opts_want_help(a->options)) {
 		if (!blk_driver_find(a->format))
 			return report_error("Unknown file format '%s'", a->format);
 		return refuse(a->format);

@@ -97,16 +97,16 @@ static int check_letters(struct bitmap *b, int argc, char **argv)
 	if (!b->action)
 		return report_error("Need at least one of --add, --remove, --clear, --enable, "
 				    "--disable, or --merge");
-	if (argc - optind != 2)
-		return report_error("Expecting filename and bitmap name");
-	b->filename = argv[optind];
-	b->name = argv[optind + 1];
 	if (b->granularity && !b->add)
 		return report_error("granularity only supported with --add");
 	if (b->source_format && !b->source)
 		return report_error("-F only supported with -b");
 	if (b->source && !b->merge)
 		return report_error("Merge bitmap source file only supported with --merge");
+	if (argc - optind != 2)
+		return report_error("Expecting filename and bitmap name");
+	b->filename = argv[optind];
+	b->name = argv[optind + 1];
 	return 0;
 }
 

@@ -13,8 +13,8 @@
 #include "common/image.h"
 #include "common/image_opts.h"
 #include "common/object.h"
+#include "common/size.h"
 #include "qed-img/img.h"
-#include "util/units.h"
 
 /* Long options that a verb can have, and the end of the table. */
 #define MAX_OPTIONS 32
@@ -82,7 +82,7 @@ const char *img_one_filename(int argc, char **argv)
 
 int img_parse_size(const char *what, const char *text, uint64_t *bytes)
 {
-	int ret = parse_size(text, bytes);
+	int ret = image_parse_size(text, bytes);
 
 	if (ret == -ERANGE && text[0] != '-')
 		return report_error("Invalid %s specified. Must be between 0 and %" PRId64 ".",
@@ -93,6 +93,22 @@ int img_parse_size(const char *what, const char *text, uint64_t *bytes)
 		return report_error("kilobytes, megabytes, gigabytes, terabytes, petabytes "
 				    "and exabytes.");
 	}
+	return 0;
+}
+
+int img_parse_size_option(const char *name, const char *text, uint64_t *bytes, struct error *err)
+{
+	int ret = image_parse_size(text, bytes);
+
+	if (ret == -ERANGE && text[0] != '-')
+		return error_set(err, ret, "Value '%s' is out of range for parameter '%s'", text,
+				 name);
+	if (ret < 0)
+		return error_set(err, ret,
+				 "Parameter '%s' expects a non-negative number below 2^64\n"
+				 "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
+				 "tera-, peta-\nand exabytes, respectively.",
+				 name);
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 /*
  * qed-img compare: do two images hold the same?
  */
+#include <stdio.h>
+
 #include "common/image.h"
 #include "qed-img/compare.h"
 #include "qed-img/img.h"
@@ -19,18 +21,21 @@ static int co_run_compare(struct compare *c, unsigned int flags)
 {
 	int status = 0;
 
-	progress_start(c->progress && !c->quiet);
 	for (size_t i = 0; i < 2 && !status; i++) {
 		c->sides[i].node = img_co_open(c->sides[i].name, c->formats[i], flags);
 		if (!c->sides[i].node)
 			status = COMPARE_NO_OPEN;
 	}
-	if (!status)
+	if (!status) {
+		progress_start(c->progress && !c->quiet);
 		status = compare_co_run(c->sides, c->strict, c->quiet);
+		progress_end();
+	} else if (c->progress && !c->quiet) {
+		printf("\n"); /* the end of the line of progress, which it did not come to */
+	}
 	for (size_t i = 0; i < 2; i++)
 		if (c->sides[i].node)
 			blk_co_close(c->sides[i].node);
-	progress_end();
 	return status;
 }
 

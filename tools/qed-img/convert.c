@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/image.h"
+#include "common/image_opts.h"
 #include "qed-img/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
@@ -23,7 +24,8 @@ struct convert {
 	char *options; /* heap, all of -o */
 	bool no_create, target_is_zero, progress, quiet, compress, has_sparse;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
-	bool target_image_opts;
+	bool target_image_opts, bitmaps, skip_broken_bitmaps;
+	const char *snapshot; /* of -l, or NULL */
 	bool copy_range; /* asked for; the kernel's part of it is not used */
 	char **source_names;
 	const char *target_name;
@@ -91,6 +93,12 @@ static bool parse_switch(struct convert *c, int opt)
 	case IMG_OPT_TARGET_IMAGE_OPTS:
 		c->target_image_opts = true;
 		break;
+	case IMG_OPT_BITMAPS:
+		c->bitmaps = true;
+		break;
+	case IMG_OPT_SKIP_BROKEN_BITMAPS:
+		c->skip_broken_bitmaps = true;
+		break;
 	case IMG_OPT_SALVAGE:
 		c->job.salvage = true;
 		break;
@@ -125,6 +133,9 @@ static int parse_value(struct convert *c, int opt, const char *value)
 	case 'f':
 		c->source_format = value;
 		return 0;
+	case 'l':
+		c->snapshot = value;
+		return img_check_snapshot_param(value);
 	case 'm':
 		return parse_count(value, &c->job.coroutines);
 	case 'o':
@@ -146,12 +157,14 @@ static int parse_letters(struct convert *c, int argc, char **argv)
 		IMG_SOURCE_OPTIONS,
 		{ "target-image-opts", no_argument, NULL, IMG_OPT_TARGET_IMAGE_OPTS },
 		{ "salvage", no_argument, NULL, IMG_OPT_SALVAGE },
+		{ "bitmaps", no_argument, NULL, IMG_OPT_BITMAPS },
+		{ "skip-broken-bitmaps", no_argument, NULL, IMG_OPT_SKIP_BROKEN_BITMAPS },
 		{ "target-is-zero", no_argument, NULL, IMG_OPT_TARGET_IS_ZERO },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
 
-	while ((opt = img_getopt(argc, argv, "B:CF:O:S:T:UWcf:m:no:pqr:t:", options)) != -1)
+	while ((opt = img_getopt(argc, argv, "B:CF:O:S:T:UWcf:l:m:no:pqr:t:", options)) != -1)
 		if (!parse_switch(c, opt) && parse_value(c, opt, optarg))
 			return 1;
 	return 0;
@@ -160,6 +173,10 @@ static int parse_letters(struct convert *c, int argc, char **argv)
 /* What must not be said together. */
 static int check_letters(struct convert *c)
 {
+	if (c->skip_broken_bitmaps && !c->bitmaps)
+		return report_error("Use of --skip-broken-bitmaps requires --bitmaps");
+	if (c->copy_range && c->compress)
+		return report_error("Cannot enable copy offloading when -c is used");
 	if (c->copy_range && c->has_sparse)
 		return report_error("Cannot enable copy offloading when -S is used");
 	if (c->target_image_opts && !c->no_create)
@@ -199,6 +216,21 @@ static int co_open_sources(struct convert *c)
 		c->job.total += src->size;
 	}
 	return 0;
+}
+
+/* -l: of what can be read nothing has a snapshot that can be. */
+static int co_check_snapshot(const struct convert *c)
+{
+	if (!c->snapshot)
+		return 0;
+	if (c->job.source_count > 1 && strncmp(c->snapshot, "snapshot.", 9))
+		return report_error("No support for concatenating multiple snapshot");
+	return img_co_load_snapshot(c->job.sources[0].node);
+}
+
+static int no_bitmaps(const char *format)
+{
+	return report_error("Format driver '%s' does not support bitmaps", format);
 }
 
 /* -B FILE is -o backing_file=FILE, and so on. */
@@ -241,9 +273,13 @@ static int check_target(struct convert *c)
 		return report_fail(&err);
 	if (c->compress)
 		return report_error("Compression not supported for this file format");
+	if (c->bitmaps && c->job.source_count > 1)
+		return report_error("Copying bitmaps only possible with single source");
+	if (c->bitmaps && strcmp(c->job.sources[0].node->driver->name, "qcow2"))
+		return report_error("Source lacks bitmap support");
 	if (image_cache_parse(c->target_cache, &c->target_mode) < 0)
 		return report_error("Invalid cache option: %s", c->target_cache);
-	return 0;
+	return c->bitmaps && !c->no_create ? no_bitmaps(c->target_format) : 0;
 }
 
 static int co_open_target(struct convert *c)
@@ -262,6 +298,8 @@ static int co_open_target(struct convert *c)
 	c->job.target = img_co_open(c->target_name, c->target_format, flags);
 	if (!c->job.target)
 		return 1;
+	if (c->bitmaps)
+		return no_bitmaps(c->job.target->driver->name);
 	if (c->job.target->size < c->job.total)
 		return report_error("output file is smaller than input file");
 	return 0;
@@ -271,7 +309,7 @@ static int co_convert(struct convert *c)
 {
 	struct convert_job *job = &c->job;
 
-	if (co_open_sources(c) || check_target(c) || co_open_target(c))
+	if (co_open_sources(c) || co_check_snapshot(c) || check_target(c) || co_open_target(c))
 		return 1;
 	/* Whatever was given to an image that is not new, its bytes are not known. */
 	job->target_has_backing = c->create.backing_file && job->target->backing;
@@ -317,7 +355,7 @@ static int co_run_convert(struct convert *c, int argc, char **argv)
 {
 	int status;
 
-	if (img_options_want_help(c->options))
+	if (image_opts_want_help(c->options))
 		return img_options_help(c->target_format, optind + 1 < argc);
 	c->job.source_count = optind < argc ? (size_t)(argc - optind - 1) : 0;
 	c->source_names = argv + optind;
@@ -356,8 +394,9 @@ const struct verb img_convert_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] [--target-image-opts] "
 		    "[-f FMT] [-O FMT] [-B BACKING -F FMT] [-o OPTIONS] [-S SIZE] [-n] [-C] [-c] "
 		    "[-p] [-q] "
-		    "[-m COUNT] [-W] [-r RATE] [-t CACHE] [-T CACHE] [-U] [--salvage] "
-		    "[--target-is-zero] FILE... TARGET",
+		    "[-m COUNT] [-W] [-r RATE] [-t CACHE] [-T CACHE] [-U] [-l SNAPSHOT] "
+		    "[--bitmaps [--skip-broken-bitmaps]] [--salvage] [--target-is-zero] "
+		    "FILE... TARGET",
 	.summary = "copy images into a new one, or with -n over an existing one",
 	.options = "  --object OBJECT, --image-opts, --target-image-opts\n"
 		   "                     as qed-img(1) says under IMAGES BY OPTIONS\n"
@@ -370,6 +409,9 @@ const struct verb img_convert_verb = {
 		   "  -n                 do not make the target: it exists\n"
 		   "  --target-is-zero   with -n: the target reads as zeroes\n"
 		   "  -C                 taken, of no effect; not with -S\n"
+		   "  -l SNAPSHOT        of the source: an error, as where there is none\n"
+		   "  --bitmaps, --skip-broken-bitmaps\n"
+		   "                     an error, as where there are none\n"
 		   "  -c                 compress, which no format here can: refused\n"
 		   "  -m COUNT           pieces copied at once, 1 to 16 (8)\n"
 		   "  -W                 in any order\n"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/image.h"
+#include "common/image_opts.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 
@@ -179,7 +180,7 @@ static int run(int argc, char **argv)
 	int status;
 
 	status = parse_letters(&c, argc, argv);
-	if (!status && img_options_want_help(c.options))
+	if (!status && image_opts_want_help(c.options))
 		status = img_options_help(c.format, optind < argc);
 	else if (!status && parse_operands(&c, argc, argv) == 0)
 		status = make(&c);

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "common/image.h"
+#include "common/image_opts.h"
+#include "common/size.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "util/units.h"
@@ -85,28 +87,6 @@ int img_options_add(char **all, const char *list)
 	return 0;
 }
 
-/* The length of the first NAME=VALUE of @text; ",," is a comma of the value. */
-static size_t item_len(const char *text)
-{
-	size_t len = 0;
-
-	while (text[len] && (text[len] != ',' || text[len + 1] == ','))
-		len += text[len] == ',' ? 2 : 1;
-	return len;
-}
-
-bool img_options_want_help(const char *all)
-{
-	size_t len;
-
-	for (; all && *all; all += len + (all[len] == ',')) {
-		len = item_len(all);
-		if ((len == 4 && !strncmp(all, "help", 4)) || (len == 1 && *all == '?'))
-			return true;
-	}
-	return false;
-}
-
 int img_options_help(const char *format, bool have_filename)
 {
 	static const char *const kinds[] = { "str", "size", "bool (on/off)" };
@@ -147,12 +127,8 @@ static int store(struct img_create_options *opts, const struct option_row *row, 
 		if (!*on && strcmp(value, "off"))
 			return error_set(err, -EINVAL, "Parameter '%s' expects 'on' or 'off'",
 					 row->name);
-	} else if (parse_size(value, number) < 0) {
-		return error_set(err, -EINVAL,
-				 "Parameter '%s' expects a non-negative number below 2^64\n"
-				 "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
-				 "tera-, peta-\nand exabytes, respectively.",
-				 row->name);
+	} else if (img_parse_size_option(row->name, value, number, err) < 0) {
+		return err->code;
 	}
 	*(bool *)((char *)opts + row->given) = true;
 	return 0;
@@ -204,7 +180,7 @@ int img_options_parse(struct img_create_options *opts, const char *all, const ch
 	int ret;
 
 	for (; all && *all; all += len + (all[len] == ',')) {
-		len = item_len(all);
+		len = image_opts_item_len(all);
 		item = strndup(all, len);
 		if (!item)
 			return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));

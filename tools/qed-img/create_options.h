@@ -29,9 +29,6 @@ struct img_create_options {
 /* Add `-o` argument @list to what is in *@all (heap).  Returns 0, or 1 after a complaint. */
 int img_options_add(char **all, const char *list);
 
-/* Does it ask for help? */
-bool img_options_want_help(const char *all);
-
 /* Print the options that @format has.  Returns 0, or 1 after a complaint: no such format. */
 int img_options_help(const char *format, bool have_filename);
 

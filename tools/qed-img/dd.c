@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/image.h"
+#include "common/size.h"
 #include "qed-img/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
@@ -25,7 +26,7 @@ struct dd {
 
 static int parse_block(struct dd *dd, const char *text)
 {
-	int ret = parse_size(text, &dd->block);
+	int ret = image_parse_size(text, &dd->block);
 
 	if (ret == 0 && dd->block && dd->block <= INT_MAX)
 		return 0;

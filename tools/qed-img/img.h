@@ -38,6 +38,8 @@ enum img_long_option {
 	IMG_OPT_BACKING_CHAIN,
 	IMG_OPT_TARGET_IS_ZERO,
 	IMG_OPT_SALVAGE,
+	IMG_OPT_BITMAPS,
+	IMG_OPT_SKIP_BROKEN_BITMAPS,
 	IMG_OPT_PREALLOCATION,
 	IMG_OPT_SHRINK,
 	IMG_OPT_SIZE,
@@ -83,6 +85,11 @@ const char *img_one_filename(int argc, char **argv);
 /* Parse a size in bytes, called @what in the complaint.  Returns 0, or 1 after a complaint. */
 int img_parse_size(const char *what, const char *text, uint64_t *bytes);
 
+/*
+ * The same of option @name of an image, NAME=SIZE.  Returns 0, or a negative errno with a line.
+ */
+int img_parse_size_option(const char *name, const char *text, uint64_t *bytes, struct error *err);
+
 /* --output: human or json.  Returns 0, or 1 after a complaint. */
 int img_parse_output(const char *text, bool *json);
 
@@ -93,6 +100,14 @@ int img_parse_output(const char *text, bool *json);
  * Open @filename (flags: BLK_O_*, IMG_O_*), or NULL after a complaint.  @format NULL probes.
  */
 struct blk_node *img_co_open(const char *filename, const char *format, unsigned int flags);
+
+/*
+ * -l of other verbs: a name, or snapshot.id=ID,snapshot.name=NAME.  Returns 0, or 1 after a
+ * complaint.
+ */
+int img_check_snapshot_param(const char *text);
+/* Read that one: there is none that can be.  Returns 1 after a complaint. */
+int img_co_load_snapshot(struct blk_node *node);
 
 /* A string for JSON of bytes that need not be text: what is no UTF-8 becomes U+FFFD. */
 json_t *img_json_string(const char *bytes);

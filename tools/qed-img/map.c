@@ -102,7 +102,7 @@ static int co_walk(struct map *m, struct blk_node *node)
 	while (pos < end) {
 		ret = blk_co_status(node, pos, end - pos, &st);
 		if (ret < 0)
-			return report_error("Failed to read image metadata: %s", strerror(-ret));
+			return report_error("Could not read file metadata: %s", strerror(-ret));
 		next = to_extent(pos, &st);
 		pos += st.bytes;
 		if (continues(&m->current, &next)) {

@@ -15,6 +15,7 @@
 
 struct measure {
 	const char *filename, *format, *target_format;
+	const char *snapshot; /* of -l, or NULL */
 	char *options; /* heap, all of -o */
 	bool json, has_size;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
@@ -63,7 +64,7 @@ static int co_run_measure(struct measure *m)
 		if (!source)
 			return 1;
 	}
-	status = co_measure(m, source);
+	status = m->snapshot ? img_co_load_snapshot(source) : co_measure(m, source);
 	if (source)
 		blk_co_close(source);
 	return status;
@@ -80,10 +81,15 @@ static int parse_letters(struct measure *m, int argc, char **argv, const char **
 	};
 	int opt;
 
-	while ((opt = img_getopt(argc, argv, "f:O:o:U", options)) != -1) {
+	while ((opt = img_getopt(argc, argv, "f:l:O:o:U", options)) != -1) {
 		switch (opt) {
 		case 'f':
 			m->format = optarg;
+			break;
+		case 'l':
+			if (img_check_snapshot_param(optarg))
+				return 1;
+			m->snapshot = optarg;
 			break;
 		case 'O':
 			m->target_format = optarg;
@@ -119,7 +125,7 @@ static int check_letters(struct measure *m, int argc, char **argv)
 		return report_error("At most one filename argument is allowed.");
 	if (argc - optind == 1)
 		m->filename = argv[optind];
-	if (!m->filename && (m->format || (m->source_flags & IMG_O_IMAGE_OPTS)))
+	if (!m->filename && (m->format || m->snapshot || (m->source_flags & IMG_O_IMAGE_OPTS)))
 		return report_error("--image-opts, -f, and -l require a filename argument.");
 	if (!m->filename && !m->has_size)
 		return report_error("Either --size N or one filename must be specified.");
@@ -145,13 +151,14 @@ static int run(int argc, char **argv)
 const struct verb img_measure_verb = {
 	.name = "measure",
 	.synopsis = "[--object OBJECT] [--image-opts] [-f FMT] [-O FMT] [-o OPTIONS] "
-		    "[--output=human|json] [-U] [--size N | FILE]",
+		    "[--output=human|json] [-l SNAPSHOT] [-U] [--size N | FILE]",
 	.summary = "tell how much space a new image will take",
 	.options = "  --object OBJECT, --image-opts\n"
 		   "                       as qed-img(1) says under IMAGES BY OPTIONS\n"
 		   "  -f FMT               format of FILE; probed otherwise\n"
 		   "  -O FMT               format of the new image (raw)\n"
 		   "  -o OPTIONS           of the new image, as for create\n"
+		   "  -l SNAPSHOT          of FILE: an error, as where there is none\n"
 		   "  --size N             size of a new image that is empty, in place of FILE\n"
 		   "  --output=human|json  text, or a JSON object\n"
 		   "  -U, --force-share    also when another process writes to FILE\n",

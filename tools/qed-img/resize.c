@@ -3,14 +3,12 @@
  * qed-img resize: give an image another size.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/image.h"
 #include "common/resize.h"
 #include "qed-img/img.h"
-#include "util/units.h"
 
 struct resize {
 	const char *filename, *format;
@@ -43,19 +41,6 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 			    "no important data there.");
 }
 
-/* Space that is taken ahead is a raw image's only: its file is the disk. */
-static int check_preallocation(const struct resize *r, const struct blk_node *node,
-			       struct error *err)
-{
-	if (r->preallocation == PREALLOC_OFF)
-		return 0;
-	if (strcmp(node->driver->name, "raw"))
-		return error_set(err, -ENOTSUP, "Block driver does not support requested flags");
-	if (r->preallocation == PREALLOC_METADATA)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: metadata");
-	return 0;
-}
-
 static int parse_preallocation(struct resize *r, const char *mode)
 {
 	r->preallocation = prealloc_named(mode);
@@ -72,11 +57,7 @@ static int co_resize(const struct resize *r, struct blk_node *node)
 
 	if (new_size(r, node->size, &size))
 		return 1;
-	/* Images have whole sectors. */
-	size = round_up(min_u64(size, INT64_MAX - SECTOR_SIZE), SECTOR_SIZE);
-	ret = check_preallocation(r, node, &err);
-	if (!ret)
-		ret = image_co_resize(node, r->preallocation, size, &err);
+	ret = image_co_resize(node, r->preallocation, size, &err);
 	if (ret < 0) {
 		image_unname(node->filename, &err);
 		return report_fail(&err);
@@ -138,6 +119,7 @@ static int parse_letters(struct resize *r, int argc, char **argv)
 static int run(int argc, char **argv)
 {
 	struct resize r = { 0 };
+	struct error err = ERROR_INIT;
 	const char *text;
 
 	/* The size comes last, and may begin with a dash: it is no option. */
@@ -151,12 +133,8 @@ static int run(int argc, char **argv)
 	r.filename = argv[optind];
 	if (*text == '+' || *text == '-')
 		r.sign = *text++;
-	if (parse_size(text, &r.size) < 0) {
-		report_error("Parameter 'size' expects a non-negative number below 2^64");
-		fprintf(stderr, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
-				"tera-, peta-\nand exabytes, respectively.\n");
-		return 1;
-	}
+	if (img_parse_size_option("size", text, &r.size, &err) < 0)
+		return report_fail(&err);
 	return co_run_resize(&r);
 }
 

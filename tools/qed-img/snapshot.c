@@ -1,12 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * qed-img snapshot: internal snapshots, which no format that is written has. So there are none to
- * list, and none can be made, applied or deleted.
+ * list, and none can be made, applied or deleted; nor be read by other verbs.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "common/image_opts.h"
 #include "qed-img/img.h"
+
+int img_check_snapshot_param(const char *text)
+{
+	struct error err = ERROR_INIT;
+	struct blk_options *o;
+	const char *left;
+
+	if (strncmp(text, "snapshot.", 9))
+		return 0;
+	if (image_opts_parse(&o, text, NULL, false, &err) < 0)
+		return report_fail(&err);
+	(void)blk_options_take(o, "snapshot.id");
+	(void)blk_options_take(o, "snapshot.name");
+	left = blk_options_left(o);
+	if (left) {
+		report_error("Invalid parameter '%s'", left);
+		report_error("Failed in parsing snapshot param '%s'", text);
+	}
+	blk_options_free(o);
+	return left ? 1 : 0;
+}
+
+int img_co_load_snapshot(struct blk_node *node)
+{
+	struct blk_info info;
+	int ret = blk_co_info(node, &info);
+
+	if (ret < 0)
+		return report_error("%s: %s", node->filename, strerror(-ret));
+	if (!strcmp(node->driver->name, "qcow2") && !info.nr_snapshots)
+		return report_error("Failed to load snapshot: Can't find snapshot");
+	return report_error("Failed to load snapshot: Block format '%s' used by device '' does "
+			    "not support temporarily loading internal snapshots",
+			    node->driver->name);
+}
 
 struct snapshot {
 	int action; /* the letter, or 0 */

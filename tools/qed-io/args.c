@@ -2,7 +2,6 @@
 /*
  * Arguments of commands.  Complaints go to standard output, as in qemu-io.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 
 #include "common/image_opts.h"
+#include "common/size.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 
@@ -23,7 +23,7 @@ static bool is_too_large(const char *text)
 
 int io_parse_bytes_as(const char *text, const char *shown, uint64_t *bytes)
 {
-	int ret = parse_size(text, bytes);
+	int ret = image_parse_size(text, bytes);
 
 	if (ret == -ERANGE && is_too_large(text)) {
 		printf("Parsing error: argument too large -- %s\n", shown);
@@ -35,10 +35,6 @@ int io_parse_bytes_as(const char *text, const char *shown, uint64_t *bytes)
 		       shown);
 		return -EINVAL;
 	}
-	/* No letter of a unit that hexadecimal numbers may have is a digit of theirs. */
-	if (!strncasecmp(text, "0x", 2) && !isxdigit((unsigned char)text[strlen(text) - 1]))
-		io_error("warning: Using a multiplier suffix on hex numbers is deprecated: %s",
-			 text);
 	return 0;
 }
 

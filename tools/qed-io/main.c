@@ -129,14 +129,15 @@ static int take_operand(struct program *p, const char *text)
 		p->how.filename = text;
 		return -1;
 	}
+	if (p->how.format) {
+		io_error("--image-opts and -f are mutually exclusive");
+		return 1;
+	}
 	/* An empty list of options is one, too. */
 	if (io_parse_options(text, &p->options) < 0)
 		return 1;
 	p->how.options = p->options;
-	if (!p->how.format)
-		return -1;
-	io_error("--image-opts and -f are mutually exclusive");
-	return 1;
+	return -1;
 }
 
 static int parse_arguments(struct program *p, int argc, char **argv)

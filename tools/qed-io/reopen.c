@@ -125,8 +125,9 @@ static int check_same(struct reopen *r, const struct blk_node *node, struct erro
 	if (!left)
 		return 0;
 	/* The child of that name complains, of what the option is to it. */
-	dot = !strncmp(left, "file.", 5) || !strncmp(left, "backing.", 8) ? strchr(left, '.') :
-									    NULL;
+	dot = !strncmp(left, "file.", 5) || (node->backing && !strncmp(left, "backing.", 8)) ?
+		      strchr(left, '.') :
+		      NULL;
 	return error_set(err, -EINVAL, "Cannot change the option '%s'", dot ? dot + 1 : left);
 }
 

@@ -28,25 +28,6 @@ static int parse(int argc, char **argv, enum prealloc *mode, uint64_t *size)
 	return io_parse_bytes_as(argv[optind], argv[1], size);
 }
 
-/* Only a file of plain bytes has space of its own that can be asked for ahead. */
-static int check_mode(const struct io_session *io, enum prealloc mode, uint64_t size,
-		      struct error *err)
-{
-	bool raw = !strcmp(io->node->driver->name, "raw");
-
-	if (mode == PREALLOC_OFF)
-		return 0;
-	if (!raw)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'",
-				 prealloc_name(mode));
-	if (mode == PREALLOC_METADATA)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s",
-				 prealloc_name(mode));
-	if (size < io->node->size)
-		return error_set(err, -EINVAL, "Cannot use preallocation for shrinking files");
-	return 0;
-}
-
 static int co_run(struct io_session *io, int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
@@ -56,9 +37,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 
 	if (ret < 0)
 		return ret;
-	ret = check_mode(io, mode, size, &err);
-	if (ret == 0)
-		ret = image_co_resize(io->node, mode, size, &err);
+	ret = image_co_resize(io->node, mode, size, &err);
 	io->written = true;
 	if (ret < 0) {
 		error_set(&err, ret, "%s", strerror(-ret));

@@ -62,9 +62,9 @@ int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	uint64_t old = atomic_load_explicit(&node->size, memory_order_relaxed);
 	int ret;
 
-	if (size < old)
-		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	ret = qed_geometry_validate(header.cluster_size, header.table_size, size, err);
+	if (!ret && size < old)
+		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	if (!ret && size > old)
 		ret = check_last_cluster(img, old, err);
 	if (!ret && size > old) {

@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 300
+"""qemu-img and qemu-io and ours side by side on command lines that nobody types on purpose: more
+than one thing is wrong, numbers at the end of their range, options that fit no format here. Most
+were found by random ones. side_by_side.py says how the lines are written."""
+
+import os
+import shutil
+
+import interop
+from interop import must
+import side_by_side
+
+IMG = """
+qemu-img create -f qed n 0x10k
+qemu-img create -f qed n 0x1p3
+qemu-img create -f qed n +0x1k
+qemu-img create -f qed n 0x1kx
+~qemu-img create -f qed -o size=0x40k n ~[0] on hex numbers is deprecated: 0x40k
+qemu-img create -f qed -o size=16E n
+qemu-img create -f qed -o size=-1 n
+qemu-img create -f qed -o cluster_size=-1 n 1M
+qemu-img resize -f qed new 0x800k
+qemu-img resize -f qed new 16E
+qemu-img resize -f qed new +99999999999999999999
+~qemu-img resize -f qed new 9E ~ Value '9E' is out of range for parameter 'size'
+qemu-img resize -f raw odd +1
+qemu-img resize -f raw odd +100
+qemu-img resize -f raw odd 4001
+qemu-img resize -f raw --shrink odd 3500
+~qemu-img resize -f raw odd 9223372036854775807 ~ Could not resize file: File too large
+qemu-img resize --image-opts driver=raw,offset=1024,file.filename=odd 4001
+~qemu-img resize -f qed new +1 ~ QED image size 2097153 is not a multiple of 512 bytes
+qemu-img resize -f qed --preallocation=falloc new 5M
+qemu-img resize -f qed --preallocation=full new 5M
+qemu-img resize -f qed --preallocation=metadata new 5M
+qemu-img measure --size 0x10k
+qemu-img map -l 0x10k a
+qemu-img dd bs=0x1k count=1 if=base of=n1
+qemu-img compare -p base nope
+qemu-img compare -p nope base
+qemu-img compare -p -F qed base odd
+qemu-img compare -p -q base nope
+qemu-img compare -p base base
+qemu-img map -f QED x:y
+~qemu-img map astray ~ Could not read file metadata: Input/output error
+qemu-img convert -l x a n2
+qemu-img convert -l "" a n2
+qemu-img convert -l x -O foo -c base n2
+qemu-img convert -l x q2 n2
+qemu-img convert -l x base base n2
+qemu-img convert -l snapshot.id=1 base base n2
+qemu-img convert -l snapshot.id=1,snapshot.name=x q2 n2
+qemu-img convert -l snapshot.foo=1 base n2
+qemu-img convert -l snapshot. base n2
+qemu-img convert -l x nope n2
+qemu-img convert -l x -T foo a n2
+qemu-img convert --bitmaps base n2
+qemu-img convert --bitmaps a n2
+qemu-img convert --bitmaps a a n2
+qemu-img convert --bitmaps -O foo a n2
+qemu-img convert --bitmaps -O qed -c a n2
+qemu-img convert --bitmaps -O qed q2 n3
+qemu-img convert --bitmaps -O raw q2 n3
+qemu-img convert --bitmaps -t foo q2 n3
+qemu-img convert --bitmaps -n -O qed q2 nope
+qemu-img convert --bitmaps -n -O qed q2 new
+qemu-img convert --skip-broken-bitmaps a n2
+qemu-img convert --skip-broken-bitmaps -c -C a n2
+qemu-img convert -c -C -S 4k a n2
+qemu-img measure -l x a
+qemu-img measure -l x q2
+qemu-img measure -l x -O foo base
+qemu-img measure -l x --size 3
+qemu-img measure -l x
+qemu-img measure -l snapshot.foo=1 base
+qemu-img measure base -Ul snapshot.id=1
+~qemu-img measure -l first shot ~[1] 'qcow2' used by device '' does not support temporarily loading internal snapshots
+qemu-img bitmap --add -b a x
+qemu-img bitmap --add -F a
+qemu-img bitmap --remove -g 3
+qemu-img bitmap --add -b a -F qed -g 3 a b c
+qemu-img info --object secret,help base
+~qemu-img info file:co:lon ~ image: co:lon
+qemu-img info --object secret,id=s,? nope
+qemu-img convert --object tls-creds-anon,help
+qemu-img info --object tls-creds-psk,id=x,help base
+~qemu-img info --object help base ~[0] tls-creds-x509
+~qemu-img info --object foo,help base ~[0] tls-creds-psk
+~qemu-img info --object tls-creds-x509,help base ~[0] sanity-check=<bool>
+"""
+
+IO = """
+qemu-io -f qed -c 'read -P 0 0x1p3 1' -c 'read 0x1k 1' -c 'read 0x1kk 1' -c 'read 0xk 1' a
+~qemu-io -f qed -c 'truncate 1000' a ~ QED image size 1000 is not a multiple of 512 bytes
+qemu-io -f qed -c 'truncate 512' a
+qemu-io -f qed -c 'reopen -o backing.read-only=on' new
+qemu-io --image-opts -f raw -c length odd
+~qemu-io --object ? -c length a ~[0] tls-creds-x509
+qemu-io --object secret,help -c length a
+"""
+
+
+def main(results):
+    if not side_by_side.need_reference(results, "qemu-cli-odd"):
+        return
+    side_by_side.make_template()
+    os.chdir("template")
+    must("qemu-img", "create", "-q", "-f", "qcow2", "shot", "1M")
+    must("qemu-img", "snapshot", "-c", "first", "shot")
+    shutil.copy("base", "co:lon")
+    os.chdir("..")
+    side_by_side.run_list(results, "qemu-cli-odd", IMG, images=("n1", "new"))
+    side_by_side.run_list(results, "qemu-io-odd", IO)
+
+
+interop.main(main)

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sizes as the image tools take them.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/report.h"
+#include "common/size.h"
+#include "util/units.h"
+
+/* Such as 0x10k.  What follows may make it no size at all, which is another matter. */
+static bool is_hex_with_unit(const char *text)
+{
+	char *end;
+
+	text += *text == '+';
+	if (strncasecmp(text, "0x", 2) || !strspn(text + 2, "0123456789abcdefABCDEF"))
+		return false;
+	errno = 0;
+	strtoull(text, &end, 16);
+	return !errno && *end && strchr("kKmMgGtTpP", *end);
+}
+
+int image_parse_size(const char *text, uint64_t *bytes)
+{
+	if (is_hex_with_unit(text))
+		report_error("warning: Using a multiplier suffix on hex numbers is deprecated: %s",
+			     text);
+	return parse_size(text, bytes);
+}

@@ -134,14 +134,12 @@ help=$("$build/qed-img" --help)
 verbs=$(sed -nE 's/^  ([a-z]+) .*/\1/p' <<<"$help" | sort -u)
 compare "qed-img: verbs" "$verbs" "$(titles "$page" - VERBS)"
 same_options "qed-img: options" "$(head -n 1 <<<"$help")" "$page" = OPTIONS
-# taken VERB: the options that its file has for getopt, a line each.
+# taken VERB: the options of the table in its file, a line each.
 taken() {
-	local file=$tools/qed-img/$1.c
-
-	sed -nE 's/^\t\t\{ "([a-z-]+)", (no|required)_argument.*/--\1/p' "$file"
-	! grep -q IMG_SOURCE_OPTIONS "$file" || printf '%s\n' --object --image-opts
-	sed -nE 's/.*img_getopt\(argc, argv, "([A-Za-z:]+)", .*/\1/p' "$file" |
-		grep -o '[A-Za-z]' | sed 's/^/-/'
+	sed -nE 's/^\tIMG_IMAGE_OPTS\(.*/--image-opts/p; s/^\tIMG_OBJECT,.*/--object/p
+		s/^\tIMG_FORCE_SHARE\(.*/-U\n--force-share/p
+		s/^\tIMG_[A-Z_]+\((0|'\''.'\''), (NULL|"[a-z-]+").*/\1 \2/p' "$tools/qed-img/$1.c" |
+		sed -E "s/^'(.)' NULL/-\1/; s/^0 \"(.*)\"/--\1/; s/^'(.)' \"(.*)\"/-\1\n--\2/"
 }
 
 mkdir "$work/images"

@@ -10,6 +10,7 @@
 #include "common/image_opts.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 struct amend {
 	const char *filename, *format, *cache;
@@ -18,44 +19,17 @@ struct amend {
 	unsigned int flags;
 };
 
-static int parse_letters(struct amend *a, int argc, char **argv)
-{
-	static const struct option options[] = {
-		IMG_SOURCE_OPTIONS,
-		{ "force", no_argument, NULL, IMG_OPT_FORCE },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "o:f:t:pq", options)) != -1) {
-		switch (opt) {
-		case 'o':
-			if (img_options_add(&a->options, optarg))
-				return 1;
-			break;
-		case 'f':
-			a->format = optarg;
-			break;
-		case 't':
-			a->cache = optarg;
-			break;
-		case 'p':
-			a->progress = true;
-			break;
-		case 'q':
-			a->quiet = true;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			a->flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_FORCE:
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct amend, flags),
+	IMG_LIST('o', NULL, struct amend, options),
+	IMG_TEXT('f', NULL, struct amend, format),
+	IMG_TEXT('t', NULL, struct amend, cache),
+	IMG_SWITCH('p', NULL, struct amend, progress),
+	IMG_SWITCH('q', NULL, struct amend, quiet),
+	IMG_IGNORED(0, "force"),
+	IMG_OPTIONS_END,
+};
 
 static int refuse(const char *format)
 {
@@ -89,7 +63,7 @@ static int co_amend(const struct amend *a)
 static int run(int argc, char **argv)
 {
 	struct amend a = { .cache = "writeback" };
-	int status = parse_letters(&a, argc, argv);
+	int status = img_parse_options(argc, argv, options, &a) ? 1 : 0;
 
 	if (!status && !a.options)
 		status = img_usage("Must specify options (-o)");

@@ -13,6 +13,7 @@
 #include "common/image.h"
 #include "qed-img/bench.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 #define DEFAULT_COUNT 75000
 #define DEFAULT_DEPTH 64
@@ -22,7 +23,7 @@ struct bench_options {
 	const char *filename, *format;
 	struct bench_job job;
 	struct image_cache cache;
-	bool native_aio, copy_on_read;
+	bool native_aio, no_drain, copy_on_read;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 };
 
@@ -60,82 +61,72 @@ static int parse_aio(struct bench_options *o, const char *text)
 	return report_error("Invalid aio option: %s", text);
 }
 
-static int parse_option(struct bench_options *o, int opt)
+static int parse_value(void *verb, const struct img_option *option, const char *value)
 {
+	struct bench_options *o = verb;
 	struct bench_job *job = &o->job;
-	unsigned int pattern;
 
-	switch (opt) {
+	switch (option->letter) {
 	case 'c':
-		return parse_number("request count", optarg, INT_MAX, &job->count);
+		return parse_number("request count", value, INT_MAX, &job->count);
 	case 'd':
-		if (parse_number("queue depth", optarg, INT_MAX, &job->depth))
+		if (parse_number("queue depth", value, INT_MAX, &job->depth))
 			return 1;
 		/* With none in flight it would never end. */
 		return job->depth ? 0 : report_error("Invalid queue depth specified");
-	case 'f':
-		o->format = optarg;
-		return 0;
 	case 'i':
-		return parse_aio(o, optarg);
-	case 'n':
-		o->native_aio = true;
-		return 0;
-	case 'o':
-		return img_parse_size("offset", optarg, &job->offset);
+		return parse_aio(o, value);
 	case 's':
-		return parse_int_size("buffer size", optarg, &job->bytes);
+		return parse_int_size("buffer size", value, &job->bytes);
 	case 'S':
-		return parse_int_size("step_size", optarg, &job->step);
+		return parse_int_size("step_size", value, &job->step);
 	case 't':
-		if (image_cache_parse(optarg, &o->cache) < 0)
+		if (image_cache_parse(value, &o->cache) < 0)
 			return report_error("Invalid cache mode");
 		return 0;
-	case 'w':
-		job->write = true;
-		return 0;
-	case 'U':
-		o->source_flags |= BLK_O_NO_LOCK;
-		return 0;
-	case IMG_OPT_IMAGE_OPTS:
-		o->source_flags |= IMG_O_IMAGE_OPTS;
-		return 0;
-	case IMG_OPT_PATTERN:
-		if (parse_number("pattern byte", optarg, UINT8_MAX, &pattern))
-			return 1;
-		job->pattern = (uint8_t)pattern;
-		return 0;
-	case IMG_OPT_FLUSH_INTERVAL:
-		return parse_number("flush interval", optarg, INT_MAX, &job->flush_interval);
-	case IMG_OPT_NO_DRAIN:
-		job->drain = false;
-		return 0;
-	case IMG_OPT_COPY_ON_READ:
-		o->copy_on_read = true;
-		return 0;
-	case 'q': /* qemu-img takes it, and prints all the same */
-		return 0;
 	default:
-		return 1;
+		return parse_number("flush interval", value, INT_MAX, &job->flush_interval);
 	}
 }
 
+static int parse_pattern(void *verb, const struct img_option *option, const char *value)
+{
+	struct bench_options *o = verb;
+	unsigned int pattern;
+
+	(void)option;
+	if (parse_number("pattern byte", value, UINT8_MAX, &pattern))
+		return 1;
+	o->job.pattern = (uint8_t)pattern;
+	return 0;
+}
+
+static const struct img_option options[] = {
+	IMG_IMAGE_OPTS(struct bench_options, source_flags),
+	IMG_FORCE_SHARE(struct bench_options, source_flags),
+	IMG_CALL_VALUE('c', NULL, parse_value),
+	IMG_CALL_VALUE('d', NULL, parse_value),
+	IMG_TEXT('f', NULL, struct bench_options, format),
+	IMG_CALL_VALUE('i', NULL, parse_value),
+	IMG_SWITCH('n', NULL, struct bench_options, native_aio),
+	IMG_SIZE('o', NULL, struct bench_options, job.offset, "offset"),
+	IMG_IGNORED('q', NULL), /* qemu-img takes it, and prints all the same */
+	IMG_CALL_VALUE('s', NULL, parse_value),
+	IMG_CALL_VALUE('S', NULL, parse_value),
+	IMG_CALL_VALUE('t', NULL, parse_value),
+	IMG_SWITCH('w', NULL, struct bench_options, job.write),
+	IMG_CALL_VALUE(0, "pattern", parse_pattern),
+	IMG_CALL_VALUE(0, "flush-interval", parse_value),
+	IMG_SWITCH(0, "no-drain", struct bench_options, no_drain),
+	IMG_SWITCH(0, "copy-on-read", struct bench_options, copy_on_read),
+	IMG_OPTIONS_END,
+};
+
 static int parse_options(struct bench_options *o, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "pattern", required_argument, NULL, IMG_OPT_PATTERN },
-		{ "flush-interval", required_argument, NULL, IMG_OPT_FLUSH_INTERVAL },
-		{ "no-drain", no_argument, NULL, IMG_OPT_NO_DRAIN },
-		{ "copy-on-read", no_argument, NULL, IMG_OPT_COPY_ON_READ },
-		{ "force-share", no_argument, NULL, 'U' },
-		{ "image-opts", no_argument, NULL, IMG_OPT_IMAGE_OPTS },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "c:d:f:i:no:qs:S:t:wU", options)) != -1)
-		if (parse_option(o, opt))
-			return 1;
+	if (img_parse_options(argc, argv, options, o))
+		return 1;
+	o->job.drain = !o->no_drain;
 	o->filename = img_one_filename(argc, argv);
 	if (!o->filename)
 		return 1;
@@ -212,7 +203,6 @@ static int run(int argc, char **argv)
 			.count = DEFAULT_COUNT,
 			.depth = DEFAULT_DEPTH,
 			.bytes = DEFAULT_BYTES,
-			.drain = true,
 		},
 	};
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 #define MIN_GRANULARITY 512u
 #define MAX_GRANULARITY (1u << 31)
@@ -20,77 +21,33 @@ struct bitmap {
 	unsigned int flags;
 };
 
-static const char *action_name(int opt)
+static int parse_action(void *verb, const struct img_option *option, const char *value)
 {
-	switch (opt) {
-	case IMG_OPT_ADD:
-		return "add";
-	case IMG_OPT_REMOVE:
-		return "remove";
-	case IMG_OPT_CLEAR:
-		return "clear";
-	case IMG_OPT_ENABLE:
-		return "enable";
-	case IMG_OPT_DISABLE:
-		return "disable";
-	case IMG_OPT_MERGE:
-		return "merge";
-	default:
-		return NULL;
-	}
-}
+	struct bitmap *b = verb;
 
-static int parse_option(struct bitmap *b, int opt)
-{
-	if (action_name(opt)) {
-		if (!b->action)
-			b->action = action_name(opt);
-		b->add |= opt == IMG_OPT_ADD;
-		b->merge |= opt == IMG_OPT_MERGE;
-		return 0;
-	}
-	switch (opt) {
-	case 'b':
-		b->source = optarg;
-		return 0;
-	case 'F':
-		b->source_format = optarg;
-		return 0;
-	case 'f':
-		b->format = optarg;
-		return 0;
-	case 'g':
-		return img_parse_size("granularity", optarg, &b->granularity);
-	case IMG_OPT_IMAGE_OPTS:
-		b->flags |= IMG_O_IMAGE_OPTS;
-		return 0;
-	default:
-		return 1; /* img_getopt() has complained */
-	}
-}
-
-static int parse_letters(struct bitmap *b, int argc, char **argv)
-{
-	static const struct option options[] = {
-		IMG_SOURCE_OPTIONS,
-		{ "add", no_argument, NULL, IMG_OPT_ADD },
-		{ "remove", no_argument, NULL, IMG_OPT_REMOVE },
-		{ "clear", no_argument, NULL, IMG_OPT_CLEAR },
-		{ "enable", no_argument, NULL, IMG_OPT_ENABLE },
-		{ "disable", no_argument, NULL, IMG_OPT_DISABLE },
-		{ "merge", required_argument, NULL, IMG_OPT_MERGE },
-		{ "granularity", required_argument, NULL, 'g' },
-		{ "source-file", required_argument, NULL, 'b' },
-		{ "source-format", required_argument, NULL, 'F' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "b:f:F:g:", options)) != -1)
-		if (parse_option(b, opt))
-			return 1;
+	(void)value;
+	if (!b->action)
+		b->action = option->name;
+	b->add |= !strcmp(option->name, "add");
+	b->merge |= !strcmp(option->name, "merge");
 	return 0;
 }
+
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct bitmap, flags),
+	IMG_CALL(0, "add", parse_action),
+	IMG_CALL(0, "remove", parse_action),
+	IMG_CALL(0, "clear", parse_action),
+	IMG_CALL(0, "enable", parse_action),
+	IMG_CALL(0, "disable", parse_action),
+	IMG_CALL_VALUE(0, "merge", parse_action),
+	IMG_SIZE('g', "granularity", struct bitmap, granularity, "granularity"),
+	IMG_TEXT('b', "source-file", struct bitmap, source),
+	IMG_TEXT('F', "source-format", struct bitmap, source_format),
+	IMG_TEXT('f', NULL, struct bitmap, format),
+	IMG_OPTIONS_END,
+};
 
 static int check_letters(struct bitmap *b, int argc, char **argv)
 {
@@ -151,7 +108,7 @@ static int run(int argc, char **argv)
 {
 	struct bitmap b = { 0 };
 
-	if (parse_letters(&b, argc, argv) || check_letters(&b, argc, argv))
+	if (img_parse_options(argc, argv, options, &b) || check_letters(&b, argc, argv))
 		return 1;
 	return co_bitmap(&b);
 }

@@ -9,6 +9,7 @@
 
 #include "common/image.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 /* Exit statuses, as scripts know them. */
 enum check_status {
@@ -20,7 +21,7 @@ enum check_status {
 };
 
 struct check {
-	const char *filename, *format;
+	const char *filename, *format, *output, *cache;
 	unsigned int fix; /* enum blk_check_fix */
 	bool json, quiet, direct;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
@@ -146,8 +147,11 @@ static int co_run_check(struct check *c)
 	return status;
 }
 
-static int parse_fix(struct check *c, const char *text)
+static int parse_fix(void *verb, const struct img_option *option, const char *text)
 {
+	struct check *c = verb;
+
+	(void)option;
 	if (!strcmp(text, "leaks"))
 		c->fix = BLK_FIX_LEAKS;
 	else if (!strcmp(text, "all"))
@@ -158,63 +162,30 @@ static int parse_fix(struct check *c, const char *text)
 	return 0;
 }
 
-static int parse_letters(struct check *c, int argc, char **argv, const char **output,
-			 const char **cache)
-{
-	static const struct option options[] = {
-		{ "format", required_argument, NULL, 'f' },
-		{ "repair", required_argument, NULL, 'r' },
-		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "f:r:T:qU", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			c->format = optarg;
-			break;
-		case 'r':
-			if (parse_fix(c, optarg))
-				return 1;
-			break;
-		case 'T':
-			*cache = optarg;
-			break;
-		case 'q':
-			c->quiet = true;
-			break;
-		case 'U':
-			c->source_flags |= BLK_O_NO_LOCK;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			c->source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_OUTPUT:
-			*output = optarg;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct check, source_flags),
+	IMG_FORCE_SHARE(struct check, source_flags),
+	IMG_TEXT('f', "format", struct check, format),
+	IMG_CALL_VALUE('r', "repair", parse_fix),
+	IMG_TEXT(0, "output", struct check, output),
+	IMG_TEXT('T', NULL, struct check, cache),
+	IMG_SWITCH('q', NULL, struct check, quiet),
+	IMG_OPTIONS_END,
+};
 
 static int run(int argc, char **argv)
 {
-	const char *output = "human", *cache = "writeback";
+	struct check c = { .output = "human", .cache = "writeback" };
 	struct image_cache mode;
-	struct check c = { 0 };
 
-	if (parse_letters(&c, argc, argv, &output, &cache))
+	if (img_parse_options(argc, argv, options, &c))
 		return CHECK_FAILED;
 	c.filename = img_one_filename(argc, argv);
-	if (!c.filename || img_parse_output(output, &c.json))
+	if (!c.filename || img_parse_output(c.output, &c.json))
 		return CHECK_FAILED;
-	if (image_cache_parse(cache, &mode) < 0)
-		return report_error("Invalid source cache option: %s", cache);
+	if (image_cache_parse(c.cache, &mode) < 0)
+		return report_error("Invalid source cache option: %s", c.cache);
 	c.direct = mode.direct;
 	return co_run_check(&c);
 }

@@ -11,6 +11,7 @@
 #include "common/image_opts.h"
 #include "job/commit.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "qed-img/progress.h"
 
 struct commit {
@@ -157,49 +158,29 @@ static int co_run_commit(struct commit *c)
 	return 0;
 }
 
-static int parse_letters(struct commit *c, int argc, char **argv)
+static int parse_base(void *verb, const struct img_option *option, const char *value)
 {
-	static const struct option options[] = {
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
+	struct commit *c = verb;
 
-	while ((opt = img_getopt(argc, argv, "b:df:pqr:t:", options)) != -1) {
-		switch (opt) {
-		case 'b':
-			c->base = optarg;
-			/* What is between would not be the same any more, and is shown without. */
-			c->drop = true;
-			break;
-		case 'd':
-			c->drop = true;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			c->image_opts = true;
-			break;
-		case 'f':
-			c->format = optarg;
-			break;
-		case 'p':
-			c->progress = true;
-			break;
-		case 'q':
-			c->quiet = true;
-			break;
-		case 'r':
-			if (img_parse_size("rate limit", optarg, &c->rate))
-				return 1;
-			break;
-		case 't':
-			c->cache = optarg;
-			break;
-		default:
-			return 1;
-		}
-	}
+	(void)option;
+	c->base = value;
+	/* What is between would not be the same any more, and is shown without. */
+	c->drop = true;
 	return 0;
 }
+
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_SWITCH(0, "image-opts", struct commit, image_opts),
+	IMG_CALL_VALUE('b', NULL, parse_base),
+	IMG_SWITCH('d', NULL, struct commit, drop),
+	IMG_TEXT('f', NULL, struct commit, format),
+	IMG_SWITCH('p', NULL, struct commit, progress),
+	IMG_SWITCH('q', NULL, struct commit, quiet),
+	IMG_SIZE('r', NULL, struct commit, rate, "rate limit"),
+	IMG_TEXT('t', NULL, struct commit, cache),
+	IMG_OPTIONS_END,
+};
 
 static int run(int argc, char **argv)
 {
@@ -207,7 +188,7 @@ static int run(int argc, char **argv)
 	struct error err = ERROR_INIT;
 	int status;
 
-	if (parse_letters(&c, argc, argv))
+	if (img_parse_options(argc, argv, options, &c))
 		return 1;
 	c.filename = img_one_filename(argc, argv);
 	if (!c.filename)

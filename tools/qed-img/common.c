@@ -2,7 +2,6 @@
 /*
  * Options, sizes and images as people type them.
  */
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,12 +11,8 @@
 
 #include "common/image.h"
 #include "common/image_opts.h"
-#include "common/object.h"
 #include "common/size.h"
 #include "qed-img/img.h"
-
-/* Long options that a verb can have, and the end of the table. */
-#define MAX_OPTIONS 32
 
 int img_usage(const char *fmt, ...)
 {
@@ -32,43 +27,22 @@ int img_usage(const char *fmt, ...)
 	return 1;
 }
 
-static int next_option(int argc, char **argv, const char *short_options,
-		       const struct option *options)
+int img_getopt(int argc, char **argv, const char *letters, const struct option *names)
 {
 	/* The colon makes getopt tell a missing argument from an unknown option. */
-	bool in_order = short_options[0] == '+';
-	struct option with_help[MAX_OPTIONS] = { { "help", no_argument, NULL, 'h' } };
-	char letters[64];
-	size_t count = 0;
+	bool in_order = letters[0] == '+';
+	char with_colon[80];
 	int opt;
 
-	while (options[count].name)
-		count++;
-	assert(count + 2 <= MAX_OPTIONS);
-	memcpy(with_help + 1, options, count * sizeof(*options));
-	snprintf(letters, sizeof(letters), "%s:h%s", in_order ? "+" : "", short_options + in_order);
+	snprintf(with_colon, sizeof(with_colon), "%s:%s", in_order ? "+" : "", letters + in_order);
 	opterr = 0;
-	opt = getopt_long(argc, argv, letters, with_help, NULL);
+	opt = getopt_long(argc, argv, with_colon, names, NULL);
 	if (opt == ':') {
 		img_usage("missing argument for option '%s'", argv[optind - 1]);
 		return '?';
 	}
 	if (opt == '?')
 		img_usage("unrecognized option '%s'", argv[optind - 1]);
-	return opt;
-}
-
-int img_getopt(int argc, char **argv, const char *short_options, const struct option *options)
-{
-	int opt;
-
-	while ((opt = next_option(argc, argv, short_options, options)) == IMG_OPT_OBJECT)
-		if (object_option(optarg))
-			return IMG_OPT_BAD_OBJECT;
-	if (opt == 'h' && short_options[0] != '+') {
-		img_print_verb_help();
-		exit(report_flush());
-	}
 	return opt;
 }
 

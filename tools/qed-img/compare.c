@@ -7,6 +7,7 @@
 #include "common/image.h"
 #include "qed-img/compare.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "qed-img/progress.h"
 
 struct compare {
@@ -39,49 +40,18 @@ static int co_run_compare(struct compare *c, unsigned int flags)
 	return status;
 }
 
-static int parse_letters(struct compare *c, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "f:F:T:pqsU", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			c->formats[0] = optarg;
-			break;
-		case 'F':
-			c->formats[1] = optarg;
-			break;
-		case 'T':
-			c->cache = optarg;
-			break;
-		case 'p':
-			c->progress = true;
-			break;
-		case 'q':
-			c->quiet = true;
-			break;
-		case 's':
-			c->strict = true;
-			break;
-		case 'U':
-			c->source_flags |= BLK_O_NO_LOCK;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			c->source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_BAD_OBJECT:
-			return COMPARE_NO_OPEN;
-		default:
-			return COMPARE_FAILED;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct compare, source_flags),
+	IMG_FORCE_SHARE(struct compare, source_flags),
+	IMG_TEXT('f', NULL, struct compare, formats[0]),
+	IMG_TEXT('F', NULL, struct compare, formats[1]),
+	IMG_TEXT('T', NULL, struct compare, cache),
+	IMG_SWITCH('p', NULL, struct compare, progress),
+	IMG_SWITCH('q', NULL, struct compare, quiet),
+	IMG_SWITCH('s', NULL, struct compare, strict),
+	IMG_OPTIONS_END,
+};
 
 static int run(int argc, char **argv)
 {
@@ -90,9 +60,9 @@ static int run(int argc, char **argv)
 	unsigned int flags;
 	int status;
 
-	status = parse_letters(&c, argc, argv);
+	status = img_parse_options(argc, argv, options, &c);
 	if (status)
-		return status;
+		return status == 1 ? COMPARE_FAILED : COMPARE_NO_OPEN;
 	if (optind != argc - 2)
 		return img_usage("Expecting two image file names");
 	c.sides[0].name = argv[optind];

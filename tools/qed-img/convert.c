@@ -13,6 +13,7 @@
 #include "qed-img/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "qed-img/progress.h"
 #include "util/units.h"
 
@@ -62,113 +63,50 @@ static int parse_sparse(const char *text, uint64_t *sparse)
 	return 0;
 }
 
-/* The letters that are on or off.  Returns false for any other. */
-static bool parse_switch(struct convert *c, int opt)
+static int parse_value(void *verb, const struct img_option *option, const char *value)
 {
-	switch (opt) {
-	case 'C':
-		c->copy_range = true;
-		break;
-	case 'U':
-		c->source_flags |= BLK_O_NO_LOCK;
-		break;
-	case 'W':
-		c->job.any_order = true;
-		break;
-	case 'c':
-		c->compress = true;
-		break;
-	case 'n':
-		c->no_create = true;
-		break;
-	case 'p':
-		c->progress = true;
-		break;
-	case 'q':
-		c->quiet = true;
-		break;
-	case IMG_OPT_IMAGE_OPTS:
-		c->source_flags |= IMG_O_IMAGE_OPTS;
-		break;
-	case IMG_OPT_TARGET_IMAGE_OPTS:
-		c->target_image_opts = true;
-		break;
-	case IMG_OPT_BITMAPS:
-		c->bitmaps = true;
-		break;
-	case IMG_OPT_SKIP_BROKEN_BITMAPS:
-		c->skip_broken_bitmaps = true;
-		break;
-	case IMG_OPT_SALVAGE:
-		c->job.salvage = true;
-		break;
-	case IMG_OPT_TARGET_IS_ZERO:
-		c->target_is_zero = true;
-		break;
-	default:
-		return false;
-	}
-	return true;
-}
+	struct convert *c = verb;
 
-/* The letters that take a value.  Returns 0, or 1 after a complaint. */
-static int parse_value(struct convert *c, int opt, const char *value)
-{
-	switch (opt) {
-	case 'B':
-		c->backing_file = value;
-		return 0;
-	case 'F':
-		c->backing_fmt = value;
-		return 0;
-	case 'O':
-		c->target_format = value;
-		return 0;
+	switch (option->letter) {
 	case 'S':
 		c->has_sparse = true;
 		return parse_sparse(value, &c->job.min_sparse);
-	case 'T':
-		c->source_cache = value;
-		return 0;
-	case 'f':
-		c->source_format = value;
-		return 0;
-	case 'l':
-		c->snapshot = value;
-		return img_check_snapshot_param(value);
 	case 'm':
 		return parse_count(value, &c->job.coroutines);
-	case 'o':
-		return img_options_add(&c->options, value);
-	case 'r':
-		return img_parse_size("rate limit", value, &c->job.rate);
-	case 't':
-		c->target_cache = value;
-		return 0;
 	default:
-		return 1; /* img_getopt() has complained */
+		c->snapshot = value;
+		return img_check_snapshot_param(value);
 	}
 }
 
-static int parse_letters(struct convert *c, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ "target-image-opts", no_argument, NULL, IMG_OPT_TARGET_IMAGE_OPTS },
-		{ "salvage", no_argument, NULL, IMG_OPT_SALVAGE },
-		{ "bitmaps", no_argument, NULL, IMG_OPT_BITMAPS },
-		{ "skip-broken-bitmaps", no_argument, NULL, IMG_OPT_SKIP_BROKEN_BITMAPS },
-		{ "target-is-zero", no_argument, NULL, IMG_OPT_TARGET_IS_ZERO },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "B:CF:O:S:T:UWcf:l:m:no:pqr:t:", options)) != -1)
-		if (!parse_switch(c, opt) && parse_value(c, opt, optarg))
-			return 1;
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct convert, source_flags),
+	IMG_FORCE_SHARE(struct convert, source_flags),
+	IMG_SWITCH(0, "target-image-opts", struct convert, target_image_opts),
+	IMG_SWITCH(0, "target-is-zero", struct convert, target_is_zero),
+	IMG_SWITCH(0, "salvage", struct convert, job.salvage),
+	IMG_SWITCH(0, "bitmaps", struct convert, bitmaps),
+	IMG_SWITCH(0, "skip-broken-bitmaps", struct convert, skip_broken_bitmaps),
+	IMG_TEXT('B', NULL, struct convert, backing_file),
+	IMG_TEXT('F', NULL, struct convert, backing_fmt),
+	IMG_TEXT('O', NULL, struct convert, target_format),
+	IMG_TEXT('T', NULL, struct convert, source_cache),
+	IMG_TEXT('f', NULL, struct convert, source_format),
+	IMG_TEXT('t', NULL, struct convert, target_cache),
+	IMG_SIZE('r', NULL, struct convert, job.rate, "rate limit"),
+	IMG_CALL_VALUE('S', NULL, parse_value),
+	IMG_CALL_VALUE('l', NULL, parse_value),
+	IMG_CALL_VALUE('m', NULL, parse_value),
+	IMG_LIST('o', NULL, struct convert, options),
+	IMG_SWITCH('C', NULL, struct convert, copy_range),
+	IMG_SWITCH('W', NULL, struct convert, job.any_order),
+	IMG_SWITCH('c', NULL, struct convert, compress),
+	IMG_SWITCH('n', NULL, struct convert, no_create),
+	IMG_SWITCH('p', NULL, struct convert, progress),
+	IMG_SWITCH('q', NULL, struct convert, quiet),
+	IMG_OPTIONS_END,
+};
 
 /* What must not be said together. */
 static int check_letters(struct convert *c)
@@ -378,7 +316,7 @@ static int run(int argc, char **argv)
 	};
 	int status = 1;
 
-	if (parse_letters(&c, argc, argv))
+	if (img_parse_options(argc, argv, options, &c))
 		goto out;
 	if (!c.target_format && !c.target_image_opts)
 		c.target_format = "raw";

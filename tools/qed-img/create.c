@@ -11,6 +11,7 @@
 #include "common/image_opts.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 struct create {
 	const char *format, *filename;
@@ -20,41 +21,16 @@ struct create {
 	struct img_create_options opts;
 };
 
-static int parse_letters(struct create *c, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "object", required_argument, NULL, IMG_OPT_OBJECT },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "F:b:f:o:qu", options)) != -1) {
-		switch (opt) {
-		case 'F':
-			c->backing_fmt = optarg;
-			break;
-		case 'b':
-			c->backing_file = optarg;
-			break;
-		case 'f':
-			c->format = optarg;
-			break;
-		case 'o':
-			if (img_options_add(&c->options, optarg))
-				return 1;
-			break;
-		case 'q':
-			c->quiet = true;
-			break;
-		case 'u':
-			c->unsafe = true;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_TEXT('F', NULL, struct create, backing_fmt),
+	IMG_TEXT('b', NULL, struct create, backing_file),
+	IMG_TEXT('f', NULL, struct create, format),
+	IMG_LIST('o', NULL, struct create, options),
+	IMG_SWITCH('q', NULL, struct create, quiet),
+	IMG_SWITCH('u', NULL, struct create, unsafe),
+	IMG_OPTIONS_END,
+};
 
 static int parse_operands(struct create *c, int argc, char **argv)
 {
@@ -179,7 +155,7 @@ static int run(int argc, char **argv)
 	struct create c = { .format = "raw" };
 	int status;
 
-	status = parse_letters(&c, argc, argv);
+	status = img_parse_options(argc, argv, options, &c) ? 1 : 0;
 	if (!status && image_opts_want_help(c.options))
 		status = img_options_help(c.format, optind < argc);
 	else if (!status && parse_operands(&c, argc, argv) == 0)

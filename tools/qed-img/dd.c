@@ -13,6 +13,7 @@
 #include "qed-img/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "util/units.h"
 
 struct dd {
@@ -58,35 +59,14 @@ static int parse_operand(struct dd *dd, char *operand)
 	return report_error("unrecognized operand %s", operand);
 }
 
-static int parse_letters(struct dd *dd, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "f:O:U", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			dd->format = optarg;
-			break;
-		case 'O':
-			dd->target_format = optarg;
-			break;
-		case 'U':
-			dd->source_flags |= BLK_O_NO_LOCK;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			dd->source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct dd, source_flags),
+	IMG_FORCE_SHARE(struct dd, source_flags),
+	IMG_TEXT('f', NULL, struct dd, format),
+	IMG_TEXT('O', NULL, struct dd, target_format),
+	IMG_OPTIONS_END,
+};
 
 /* What of the source is copied.  To skip more than it has is no error, as with dd(1). */
 static void choose_range(const struct dd *dd, struct convert_source *src)
@@ -148,7 +128,7 @@ static int run(int argc, char **argv)
 	struct convert_source src = { 0 };
 	int status;
 
-	if (parse_letters(&dd, argc, argv))
+	if (img_parse_options(argc, argv, options, &dd))
 		return 1;
 	for (int i = optind; i < argc; i++)
 		if (parse_operand(&dd, argv[i]))

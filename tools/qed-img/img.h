@@ -32,52 +32,14 @@ extern const struct verb img_rebase_verb;
 extern const struct verb img_resize_verb;
 extern const struct verb img_snapshot_verb;
 
-/* Values of long options that have no letter. */
-enum img_long_option {
-	IMG_OPT_OUTPUT = 256,
-	IMG_OPT_BACKING_CHAIN,
-	IMG_OPT_TARGET_IS_ZERO,
-	IMG_OPT_SALVAGE,
-	IMG_OPT_BITMAPS,
-	IMG_OPT_SKIP_BROKEN_BITMAPS,
-	IMG_OPT_PREALLOCATION,
-	IMG_OPT_SHRINK,
-	IMG_OPT_SIZE,
-	IMG_OPT_PATTERN,
-	IMG_OPT_FLUSH_INTERVAL,
-	IMG_OPT_NO_DRAIN,
-	IMG_OPT_COPY_ON_READ,
-	IMG_OPT_IMAGE_OPTS,
-	IMG_OPT_TARGET_IMAGE_OPTS,
-	IMG_OPT_OBJECT,
-	IMG_OPT_FORCE,
-	IMG_OPT_ADD,
-	IMG_OPT_REMOVE,
-	IMG_OPT_CLEAR,
-	IMG_OPT_ENABLE,
-	IMG_OPT_DISABLE,
-	IMG_OPT_MERGE,
-	IMG_OPT_BAD_OBJECT, /* it was complained of */
-};
-
 /* Complain about how the program was called, printf style, and return 1. */
 int img_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* Long options of the verbs that open an image.  --object is img_getopt()'s affair. */
-#define IMG_SOURCE_OPTIONS                                          \
-	{ "object", required_argument, NULL, IMG_OPT_OBJECT },      \
-	{                                                           \
-		"image-opts", no_argument, NULL, IMG_OPT_IMAGE_OPTS \
-	}
 
 /* Help for the verb that runs. */
 void img_print_verb_help(void);
 
-/*
- * getopt_long() with qemu-img's complaints; '?' after one was printed.  For verbs: -h and
- * --help print the help, and end the program.
- */
-int img_getopt(int argc, char **argv, const char *short_options, const struct option *options);
+/* getopt_long() with qemu-img's complaints; '?' after one was printed.  Verbs: options.h. */
+int img_getopt(int argc, char **argv, const char *letters, const struct option *names);
 
 /* The one operand of @argv, or NULL after a complaint. */
 const char *img_one_filename(int argc, char **argv);

@@ -10,10 +10,11 @@
 
 #include "common/image.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "util/units.h"
 
 struct info {
-	const char *format;
+	const char *format, *output;
 	bool json, chain;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 };
@@ -217,44 +218,25 @@ static int co_run_info(const struct info *in, const char *filename)
 	return status;
 }
 
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct info, source_flags),
+	IMG_FORCE_SHARE(struct info, source_flags),
+	IMG_TEXT('f', "format", struct info, format),
+	IMG_TEXT(0, "output", struct info, output),
+	IMG_SWITCH(0, "backing-chain", struct info, chain),
+	IMG_OPTIONS_END,
+};
+
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "format", required_argument, NULL, 'f' },
-		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
-		{ "backing-chain", no_argument, NULL, IMG_OPT_BACKING_CHAIN },
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *output = "human";
-	struct info in = { 0 };
+	struct info in = { .output = "human" };
 	const char *filename;
-	int opt;
 
-	while ((opt = img_getopt(argc, argv, "f:U", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			in.format = optarg;
-			break;
-		case 'U':
-			in.source_flags |= BLK_O_NO_LOCK;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			in.source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_OUTPUT:
-			output = optarg;
-			break;
-		case IMG_OPT_BACKING_CHAIN:
-			in.chain = true;
-			break;
-		default:
-			return 1;
-		}
-	}
+	if (img_parse_options(argc, argv, options, &in))
+		return 1;
 	filename = img_one_filename(argc, argv);
-	if (!filename || img_parse_output(output, &in.json))
+	if (!filename || img_parse_output(in.output, &in.json))
 		return 1;
 	return co_run_info(&in, filename);
 }

@@ -96,6 +96,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 static int run_program(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "trace", required_argument, NULL, 'T' },
 		{ NULL, 0, NULL, 0 },
@@ -103,7 +104,7 @@ static int run_program(int argc, char **argv)
 	const struct verb *verb;
 	int opt;
 
-	while ((opt = img_getopt(argc, argv, "+VT:", options)) != -1) {
+	while ((opt = img_getopt(argc, argv, "+hVT:", options)) != -1) {
 		switch (opt) {
 		case 'h':
 			print_help();

@@ -9,6 +9,7 @@
 
 #include "block/io.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "util/units.h"
 
 /* What is alike from @start on.  Bytes. */
@@ -22,7 +23,7 @@ struct extent {
 };
 
 struct map {
-	const char *filename, *format;
+	const char *filename, *format, *output;
 	bool json;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	uint64_t start, max_length;
@@ -132,58 +133,34 @@ static int co_run_map(struct map *m)
 	return status;
 }
 
-static int parse_letters(struct map *m, int argc, char **argv, const char **output)
+static int parse_length(void *verb, const struct img_option *option, const char *value)
 {
-	static const struct option options[] = {
-		{ "format", required_argument, NULL, 'f' },
-		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ "start-offset", required_argument, NULL, 's' },
-		{ "max-length", required_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
+	struct map *m = verb;
 
-	while ((opt = img_getopt(argc, argv, "f:s:l:U", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			m->format = optarg;
-			break;
-		case 'U':
-			m->source_flags |= BLK_O_NO_LOCK;
-			break;
-		case 's':
-			if (img_parse_size("start offset", optarg, &m->start))
-				return 1;
-			break;
-		case 'l':
-			if (img_parse_size("max length", optarg, &m->max_length))
-				return 1;
-			m->has_max_length = true;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			m->source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_OUTPUT:
-			*output = optarg;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
+	(void)option;
+	m->has_max_length = true;
+	return img_parse_size("max length", value, &m->max_length);
 }
+
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct map, source_flags),
+	IMG_FORCE_SHARE(struct map, source_flags),
+	IMG_TEXT('f', "format", struct map, format),
+	IMG_TEXT(0, "output", struct map, output),
+	IMG_SIZE('s', "start-offset", struct map, start, "start offset"),
+	IMG_CALL_VALUE('l', "max-length", parse_length),
+	IMG_OPTIONS_END,
+};
 
 static int run(int argc, char **argv)
 {
-	const char *output = "human";
-	struct map m = { 0 };
+	struct map m = { .output = "human" };
 
-	if (parse_letters(&m, argc, argv, &output))
+	if (img_parse_options(argc, argv, options, &m))
 		return 1;
 	m.filename = img_one_filename(argc, argv);
-	if (!m.filename || img_parse_output(output, &m.json))
+	if (!m.filename || img_parse_output(m.output, &m.json))
 		return 1;
 	return co_run_map(&m);
 }

@@ -11,10 +11,12 @@
 #include "common/image.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "util/units.h"
 
 struct measure {
 	const char *filename, *format, *target_format;
+	const char *output;
 	const char *snapshot; /* of -l, or NULL */
 	char *options; /* heap, all of -o */
 	bool json, has_size;
@@ -70,54 +72,36 @@ static int co_run_measure(struct measure *m)
 	return status;
 }
 
-static int parse_letters(struct measure *m, int argc, char **argv, const char **output)
+static int parse_snapshot(void *verb, const struct img_option *option, const char *value)
 {
-	static const struct option options[] = {
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ "output", required_argument, NULL, IMG_OPT_OUTPUT },
-		{ "size", required_argument, NULL, IMG_OPT_SIZE },
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
+	struct measure *m = verb;
 
-	while ((opt = img_getopt(argc, argv, "f:l:O:o:U", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			m->format = optarg;
-			break;
-		case 'l':
-			if (img_check_snapshot_param(optarg))
-				return 1;
-			m->snapshot = optarg;
-			break;
-		case 'O':
-			m->target_format = optarg;
-			break;
-		case 'o':
-			if (img_options_add(&m->options, optarg))
-				return 1;
-			break;
-		case 'U':
-			m->source_flags |= BLK_O_NO_LOCK;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			m->source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_OUTPUT:
-			*output = optarg;
-			break;
-		case IMG_OPT_SIZE:
-			if (img_parse_size("image size", optarg, &m->size))
-				return 1;
-			m->has_size = true;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
+	(void)option;
+	m->snapshot = value;
+	return img_check_snapshot_param(value);
 }
+
+static int parse_new_size(void *verb, const struct img_option *option, const char *value)
+{
+	struct measure *m = verb;
+
+	(void)option;
+	m->has_size = true;
+	return img_parse_size("image size", value, &m->size);
+}
+
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct measure, source_flags),
+	IMG_FORCE_SHARE(struct measure, source_flags),
+	IMG_TEXT('f', NULL, struct measure, format),
+	IMG_TEXT('O', NULL, struct measure, target_format),
+	IMG_TEXT(0, "output", struct measure, output),
+	IMG_CALL_VALUE('l', NULL, parse_snapshot),
+	IMG_LIST('o', NULL, struct measure, options),
+	IMG_CALL_VALUE(0, "size", parse_new_size),
+	IMG_OPTIONS_END,
+};
 
 static int check_letters(struct measure *m, int argc, char **argv)
 {
@@ -136,11 +120,10 @@ static int check_letters(struct measure *m, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-	struct measure m = { .target_format = "raw" };
-	const char *output = "human";
+	struct measure m = { .target_format = "raw", .output = "human" };
 	int status = 1;
 
-	if (!parse_letters(&m, argc, argv, &output) && !img_parse_output(output, &m.json) &&
+	if (!img_parse_options(argc, argv, options, &m) && !img_parse_output(m.output, &m.json) &&
 	    !check_letters(&m, argc, argv))
 		status = co_run_measure(&m);
 	img_options_free(&m.opts);

@@ -9,6 +9,7 @@
 #include "common/image.h"
 #include "job/rebase.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 #include "qed-img/progress.h"
 
 struct rebase {
@@ -132,59 +133,26 @@ static int co_run_rebase(struct rebase *r)
 	return co_close_all(r, status);
 }
 
-static int parse_letters(struct rebase *r, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "F:T:Ub:f:pqt:u", options)) != -1) {
-		switch (opt) {
-		case 'F':
-			r->base_format = optarg;
-			break;
-		case 'T':
-			r->source_cache = optarg;
-			break;
-		case 'U':
-			r->force_share = true;
-			break;
-		case 'b':
-			r->base = optarg;
-			break;
-		case 'f':
-			r->format = optarg;
-			break;
-		case 'p':
-			r->progress = true;
-			break;
-		case 'q':
-			r->quiet = true;
-			break;
-		case 't':
-			r->cache = optarg;
-			break;
-		case 'u':
-			r->unsafe = true;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			r->image_opts = true;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_SWITCH(0, "image-opts", struct rebase, image_opts),
+	IMG_SWITCH('U', "force-share", struct rebase, force_share),
+	IMG_TEXT('F', NULL, struct rebase, base_format),
+	IMG_TEXT('T', NULL, struct rebase, source_cache),
+	IMG_TEXT('b', NULL, struct rebase, base),
+	IMG_TEXT('f', NULL, struct rebase, format),
+	IMG_SWITCH('p', NULL, struct rebase, progress),
+	IMG_SWITCH('q', NULL, struct rebase, quiet),
+	IMG_TEXT('t', NULL, struct rebase, cache),
+	IMG_SWITCH('u', NULL, struct rebase, unsafe),
+	IMG_OPTIONS_END,
+};
 
 static int run(int argc, char **argv)
 {
 	struct rebase r = { .cache = "writeback", .source_cache = "writeback" };
 
-	if (parse_letters(&r, argc, argv))
+	if (img_parse_options(argc, argv, options, &r))
 		return 1;
 	r.filename = img_one_filename(argc, argv);
 	if (!r.filename)

@@ -9,6 +9,7 @@
 #include "common/image.h"
 #include "common/resize.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 struct resize {
 	const char *filename, *format;
@@ -41,8 +42,11 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 			    "no important data there.");
 }
 
-static int parse_preallocation(struct resize *r, const char *mode)
+static int parse_preallocation(void *verb, const struct img_option *option, const char *mode)
 {
+	struct resize *r = verb;
+
+	(void)option;
 	r->preallocation = prealloc_named(mode);
 	if (r->preallocation != PREALLOC_COUNT)
 		return 0;
@@ -81,40 +85,15 @@ static int co_run_resize(const struct resize *r)
 	return status;
 }
 
-static int parse_letters(struct resize *r, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "preallocation", required_argument, NULL, IMG_OPT_PREALLOCATION },
-		{ "shrink", no_argument, NULL, IMG_OPT_SHRINK },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
-
-	while ((opt = img_getopt(argc, argv, "f:q", options)) != -1) {
-		switch (opt) {
-		case 'f':
-			r->format = optarg;
-			break;
-		case 'q':
-			r->quiet = true;
-			break;
-		case IMG_OPT_PREALLOCATION:
-			if (parse_preallocation(r, optarg))
-				return 1;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			r->source_flags |= IMG_O_IMAGE_OPTS;
-			break;
-		case IMG_OPT_SHRINK:
-			r->shrink = true;
-			break;
-		default:
-			return 1;
-		}
-	}
-	return 0;
-}
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct resize, source_flags),
+	IMG_TEXT('f', NULL, struct resize, format),
+	IMG_SWITCH('q', NULL, struct resize, quiet),
+	IMG_SWITCH(0, "shrink", struct resize, shrink),
+	IMG_CALL_VALUE(0, "preallocation", parse_preallocation),
+	IMG_OPTIONS_END,
+};
 
 static int run(int argc, char **argv)
 {
@@ -126,7 +105,7 @@ static int run(int argc, char **argv)
 	if (argc < 3)
 		return img_usage("Not enough arguments");
 	text = argv[--argc];
-	if (parse_letters(&r, argc, argv))
+	if (img_parse_options(argc, argv, options, &r))
 		return 1;
 	if (optind != argc - 1)
 		return img_usage("Expecting image file name and size");

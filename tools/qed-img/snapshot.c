@@ -8,6 +8,7 @@
 
 #include "common/image_opts.h"
 #include "qed-img/img.h"
+#include "qed-img/options.h"
 
 int img_check_snapshot_param(const char *text)
 {
@@ -50,40 +51,28 @@ struct snapshot {
 	unsigned int flags;
 };
 
-static int parse_letters(struct snapshot *s, int argc, char **argv)
+static int parse_action(void *verb, const struct img_option *option, const char *value)
 {
-	static const struct option options[] = {
-		{ "force-share", no_argument, NULL, 'U' },
-		IMG_SOURCE_OPTIONS,
-		{ NULL, 0, NULL, 0 },
-	};
-	int opt;
+	struct snapshot *s = verb;
 
-	while ((opt = img_getopt(argc, argv, "la:c:d:qU", options)) != -1) {
-		switch (opt) {
-		case 'l':
-		case 'a':
-		case 'c':
-		case 'd':
-			if (s->action)
-				return img_usage("Cannot mix '-l', '-a', '-c', '-d'");
-			s->action = opt;
-			s->name = optarg;
-			break;
-		case 'q':
-			break;
-		case 'U':
-			s->flags |= BLK_O_NO_LOCK;
-			break;
-		case IMG_OPT_IMAGE_OPTS:
-			s->flags |= IMG_O_IMAGE_OPTS;
-			break;
-		default:
-			return 1;
-		}
-	}
+	if (s->action)
+		return img_usage("Cannot mix '-l', '-a', '-c', '-d'");
+	s->action = option->letter;
+	s->name = value;
 	return 0;
 }
+
+static const struct img_option options[] = {
+	IMG_OBJECT,
+	IMG_IMAGE_OPTS(struct snapshot, flags),
+	IMG_FORCE_SHARE(struct snapshot, flags),
+	IMG_CALL('l', NULL, parse_action),
+	IMG_CALL_VALUE('a', NULL, parse_action),
+	IMG_CALL_VALUE('c', NULL, parse_action),
+	IMG_CALL_VALUE('d', NULL, parse_action),
+	IMG_IGNORED('q', NULL),
+	IMG_OPTIONS_END,
+};
 
 /* A list that leaves out what is there would be taken for the truth. */
 static int co_list(struct blk_node *node)
@@ -125,7 +114,7 @@ static int run(int argc, char **argv)
 	struct blk_node *node;
 	int status;
 
-	if (parse_letters(&s, argc, argv))
+	if (img_parse_options(argc, argv, options, &s))
 		return 1;
 	filename = img_one_filename(argc, argv);
 	if (!filename)

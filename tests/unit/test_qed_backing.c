@@ -10,6 +10,7 @@
 
 #include "block/zero.h"
 #include "format/qed/qed.h"
+#include "job/stream.h"
 
 #define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (64 * CLUSTER)
@@ -290,6 +291,95 @@ static void test_to_window(void **state)
 	in_coroutine(to_window, &t);
 }
 
+/* ---- Bases that an image cannot name: a stream to one is refused before it begins ---- */
+
+static void expect_refused(struct test *t, struct blk_node *base, int code, const char *line)
+{
+	struct stream_opts opts = { .base = base };
+	struct blk_node *old = t->node->backing;
+	struct error err = ERROR_INIT;
+	struct stream *stream = NULL;
+	int ret = stream_co_start(&stream, t->node, &opts, &err);
+
+	if (!ret) {
+		job_co_wait_end(&stream->job);
+		stream_co_free(stream);
+	}
+	if (ret != code || !strstr(error_text(&err), line))
+		fprintf(stderr, "%d: %s\n", ret, error_text(&err));
+	CHECK(ret == code && strstr(error_text(&err), line));
+	error_free(&err);
+	CHECK(t->node->backing == old && t->node->populate);
+}
+
+/* An image over a middle one over the raw one; @options: the first says what the second is over. */
+static void make_chain(struct test *t, char middle[PATH_MAX], bool options)
+{
+	struct blk_create_opts create = { .filename = middle,
+					  .format = "qed",
+					  .size = IMAGE_SIZE,
+					  .backing_file = options ? NULL : "backing.raw",
+					  .backing_format = options ? NULL : "raw" };
+	char name[3 * PATH_MAX];
+
+	make(t);
+	snprintf(middle, PATH_MAX, "%s/middle.qed", t->scratch.dir);
+	CHECK(blk_co_create(&create, NULL) == 0);
+	snprintf(name, sizeof(name),
+		 "json:{\"driver\":\"qed\",\"file.driver\":\"file\",\"file.filename\":\"%s\","
+		 "\"backing.driver\":\"raw\",\"backing.file.driver\":\"file\","
+		 "\"backing.file.filename\":\"%s\"}",
+		 middle, t->scratch.backing);
+	create.filename = t->scratch.image;
+	create.backing_file = options ? name : middle;
+	create.backing_format = NULL;
+	CHECK(blk_co_create(&create, NULL) == 0);
+	open_node(t, BLK_O_RDWR);
+	CHECK(t->node->backing && t->node->backing->backing);
+}
+
+static void unmake_chain(struct test *t, const char *middle)
+{
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(unlink(middle) == 0);
+	unmake(t);
+}
+
+static void not_nameable(void *arg)
+{
+	struct test *t = arg;
+	char middle[PATH_MAX];
+	struct qed_image *img;
+	uint32_t header_size;
+
+	make_chain(t, middle, true);
+	expect_refused(t, t->node->backing->backing, -ENOTSUP,
+		       "only options of another image say what it is");
+	unmake_chain(t, middle);
+
+	make_chain(t, middle, false);
+	expect_refused(t, t->node, -EINVAL, "not in the backing chain");
+	img = t->node->opaque;
+	/* Where the name would go there may be something of that version's. */
+	img->header.compat_features = 1 << 7;
+	expect_refused(t, t->node->backing->backing, -ENOTSUP, "features of a newer version");
+	img->header.compat_features = 0;
+	/* As if the old name were the last thing that the header has room for. */
+	header_size = img->header.header_size;
+	img->header.header_size = 0;
+	expect_refused(t, t->node->backing->backing, -ENOSPC, "no room in the header");
+	img->header.header_size = header_size;
+	unmake_chain(t, middle);
+}
+
+static void test_not_nameable(void **state)
+{
+	struct test t = { 0 };
+
+	(void)state;
+	in_coroutine(not_nameable, &t);
+}
+
 /* The header says that there is more after what shall not be seen is hidden, durably. */
 static void growing(void *arg)
 {
@@ -429,9 +519,10 @@ static void test_emptying(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_growing),	  cmocka_unit_test(test_emptying),
-		cmocka_unit_test(test_to_none),	  cmocka_unit_test(test_to_another),
-		cmocka_unit_test(test_to_window), cmocka_unit_test(test_discard_between),
+		cmocka_unit_test(test_growing),	     cmocka_unit_test(test_emptying),
+		cmocka_unit_test(test_to_none),	     cmocka_unit_test(test_to_another),
+		cmocka_unit_test(test_to_window),    cmocka_unit_test(test_discard_between),
+		cmocka_unit_test(test_not_nameable),
 	};
 
 	return cmocka_run_group_tests_name("qed_backing", tests, NULL, NULL);

@@ -146,6 +146,8 @@ struct blk_driver {
 	 */
 	int (*co_change_backing)(struct blk_node *node, const char *name, const char *format,
 				 struct error *err);
+	/* Optional.  Whether the image could name that backing file; changes nothing. */
+	int (*check_backing)(struct blk_node *node, const char *name, struct error *err);
 	/* See blk_co_make_empty(). */
 	int (*co_make_empty)(struct blk_node *node);
 	/* For formats that heed blk_create_opts' incomplete.  See blk_co_set_complete(). */

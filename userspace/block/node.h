@@ -156,6 +156,13 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 		  struct error *err);
 
 /*
+ * Could blk_co_rebase() do that?  Looks at nothing but what is known of the chain.  *@name:
+ * what the image is to call @base, as long as the chain stays as it is; NULL without one.
+ */
+int blk_check_rebase(struct blk_node *node, struct blk_node *base, const char **name,
+		     struct error *err);
+
+/*
  * Name another backing file in the image, for whoever opens it next: @name absolute, or
  * relative to the image; NULL: none.  @format NULL is to be probed.  Durable, with all
  * that was written before, when 0 is returned; a crash leaves the old name or the new

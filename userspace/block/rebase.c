@@ -43,20 +43,43 @@ static void wait_for_requests(struct blk_node *node)
 		aio_co_sleep(LOOK_NS);
 }
 
+int blk_check_rebase(struct blk_node *node, struct blk_node *base, const char **name,
+		     struct error *err)
+{
+	const struct blk_driver *driver = node->driver;
+	struct blk_node *last = node->backing;
+	int ret = 0;
+
+	*name = NULL;
+	if (!driver->co_change_backing)
+		return error_set(err, -ENOTSUP, "%s: format %s cannot change its backing file",
+				 node->filename, driver->name);
+	if (!last || last == base || !is_in_chain(node, base))
+		return error_set(err, -EINVAL, "%s: not in the backing chain of %s",
+				 base ? base->filename : "no backing file", node->filename);
+	if (!base)
+		return 0;
+	while (last->backing != base)
+		last = last->backing;
+	ret = name_of(last, base, name, err);
+	if (!ret && driver->check_backing)
+		ret = driver->check_backing(node, *name, err);
+	if (ret)
+		blk_error_name_file(err, node->filename);
+	return ret;
+}
+
 int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
 		  struct error *err)
 {
 	struct blk_node *old = node->backing, *last = old;
-	const char *name = NULL;
-	int ret = 0;
+	const char *name;
+	int ret;
 
 	*removed = NULL;
-	if (!node->driver->co_change_backing)
-		return error_set(err, -ENOTSUP, "%s: format %s cannot change its backing file",
-				 node->filename, node->driver->name);
-	if (!old || old == base || !is_in_chain(node, base))
-		return error_set(err, -EINVAL, "%s: not in the backing chain of %s",
-				 base ? base->filename : "no backing file", node->filename);
+	ret = blk_check_rebase(node, base, &name, err);
+	if (ret)
+		return ret;
 	while (last->backing != base)
 		last = last->backing;
 	/*
@@ -64,11 +87,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	 * was so, and look for the backing file only now: it must still find it.
 	 */
 	wait_for_requests(node);
-	if (base)
-		ret = name_of(last, base, &name, err);
-	if (!ret)
-		ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL,
-						      err);
+	ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL, err);
 	if (ret) {
 		blk_error_name_file(err, node->filename);
 		return ret;

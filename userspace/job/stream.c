@@ -354,6 +354,7 @@ static void clip_first(struct stream *s)
 int stream_co_start(struct stream **out, struct blk_node *node, const struct stream_opts *opts,
 		    struct error *err)
 {
+	const char *name;
 	struct stream *s;
 	int ret = 0;
 
@@ -361,9 +362,9 @@ int stream_co_start(struct stream **out, struct blk_node *node, const struct str
 		ret = error_set(err, -EINVAL, "%s",
 				node->backing ? "the image is not writable" :
 						"there is no backing file");
-	else if (!opts->only_first && !node->driver->co_change_backing)
-		ret = error_set(err, -ENOTSUP, "format %s cannot change its backing file",
-				node->driver->name);
+	else if (!opts->only_first)
+		/* What could not be done at the end is not begun. */
+		ret = blk_check_rebase(node, opts->base, &name, err);
 	s = ret ? NULL : calloc(1, sizeof(*s));
 	if (!s) {
 		free(opts->first);

@@ -27,22 +27,30 @@ static uint32_t place_name(const struct qed_image *img, size_t len)
 	return old_end + len <= end ? old_end : 0;
 }
 
+int qed_check_backing(struct blk_node *node, const char *name, struct error *err)
+{
+	const struct qed_image *img = node->opaque;
+	size_t len = strlen(name);
+
+	/* They may keep something where the name would go. */
+	if (img->header.compat_features)
+		return error_set(err, -ENOTSUP,
+				 "the image has features of a newer version of the format");
+	if (!len || len > QED_MAX_BACKING_NAME)
+		return error_set(err, -EINVAL, "backing file name is empty or longer than %u bytes",
+				 QED_MAX_BACKING_NAME);
+	if (!place_name(img, len))
+		return error_set(err, -ENOSPC, "no room in the header for the backing file's name");
+	return 0;
+}
+
 static int put_name(struct qed_image *img, struct qed_header *h, const char *name,
 		    const char *format, struct error *err)
 {
 	size_t len = strlen(name);
 	int ret;
 
-	/* They may keep something where the name would go. */
-	if (h->compat_features)
-		return error_set(err, -ENOTSUP,
-				 "the image has features of a newer version of the format");
-	if (!len || len > QED_MAX_BACKING_NAME)
-		return error_set(err, -EINVAL, "backing file name is empty or longer than %u bytes",
-				 QED_MAX_BACKING_NAME);
 	h->backing_filename_offset = place_name(img, len);
-	if (!h->backing_filename_offset)
-		return error_set(err, -ENOSPC, "no room in the header for the backing file's name");
 	h->backing_filename_size = len;
 	h->features |= QED_F_BACKING_FILE;
 	if (format && !strcmp(format, "raw"))
@@ -74,6 +82,8 @@ int qed_co_change_backing(struct blk_node *node, const char *name, const char *f
 
 	if ((name && !name_copy) || (raw && !format_copy))
 		ret = error_set_errno(err, -ENOMEM, "backing file name");
+	if (!ret && name)
+		ret = qed_check_backing(node, name, err);
 	if (!ret) {
 		ret = qed_co_flush(node);
 		error_set_errno(ret ? err : NULL, ret, "flush");

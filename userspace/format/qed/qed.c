@@ -239,6 +239,7 @@ const struct blk_driver blk_driver_qed = {
 	.co_flush = qed_co_flush,
 	.co_truncate = qed_co_truncate,
 	.co_change_backing = qed_co_change_backing,
+	.check_backing = qed_check_backing,
 	.co_set_complete = qed_co_set_complete,
 	.co_make_empty = qed_co_make_empty,
 	.gauges = qed_gauges,

@@ -398,6 +398,7 @@ int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to);
 int qed_co_create(const struct blk_create_opts *opts, struct error *err);
 
 /* backing.c */
+int qed_check_backing(struct blk_node *node, const char *name, struct error *err);
 int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
 			  struct error *err);
 

@@ -3,17 +3,7 @@
  * The control socket's language: what is taken, what is refused in what words,
  * and that no line, however damaged, does harm.  Takes a seed as its argument.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include <cmocka.h>
+#include "test_aio_common.h"
 
 #include "server/protocol.c"
 
@@ -67,6 +57,74 @@ static void test_refused(void **state)
 	refused("{\"execute\":\"a\",\"id\":[1]}", "member 'id'");
 	refused("{\"execute\":\"a\",\"id\":{}}", "member 'id'");
 	refused("{\"execute\":\"a\",\"argument\":{}}", "member 'argument' is not known");
+}
+
+/* A word that is not heeded would be one that somebody relied on. */
+static void test_arguments(void **state)
+{
+	static const char known[] = "file:s force:b pid:i f:s";
+	static const char *const good[] = {
+		"{}",
+		"{\"force\":false,\"pid\":-1,\"file\":\"\",\"f\":\"x\"}",
+	};
+	static const char *const bad[][2] = {
+		{ "{\"forc\":true}", "argument 'forc' is not known" },
+		{ "{\"\":true}", "argument '' is not known" },
+		{ "{\"force:b pid\":1}", "argument 'force:b pid' is not known" },
+		{ "{\"b\":1}", "argument 'b' is not known" },
+		{ "{\"pid\":1,\"force\":1}", "argument 'force' is not true or false" },
+		{ "{\"force\":null}", "argument 'force' is not true or false" },
+		{ "{\"pid\":1.0}", "argument 'pid' is not an integer" },
+		{ "{\"file\":[\"a\"]}", "argument 'file' is not a string" },
+	};
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(protocol_check_arguments(NULL, "", &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		json_t *json = json_loads(good[i], 0, NULL);
+
+		assert_int_equal(protocol_check_arguments(json, known, &err), 0);
+		json_decref(json);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		json_t *json = json_loads(bad[i][0], 0, NULL);
+
+		assert_int_equal(protocol_check_arguments(json, known, &err), -EINVAL);
+		assert_string_equal(error_text(&err), bad[i][1]);
+		error_free(&err);
+		json_decref(json);
+	}
+}
+
+/* As deep as the parser goes, on a coroutine's stack. */
+static void deep(void *arg)
+{
+	const size_t depth = 30000;
+	char *line = malloc(2 * depth + 1);
+	bool *done = arg;
+
+	memset(line, '[', depth);
+	memset(line + depth, ']', depth);
+	for (size_t n = 1; n <= depth; n = n < 4000 ? n + 1 : n * 2) {
+		struct protocol_request request;
+		struct error err = ERROR_INIT;
+
+		CHECK(protocol_parse(&request, line + depth - n, 2 * n, &err) == -EINVAL);
+		protocol_request_free(&request);
+		error_free(&err);
+	}
+	free(line);
+	*done = true;
+}
+
+static void test_deep(void **state)
+{
+	bool done = false;
+
+	(void)state;
+	run_co(32, deep, &done);
+	assert_true(done);
 }
 
 static void equal_and_free(char *text, const char *wanted)
@@ -175,10 +233,9 @@ static void test_fuzz(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_request),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_fuzz),
+		cmocka_unit_test(test_request),	  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_arguments), cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_answers),	  cmocka_unit_test(test_fuzz),
 	};
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);

@@ -61,6 +61,8 @@ check "the state file is JSON that names the device" \
 # ---- Talking to it ----
 same "an unknown command" "$(ask '{"execute":"dance","id":3}')" \
 	'{"error":{"class":"CommandNotFound","desc":"no such command: dance"},"id":3}'
+same "a word that is misspelt is not passed over" "$(ask '{"execute":"quit","arguments":{"froce":true}}')" \
+	'{"error":{"class":"GenericError","desc":"argument '"'froce'"' is not known"}}'
 check "nonsense is refused" eval 'ask "nonsense" | grep -q "GenericError.*not JSON"'
 check "commands" eval 'ask "{\"execute\":\"commands\"}" | grep -q "\"quit\""'
 same "flush" "$(ask '{"execute":"flush"}')" '{"return":{}}'

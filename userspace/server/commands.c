@@ -20,6 +20,7 @@
 struct command {
 	const char *name;
 	command_fn *co_run;
+	const char *arguments; /* see protocol_check_arguments() */
 	/* Needs the image: refused once the server is stopping, which waits for it. */
 	bool uses_image;
 };
@@ -132,19 +133,19 @@ static int co_commands(struct server *server, json_t *arguments, const struct ev
 		       json_t **result, struct error *err);
 
 static const struct command commands[] = {
-	{ "status", co_status, false },
-	{ "stats", co_stats, true },
-	{ "info", co_info, true },
-	{ "flush", co_flush, true },
-	{ "stream", command_co_stream, false },
-	{ "stream-pause", command_co_stream_pause, true },
-	{ "stream-resume", command_co_stream_resume, true },
-	{ "stream-cancel", command_co_stream_cancel, true },
-	{ "trace-start", command_co_trace_start, true },
-	{ "trace-stop", command_co_trace_stop, true },
-	{ "quit", co_quit, false },
-	{ "commands", co_commands, false },
-	{ "detect-zeroes", co_detect_zeroes, true },
+	{ "status", co_status, "", false },
+	{ "stats", co_stats, "", true },
+	{ "info", co_info, "", true },
+	{ "flush", co_flush, "", true },
+	{ "stream", command_co_stream, "base:s speed:i wait:b", false },
+	{ "stream-pause", command_co_stream_pause, "", true },
+	{ "stream-resume", command_co_stream_resume, "", true },
+	{ "stream-cancel", command_co_stream_cancel, "", true },
+	{ "trace-start", command_co_trace_start, "file:s", true },
+	{ "trace-stop", command_co_trace_stop, "file:s", true },
+	{ "quit", co_quit, "force:b finish:b pid:i", false },
+	{ "commands", co_commands, "", false },
+	{ "detect-zeroes", co_detect_zeroes, "mode:s", true },
 };
 
 static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,
@@ -176,6 +177,9 @@ static int co_execute(struct server *server, const struct protocol_request *requ
 
 	if (!command)
 		return error_set(err, -ENOSYS, "no such command: %s", request->execute);
+	ret = protocol_check_arguments(request->arguments, command->arguments, err);
+	if (ret)
+		return ret;
 	if (!command->uses_image)
 		return command->co_run(server, request->arguments, sink, result, err);
 	if (server->state != SERVER_LIVE)

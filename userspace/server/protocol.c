@@ -52,6 +52,37 @@ void protocol_request_free(struct protocol_request *request)
 	*request = (struct protocol_request){ 0 };
 }
 
+/* The kind of @name in @known, or 0. */
+static char kind_of(const char *known, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *known; known += strcspn(known, " "), known += strspn(known, " "))
+		if (!strncmp(known, name, len) && known[len] == ':' && !strchr(name, ':'))
+			return known[len + 1];
+	return 0;
+}
+
+int protocol_check_arguments(json_t *arguments, const char *known, struct error *err)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(arguments, name, value) {
+		char kind = kind_of(known, name);
+
+		if (!kind)
+			return error_set(err, -EINVAL, "argument '%s' is not known", name);
+		if (kind == 's' && !json_is_string(value))
+			return error_set(err, -EINVAL, "argument '%s' is not a string", name);
+		if (kind == 'i' && !json_is_integer(value))
+			return error_set(err, -EINVAL, "argument '%s' is not an integer", name);
+		if (kind == 'b' && !json_is_boolean(value))
+			return error_set(err, -EINVAL, "argument '%s' is not true or false", name);
+	}
+	return 0;
+}
+
 json_t *protocol_text(const char *text)
 {
 	json_t *json = json_string(text);

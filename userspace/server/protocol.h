@@ -32,6 +32,12 @@ int protocol_parse(struct protocol_request *request, const char *line, size_t le
 		   struct error *err);
 void protocol_request_free(struct protocol_request *request);
 
+/*
+ * Is @arguments (may be NULL) what a command takes?  @known: "NAME:KIND NAME:KIND..." with kinds
+ * s(tring), i(nteger) and b(oolean); all may be left out.  Returns 0, or -EINVAL with a line.
+ */
+int protocol_check_arguments(json_t *arguments, const char *known, struct error *err);
+
 /* File names are bytes, JSON is UTF-8: what is not is shown as replacement characters. */
 json_t *protocol_text(const char *text);
 

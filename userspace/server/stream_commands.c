@@ -18,10 +18,8 @@ static int get_request(json_t *arguments, struct stream_request *request, struct
 	const json_t *speed = json_object_get(arguments, "speed");
 	const json_t *base = json_object_get(arguments, "base");
 
-	if (speed && (!json_is_integer(speed) || json_integer_value(speed) < 0))
+	if (speed && json_integer_value(speed) < 0)
 		return error_set(err, -EINVAL, "speed: not a number of bytes a second");
-	if (base && !json_is_string(base))
-		return error_set(err, -EINVAL, "base: not a file name");
 	request->speed = speed ? (uint64_t)json_integer_value(speed) : 0;
 	request->base = json_string_value(base);
 	return 0;

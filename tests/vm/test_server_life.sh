@@ -132,6 +132,12 @@ same "quit by force" "$(ask '{"execute":"quit","arguments":{"force":true}}')" '{
 check "everything has ended" wait_until 20 is_gone
 [ -n "$dev2" ] || not_ok "another server" "did not start"
 
+# ---- Started by one who does not care for his children ----
+dev=$(perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' qedd --name v --image v.qed)
+check "a caller who ignores SIGCHLD: data is written" dd if=data of="$dev" bs=1M count=1 status=none
+same "and it ends in order" "$(ask '{"execute":"quit"}')" '{"return":{}}'
+check "all of it" wait_until 20 is_gone
+
 # ---- In the foreground, and stopped from outside ----
 qedd --name v --image v.qed --foreground >out 2>err &
 server=$!

@@ -2,6 +2,8 @@
 /* Background, standard streams, the line for the starter, memory and OOM settings. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "server/daemon.h"
 #include "util/log.h"
+#include "util/units.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -38,13 +41,42 @@ static char *read_line(int fd)
 	return line;
 }
 
-/* What the process does that was called, while its child becomes the server. */
+/* ---- What the process does that was called, while its child becomes the server ---- */
+
+static pid_t server_pid;
+static volatile sig_atomic_t interrupted;
+
+/* A child in a session of its own does not see what is typed here. */
+static void end_server(int number)
+{
+	(void)number;
+	interrupted = 1;
+	kill(server_pid, SIGTERM);
+}
+
+/* Have the server take back what it began, and end.  The second signal is for us. */
+static void pass_signals_on(const sigset_t *set)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = end_server,
+				    .sa_flags = SA_RESTART | SA_RESETHAND };
+	struct sigaction old;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	sigprocmask(SIG_SETMASK, set, NULL);
+}
+
 static int wait_for_server(int fd, const char *name)
 {
 	char *line = read_line(fd);
 	int status = 1;
 
-	if (line && !strncmp(line, "ready ", 6)) {
+	if (interrupted) {
+		waitpid(server_pid, NULL, 0);
+		fprintf(stderr, "qedd: %s: interrupted\n", name);
+	} else if (line && !strncmp(line, "ready ", 6)) {
 		line[6 + strcspn(line + 6, " ")] = '\0';
 		puts(line + 6);
 		status = fflush(stdout) ? 1 : 0;
@@ -57,6 +89,8 @@ static int wait_for_server(int fd, const char *name)
 	return status;
 }
 
+/* ---- The server's process ---- */
+
 static void null_stream(int fd, int flags)
 {
 	int null = open("/dev/null", flags | O_CLOEXEC);
@@ -68,26 +102,39 @@ static void null_stream(int fd, int flags)
 		close(null);
 }
 
+/* Somebody may wait for the end of what the caller has open, or for its lock. */
+static void close_all_but(int fd)
+{
+	if (fd > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, fd - 1, 0);
+	close_range(fd + 1, ~0u, 0);
+}
+
+/* Returns an exit status, or -1 in the server's process. */
 static int fork_server(const struct options *options, struct starter *starter)
 {
+	sigset_t all, old;
 	int fds[2];
-	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC)) {
 		fprintf(stderr, "qedd: %s: pipe: %s\n", options->name, strerror(errno));
 		return 1;
 	}
-	pid = fork();
-	if (pid < 0) {
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	server_pid = fork();
+	if (server_pid < 0) {
 		fprintf(stderr, "qedd: %s: fork: %s\n", options->name, strerror(errno));
 		return 1;
 	}
-	if (pid) {
+	if (server_pid) {
 		close(fds[1]);
+		pass_signals_on(&old);
 		return wait_for_server(fds[0], options->name);
 	}
-	close(fds[0]);
 	setsid();
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close_all_but(fds[1]);
 	starter->fd = fds[1];
 	return -1;
 }

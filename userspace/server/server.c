@@ -264,6 +264,9 @@ static bool co_abort_start(struct server *server)
 {
 	struct device_call call = { .server = server };
 
+	/* For clients that wait for that: they have their answer before they go. */
+	server->state = SERVER_STOPPED;
+	server_changed(server);
 	control_co_stop(&server->control);
 	server_stream_co_stop(server);
 	if (server->device) {
@@ -285,6 +288,14 @@ static int co_open_image(struct server *server, struct error *err)
 	return ret;
 }
 
+/* Whoever started us may not want it any more: all that was made is taken back then. */
+static int check_wanted(const struct server *server, struct error *err)
+{
+	if (!server->stop_reason)
+		return 0;
+	return error_set(err, -EINTR, "ended while it was starting: %s", server->stop_reason);
+}
+
 static int co_start_server(struct server *server, struct error *err)
 {
 	struct device_call call = { .server = server, .err = err };
@@ -295,12 +306,14 @@ static int co_start_server(struct server *server, struct error *err)
 	if (!ret)
 		ret = co_open_image(server, err);
 	/* Taken over, the device would be stopped now: leave it to the next one. */
-	if (!ret && server->options->recover && server->stop_reason)
-		ret = error_set(err, -EINTR, "%s", server->stop_reason);
+	if (!ret)
+		ret = check_wanted(server, err);
 	if (!ret)
 		ret = co_create_device(server, err);
 	if (!ret)
 		ret = co_start_device(server, err);
+	if (!ret && !server->options->recover)
+		ret = check_wanted(server, err);
 	if (ret < 0 && (leave || !co_abort_start(server))) {
 		starter_error(&server->starter, server->options->name, error_text(err));
 		leave_at_once();

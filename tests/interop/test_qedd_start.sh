@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# qedd while it starts: interrupted, it takes back what it made, and it keeps nothing of the caller
+# open. Its backing file is on a server that accepts and then says nothing, so no block device is made.
+set -u
+qedd=${QEDBLK_BUILD:-build}/qedd
+dir=$(mktemp -d "${TMPDIR:-/tmp}/qedd.XXXXXX") || exit 1
+mute=
+clean_up() {
+	[ -z "$mute" ] || kill "$mute" 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+export QEDBLK_RUN_DIR=$dir/run
+failures=0
+name=qedd-test-$$
+
+not_ok() {
+	echo "not ok $1: $2"
+	failures=$((failures + 1))
+}
+
+# check NAME COMMAND...
+check() {
+	local title=$1
+	shift
+	if "$@" >"$dir/said" 2>&1; then
+		echo "ok $title"
+	else
+		not_ok "$title" "$* failed: $(head -c 300 "$dir/said")"
+	fi
+}
+
+wait_until() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		"$@" 2>/dev/null && return
+		sleep 0.05
+	done
+	return 1
+}
+
+# In a folder, since a socket's path must be short.
+python3 -c '
+import os, socket, sys
+os.chdir(sys.argv[1])
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("mute")
+listener.listen(5)
+kept = []
+while True:
+    kept.append(listener.accept())' "$dir" &
+mute=$!
+wait_until test -S "$dir/mute" || { echo "not ok a server that is mute: it did not start"; exit 1; }
+
+# start SIGNAL-THAT-IT-HAS-AS-BY-DEFAULT OPTION...: sets pid to the caller's, server to the server's.
+start() {
+	local signal=$1
+	shift
+	cd "$dir" || exit 1
+	env --default-signal="$signal" "$qedd" --name "$name" --image new.qed --size 1M \
+		--backing "nbd+unix:///?socket=mute&reconnect-delay=0&reply-timeout=3" "$@" \
+		>out 2>err 7>"$dir/lock" &
+	pid=$!
+	cd - >/dev/null || exit 1
+	wait_until test -s "$QEDBLK_RUN_DIR/$name.lock" ||
+		{ echo "not ok qedd starts: it did not: $(cat "$dir/err")"; exit 1; }
+	server=$(cat "$QEDBLK_RUN_DIR/$name.lock")
+}
+
+nothing_left() {
+	[ -z "$(ls -A "$QEDBLK_RUN_DIR")" ] && [ ! -e "$dir/new.qed" ] && ! kill -0 "$server"
+}
+
+has_open() {
+	ls -l "/proc/$server/fd" | grep -qF "$dir/lock"
+}
+
+qedd=$(realpath "$qedd") || exit 1
+for signal in INT TERM HUP; do
+	start $signal
+	check "SIG$signal: the server is a process of its own" test "$server" != $pid
+	check "SIG$signal: it has nothing of its caller's" eval '! has_open'
+	kill -$signal $pid
+	wait $pid
+	status=$?
+	check "SIG$signal: exit status 1" test $status = 1
+	check "SIG$signal: one line" test "$(cat "$dir/out" "$dir/err")" = "qedd: $name: interrupted"
+	check "SIG$signal: nothing is left" nothing_left
+done
+
+# Twice: whoever is in a hurry gets the prompt back.
+start INT
+kill -STOP "$server"
+kill -INT $pid
+sleep 0.2
+kill -INT $pid
+wait $pid
+status=$?
+check "a second signal ends the caller at once" test $status = 130
+kill -CONT "$server"
+check "and the server does not stay either" wait_until nothing_left
+
+# In the foreground there is one process, which has what it was given.
+start INT --foreground
+check "--foreground is one process" test "$server" = $pid
+kill -INT $pid
+wait $pid
+status=$?
+check "--foreground: exit status 1" test $status = 1
+check "--foreground: one line" eval \
+	'[ "$(grep -c . "$dir/err")" = 1 ] && grep -q "^qedd: $name: " "$dir/err"'
+check "--foreground: nothing is left" nothing_left
+exit $((failures > 0))

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "block/node.h"
+#include "block/options.h"
 #include "common/client_events.h"
 #include "common/json.h"
 #include "common/report.h"
@@ -54,12 +57,45 @@ static void on_event(void *arg, const char *event, const json_t *data)
 		print_percent(json_number_value(json_object_get(data, "percent")), false);
 }
 
-static json_t *make_arguments(const struct stream_options *opts)
+/*
+ * @name as the server is to read it, whose working directory is another (heap, or NULL).  A name
+ * that only makes sense beside the image, as the image itself writes it, is left as it is.
+ */
+static char *base_name(const char *name)
 {
-	json_t *arguments = json_object();
+	char *full;
 
-	if (opts->base)
-		json_object_set_new(arguments, "base", json_string(opts->base));
+	if (name[0] == '/' || blk_name_is_url(name) || blk_name_is_json(name) || access(name, F_OK))
+		return strdup(name);
+	full = getcwd(NULL, 0);
+	if (full) {
+		char *dir = full;
+
+		if (asprintf(&full, "%s/%s", dir, name) < 0)
+			full = NULL;
+		free(dir);
+	}
+	return full;
+}
+
+/* NULL after a line: what is not said would be streamed, too. */
+static json_t *make_arguments(const struct stream_options *opts, struct error *err)
+{
+	json_t *arguments = json_object(), *base = NULL;
+	char *name = opts->base ? base_name(opts->base) : NULL;
+
+	if (name)
+		base = json_string(name);
+	if (name && !base)
+		error_set(err, -EILSEQ, "--base %s: the name is not UTF-8", opts->base);
+	else if (!arguments || (opts->base && json_object_set(arguments, "base", base)))
+		error_set(err, -ENOMEM, "out of memory");
+	free(name);
+	json_decref(base);
+	if (err->code) {
+		json_decref(arguments);
+		return NULL;
+	}
 	if (opts->has_speed)
 		json_object_set_new(arguments, "speed", json_integer((json_int_t)opts->speed));
 	if (opts->wait)
@@ -82,15 +118,17 @@ static void print_answer(const struct stream_options *opts, const json_t *answer
 static int run(const struct stream_options *opts)
 {
 	struct error err = ERROR_INIT;
-	json_t *answer = NULL;
-	int fd = client_connect(opts->name, &err);
-	int ret = fd;
+	json_t *arguments = make_arguments(opts, &err), *answer = NULL;
+	int fd, ret;
 
+	if (!arguments)
+		return report_fail(&err);
+	ret = fd = client_connect(opts->name, &err);
 	if (fd >= 0) {
 		if (opts->wait)
 			watch_signals();
-		ret = client_command_with_events(fd, opts->command, make_arguments(opts), on_event,
-						 (void *)opts, &answer, &err);
+		ret = client_command_with_events(fd, opts->command, json_incref(arguments),
+						 on_event, (void *)opts, &answer, &err);
 		close(fd);
 	} else if (fd == -ENOENT || fd == -ECONNREFUSED) {
 		error_free(&err);
@@ -100,6 +138,7 @@ static int run(const struct stream_options *opts)
 		print_answer(opts, answer);
 	else if (opts->progress)
 		printf("\n");
+	json_decref(arguments);
 	json_decref(answer);
 	return ret < 0 ? report_fail(&err) : 0;
 }

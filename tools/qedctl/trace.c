@@ -27,12 +27,16 @@ static char *full_path(const char *path)
 	return full;
 }
 
-static int ask(const char *name, const char *command, json_t *arguments, json_t **answer)
+static int ask(const char *name, const char *command, const char *file, json_t **answer)
 {
+	json_t *arguments = file ? json_pack("{s:s}", "file", file) : NULL;
 	struct error err = ERROR_INIT;
 	struct device dev;
-	int ret = device_find(name, &dev, &err);
+	int ret;
 
+	if (file && !arguments)
+		return report_error("%s: the name is not UTF-8", file);
+	ret = device_find(name, &dev, &err);
 	if (ret) {
 		json_decref(arguments);
 		return report_fail(&err);
@@ -54,7 +58,7 @@ static int start(const char *name, const char *file)
 
 	if (!path)
 		return report_error("%s: %s", file, strerror(errno));
-	status = ask(name, "trace-start", json_pack("{s:s}", "file", path), NULL);
+	status = ask(name, "trace-start", path, NULL);
 	free(path);
 	return status;
 }
@@ -68,7 +72,7 @@ static int stop(const char *name, const char *file)
 
 	if (file && !path)
 		return report_error("%s: %s", file, strerror(errno));
-	status = ask(name, "trace-stop", path ? json_pack("{s:s}", "file", path) : NULL, &answer);
+	status = ask(name, "trace-stop", path, &answer);
 	lost = json_get_int(answer, "lost", 0);
 	json_decref(answer);
 	free(path);

@@ -5,6 +5,7 @@
 set -u
 qedctl=${QEDBLK_BUILD:-build}/qedctl
 [ "$(id -u)" -eq 0 ] || { echo "skip qedctl and its server: this is not root"; exit 0; }
+qedctl_full=$(realpath "$qedctl") || exit 1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/qedctl.XXXXXX") || exit 1
 server=
 clean_up() {
@@ -22,7 +23,7 @@ failures=0
 name=qedctl-test-$$-$(printf 'x%.0s' {1..90})
 
 cat >"$dir/actor" <<'END'
-import json, os, signal, socket, sys
+import fcntl, json, os, signal, socket, sys, time
 
 run_dir, name, manner = sys.argv[1:4]
 os.chdir(run_dir)
@@ -34,10 +35,29 @@ status = {"name": name, "state": "live", "image": "/images/vm1.qed", "format": "
           "clusters": {"total": 16384, "data": None, "zero": None}}
 stats = {"read_ops": 3, "read_bytes": 12288, "backing_read_bytes": 65536, "zero_clusters": 5,
          "in-flight": 1, "of_a_later_version": 7}
-returns = {"status": status, "stats": stats, "quit": {}, "flush": {},
+returns = {"status": status, "stats": stats, "quit": {}, "flush": {}, "stream": {"state": "running"},
            "info": dict(status, **{"features": ["USER_RECOVERY"], "limits": {"io-opt": 65536},
                                    "image-info": {"virtual-size": 1 << 30, "dirty": False}})}
 
+def write_hint():
+    with open("hint", "w") as file:
+        json.dump({"name": name, "image": status["image"], "dev-id": 77, "device": "/dev/ublkb77",
+                   "pid": os.getpid() if manner != "dead" else 4000000, "options": []}, file)
+    os.rename("hint", name + ".json")
+
+# As a server does, hold the name. Some are a while about getting their socket, or about going.
+if manner in ("starting", "leaving", "locked", "until-free"):
+    lock = open(name + ".lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.write("%d\n" % os.getpid())
+    lock.flush()
+if manner in ("starting", "leaving"):
+    write_hint()
+    time.sleep(1.5)
+if manner == "leaving":
+    os.unlink(name + ".json")
+    os.unlink(name + ".lock")
+    sys.exit(0)
 if manner != "dead":
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("short")
@@ -51,25 +71,29 @@ if manner != "dead":
         except BlockingIOError:
             break
     os.rename("short", name + ".sock")
-with open("hint", "w") as file:
-    json.dump({"name": name, "image": status["image"], "dev-id": 77, "device": "/dev/ublkb77",
-               "pid": os.getpid() if manner != "dead" else 4000000, "options": []}, file)
-os.rename("hint", name + ".json")
+write_hint()
 if manner == "dead":
     sys.exit(0)
 while manner == "deaf":
     signal.pause()
 
+if len(sys.argv) > 4:
+    os.write(int(sys.argv[4]), b"ready /dev/null\n")
 ended = False
 while not ended:
     connection, _ = listener.accept()
     request = json.loads(connection.makefile().readline())
     command = request["execute"]
+    with open("../said", "a") as said:
+        if command in ("stream", "quit"):
+            said.write(json.dumps(request.get("arguments")) + "\n")
     if command not in returns:
         answer = {"error": {"class": "CommandNotFound", "desc": "no command " + command}}
     elif command == "quit" and request["arguments"]["pid"] != os.getpid():
         answer = {"error": {"class": "GenericError", "desc": "this is another server"}}
-    elif manner == "busy" and command == "quit" and not request["arguments"]["force"]:
+    elif manner == "until-free" and command == "quit" and not os.path.exists("free"):
+        answer = {"error": {"class": "DeviceBusy", "desc": "device is in use"}}
+    elif manner in ("busy", "locked") and command == "quit" and not request["arguments"]["force"]:
         answer = {"error": {"class": "DeviceBusy", "desc": "device is in use"}}
     elif manner == "nonsense" and command == "stats":
         connection.sendall(b"]]]\n")
@@ -93,6 +117,8 @@ while not ended:
     if ended:
         os.unlink(name + ".sock")
         os.unlink(name + ".json")
+        if os.path.exists(name + ".lock"):
+            os.unlink(name + ".lock")
 END
 
 start() {
@@ -110,7 +136,7 @@ stop() {
 	kill "$server" 2>/dev/null
 	wait "$server" 2>/dev/null
 	server=
-	rm -f "$QEDBLK_RUN_DIR"/*
+	rm -f "$QEDBLK_RUN_DIR"/* "$dir/said"
 }
 
 not_ok() {
@@ -276,6 +302,79 @@ else
 	not_ok "remove clears away what a dead server left" "$(cat "$dir/out"; ls "$QEDBLK_RUN_DIR")"
 fi
 
+# ---- Servers that are just starting, or leaving: they hold the name, and do not answer ----
+start starting
+has "remove waits for one that is starting" "" remove "$name"
+stop
+start starting
+bad "create beside one that is starting" "qedctl: create $name: device exists" \
+	create "$name" "$dir/new"
+stop
+start starting
+has "recover of all leaves one that is starting alone" "" recover --all
+stop
+start starting
+bad "recover of one that is starting" "qedctl: recover $name: its server runs" recover "$name"
+stop
+start leaving
+has "remove of all waits for one that is leaving" "" remove --all
+stop
+start leaving
+bad "recover of one that is leaving" "qedctl: recover $name: no such device" recover "$name"
+stop
+
+# ---- What `remove --deferred` left behind does not end another device of that name ----
+start locked
+has "remove of a busy device, deferred" "" remove --deferred "$name"
+waiter=$(pgrep -f -x -- "$qedctl remove --deferred $name")
+kill -STOP "$waiter" || not_ok "somebody waits for its last close" "no process does"
+stop
+start late
+kill -CONT "$waiter"
+for _ in {1..100}; do
+	kill -0 "$waiter" 2>/dev/null || break
+	sleep 0.05
+done
+if kill -0 "$waiter" 2>/dev/null; then
+	not_ok "who waited does so no longer" "it does"
+	kill "$waiter"
+else
+	echo "ok who waited does so no longer"
+fi
+if kill -0 "$server" && [ ! -s "$dir/said" ]; then
+	echo "ok another device of that name goes on"
+else
+	not_ok "another device of that name goes on" "it was asked to end"
+fi
+stop
+
+# ---- What the server is told of a base ----
+start live
+touch "$dir/here.img"
+here=$(cd "$dir" && pwd -P)
+if (cd "$dir" && "$qedctl_full" stream "$name" --base here.img &&
+	"$qedctl_full" stream "$name" --base beside-the-image.img &&
+	"$qedctl_full" stream "$name" --base "json:{}") >"$dir/out" 2>&1 &&
+	[ "$(cat "$dir/said")" = "{\"base\": \"$here/here.img\"}
+{\"base\": \"beside-the-image.img\"}
+{\"base\": \"json:{}\"}" ]; then
+	echo "ok a base is told as the caller sees it"
+else
+	not_ok "a base is told as the caller sees it" "$(cat "$dir/out" "$dir/said")"
+fi
+rm -f "$dir/said"
+base=$'\xff.img'
+bad "a base that cannot be told" "qedctl: stream $name: --base $base: the name is not UTF-8" \
+	stream "$name" --base "$base"
+bad "a trace that cannot be told" "qedctl: trace $name: $PWD/$base: the name is not UTF-8" \
+	trace "$name" start "$base"
+if [ ! -e "$dir/said" ]; then
+	echo "ok nothing is streamed without it"
+else
+	not_ok "nothing is streamed without it" "$(cat "$dir/said")"
+fi
+stop
+
 # A creation that fails takes an image back only if the server says that it has made it.
 mkdir "$dir/stand-in" && cp "$qedctl" "$dir/stand-in/qedctl" || exit 1
 stand_in() {
@@ -307,4 +406,32 @@ stand_in "echo >$image; kill -KILL \$\$"
 bad "a server that dies over its image" \
 	"qedctl: create $name: $image may be half made, and is left: the server died before it was \
 ready: Killed" "${create[@]}"
+rm -f "$image"
+
+# ---- In the foreground, without a mapping, in use ----
+stand_in "eval \"exec python3 $dir/actor $QEDBLK_RUN_DIR $name until-free \$2\""
+rm -f "$dir/out"
+env --default-signal=TERM "$qedctl" create "$name" /dev/null --no-dm --foreground \
+	>"$dir/out" 2>"$dir/err" &
+pid=$!
+for _ in {1..100}; do
+	[ ! -s "$dir/out" ] || break
+	sleep 0.05
+done
+kill -TERM $pid
+sleep 1
+if kill -0 $pid 2>/dev/null && [ "$(cat "$dir/err")" = \
+	"qedctl: create $name: device is in use: it ends at its last close" ]; then
+	echo "ok one in use, without a mapping, in the foreground, goes on"
+else
+	not_ok "one in use, without a mapping, in the foreground, goes on" "$(cat "$dir/out" "$dir/err")"
+fi
+touch "$QEDBLK_RUN_DIR/free"
+wait $pid
+status=$?
+if [ $status -eq 0 ] && [ ! -e "$QEDBLK_RUN_DIR/$name.sock" ]; then
+	echo "ok and ends at its last close"
+else
+	not_ok "and ends at its last close" "status $status: $(cat "$dir/err")"
+fi
 exit $((failures > 0))

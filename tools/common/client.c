@@ -82,7 +82,7 @@ static int send_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-static int64_t now_ms(void)
+int64_t client_now_ms(void)
 {
 	struct timespec ts;
 
@@ -101,7 +101,7 @@ static int wait_readable(int fd, int64_t deadline)
 		if (client_interrupted)
 			return -EINTR;
 		if (deadline >= 0) {
-			left = deadline - now_ms();
+			left = deadline - client_now_ms();
 			if (left <= 0)
 				return -ETIMEDOUT;
 		}
@@ -114,7 +114,7 @@ static int wait_readable(int fd, int64_t deadline)
 /* Read one line, newline and all, into a heap string. */
 static int read_line(int fd, int timeout_ms, char **line, size_t *len)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms;
 	size_t size = 0, used = 0;
 	char *text = NULL, *more;
 	ssize_t n;

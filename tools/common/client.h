@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <stdint.h>
 
 #include "util/error.h"
 
@@ -31,6 +32,9 @@ int client_command(int fd, const char *execute, json_t *arguments, int timeout_m
 
 /* Only send it; the reference is taken.  Returns 0 or a negative errno. */
 int client_send(int fd, const char *execute, json_t *arguments);
+
+/* The monotonic clock, in milliseconds. */
+int64_t client_now_ms(void);
 
 /* Set by a signal's handler: waiting for an answer ends with -EINTR then. */
 extern volatile sig_atomic_t client_interrupted;

@@ -14,14 +14,20 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "block/node.h"
+#include "common/client.h"
+#include "common/json.h"
 #include "common/report.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
+
+/* How long it may take to find out whether a block device is in use. */
+#define SERVED_TIMEOUT_MS 10000
 
 /*
  * From here on a signal is not the end of this program but something to read
@@ -54,18 +60,22 @@ static int check_signal(int signal_fd, struct error *err)
 static int check_free(const char *name, struct error *err)
 {
 	struct device dev;
-	int ret;
+	int ret = server_find_settled(name, &dev, err);
 
-	ret = device_look(name, &dev, err);
+	if (ret == -ENODEV) {
+		error_free(err);
+		return 0;
+	}
+	if (ret == -EPERM) {
+		error_free(err);
+		return error_set(err, -EEXIST,
+				 "a device-mapper device of that name exists, and is not ours");
+	}
 	if (ret)
 		return ret;
-	if (dev.map.exists && !dev.map.ours)
-		ret = error_set(err, -EEXIST,
-				"a device-mapper device of that name exists, and is not ours");
-	else if (dev.status)
-		ret = error_set(err, -EEXIST, "device exists");
-	else if (device_exists(&dev))
-		ret = error_set(err, -EEXIST,
+	ret = error_set(err, -EEXIST,
+			dev.status ?
+				"device exists" :
 				"device exists, but its server died: recover or remove it first");
 	device_put(&dev);
 	return ret;
@@ -108,6 +118,55 @@ static int map_device(const struct create_options *opts, const char *lower, stru
 	return mapping_create(opts->name, &table, err);
 }
 
+/* Our server's end, if it has ended: as an error of one line. */
+static int check_ended(const struct server *server, struct error *err)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PID, server->pid, &info, WEXITED | WNOHANG | WNOWAIT))
+		return error_set_errno(err, -errno, "the server's process");
+	if (!info.si_pid)
+		return 0;
+	if (info.si_code != CLD_EXITED)
+		return error_set(err, -EIO, "the server died: %s", strsignal(info.si_status));
+	return error_set(err, -ENODEV, "it was removed in this moment");
+}
+
+/*
+ * Does the server go on?  Before the mapping was there a `remove` beside us could have it end,
+ * and may have been looking whether somebody uses it just then.
+ */
+static int check_served(const struct creation *creation, struct error *err)
+{
+	int64_t end = client_now_ms() + SERVED_TIMEOUT_MS;
+	struct device dev;
+	const char *state;
+	bool asked;
+	int ret;
+
+	for (;;) {
+		ret = device_look(creation->name, &dev, err);
+		if (ret)
+			return ret;
+		state = json_get_string(dev.status, "state", "");
+		asked = json_get_bool(dev.status, "quit-pending", false);
+		if (!strcmp(state, "live") && !asked)
+			break;
+		ret = check_ended(creation->server, err);
+		if (!ret && !strcmp(state, "stopping"))
+			ret = error_set(err, -ENODEV, "it was removed in this moment");
+		if (!ret)
+			ret = check_signal(creation->signal_fd, err);
+		/* One that does not answer may be busy, and goes on, too. */
+		if (ret || client_now_ms() > end)
+			break;
+		device_put(&dev);
+		usleep(50 * 1000);
+	}
+	device_put(&dev);
+	return ret;
+}
+
 /* Everything that create makes; stops at the first failure or signal. */
 static int make_device(struct create_options *opts, struct creation *creation, char *path,
 		       size_t len, struct error *err)
@@ -133,6 +192,8 @@ static int make_device(struct create_options *opts, struct creation *creation, c
 	if (!ret && !opts->no_dm) {
 		ret = map_device(opts, lower, err);
 		creation->mapped = !ret;
+		if (!ret)
+			ret = check_served(creation, err);
 		snprintf(path, len, "%s/%s", mapping_node_dir(), opts->name);
 	}
 	return ret ? ret : check_signal(creation->signal_fd, err);

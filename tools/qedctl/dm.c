@@ -307,6 +307,9 @@ int mapping_remove(const char *name, unsigned int flags, struct error *err)
 	}
 	if (ret == -EBUSY)
 		error_set(err, ret, "device is in use");
+	else if (ret == -ENXIO)
+		/* Somebody else has removed it in this moment. */
+		ret = 0;
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));
 	error_free(&why);

@@ -18,7 +18,7 @@
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 
-/* How often to look whether a mapping that is in use has been closed at last. */
+/* How often to look whether a device that is in use has been closed at last. */
 #define LOOK_AGAIN_MS 300
 
 /* The server is gone: nothing may wait for it, and what it left is cleared away. */
@@ -56,20 +56,39 @@ static bool mapping_is_gone(const char *name)
 	return !mapping_lookup(name, &map, NULL) && !(map.exists && map.ours);
 }
 
+/* Without a mapping the server itself knows whether somebody has its block device open. */
+static bool is_unused(const struct creation *creation)
+{
+	const struct quit quit = { .patience = mapping_udev_runs() ? 5 : 0 };
+	struct device dev;
+	int ret = 0;
+
+	if (device_look(creation->name, &dev, NULL))
+		return true;
+	if (dev.status)
+		ret = server_quit(&dev, &quit, NULL);
+	device_put(&dev);
+	return ret != -EBUSY;
+}
+
+static bool may_end(const struct creation *creation)
+{
+	return creation->mapped ? mapping_is_gone(creation->name) : is_unused(creation);
+}
+
 /*
  * A signal wants the end: remove the mapping, now or at its last close.
- * Returns whether it is gone.
+ * Returns whether nobody uses the device any more.
  */
 static bool begin_end(struct creation *creation)
 {
 	struct error err = ERROR_INIT;
 	bool gone;
 
-	if (!creation->mapped || mapping_is_gone(creation->name))
-		return true;
-	if (mapping_remove(creation->name, MAPPING_DEFERRED, &err))
+	if (creation->mapped && !mapping_is_gone(creation->name) &&
+	    mapping_remove(creation->name, MAPPING_DEFERRED, &err))
 		report_fail(&err);
-	gone = mapping_is_gone(creation->name);
+	gone = may_end(creation);
 	if (!gone)
 		report_error("device is in use: it ends at its last close");
 	return gone;
@@ -92,7 +111,7 @@ int create_stay_attached(struct creation *creation)
 			gone = begin_end(creation);
 			ending = true;
 		} else if (ending && !gone) {
-			gone = mapping_is_gone(creation->name);
+			gone = may_end(creation);
 		}
 		if (gone) {
 			kill(creation->server->pid, SIGTERM);

@@ -109,21 +109,42 @@ static int start_successor(const struct device *dev, struct error *err)
 	return ret;
 }
 
-static int recover_or_report(const char *name)
+/* -EEXIST: it has a server, which may be that of another who recovers it in this moment. */
+static int recover(const char *name, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	struct device dev;
+	int ret = server_find_settled(name, &dev, err);
+
+	if (ret)
+		return ret;
+	if (!dev.status) {
+		ret = start_successor(&dev, &why);
+		device_put(&dev);
+		if (!ret || device_look(name, &dev, NULL))
+			memset(&dev, 0, sizeof(dev));
+	}
+	if (dev.status)
+		ret = error_set(err, -EEXIST, "its server runs");
+	else if (ret)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	device_put(&dev);
+	return ret;
+}
+
+/* @all: what has gone, or has a server, since it was listed is as it should be. */
+static int recover_or_report(const char *name, bool all)
 {
 	struct error err = ERROR_INIT;
-	struct device dev;
 	int ret;
 
 	report_context("recover %s", name);
-	ret = device_find(name, &dev, &err);
-	if (ret)
-		return report_fail(&err);
-	if (dev.status)
-		ret = error_set(&err, -EEXIST, "its server runs");
-	else
-		ret = start_successor(&dev, &err);
-	device_put(&dev);
+	ret = recover(name, &err);
+	if (all && (ret == -EEXIST || ret == -ENODEV)) {
+		error_free(&err);
+		ret = 0;
+	}
 	return ret ? report_fail(&err) : 0;
 }
 
@@ -138,7 +159,7 @@ static int recover_all(void)
 		return report_fail(&err);
 	for (i = 0; i < count; i++)
 		if (!devs[i].status)
-			status |= recover_or_report(devs[i].name);
+			status |= recover_or_report(devs[i].name, true);
 	device_put_all(devs, count);
 	return status;
 }
@@ -164,6 +185,6 @@ int verb_recover(int argc, char **argv)
 	if (all)
 		return recover_all();
 	for (; optind < argc; optind++)
-		status |= recover_or_report(argv[optind]);
+		status |= recover_or_report(argv[optind], false);
 	return status;
 }

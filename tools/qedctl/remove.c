@@ -26,17 +26,23 @@ static int patience(const struct remove_options *opts)
 	return opts->retry ? 25 : mapping_udev_runs() ? 5 : 0;
 }
 
-/* Ask until it goes.  A server that died meanwhile may have a successor, which is asked then. */
-static void wait_and_quit(const char *name, bool finish)
+/*
+ * Ask until it goes.  A server that died meanwhile may have a successor, which is asked then;
+ * another device that was given the name since is none of our business.
+ */
+static void wait_and_quit(const char *name, int name_fd, bool finish)
 {
 	const struct quit quit = { .finish = finish };
 	struct device dev;
 	bool go_on = true;
 
 	while (go_on && !device_look(name, &dev, NULL)) {
-		int ret = dev.status ? server_quit(&dev, &quit, NULL) : -ENOTCONN;
+		int ret = -ENOTCONN;
 
-		go_on = ret && device_exists(&dev);
+		go_on = server_name_is_held(name_fd);
+		if (go_on && dev.status)
+			ret = server_quit(&dev, &quit, NULL);
+		go_on = go_on && ret && device_exists(&dev);
 		device_put(&dev);
 		if (go_on)
 			usleep(500 * 1000);
@@ -49,12 +55,17 @@ static void wait_and_quit(const char *name, bool finish)
  */
 static int leave_waiter(const struct device *dev, bool finish, struct error *err)
 {
-	pid_t pid = fork();
+	int name_fd = server_hold_name(dev), ret;
+	pid_t pid;
 
-	if (pid < 0)
-		return error_set_errno(err, -errno, "fork");
-	if (pid)
-		return 0;
+	if (name_fd < 0)
+		return error_set_errno(err, -errno, "%s.lock", dev->name);
+	pid = fork();
+	if (pid) {
+		ret = pid < 0 ? error_set_errno(err, -errno, "fork") : 0;
+		close(name_fd);
+		return ret;
+	}
 	setsid();
 	signals_release();
 	/* Nor does it keep the caller's directory from being unmounted. */
@@ -62,8 +73,11 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	    !freopen("/dev/null", "w", stderr))
 		_exit(1);
 	mapping_release();
-	close_range(3, ~0u, 0);
-	wait_and_quit(dev->name, finish);
+	/* 3 may be the one. */
+	if (dup2(name_fd, STDERR_FILENO + 1) < 0)
+		_exit(1);
+	close_range(STDERR_FILENO + 2, ~0u, 0);
+	wait_and_quit(dev->name, STDERR_FILENO + 1, finish);
 	mapping_refresh_node(dev->name);
 	_exit(0);
 }
@@ -141,7 +155,12 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	bool waits;
 	int ret;
 
-	ret = device_find(name, &dev, err);
+	ret = server_find_settled(name, &dev, err);
+	/* Whoever wants all gone does not mind that somebody else was faster. */
+	if (ret == -ENODEV && opts->all) {
+		error_free(err);
+		return 0;
+	}
 	if (ret)
 		return ret;
 	if (!dev.status)

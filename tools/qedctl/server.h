@@ -62,6 +62,12 @@ struct quit {
  */
 int server_quit(const struct device *dev, const struct quit *how, struct error *err);
 
+/*
+ * device_find() for one who changes the device: a server that is just starting, or leaving,
+ * holds its name but does not answer.  It is given some seconds to do either.
+ */
+int server_find_settled(const char *name, struct device *dev, struct error *err);
+
 /* Kill the server of @dev that does not answer, if one lives, and wait until it is gone. */
 void server_kill(const struct device *dev);
 
@@ -70,6 +76,13 @@ void server_kill(const struct device *dev);
  * server lives, or died and its ublk device waits for another.
  */
 int server_check_removable(const struct device *dev, struct error *err);
+
+/*
+ * A descriptor by which server_name_is_held() tells whether @dev's name is still that of the
+ * same device, be it with another server, or -1.  To be closed.
+ */
+int server_hold_name(const struct device *dev);
+bool server_name_is_held(int name_fd);
 
 /*
  * Delete the ublk device and the files under /run that a dead server left.  Without

@@ -23,6 +23,8 @@
 
 /* Making everything durable can take long on a slow disk; a hang must still show. */
 #define QUIT_TIMEOUT_MS (10 * 60 * 1000)
+/* How long a server may take from its name to its socket, or from its socket's end to its own. */
+#define SETTLE_TIMEOUT_MS 3000
 /* After its answer a server has only to leave. */
 #define EXIT_TIMEOUT_MS 30000
 
@@ -164,6 +166,37 @@ static bool server_lives(const char *name)
 
 	unlock_name(name, fd, false);
 	return fd == -EBUSY;
+}
+
+int server_find_settled(const char *name, struct device *dev, struct error *err)
+{
+	const struct timespec pause = { 0, 100 * 1000 * 1000 };
+	int64_t end = client_now_ms() + SETTLE_TIMEOUT_MS;
+	int ret;
+
+	for (;;) {
+		ret = device_find(name, dev, err);
+		if (ret || dev->status || client_now_ms() > end || !server_lives(name))
+			return ret;
+		device_put(dev);
+		nanosleep(&pause, NULL);
+	}
+}
+
+int server_hold_name(const struct device *dev)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), dev->name);
+	return open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+}
+
+bool server_name_is_held(int name_fd)
+{
+	struct stat st;
+
+	/* An end in order takes the file away; a successor locks the same one again. */
+	return !fstat(name_fd, &st) && st.st_nlink;
 }
 
 /* The number that a server of device @name wrote into its lock, or -1. */

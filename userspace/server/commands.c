@@ -118,7 +118,9 @@ static int co_quit(struct server *server, json_t *arguments, const struct event_
 		return error_set(err, -ESRCH, "another server than the one that was meant");
 	if (!force && server->state == SERVER_LIVE) {
 		server->users++;
+		server->quits++;
 		ret = co_check_unused(server, err);
+		server->quits--;
 		server_put_image(server);
 		if (ret < 0)
 			return error_set_errno(err, ret, "looking for users of the device");

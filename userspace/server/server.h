@@ -46,6 +46,7 @@ struct server {
 	struct stream_wish wish;
 	bool tracing, trace_stop; /* a trace's recorder runs; it is to end */
 	bool finish_pending; /* keep first what was read, when ending */
+	unsigned int quits; /* clients that wait to hear whether the device is in use */
 	unsigned int users; /* commands that use the image or the device now */
 	const char *stop_reason; /* NULL: go on */
 	struct error stop_error; /* what went wrong while stopping */

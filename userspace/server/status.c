@@ -118,7 +118,11 @@ json_t *status_json(struct server *server)
 	if (!json)
 		return NULL;
 	json_object_set_new(json, "state",
-			    json_string(server->state == SERVER_LIVE ? "live" : "stopping"));
+			    json_string(server->state == SERVER_LIVE && !server->stop_reason ?
+						"live" :
+						"stopping"));
+	if (server->quits)
+		json_object_set_new(json, "quit-pending", json_true());
 	json_object_set_new(
 		json, "detect-zeroes",
 		json_string(detect_zeroes_name(atomic_load(&server->target.detect_zeroes))));

@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 300
+# Verbs beside each other on devices of the same names: whatever wins, nothing is left half made,
+# and nobody complains of what another has done for him.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/device_lib.sh"
+
+cd "$SCRATCH" || exit 1
+dev=/dev/mapper/vm1
+modprobe ublk_drv
+
+# A device that there is has all its parts.
+is_whole() {
+	if dmsetup info vm1 >/dev/null 2>&1; then
+		[ "$(status_of vm1 state)" = live ]
+	else
+		device_is_gone vm1 && [ -z "$(ls /sys/class/ublk-char)" ]
+	fi
+}
+
+# begin_create: `create` of vm1, held when its server is ready and nothing is mapped yet. Its
+# number is in creator.
+begin_create() {
+	local tries
+	for tries in 1 2 3 4 5; do
+		rm -f create.out create.err
+		qedctl create vm1 vm1.qed --size 64M >create.out 2>create.err &
+		creator=$!
+		until [ -S /run/qedblk/vm1.sock ]; do :; done
+		kill -STOP $creator
+		dmsetup info vm1 >/dev/null 2>&1 || return 0
+		kill -CONT $creator
+		wait $creator
+		qedctl remove vm1 && rm vm1.qed
+	done
+	return 1
+}
+
+# ---- A server that ends while its mapping is made ----
+# Ending takes a while.
+mv /sbin/blockdev /sbin/blockdev.real
+at_exit mv -f /sbin/blockdev.real /sbin/blockdev
+printf '#!/bin/sh\nsleep 3\nexec /sbin/blockdev.real "$@"\n' >/sbin/blockdev
+chmod +x /sbin/blockdev
+require "create, held before it maps" begin_create
+qedctl remove vm1 >remove.out 2>&1 &
+remover=$!
+check "remove has its server end" wait_until 20 eval '[ "$(status_of vm1 state)" = stopping ]'
+kill -CONT $creator
+wait $creator
+same "create notices" "$? $(cat create.out create.err)" \
+	"1 qedctl: create vm1: it was removed in this moment"
+wait $remover
+same "remove is content" "$? $(cat remove.out)" "0 "
+check "nothing is left" is_whole
+check "nor is the image that it made" test ! -e vm1.qed
+mv -f /sbin/blockdev.real /sbin/blockdev
+
+require "create, held once more" begin_create
+kill -KILL "$(cat /run/qedblk/vm1.lock)"
+kill -CONT $creator
+wait $creator
+status=$?
+check "create notices that its server has died" test $status = 1
+same "in one line" "$(cat create.out create.err)" "qedctl: create vm1: the server died: Killed"
+check "nothing is left of that" is_whole
+rm -f vm1.qed
+
+# ---- remove, again and again, beside create ----
+for options in "" --force; do
+	bad=0 removed=0
+	for round in 1 2 3 4 5 6; do
+		rm -f enough
+		(until [ -e enough ]; do qedctl remove --all $options; done) >remove.out 2>&1 &
+		remover=$!
+		qedctl create vm1 vm1.qed --size 64M >create.out 2>create.err || removed=$((removed + 1))
+		touch enough
+		wait $remover
+		if ! is_whole || [ "$(wc -l <create.err)" -gt 1 ] ||
+			grep -v -e 'is in use' remove.out; then
+			bad=$((bad + 1))
+			{ cat create.err remove.out; qedctl ls; dmsetup ls; ls /run/qedblk; } | sed 's/^/    /'
+		fi
+		qedctl remove --all --retry
+		rm -f vm1.qed
+	done
+	same "create beside remove --all $options: whole or gone ($removed of 6 gone)" $bad 0
+done
+only_these "nothing is left of all these"
+
+# ---- Two who do the same ----
+for round in 1 2 3; do
+	for name in a b c; do
+		qedctl create $name $name.qed --size 64M >/dev/null || not_ok "create $name"
+	done
+	qedctl remove --all >first 2>&1 &
+	first=$!
+	qedctl remove --all >second 2>&1
+	second=$?
+	wait $first
+	same "round $round: two remove all" "$? $second $(cat first second)" "0 0 "
+	only_these "round $round: all are gone"
+done
+for name in a b c; do
+	qedctl create $name $name.qed >/dev/null || not_ok "create $name"
+done
+for round in 1 2; do
+	pkill -KILL -x qedd
+	qedctl recover --all >first 2>&1 &
+	first=$!
+	qedctl recover --all >second 2>&1
+	second=$?
+	wait $first
+	same "round $round: two recover all" "$? $second $(cat first second)" "0 0 "
+	same "round $round: all are live" "$(qedctl ls | awk '{ print $NF }' | sort | uniq -c | xargs)" \
+		"1 STATE 3 live"
+done
+check "all go" qedctl remove --all --retry
+
+# ---- Without mapping: the server alone knows who has its device open ----
+lower=$(qedctl create vm1 vm1.qed --size 64M --no-dm)
+exec 7<"$lower"
+check "remove --deferred of one without mapping" qedctl remove --deferred vm1
+check "it can still be read" dd if=/proc/self/fd/7 of=/dev/null bs=4k count=1 iflag=direct
+exec 7<&-
+check "it goes at its last close" wait_until 20 device_is_gone vm1
+
+qedctl create vm1 vm1.qed --no-dm --foreground >fg.out 2>fg.err &
+fg=$!
+check "in the foreground" wait_until 30 test -s fg.out
+exec 7<"$(cat fg.out)"
+kill -TERM $fg
+sleep 2
+check "it goes on while in use" dd if=/proc/self/fd/7 of=/dev/null bs=4k count=1 iflag=direct
+exec 7<&-
+check "and ends at its last close" wait $fg
+only_these "nothing is left"
+finish

@@ -39,6 +39,10 @@ returns = {"status": status, "stats": stats, "quit": {}, "flush": {}, "stream": 
            "info": dict(status, **{"features": ["USER_RECOVERY"], "limits": {"io-opt": 65536},
                                    "image-info": {"virtual-size": 1 << 30, "dirty": False}})}
 
+if manner == "odd":
+    status["image"] = "/images/\u00e4\n\x1b[2J\u009b.qed"
+    returns["status"] = status
+
 def write_hint():
     with open("hint", "w") as file:
         json.dump({"name": name, "image": status["image"], "dev-id": 77, "device": "/dev/ublkb77",
@@ -213,6 +217,14 @@ else
 	echo "ok remove waits for the server's end"
 fi
 bad "afterwards it is gone" "qedctl: status $name: no such device" status "$name"
+stop
+
+start odd
+has "ls shows what a terminal would obey" \
+	"^$name  /dev/ublkb77  1 GiB  /images/ä\\\\x0a\\\\x1b\\[2J\\\\xc2\\\\x9b\\.qed  live\$" ls
+has "its columns are aligned" "^NAME .* IMAGE {29}STATE\$" ls
+json "ls as JSON has it as it is" "[x['image'] for x in d] == ['/images/ä\\n\\x1b[2J\\x9b.qed']" ls --json
+has "so does status" '^image +/images/ä\\x0a\\x1b' status "$name"
 stop
 
 start busy

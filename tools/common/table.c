@@ -10,6 +10,45 @@
 
 #include "common/table.h"
 
+/* How many bytes at @text a terminal would obey rather than show: control characters, or 0. */
+static int control_bytes(const unsigned char *text)
+{
+	if (text[0] < 0x20 || text[0] == 0x7f)
+		return text[0] != 0;
+	/* U+0080 to U+009F */
+	return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
+}
+
+/* @text, taken over, with what is no text as \xNN; NULL without memory. */
+static char *printable(char *text)
+{
+	unsigned char *from = (unsigned char *)text;
+	char *copy = malloc(4 * strlen(text) + 1), *to = copy;
+
+	while (copy && *from) {
+		int n = control_bytes(from);
+
+		if (!n)
+			*to++ = (char)*from++;
+		for (; n; n--)
+			to += sprintf(to, "\\x%02x", *from++);
+	}
+	if (copy)
+		*to = '\0';
+	free(text);
+	return copy;
+}
+
+/* In characters, not bytes, of UTF-8. */
+static size_t width_of(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += (*text & 0xc0) != 0x80;
+	return width;
+}
+
 int table_add(struct table *table, const char *fmt, ...)
 {
 	char **cells, *text;
@@ -19,7 +58,8 @@ int table_add(struct table *table, const char *fmt, ...)
 	va_start(ap, fmt);
 	len = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (len < 0)
+	text = len < 0 ? NULL : printable(text);
+	if (!text)
 		return -ENOMEM;
 	cells = reallocarray(table->cells, table->count + 1, sizeof(*cells));
 	if (!cells) {
@@ -39,7 +79,7 @@ void table_print(struct table *table)
 	int column;
 
 	for (i = 0; i < table->count; i++) {
-		len = strlen(table->cells[i]);
+		len = width_of(table->cells[i]);
 		column = i % table->columns;
 		if (len > width[column])
 			width[column] = len;
@@ -50,7 +90,8 @@ void table_print(struct table *table)
 		if (column == table->columns - 1 || i == table->count - 1)
 			printf("%s\n", table->cells[i]);
 		else
-			printf("%-*s  ", (int)width[column], table->cells[i]);
+			printf("%s%*s", table->cells[i],
+			       (int)(width[column] - width_of(table->cells[i]) + 2), "");
 		free(table->cells[i]);
 	}
 	free(table->cells);

@@ -18,7 +18,10 @@ struct table {
 /* A table of @columns columns, at most TABLE_MAX_COLUMNS. */
 #define TABLE_INIT(columns) ((struct table){ (columns), NULL, 0 })
 
-/* Add the next cell (printf style), left to right, row after row.  Returns 0 or -ENOMEM. */
+/*
+ * Add the next cell (printf style), left to right, row after row.  Control characters, which a
+ * file's name may have, are shown as \xNN.  Returns 0 or -ENOMEM.
+ */
 int table_add(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Print all rows to standard output, two spaces between columns, and give the memory back. */

@@ -38,24 +38,24 @@ MUTATIONS = (
     Mutation(
         "first-fdatasync-left-out", "copy-on-write",
         ("commit.c",
-         "	ret = flush_file(img);\n	if (ret || !(c->nr_batch",
-         "	ret = c->nr_batch ? 0 : flush_file(img);\n	if (ret || !(c->nr_batch")),
+         "	ret = qed_co_flush_file(img);\n	if (ret || !(c->nr_batch",
+         "	ret = c->nr_batch ? 0 : qed_co_flush_file(img);\n	if (ret || !(c->nr_batch")),
     Mutation(
         "second-fdatasync-left-out", "allocating-writes",
         ("commit.c",
-         "		ret = write_l1(img);\n	if (!ret)\n		ret = flush_file(img);\n",
+         "		ret = write_l1(img);\n	if (!ret)\n		ret = qed_co_flush_file(img);\n",
          "		ret = write_l1(img);\n")),
     Mutation(
         "entries-written-before-data-is-flushed", "copy-on-write",
         ("commit.c",
-         "	copy_batch(img);\n	ret = flush_file(img);\n",
+         "	copy_batch(img);\n	ret = qed_co_flush_file(img);\n",
          "	copy_batch(img);\n	ret = write_slices(img);\n	if (!ret)\n"
-         "		ret = flush_file(img);\n")),
+         "		ret = qed_co_flush_file(img);\n")),
     Mutation(
         "entries-copied-after-the-flush", "copy-on-write",
         ("commit.c",
-         "	copy_batch(img);\n	ret = flush_file(img);\n",
-         "	ret = flush_file(img);\n	copy_batch(img);\n")),
+         "	copy_batch(img);\n	ret = qed_co_flush_file(img);\n",
+         "	ret = qed_co_flush_file(img);\n	copy_batch(img);\n")),
     Mutation(
         "dropped-clusters-free-at-once", "discard-reuse",
         ("free_list.c",
@@ -122,7 +122,7 @@ MUTATIONS = (
     Mutation(
         "cut-before-l1-is-empty", "committed",
         ("empty.c",
-         "	return ret ? ret : blk_file_co_flush(img->file);\n",
+         "	return ret ? ret : qed_co_flush_file(img);\n",
          "	return ret;\n")),
     Mutation(
         "longer-before-the-backing-file-is-hidden", "committed",
@@ -142,12 +142,12 @@ MUTATIONS = (
     Mutation(
         "mark-gone-without-a-flush", "converted",
         ("header_io.c",
-         "	return ret ? ret : blk_file_co_flush(file);\n",
+         "	return ret ? ret : qed_co_flush_file(img);\n",
          "	return ret;\n")),
     Mutation(
         "discarding-shows-the-backing-file", "copy-on-read",
         ("zero.c",
-         "		if (img->has_backing)\n			return QED_L2_ZERO;\n", "")),
+         "		if (shows_backing(img))\n			return QED_L2_ZERO;\n", "")),
     Mutation(
         "leak-scan-forgets-dropped-clusters", "leak-search",
         ("leak_scan.c",

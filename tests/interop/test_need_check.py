@@ -245,6 +245,17 @@ def autoclear():
     read_back()
 
 
+def autoclear_by_check():
+    """A repair writes to the image, too."""
+    make()
+    interop.write_header(IMAGE, autoclear_features=UNKNOWN | 1)
+    with open(IMAGE, "ab") as f:
+        f.write(bytes(64 * 1024))
+    must(interop.QED_IMG, "check", "-q", "-r", "leaks", IMAGE)
+    claim(interop.read_header(IMAGE)["autoclear_features"] == 0, "not cleared")
+    read_back()
+
+
 def compatible():
     make()
     interop.write_header(IMAGE, compat_features=UNKNOWN | 1)
@@ -270,8 +281,8 @@ def never_probe():
 
 CASES = (opened_for_writing, opened_for_reading, told_by_info, damaged_when_opened,
          cleared_by_repair, never_set_by_us, leaks, leak_in_the_middle, leaks_only,
-         shared_cluster, data_over_table, bad_table, not_checkable, autoclear, compatible,
-         never_probe)
+         shared_cluster, data_over_table, bad_table, not_checkable, autoclear, autoclear_by_check,
+         compatible, never_probe)
 BAD_ENTRIES = (("outside", 1 << 40), ("misaligned", 8 * CLUSTER + 512), ("odd", 7),
                ("header", 0x800), ("top-bit", 1 << 63))
 

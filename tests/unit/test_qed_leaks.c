@@ -164,13 +164,18 @@ static void scan_under_writes(void *arg)
 static void search_is_taken_up_again(void *arg)
 {
 	struct test *t = arg;
+	uint64_t leaks;
 
 	make_crashed(t);
-	open_node(t, BLK_O_RDWR);
-	CHECK(scan_running(t));
-	write_cluster(t, 1, 3);
-	CHECK(blk_co_close(t->node) == 0);
-	CHECK(check(t).leaks > 0);
+	leaks = check(t).leaks;
+	for (unsigned int i = 0; i < 3; i++) {
+		open_node(t, BLK_O_RDWR);
+		CHECK(scan_running(t));
+		write_cluster(t, 1 + i, 3);
+		CHECK(blk_co_close(t->node) == 0);
+		/* To note that there is something to look for costs no cluster. */
+		CHECK(check(t).leaks == leaks);
+	}
 	open_node(t, BLK_O_RDWR);
 	CHECK(scan_running(t));
 	while (scan_running(t))

@@ -227,7 +227,10 @@ static int fix_leaks(struct check *check)
 	struct blk_check_result *result = check->result;
 	uint64_t found = result->leaks;
 	uint64_t kept = found - free_leaks(check);
-	int ret = qed_co_compact(check->img);
+	int ret;
+
+	check->img->scan.unfinished = kept;
+	ret = qed_co_compact(check->img);
 
 	if (ret)
 		return ret;
@@ -266,6 +269,8 @@ static int run_check(struct check *check)
 	if (ret)
 		return ret;
 	check->result->leaks = img->alloc.frontier - check->used.members;
+	if (!check->result->leaks)
+		img->scan.unfinished = false;
 	if (check->fix) {
 		ret = qed_co_flush_file(img);
 		/* Moving clusters is safe only where each has one reference. */

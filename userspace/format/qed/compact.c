@@ -265,11 +265,12 @@ int qed_co_compact(struct qed_image *img)
 		ret = move_and_lend(&c, &settled);
 	cluster_set_destroy(&c.used);
 	free(c.moves);
+	if (ret == -EUCLEAN || !img->alloc.free.members)
+		return settled;
 	/* The disk is full, say.  What was answered is there, and the next writer tries again. */
-	if (ret && ret != -EUCLEAN && !settled && img->alloc.free.members) {
+	if (ret && !settled)
 		log_warning("%s: free clusters are left in the file: %s", img->node->filename,
 			    strerror(-ret));
-		img->scan.unfinished = true;
-	}
+	img->scan.unfinished = true;
 	return settled;
 }

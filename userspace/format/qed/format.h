@@ -35,6 +35,12 @@
  */
 #define QED_F_INCOMPLETE (UINT64_C(1) << 63)
 
+/*
+ * autoclear_features: who writes to an image clears those that he does not know.  Ours: the file
+ * may hold clusters that nobody names, and the last writer did not come to look for them.
+ */
+#define QED_AUTOCLEAR_LEAKS (UINT64_C(1) << 62)
+
 /* L2 entries below the first cluster. */
 #define QED_L2_UNALLOCATED 0u
 #define QED_L2_ZERO	   1u

@@ -15,7 +15,8 @@
  * writer that takes or frees clusters always ends in one that was never used (see
  * alloc.c and commit.c), a hole, while a closed one ends in its last cluster, which mostly is
  * none: no hole at the end, nothing to look for.  A search that did not come to
- * its end leaves such a hole, so that the next opener searches again.
+ * its end leaves a bit in the header, so that the next opener searches again;
+ * QEMU's programs clear it, and leave such leaks to a check.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -174,7 +175,7 @@ int qed_co_leak_scan_start(struct qed_image *img)
 	struct qed_leak_scan *scan = &img->scan;
 	int ret;
 
-	ret = ends_in_hole(img);
+	ret = scan->unfinished ? 1 : ends_in_hole(img);
 	if (ret <= 0)
 		return ret;
 	scan->end = img->alloc.frontier;
@@ -210,10 +211,6 @@ static bool is_short(const struct qed_image *img)
 	return tables <= most;
 }
 
-/*
- * Stopped, it leaves a cluster at the file's end for the next opener, which is a leak to others: a
- * session that does little must not leave that to an image that is small.
- */
 void qed_co_leak_scan_end(struct qed_image *img)
 {
 	struct qed_leak_scan *scan = &img->scan;

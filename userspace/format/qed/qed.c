@@ -57,16 +57,29 @@ static int init_image(struct qed_image *img, const struct blk_open_opts *opts, s
 	return ret ? ret : qed_co_l1_load(img, err);
 }
 
-/* Bits whose meaning we do not know and that say "clear me if you write". */
-static int clear_autoclear(struct qed_image *img, struct error *err)
+/* Durably, with all that was written before. */
+static int set_autoclear(struct qed_image *img, uint64_t features)
 {
-	int ret;
-
-	if (!img->header.autoclear_features)
+	if (img->header.autoclear_features == features)
 		return 0;
-	img->header.autoclear_features = 0;
-	ret = qed_co_write_header(img, &img->header);
+	img->header.autoclear_features = features;
+	return qed_co_write_header(img, &img->header);
+}
+
+/* Bits whose meaning we do not know and that say "clear me if you write". */
+static int clear_unknown(struct qed_image *img, struct error *err)
+{
+	int ret = set_autoclear(img, img->header.autoclear_features & QED_AUTOCLEAR_LEAKS);
+
 	return ret ? error_set_errno(err, ret, "could not write the QED header") : 0;
+}
+
+/* Whether there may be leaks, for the next opener. */
+static int note_leaks(struct qed_image *img)
+{
+	uint64_t others = img->header.autoclear_features & ~QED_AUTOCLEAR_LEAKS;
+
+	return set_autoclear(img, others | (img->scan.unfinished ? QED_AUTOCLEAR_LEAKS : 0));
 }
 
 /*
@@ -107,6 +120,7 @@ static int open_image(struct qed_image *img, const struct blk_open_opts *opts, s
 		return ret;
 	atomic_store_explicit(&node->size, img->header.image_size, memory_order_relaxed);
 	node->cluster_size = img->header.cluster_size;
+	img->scan.unfinished = img->header.autoclear_features & QED_AUTOCLEAR_LEAKS;
 	return 0;
 }
 
@@ -152,12 +166,11 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	ret = qed_keeper_start(img);
 	if (ret)
 		return error_set_errno(err, ret, "background writer");
-	if (node->flags & BLK_O_CHECK)
-		return 0;
-	ret = qed_co_rescue_replay(img, err);
+	if (!(node->flags & BLK_O_CHECK))
+		ret = qed_co_rescue_replay(img, err);
 	if (!ret)
-		ret = clear_autoclear(img, err);
-	if (ret)
+		ret = clear_unknown(img, err);
+	if (ret || (node->flags & BLK_O_CHECK))
 		return ret;
 	qed_rescue_start(img);
 	/* Where there is none now, whoever needs a new table is told. */
@@ -175,9 +188,6 @@ static int cut_file(struct qed_image *img)
 	struct qed_allocator *a = &img->alloc;
 	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
 
-	/* Leaks were not all found: a last cluster without use tells the next opener. */
-	if (img->scan.unfinished)
-		end += qed_cluster_size(img);
 	if (a->physical <= end)
 		return 0;
 	return blk_file_co_truncate(img->file, end);
@@ -197,6 +207,9 @@ static int qed_co_close(struct blk_node *node)
 			ret = qed_co_compact(img);
 		}
 		qed_co_keeper_stop(img);
+		/* Before the hole at the end goes, by which it would be seen. */
+		if (!ret)
+			ret = note_leaks(img);
 		if (!ret)
 			ret = cut_file(img);
 		if (!ret)

@@ -164,7 +164,7 @@ struct qed_keeper {
 /* The search for what a crash leaked. */
 struct qed_leak_scan {
 	bool running;
-	bool unfinished; /* it began, and did not come to its end */
+	bool unfinished; /* there may be leaks that nobody has looked for */
 	_Atomic bool stop;
 	_Atomic bool hurry; /* no guest is there any more to wait for */
 	uint64_t end; /* file clusters when the image was opened */

@@ -211,24 +211,24 @@ modules modules_install:
 
 SBIN := $(filter %/qedd %/qedctl,$(PROGRAMS))
 BIN := $(filter-out $(SBIN),$(PROGRAMS))
-UNITS := $(wildcard tools/*.service tools/*/*.service userspace/server/*.service)
-UDEV_RULES := $(wildcard tools/*.rules tools/*/*.rules userspace/server/*.rules)
 COMPLETION_DIR = $(PREFIX)/share/bash-completion/completions
-PREFIXED = sed 's|@PREFIX@|$(PREFIX)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)/$(notdir $(1))
+# MODE|FILE|WHERE of each file. Completion has links to its file, too, by each program's name.
+INSTALLED = $(foreach p,$(SBIN),755|$(p)|$(PREFIX)/sbin/$(notdir $(p))) \
+	$(foreach p,$(BIN),755|$(p)|$(PREFIX)/bin/$(notdir $(p))) \
+	$(foreach p,$(PLUGIN),644|$(p)|$(NBDKIT_PLUGINDIR)/$(notdir $(p))) \
+	$(foreach m,$(MAN_PAGES),644|$(m)|$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+	644|$(COMPLETIONS)|$(COMPLETION_DIR)/qedctl
+COMPLETION_LINKS = $(addprefix $(COMPLETION_DIR)/,$(filter-out qedctl,$(notdir $(PROGRAMS))))
+part = $(word $(1),$(subst |, ,$(2)))
 
-.PHONY: install
+.PHONY: install uninstall
 install: all man
-	$(foreach p,$(SBIN),install -D -m 755 $(p) $(DESTDIR)$(PREFIX)/sbin/$(notdir $(p)) &&) \
-	$(foreach p,$(BIN),install -D -m 755 $(p) $(DESTDIR)$(PREFIX)/bin/$(notdir $(p)) &&) \
-	$(foreach p,$(PLUGIN),install -D -m 644 $(p) \
-		$(DESTDIR)$(NBDKIT_PLUGINDIR)/$(notdir $(p)) &&) \
-	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) \
-		$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) \
-	install -D -m 644 $(COMPLETIONS) $(DESTDIR)$(COMPLETION_DIR)/qedctl && \
-	$(foreach p,$(filter-out qedctl,$(notdir $(PROGRAMS))),ln -sf qedctl \
-		$(DESTDIR)$(COMPLETION_DIR)/$(p) &&) \
-	$(foreach u,$(UNITS),$(call PREFIXED,$(u),$(PREFIX)/lib/systemd/system) &&) \
-	$(foreach r,$(UDEV_RULES),$(call PREFIXED,$(r),$(PREFIX)/lib/udev/rules.d) &&) true
+	$(foreach f,$(INSTALLED),install -D -m $(call part,1,$(f)) $(call part,2,$(f)) \
+		$(DESTDIR)$(call part,3,$(f)) &&) \
+	$(foreach l,$(COMPLETION_LINKS),ln -sf qedctl $(DESTDIR)$(l) &&) true
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(foreach f,$(INSTALLED),$(call part,3,$(f))) $(COMPLETION_LINKS))
 
 # ---- Testing ----
 
@@ -326,7 +326,8 @@ bench           measure beside QEMU and the bare file: a table, and $(BUILD)/ben
                 [BENCH=WORDS] for rows with these in their names
 bench-micro     micro-benchmarks
 man             manual pages, into $(BUILD)/man/
-install         [DESTDIR=] [PREFIX=/usr/local]: programs, manual pages, completion for bash
+install         [DESTDIR=] [PREFIX=/usr/local]: programs, nbdkit's plugin, manual pages, completion
+                for bash; uninstall takes them away
 clean           remove $(BUILD)/
 
 Variables: V=1, BUILD=DIR, SANITIZE=address,undefined or thread, CC, CFLAGS, LDFLAGS

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# `make install` puts all that there is where it belongs, and `make uninstall` takes all of it away.
+set -u
+build=$(realpath "${QEDBLK_BUILD:-build}")
+root=$(cd "$(dirname "$0")/../.." && pwd)
+[ -z "${QEDBLK_SANITIZE:-}" ] || { echo "skip install: it is the same with sanitizers"; exit 0; }
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+# check NAME COMMAND...
+check() {
+	local name=$1 said
+
+	shift
+	if said=$("$@" 2>&1); then
+		echo "ok $name"
+	else
+		echo "not ok $name: $(tail -n 3 <<<"$said" | tr '\n' ' ')"
+		failed=1
+	fi
+}
+
+# Programs are not built here, whatever flags they were built with.
+in_tree() {
+	make -C "$root" -o all BUILD="$build" DESTDIR="$dir" PREFIX=/opt/qed "$@"
+}
+
+expected() {
+	printf '/opt/qed/%s\n' sbin/{qedctl,qedd} bin/{qed-img,qed-io} \
+		share/bash-completion/completions/{qedctl,qedd,qed-img,qed-io}
+	for page in "$root"/Documentation/man/*.rst; do
+		page=$(basename "$page" .rst)
+		echo "/opt/qed/share/man/man${page##*.}/$page"
+	done
+	[ ! -e "$build/nbdkit-qed-plugin.so" ] ||
+		echo "$(nbdkit --dump-config | sed -n 's/^plugindir=//p')/nbdkit-qed-plugin.so"
+}
+
+# installed: all files, and links that lead to one.
+installed() {
+	(cd "$dir" && find . -xtype f -printf '/%P\n' | sort)
+}
+
+check "install" in_tree install
+check "all is there, and nothing else" diff <(expected | sort) <(installed)
+for program in "$dir"/opt/qed/*bin/*; do
+	check "${program##*/} runs" "$program" --version
+done
+check "completion is found by a program's name" \
+	bash -c ". '$dir/opt/qed/share/bash-completion/completions/qed-img' && complete -p qed-img"
+check "install once more" in_tree install
+check "uninstall" in_tree uninstall
+check "nothing is left" diff /dev/null <(find "$dir" ! -type d)
+check "uninstall where there is nothing" in_tree uninstall
+exit $failed

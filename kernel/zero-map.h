@@ -54,6 +54,11 @@ void qed_zero_map_exit(struct qed_zero_map *map);
 void qed_zero_map_write_begin(struct qed_zero_map *map, u64 offset, u64 bytes);
 void qed_zero_map_write_end(struct qed_zero_map *map, u64 offset, u64 bytes);
 
+/*
+ * A write-zeroes begins: the ticket goes to its end, which is told only where it
+ * succeeded.  What it covers is known then, unless a write was in flight
+ * meanwhile, or has begun since, or all was forgotten.  Any context.
+ */
 u64 qed_zero_map_zero_begin(struct qed_zero_map *map);
 void qed_zero_map_zero_end(struct qed_zero_map *map, u64 offset, u64 bytes, u64 ticket);
 

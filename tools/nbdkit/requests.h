@@ -13,6 +13,7 @@ struct extent {
 	bool zero; /* reads as zeroes, without the image having data there */
 };
 
+/* As blk_co_*() (block/io.h); 0 or a negative errno.  @call has range, buffer and flags. */
 int request_co_pread(struct engine_call *call);
 int request_co_pwrite(struct engine_call *call);
 int request_co_zero(struct engine_call *call);

@@ -217,7 +217,15 @@ void blk_co_write_out(struct blk_node *node);
 /* Make durable that @filename, a file of this machine, is in its folder. */
 int blk_co_sync_name(const char *filename);
 
+/* What there is to tell of the image.  Returns 0 or a negative errno.  Coroutine. */
 int blk_co_info(struct blk_node *node, struct blk_info *info);
+
+/*
+ * Look whether the image is consistent, and mend what @fix (BLK_FIX_*) names; -EPERM where it
+ * is not open for writing then, -ENOTSUP where the format has no check.  @report (or NULL) gets a
+ * line for each thing found.  Returns 0 when the check came to its end, whatever it found.  No
+ * request may be in flight.  The error line names the image.  Coroutine.
+ */
 int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 		 void *report_arg, struct blk_check_result *result, struct error *err);
 

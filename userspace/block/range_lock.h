@@ -32,9 +32,13 @@ struct range_lock {
 void range_lock_init(struct range_lock *lock);
 void range_lock_destroy(struct range_lock *lock);
 
-/* Take [start, start + len); parks while an earlier conflicting hold stands. */
+/*
+ * Take [start, start + len), until range_lock_release() of @hold, which lives as long;
+ * parks while an earlier conflicting hold stands.
+ */
 void range_lock_co_acquire(struct range_lock *lock, struct range_hold *hold, uint64_t start,
 			   uint64_t len, bool exclusive);
+/* Let go, and wake who waits for that.  @hold is the caller's again. */
 void range_lock_release(struct range_lock *lock, struct range_hold *hold);
 
 #endif

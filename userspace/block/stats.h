@@ -75,6 +75,7 @@ struct blk_stats {
 	struct blk_stats_slot *slots;
 };
 
+/* All 0.  Returns 0 or -ENOMEM. */
 int blk_stats_init(struct blk_stats *stats);
 void blk_stats_destroy(struct blk_stats *stats);
 /* Add @n on the current loop's slot.  Any thread. */

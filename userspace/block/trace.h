@@ -38,6 +38,7 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err);
 /* Where it is recorded to, or NULL: there is none. */
 const char *trace_path(struct blk_node *node);
 
+/* Of blk_trace_read() alone.  Takes a short lock where a cluster is new. */
 void trace_note(struct blk_trace *trace, uint64_t offset, uint64_t bytes);
 
 /* [offset, offset + bytes) is read.  The caller is in node->inflight. */

@@ -58,6 +58,10 @@ static inline bool job_state_is_last(enum job_state state)
 /* "running", "waiting", ... */
 const char *job_state_name(enum job_state state);
 
+/*
+ * @co_run is the work: a coroutine of @node's background thread, which returns 0, or a negative
+ * errno with a line.  Nothing runs yet.  Both outlive the job, and @job is the caller's.
+ */
 void job_init(struct job *job, struct blk_node *node,
 	      int (*co_run)(struct job *job, struct error *err));
 /* The job has ended, or was never started. */
@@ -68,6 +72,7 @@ int job_co_start(struct job *job, struct error *err);
 
 /* ---- Control; any thread ---- */
 
+/* Hold at the next checkpoint; returns at once. */
 void job_pause(struct job *job);
 /* Go on, be it that it paused by itself. */
 void job_resume(struct job *job);

@@ -14,6 +14,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Name the program and choose where lines go.  Call once, before threads start. */
 void log_init(const char *program, bool to_syslog, enum log_level max_level);
 
+/* One line, its end not included, cut where it is longer than 1024 bytes.  Any thread. */
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)	 log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

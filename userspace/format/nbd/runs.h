@@ -37,7 +37,7 @@ bool nbd_runs_add(struct nbd_runs *runs, uint64_t bytes, bool zero, uint64_t lim
  */
 bool nbd_runs_find(const struct nbd_runs *runs, uint64_t offset, uint64_t *bytes, bool *zero);
 
-/* Any thread. */
+/* Answers, the oldest of which makes room for a new one.  Any thread. */
 struct nbd_answers {
 	pthread_mutex_t mutex; /* held for a look-up or a copy */
 	unsigned int next; /* the one that is replaced next */
@@ -47,6 +47,7 @@ struct nbd_answers {
 void nbd_answers_init(struct nbd_answers *answers);
 void nbd_answers_destroy(struct nbd_answers *answers);
 void nbd_answers_keep(struct nbd_answers *answers, const struct nbd_runs *runs);
+/* As nbd_runs_find(), in all that are kept. */
 bool nbd_answers_find(struct nbd_answers *answers, uint64_t offset, uint64_t *bytes, bool *zero);
 /* Forget all of them: another server may know better. */
 void nbd_answers_forget(struct nbd_answers *answers);

@@ -328,6 +328,7 @@ bench-micro     micro-benchmarks
 man             manual pages, into $(BUILD)/man/
 install         [DESTDIR=] [PREFIX=/usr/local]: programs, nbdkit's plugin, manual pages, completion
                 for bash; uninstall takes them away
+format          clang-format all sources
 clean           remove $(BUILD)/
 
 Variables: V=1, BUILD=DIR, SANITIZE=address,undefined or thread, CC, CFLAGS, LDFLAGS

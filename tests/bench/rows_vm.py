@@ -6,7 +6,7 @@ of one row are to each other means anything."""
 import os
 import time
 
-from harness import GiB, MiB, QED_IMG, QEDCTL, AtLeast, AtMost, Rows, fio_iops, run
+from harness import MiB, QED_IMG, QEDCTL, AtLeast, AtMost, Rows, fio_iops, run
 
 row = Rows()
 

@@ -84,6 +84,19 @@ wait_until() {
 	done
 }
 
+# The server of device NAME: its process; it ends in order; it is killed. Both wait for its end.
+server_pid() { cat "/run/qedblk/$1.lock" 2>/dev/null; }
+
+stop_server() {
+	kill -TERM "$(server_pid "$1")" && wait_until 40 eval "[ ! -e /run/qedblk/$1.lock ]"
+}
+
+kill_server() {
+	local pid
+	pid=$(server_pid "$1")
+	kill -KILL "$pid" && wait_until 20 eval "! kill -0 $pid"
+}
+
 # require NAME COMMAND...: as check, but nothing after it makes sense if it fails.
 require() {
 	check "$@" || finish

@@ -19,20 +19,9 @@ start_server() {
 	dev=$("$qedd" --name p --image "$@" 2>"$SCRATCH/.server") || { cat "$SCRATCH/.server"; return 1; }
 }
 
-server_pid() { cat /run/qedblk/p.lock 2>/dev/null; }
-
-stop_server() {
-	local pid
-	pid=$(server_pid) || return 0
-	kill -TERM "$pid" && wait_until 40 eval '[ ! -e /run/qedblk/p.lock ]'
-}
-
 # As a power cut does: nothing more comes from it, and nobody takes its device over.
-kill_server() {
-	local pid
-	pid=$(server_pid)
-	kill -KILL "$pid" && wait_until 20 eval "! kill -0 $pid" && qedctl remove --force p &&
-		wait_until 20 eval '[ ! -e "/sys/block/${dev##*/}" ]'
+cut_server() {
+	kill_server p && qedctl remove --force p && wait_until 20 eval '[ ! -e "/sys/block/${dev##*/}" ]'
 }
 
 # set_table NAME TABLE: what a device does from now on; requests in flight end before.

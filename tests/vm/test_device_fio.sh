@@ -71,7 +71,7 @@ write_zeroes() {
 }
 
 run_fio() {
-	local seed=$RANDOM status
+	local seed=$RANDOM
 	echo "fio's seed: $seed"
 	write_job $seed
 	write_zeroes &

@@ -7,11 +7,10 @@
 
 cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
-server_pid() { cat /run/qedblk/vm1.lock; }
 
 # It does not answer, and requests to it are in flight.
 require "create" qedctl create vm1 vm1.qed --size 64M
-pid=$(server_pid)
+pid=$(server_pid vm1)
 kill -STOP "$pid"
 dd if=/dev/zero of=$dev bs=64K count=1 oflag=direct 2>/dev/null &
 writer=$!
@@ -23,7 +22,7 @@ check "nothing is left" eval '[ ! -e $dev ] && [ -z "$(ls /run/qedblk /sys/class
 
 # It dies after it was asked to end.
 require "create again" qedctl create vm1 vm1.qed
-pid=$(server_pid)
+pid=$(server_pid vm1)
 check "data can be written" dd if=/dev/zero of=$dev bs=1M count=1 oflag=direct
 (
 	until [ ! -e $dev ]; do :; done

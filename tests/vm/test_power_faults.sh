@@ -46,7 +46,7 @@ for cut in 1 2 3; do
 	check "$name: power goes" dropping
 	# What is written now never was.
 	sleep 0.5
-	check "$name: the server dies" kill_server
+	check "$name: the server dies" cut_server
 	wait $load
 	umount mnt
 	check "$name: power comes back" healthy
@@ -71,7 +71,7 @@ expect_fail "errors: an allocating one with a flush fails" dd if=/dev/urandom of
 	count=64 seek=700 oflag=direct conv=fsync
 expect_fail "errors: a flush fails" sync "$dev"
 check "errors: reads go on" dd if="$dev" of=/dev/null bs=1M count=8 iflag=direct
-check "errors: the server lives" test -n "$(server_pid)"
+check "errors: the server lives" test -n "$(server_pid p)"
 check "errors: they end" healthy
 # What failed without anybody waiting for it is told once.
 sync "$dev" 2>/dev/null
@@ -79,7 +79,7 @@ check "errors: flushes work again" sync "$dev"
 check "errors: and writes, in place and allocating" \
 	dd if=/dev/urandom of="$dev" bs=16k count=1500 oflag=direct conv=fsync
 head -c $((1500 * 16384)) "$dev" | cksum >sum
-check "errors: the server ends well" stop_server
+check "errors: the server ends well" stop_server p
 check "errors: qemu-img check" qemu-img check -q -f qed mnt/p.qed
 same "errors: what was written then is there" \
 	"$(qemu-img convert -f qed -O raw mnt/p.qed raw.img && head -c $((1500 * 16384)) raw.img |
@@ -99,14 +99,14 @@ kill -TERM $load
 wait $load
 check "journal: requests failed" eval '! grep -q " 0 errors" load.out'
 expect_fail "journal: a flush does not promise what nobody can keep" sync "$dev"
-stop_server || kill_server
+stop_server p || cut_server
 umount mnt
 require "journal: mount again" mount /dev/mapper/powerdisk mnt
 check "journal: all that was promised is there" powerjudge mnt/p.qed history "$(powerload now history)"
 check "journal: QEMU agrees" eval 'qemu-img check -q -f qed mnt/p.qed; [ $? -eq 0 -o $? -eq 3 ]'
 require "journal: it can be served again" start_server mnt/p.qed
 check "journal: and written" dd if=/dev/zero of="$dev" bs=1M count=4 oflag=direct conv=fsync
-check "journal: it ends well" stop_server
+check "journal: it ends well" stop_server p
 check "journal: no fault is left" qemu-img check -q -f qed mnt/p.qed
 check "journal: end" end_faulty
 
@@ -131,7 +131,7 @@ rm mnt/ballast && sync -f mnt
 check "full: with room again new data can be written" \
 	dd if=data4 of="$dev" bs=1M count=4 seek=3000 oflag=direct conv=fsync
 check "full: and read" cmp -n $((4 << 20)) -i 0:$((3000 << 20)) data4 "$dev"
-check "full: the server ends well" stop_server
+check "full: the server ends well" stop_server p
 check "full: qemu-img check" qemu-img check -q -f qed mnt/p.qed
 check "full: end" end_faulty
 finish

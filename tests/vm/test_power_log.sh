@@ -55,7 +55,7 @@ power_log() {
 	require "$name: server" start_server mnt/p.qed --size 32M --cluster-size $cluster \
 		--queues 2 "${options[@]}"
 	check "$name: load" powerload load "$dev" history 4 "$ops" "$seed" $cluster "$backing" powerlog
-	check "$name: the server ends" stop_server
+	check "$name: the server ends" stop_server p
 	umount mnt && dmsetup remove --retry powerlog || return 1
 	sync log.img data.img
 	losetup -d "$data" "$log"

@@ -7,12 +7,6 @@
 
 cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
-server_pid() { cat /run/qedblk/vm1.lock; }
-kill_server() {
-	local pid
-	pid=$(server_pid)
-	kill -KILL "$pid" && wait_until 20 eval "! kill -0 $pid"
-}
 
 head -c 4M /dev/urandom >data
 # A name that is no text, and relative names: a successor starts where the first one did.
@@ -28,7 +22,7 @@ same "status tells that it can be recovered" "$(status_of vm1 recovery)" yes
 # ---- Answered, never flushed ----
 check "write" dd if=data of=$dev bs=64k seek=128 oflag=direct status=none
 check "write zeroes" blkdiscard -z -o 1048576 -l 131072 $dev
-kill_server
+kill_server vm1
 same "ls shows it as dead" "$(qedctl ls | awk '$1 == "vm1" { print $NF }')" dead
 dd if=$dev of=back bs=64k skip=128 count=64 iflag=direct status=none &
 reader=$!
@@ -56,7 +50,7 @@ check "recover --all, of two" eval 'pkill -KILL -x qedd; qedctl recover --all'
 same "both live" "$(qedctl ls | awk '{ print $NF }' | sort | uniq -c | xargs)" "1 STATE 2 live"
 
 # ---- A successor that can't have the image ----
-kill_server
+kill_server vm1
 mv "$image" elsewhere
 expect_fail "recover without the image" qedctl recover vm1
 same "it is dead still" "$(qedctl ls | awk '$1 == "vm1" { print $NF }')" dead
@@ -64,7 +58,7 @@ mv elsewhere "$image"
 check "recover with it" qedctl recover vm1
 
 # ---- Given up ----
-kill_server
+kill_server vm1
 dd if=/dev/zero of=$dev bs=64k count=1 oflag=direct 2>/dev/null &
 writer=$!
 sleep 1

@@ -49,7 +49,7 @@ check "nothing else was, either" is_gone
 dev=$(qedd --name v --image v.qed --size 64M --cluster-size 64K 2>err)
 same "a new image is served" "$dev" /dev/ublkb0
 same "without a word" "$(cat err)" ""
-pid=$(cat /run/qedblk/v.lock)
+pid=$(server_pid v)
 one_line "its name is taken" "qedd: v: already served by process $pid" $serve other.qed --size 1M
 expect_fail "its image is taken" qedd --name w --image v.qed
 same "no files of others" "$(ls /run/qedblk | tr '\n' ' ')$(ls *.qed | tr '\n' ' ')" \
@@ -99,8 +99,8 @@ cp mnt/synced mnt/cached
 	2>/dev/null &
 noise=$!
 sleep 1
-kill -TERM "$(cat /run/qedblk/v.lock)"
-kill -TERM "$(cat /run/qedblk/v.lock 2>/dev/null || echo $noise)" 2>/dev/null
+kill -TERM "$(server_pid v)"
+kill -TERM "$(server_pid v || echo $noise)" 2>/dev/null
 check "it ends while mounted and written to, and does not wait for the mount" wait_until 15 is_gone
 wait $noise
 umount mnt
@@ -115,9 +115,7 @@ umount mnt
 # ---- Killed ----
 dd if=/dev/urandom of=data bs=1M count=2 status=none
 dd if=data of=$dev bs=1M seek=50 conv=fsync status=none
-pid=$(cat /run/qedblk/v.lock)
-kill -KILL "$pid"
-wait_until 20 eval "! kill -0 $pid"
+kill_server v
 # Somebody else's device is of no matter.
 dev2=$(qedd --name w --image w.raw --format raw --size 1M)
 one_line "a killed server's name is kept for its successor" "qedd: v: ublk device 0 of a server \
@@ -127,7 +125,7 @@ same "its successor gets its device" "$(qedd --name v --image v.qed --recover)" 
 check "what was written is there" cmp -n 2097152 -i 0:52428800 data /dev/ublkb0
 one_line "a successor of nobody" "qedd: x: no device of that name waits for a server" \
 	qedd --name x --image x.qed --recover
-kill "$(cat /run/qedblk/w.lock)"
+kill "$(server_pid w)"
 same "quit by force" "$(ask '{"execute":"quit","arguments":{"force":true}}')" '{"return":{}}'
 check "everything has ended" wait_until 20 is_gone
 [ -n "$dev2" ] || not_ok "another server" "did not start"

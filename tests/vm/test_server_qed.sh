@@ -9,11 +9,6 @@ cd "$SCRATCH" || exit 1
 modprobe ublk_drv
 at_exit pkill -KILL -x qedd
 
-stop() {
-	kill -TERM "$(cat /run/qedblk/q.lock)"
-	wait_until 30 eval '[ ! -e /run/qedblk/q.lock ]'
-}
-
 # One third data, one third written zeroes, one third hole; 24 MiB.
 dd if=/dev/urandom of=golden.img bs=1M count=8 status=none
 dd if=/dev/zero of=golden.img bs=1M count=8 seek=8 status=none
@@ -34,7 +29,7 @@ same "its size is the backing file's" "$(blockdev --getsize64 "$dev")" 25165824
 same "cluster size is the unit of discards" "$(cat /sys/block/ublkb0/queue/discard_granularity) \
 $(cat /sys/block/ublkb0/queue/optimal_io_size)" "65536 65536"
 check "reads see the backing file" cmp "$dev" golden.img
-check "SIGTERM" stop
+check "SIGTERM" stop_server q
 check "the image is whole" qemu-img check -q q.qed
 check "and reads the same for QEMU" qemu-img compare -q q.qed golden.img
 same "what was data is in the image, zeroes take nothing" "$(data_clusters q.qed)" 128
@@ -67,7 +62,7 @@ for ((i = 0; i < 30; i++)); do
 done
 same "all changes were made" $i 30
 check "the device is like the model" cmp "$dev" model.img
-check "SIGTERM again" stop
+check "SIGTERM again" stop_server q
 check "the changed image is whole" qemu-img check -q n.qed
 check "QEMU reads the model in it" qemu-img compare -q n.qed model.img
 
@@ -76,13 +71,13 @@ dev=$(qedd --name q --image q.qed --queues 2)
 check "fio with verify, two jobs" fio --name=v --filename="$dev" --direct=1 --ioengine=libaio \
 	--iodepth=32 --rw=randwrite --bsrange=4k-128k --size=8M --offset_increment=8M --numjobs=2 \
 	--verify=crc32c --verify_fatal=1 --randseed="$seed" --minimal
-check "SIGTERM at last" stop
+check "SIGTERM at last" stop_server q
 check "the image is whole at last" qemu-img check -q q.qed
 
 # ---- The same command again, and one that contradicts the image ----
 dev=$(qedd --name q --image q.qed --backing golden.img --size 24M --cluster-size 64K)
 check "the same command serves the image that is there" test -b "$dev"
-stop
+stop_server q
 expect_fail "another size is refused" qedd --name q --image q.qed --size 25M
 expect_fail "another backing file is refused" qedd --name q --image q.qed --backing model.img
 expect_fail "another cluster size is refused" qedd --name q --image q.qed --size 24M \
@@ -93,7 +88,7 @@ check "the refusals changed nothing" qemu-img check -q q.qed
 mkdir -p sub/dir
 dev=$(qedd --name q --image sub/dir/b.qed --backing golden.img)
 check "a backing file is named as seen from here" test -b "$dev"
-stop
+stop_server q
 check "and is found again" eval '(cd / && qemu-img info -f qed "$SCRATCH/sub/dir/b.qed" |
 	grep -q "backing file: $SCRATCH/golden.img")'
 cp golden.img sub/dir/other.img && cp model.img other.img

@@ -21,11 +21,6 @@ queue() {
 	cat "/sys/block/${dev#/dev/}/queue/$1"
 }
 
-stop() {
-	kill -TERM "$(cat /run/qedblk/r.lock)"
-	wait_until 20 eval '[ ! -e /run/qedblk/r.lock ]'
-}
-
 allocated() {
 	du -B 1024 --apparent-size "$1" >/dev/null && du -B 1024 "$1" | cut -f 1
 }
@@ -71,7 +66,7 @@ for where in . tmpfs; do
 	check "$where: write-zeroes with unmap" fallocate -p -o 36M -l 4M "$dev"
 	same "$where: it gives the space back" $((full - $(allocated $image))) 8192
 
-	check "$where: SIGTERM" stop
+	check "$where: SIGTERM" stop_server r
 	same "$where: nothing is left" "$(ls /sys/class/ublk-char /run/qedblk)" "$(
 		echo /run/qedblk:
 		echo
@@ -86,14 +81,14 @@ same "--read-only" "$(blockdev --getro "$dev")" 1
 expect_fail "and cannot be written" dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct
 same "--depth" "$(cat /sys/block/ublkb0/mq/0/nr_tags)" 7
 check "it can be read" dd if="$dev" of=/dev/null bs=1M
-stop
+stop_server r
 dev=$(qedd --name r --image o.raw --format raw --discard ignore)
 same "--discard ignore offers none" "$(queue discard_max_bytes)" 0
 expect_fail "so there is none" blkdiscard "$dev"
-stop
+stop_server r
 dev=$(qedd --name r --image o.raw --format raw --depth 4096)
 check "the deepest queue works" fio --name=v --filename="$dev" --direct=1 --ioengine=libaio \
 	--iodepth=256 --rw=randwrite --bs=4k --size=8M --verify=crc32c --minimal
-stop
+stop_server r
 same "nothing is left at last" "$(ls /sys/class/ublk-char)" ""
 finish

@@ -34,7 +34,6 @@ endif
 
 LIB_SRC := $(foreach d,util aio block format format/* job ublk,$(wildcard userspace/$(d)/*.c))
 TOOLLIB_SRC := $(wildcard tools/common/*.c)
-UNIT_COMMON_SRC := $(wildcard tests/unit/common/*.c)
 
 # A program exists as soon as its folder has a main().
 program_dirs := userspace/server tools/qedctl tools/qed-img tools/qed-io
@@ -126,14 +125,14 @@ $(OBJ)/.flags: FORCE | have-packages
 	$(call stamp,$(shell $(CC) --version 2>/dev/null | head -n 1) $(CFLAGS_ALL) $(LDFLAGS_ALL))
 
 $(OBJ)/.sources: FORCE
-	$(call stamp,$(LIB_SRC) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(PLUGIN_SRC) $(foreach d,$(live_dirs),$(wildcard $(d)/*.c)))
+	$(call stamp,$(LIB_SRC) $(TOOLLIB_SRC) $(PLUGIN_SRC) $(foreach d,$(live_dirs),$(wildcard $(d)/*.c)))
 
 .PHONY: have-packages
 have-packages:
 	@command -v $(CC) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) cmocka || { \
 	echo "make: compiler or libraries are missing; run: scripts/install-deps" >&2; exit 1; }
 
-$(OBJ)/tests/%.o: private CPPFLAGS += -Itests/unit $(CMOCKA_CFLAGS)
+$(OBJ)/tests/%.o: private CPPFLAGS += -Itests -Itests/unit $(CMOCKA_CFLAGS)
 $(OBJ)/tests/kunit/%.o $(OBJ)/kernel/%.o: private CPPFLAGS += -Ikernel -Itests/kunit/include \
 	$(CMOCKA_CFLAGS)
 $(OBJ)/%.o: %.c $(OBJ)/.flags
@@ -169,7 +168,7 @@ $(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
 $(OUT)/nbdkit-qed-plugin.so: $(call obj_of,$(PLUGIN_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,-shared -Wl$(comma)-z$(comma)nodelete)
 
-$(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(UNIT_COMMON_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+$(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CMOCKA_LIBS))
 $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
 	$(call link,$(CMOCKA_LIBS))
@@ -182,7 +181,7 @@ CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
-ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_COMMON_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
+ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
 	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))

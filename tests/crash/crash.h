@@ -20,19 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shared/check.h"
+#include "shared/random.h"
 #include "util/units.h"
 
 #define BLOCK	      4096u /* bytes: what guest requests are mostly made of */
 #define BLOCK_SECTORS (BLOCK / SECTOR_SIZE)
-
-/* For what can only go wrong in the simulator itself. */
-#define CHECK(cond)                                                                        \
-	do {                                                                               \
-		if (!(cond)) {                                                             \
-			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                           \
-		}                                                                          \
-	} while (0)
 
 /* ---- content.c ---- */
 
@@ -46,20 +39,6 @@
 /* What images that are committed to and rebased onto have of their own. */
 #define VERSION_OTHER	(UINT32_MAX - 2)
 #define VERSION_GARBAGE UINT32_MAX
-
-/* One generator for content and for choices: splitmix64. */
-static inline uint64_t mix64(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15ULL;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-	return x ^ (x >> 31);
-}
-
-static inline uint64_t next_random(uint64_t *state)
-{
-	return mix64((*state)++);
-}
 
 /* Fill 512 bytes with guest sector @sector's content in version @version. */
 void sector_fill(void *buf, uint64_t sector, uint32_t version);

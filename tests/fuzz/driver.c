@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "shared/random.h"
 
 #define DEFAULT_SECONDS 5
 /* One image may take so many seconds; sanitizers are slow. */
@@ -63,19 +64,6 @@ static void catch_signals(void)
 }
 
 /* ---- Changing images ---- */
-
-static uint64_t mix64(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15ULL;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-	return x ^ (x >> 31);
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	return mix64((*state)++);
-}
 
 /* Numbers that tables and headers trip over. */
 static uint64_t odd_number(uint64_t *rng, size_t size)

@@ -25,6 +25,7 @@
 #include "aio/io.h"
 #include "aio/loop.h"
 #include "aio/timer.h"
+#include "shared/check.h"
 #include "util/units.h"
 
 #define MSEC 1000000ULL
@@ -34,15 +35,6 @@
 #else
 #define SANITIZED 0
 #endif
-
-/* cmocka's own assertions jump, which they must not do off the main thread or in a coroutine. */
-#define CHECK(cond)                                                                        \
-	do {                                                                               \
-		if (!(cond)) {                                                             \
-			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                           \
-		}                                                                          \
-	} while (0)
 
 #define MAX_TEST_THREADS 8
 
@@ -98,6 +90,19 @@ static inline void run_co(unsigned int entries, co_fn *fn, void *arg)
 	CHECK(aio_loop_run_co(loop, fn, arg) == 0);
 	aio_loop_destroy(loop);
 }
+
+static inline void run_co_test(void **state)
+{
+	co_fn **fn = *state;
+
+	run_co(32, *fn, NULL);
+}
+
+/* The row of a test that is a coroutine without an argument: @run is given its address. */
+/* clang-format off */
+#define CO_TEST_BY(run, fn) { "test_" #fn, run, NULL, NULL, &(co_fn *){ fn } }
+#define CO_TEST(fn) CO_TEST_BY(run_co_test, fn)
+/* clang-format on */
 
 /* Let everybody else have a turn. */
 static inline void co_yield_turn(void)

@@ -23,6 +23,20 @@ static int temp_file(void)
 	return fd;
 }
 
+static ssize_t co_read_at(int fd, void *buf, size_t len, uint64_t offset)
+{
+	struct iovec iov = { buf, len };
+
+	return aio_co_preadv(fd, &iov, 1, offset);
+}
+
+static ssize_t co_write_at(int fd, const void *buf, size_t len, uint64_t offset)
+{
+	struct iovec iov = { (void *)buf, len };
+
+	return aio_co_pwritev(fd, &iov, 1, offset, 0);
+}
+
 static void use_file(void *arg)
 {
 	char a[3] = "abc", b[5] = "defgh", back[16];
@@ -31,14 +45,14 @@ static void use_file(void *arg)
 	struct stat st;
 
 	(void)arg;
-	CHECK(aio_co_pwrite(fd, "0123456789", 10, 100) == 10);
+	CHECK(co_write_at(fd, "0123456789", 10, 100) == 10);
 	memset(back, 'x', sizeof(back));
-	CHECK(aio_co_pread(fd, back, 16, 98) == 12);
+	CHECK(co_read_at(fd, back, 16, 98) == 12);
 	CHECK(!memcmp(back,
 		      "\0\0"
 		      "0123456789xxxx",
 		      16));
-	CHECK(aio_co_pread(fd, back, 16, 110) == 0);
+	CHECK(co_read_at(fd, back, 16, 110) == 0);
 
 	CHECK(aio_co_pwritev(fd, out, 2, 1 << 20, 0) == 8);
 	CHECK(aio_co_pwritev(fd, out, 2, 2 << 20, RWF_DSYNC) == 8);
@@ -49,10 +63,10 @@ static void use_file(void *arg)
 	CHECK(aio_co_fallocate(fd, 0, 3 << 20, 4096) == 0);
 	CHECK(!fstat(fd, &st) && st.st_size == (3 << 20) + 4096);
 	CHECK(aio_co_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0);
-	CHECK(aio_co_pread(fd, back, 1, 100) == 1 && back[0] == 0);
+	CHECK(co_read_at(fd, back, 1, 100) == 1 && back[0] == 0);
 	close(fd);
 
-	CHECK(aio_co_pread(fd, back, 1, 0) == -EBADF);
+	CHECK(co_read_at(fd, back, 1, 0) == -EBADF);
 	CHECK(aio_co_fdatasync(-1) == -EBADF);
 	CHECK(aio_co_fallocate(fd, 0, 0, 1) == -EBADF);
 }
@@ -224,8 +238,8 @@ static void one_flow(void *arg)
 		at = (unsigned int)(test_random(&flow->rng) % 8000);
 		for (j = 0; j < n; j++)
 			out[j] = test_random(&flow->rng);
-		CHECK(aio_co_pwrite(shared_fd, out, n * 8, base + at) == (ssize_t)n * 8);
-		CHECK(aio_co_pread(shared_fd, in, n * 8, base + at) == (ssize_t)n * 8);
+		CHECK(co_write_at(shared_fd, out, n * 8, base + at) == (ssize_t)n * 8);
+		CHECK(co_read_at(shared_fd, in, n * 8, base + at) == (ssize_t)n * 8);
 		CHECK(!memcmp(in, out, n * 8));
 	}
 	group_done(flow->group);

@@ -156,7 +156,7 @@ static void barrier_wait(unsigned int parties)
 		barrier_arrived = 0;
 		barrier_generation++;
 		co_queue_wake_all(&barrier_queue);
-		CHECK(co_queue_empty(&barrier_queue));
+		CHECK(!barrier_queue.head);
 	}
 	while (generation == barrier_generation)
 		co_queue_wait(&barrier_queue, &barrier_mutex);

@@ -258,18 +258,6 @@ static void chains(void *arg)
 	CHECK(open_image("out/one.qed", NULL, BLK_O_REFUSE_BACKING) == -EPERM);
 }
 
-static void test_names(void **state)
-{
-	(void)state;
-	run_co(32, names, NULL);
-}
-
-static void test_strange(void **state)
-{
-	(void)state;
-	run_co(32, strange, NULL);
-}
-
 static void test_swapped(void **state)
 {
 	pthread_t thread;
@@ -282,19 +270,13 @@ static void test_swapped(void **state)
 	CHECK(pthread_join(thread, NULL) == 0);
 }
 
-static void test_chains(void **state)
-{
-	(void)state;
-	run_co(32, chains, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_strange),
+		CO_TEST(names),
+		CO_TEST(strange),
 		cmocka_unit_test(test_swapped),
-		cmocka_unit_test(test_chains),
+		CO_TEST(chains),
 	};
 
 	make_tree();

@@ -43,12 +43,6 @@ static void keeping(void *arg)
 	close_over(node);
 }
 
-static void test_keeping(void **state)
-{
-	(void)state;
-	run_co(32, keeping, NULL);
-}
-
 /* Runs of clusters that are alike go to the driver together. */
 static void runs(void *arg)
 {
@@ -69,12 +63,6 @@ static void runs(void *arg)
 	close_over(node);
 }
 
-static void test_runs(void **state)
-{
-	(void)state;
-	run_co(32, runs, NULL);
-}
-
 /* More than a buffer holds is read in several goes. */
 static void long_reads(void *arg)
 {
@@ -88,12 +76,6 @@ static void long_reads(void *arg)
 	for (uint64_t c = 0; c < fake_clusters(&overlay); c++)
 		CHECK(overlay.state[c] == (c % 2 ? FAKE_ZERO : FAKE_DATA));
 	close_over(node);
-}
-
-static void test_long_reads(void **state)
-{
-	(void)state;
-	run_co(32, long_reads, NULL);
 }
 
 /* ---- ends that do not meet ---- */
@@ -128,12 +110,6 @@ static void ends(void *arg)
 	close_over(node);
 }
 
-static void test_ends(void **state)
-{
-	(void)state;
-	run_co(32, ends, NULL);
-}
-
 /* ---- clusters larger than a buffer ---- */
 
 static void large_clusters(void *arg)
@@ -162,12 +138,6 @@ static void large_clusters(void *arg)
 	CHECK(stat_of(node, BLK_STAT_populated_zero_clusters) == 1);
 	check_kept(node, 0, 3 * (uint64_t)large, 0);
 	close_over(node);
-}
-
-static void test_large_clusters(void **state)
-{
-	(void)state;
-	run_co(32, large_clusters, NULL);
 }
 
 /* ---- failures ---- */
@@ -236,12 +206,6 @@ static void failures(void *arg)
 	check_kept(node, 0, 8 * CLUSTER, 0);
 	expect_states("#0###0#0");
 	close_over(node);
-}
-
-static void test_failures(void **state)
-{
-	(void)state;
-	run_co(32, failures, NULL);
 }
 
 /* ---- many readers and writers at once ---- */
@@ -352,12 +316,6 @@ static void once(void *arg)
 	close_over(node);
 }
 
-static void test_once(void **state)
-{
-	(void)state;
-	run_co(64, once, NULL);
-}
-
 /* ---- where there is nothing to keep or nowhere to keep it ---- */
 
 static void not_applicable(void *arg)
@@ -380,20 +338,18 @@ static void not_applicable(void *arg)
 	close_over(node);
 }
 
-static void test_not_applicable(void **state)
-{
-	(void)state;
-	run_co(32, not_applicable, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keeping),	       cmocka_unit_test(test_runs),
-		cmocka_unit_test(test_long_reads),     cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_large_clusters), cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_stress),	       cmocka_unit_test(test_once),
-		cmocka_unit_test(test_not_applicable),
+		CO_TEST(keeping),
+		CO_TEST(runs),
+		CO_TEST(long_reads),
+		CO_TEST(ends),
+		CO_TEST(large_clusters),
+		CO_TEST(failures),
+		cmocka_unit_test(test_stress),
+		CO_TEST(once),
+		CO_TEST(not_applicable),
 	};
 
 	return cmocka_run_group_tests_name("block_copy_on_read", tests, NULL, NULL);

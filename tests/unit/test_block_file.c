@@ -344,12 +344,6 @@ static void part_beside_whole(void *arg)
 	free(now);
 }
 
-static void test_part_beside_whole(void **state)
-{
-	(void)state;
-	run_co(32, part_beside_whole, NULL);
-}
-
 /* ---- the end of a file ---- */
 
 static void odd_ends(void *arg)
@@ -383,12 +377,6 @@ static void odd_ends(void *arg)
 	CHECK(blk_file_co_pwrite(file, buf, 512, 18 * 512) == 0);
 	CHECK(file_bytes(path) == 24 * 512 && atomic_load(&file->size) == 24 * 512);
 	blk_file_co_close(file);
-}
-
-static void test_odd_ends(void **state)
-{
-	(void)state;
-	run_co(32, odd_ends, NULL);
 }
 
 /* ---- block devices ---- */
@@ -489,8 +477,8 @@ static void test_devices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_model),	  cmocka_unit_test(test_neighbours),
-		cmocka_unit_test(test_part_beside_whole), cmocka_unit_test(test_odd_ends),
+		cmocka_unit_test(test_against_model), cmocka_unit_test(test_neighbours),
+		CO_TEST(part_beside_whole),	      CO_TEST(odd_ends),
 		cmocka_unit_test(test_devices),
 	};
 

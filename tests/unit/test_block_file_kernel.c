@@ -61,18 +61,6 @@ static void longer_when_locked(void *arg)
 	blk_file_co_close(file);
 }
 
-static void test_longer_when_locked(void **state)
-{
-	(void)state;
-	run_co(32, longer_when_locked, NULL);
-}
-
-static void test_refusals(void **state)
-{
-	(void)state;
-	run_co(32, refusals, NULL);
-}
-
 static void creation(void *arg)
 {
 	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE | BLK_FILE_EXCL | BLK_FILE_DIRECT;
@@ -93,12 +81,6 @@ static void creation(void *arg)
 	CHECK(blk_file_co_write_zeroes(file, 0, 1, false) == -EBADF);
 	CHECK(blk_file_co_flush(file) == 0);
 	blk_file_co_close(file);
-}
-
-static void test_creation(void **state)
-{
-	(void)state;
-	run_co(32, creation, NULL);
 }
 
 /* ---- a disk that fails ---- */
@@ -148,12 +130,6 @@ static void failures(void *arg)
 	inject_fallocate = 0;
 	blk_file_co_close(file);
 	free(big);
-}
-
-static void test_failures(void **state)
-{
-	(void)state;
-	run_co(32, failures, NULL);
 }
 
 /* A write that the kernel does in part is continued, to the end or the error. */
@@ -215,18 +191,15 @@ static void holes(void *arg)
 	free(buf);
 }
 
-static void test_holes(void **state)
-{
-	(void)state;
-	run_co(32, holes, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_longer_when_locked), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_creation),	   cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_partly_written),	   cmocka_unit_test(test_holes),
+		CO_TEST(longer_when_locked),
+		CO_TEST(refusals),
+		CO_TEST(creation),
+		CO_TEST(failures),
+		cmocka_unit_test(test_partly_written),
+		CO_TEST(holes),
 	};
 
 	return cmocka_run_group_tests_name("block_file_kernel", tests, NULL, NULL);

@@ -146,12 +146,6 @@ static void close_shared(void *arg)
 	blk_file_co_close(shared[0]);
 }
 
-static void test_told_once(void **state)
-{
-	(void)state;
-	run_co(32, told_once, NULL);
-}
-
 static void test_several(void **state)
 {
 	(void)state;
@@ -170,7 +164,7 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_told_once),
+		CO_TEST(told_once),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_threads),
 	};

@@ -41,12 +41,6 @@ static void bounds(void *arg)
 	fake_clear();
 }
 
-static void test_bounds(void **state)
-{
-	(void)state;
-	run_co(32, bounds, NULL);
-}
-
 static void pieces(void *arg)
 {
 	struct fake_image img = { .name = "img", .size = 16 * TiB, .cluster_size = 64 * MiB };
@@ -80,12 +74,6 @@ static void pieces(void *arg)
 	fake_clear();
 }
 
-static void test_pieces(void **state)
-{
-	(void)state;
-	run_co(32, pieces, NULL);
-}
-
 static void fua_and_flush(void *arg)
 {
 	struct fake_image img = { .name = "img", .size = MiB, .cluster_size = 4096 };
@@ -109,12 +97,6 @@ static void fua_and_flush(void *arg)
 	CHECK(stat_of(node, BLK_STAT_errors) == 3);
 	CHECK(blk_co_close(node) == 0);
 	fake_clear();
-}
-
-static void test_fua_and_flush(void **state)
-{
-	(void)state;
-	run_co(32, fua_and_flush, NULL);
 }
 
 /* ---- write-zeroes ---- */
@@ -157,12 +139,6 @@ static void zero_fallback(void *arg)
 	CHECK(blk_co_close(node) == 0);
 	free(buf);
 	fake_clear();
-}
-
-static void test_zero_fallback(void **state)
-{
-	(void)state;
-	run_co(32, zero_fallback, NULL);
 }
 
 /* ---- the map ---- */
@@ -235,12 +211,6 @@ static void maps(void *arg)
 	fake_clear();
 }
 
-static void test_maps(void **state)
-{
-	(void)state;
-	run_co(32, maps, NULL);
-}
-
 static void raw_maps(void *arg)
 {
 	struct blk_node *node;
@@ -269,12 +239,6 @@ static void raw_maps(void *arg)
 	node = must_open("raw", "raw", 0);
 	expect_write(node, 512, 1024, BLK_MAP_ASK, 1024, NULL);
 	CHECK(blk_co_close(node) == 0);
-}
-
-static void test_raw_maps(void **state)
-{
-	(void)state;
-	run_co(32, raw_maps, NULL);
 }
 
 static void expect_status(struct blk_node *node, uint64_t offset, enum blk_map_kind kind,
@@ -344,19 +308,11 @@ static void status(void *arg)
 	fake_clear();
 }
 
-static void test_status(void **state)
-{
-	(void)state;
-	run_co(32, status, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds),	      cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_fua_and_flush), cmocka_unit_test(test_zero_fallback),
-		cmocka_unit_test(test_maps),	      cmocka_unit_test(test_raw_maps),
-		cmocka_unit_test(test_status),
+		CO_TEST(bounds), CO_TEST(pieces),   CO_TEST(fua_and_flush), CO_TEST(zero_fallback),
+		CO_TEST(maps),	 CO_TEST(raw_maps), CO_TEST(status),
 	};
 
 	return cmocka_run_group_tests_name("block_io", tests, NULL, NULL);

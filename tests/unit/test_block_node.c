@@ -118,12 +118,6 @@ static void chain(void *arg)
 	fake_clear();
 }
 
-static void test_chain(void **state)
-{
-	(void)state;
-	run_co(32, chain, NULL);
-}
-
 static void bad_chains(void *arg)
 {
 	struct blk_open_opts opts = { .format = "fake", .flags = BLK_O_RDWR };
@@ -162,12 +156,6 @@ static void bad_chains(void *arg)
 	fake_clear();
 }
 
-static void test_bad_chains(void **state)
-{
-	(void)state;
-	run_co(32, bad_chains, NULL);
-}
-
 static void long_chain(void *arg)
 {
 	static struct fake_image images[BLK_MAX_CHAIN + 1];
@@ -198,12 +186,6 @@ static void long_chain(void *arg)
 	CHECK(blk_co_pread(node, 7, 1, &byte, 0) == 0 && byte == 42);
 	CHECK(blk_co_close(node) == 0);
 	fake_clear();
-}
-
-static void test_long_chain(void **state)
-{
-	(void)state;
-	run_co(32, long_chain, NULL);
 }
 
 /* ---- formats ---- */
@@ -257,12 +239,6 @@ static void formats(void *arg)
 	fake_clear();
 }
 
-static void test_formats(void **state)
-{
-	(void)state;
-	run_co(32, formats, NULL);
-}
-
 /* ---- who may open what somebody has open ---- */
 
 static void sharing(void *arg)
@@ -306,12 +282,6 @@ static void sharing(void *arg)
 	node = must_open("golden", "raw", BLK_O_RDWR);
 	CHECK(blk_co_close(node) == 0);
 	fake_clear();
-}
-
-static void test_sharing(void **state)
-{
-	(void)state;
-	run_co(32, sharing, NULL);
 }
 
 /* ---- raw images ---- */
@@ -371,19 +341,17 @@ static void raw_images(void *arg)
 	expect_no_create(&opts, -EINVAL, "new.raw: Unknown driver 'bar'");
 }
 
-static void test_raw(void **state)
-{
-	(void)state;
-	run_co(32, raw_images, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve),	   cmocka_unit_test(test_url),
-		cmocka_unit_test(test_chain),	   cmocka_unit_test(test_bad_chains),
-		cmocka_unit_test(test_long_chain), cmocka_unit_test(test_formats),
-		cmocka_unit_test(test_sharing),	   cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_url),
+		CO_TEST(chain),
+		CO_TEST(bad_chains),
+		CO_TEST(long_chain),
+		CO_TEST(formats),
+		CO_TEST(sharing),
+		CO_TEST(raw_images),
 	};
 
 	return cmocka_run_group_tests_name("block_node", tests, NULL, NULL);

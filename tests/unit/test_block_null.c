@@ -103,12 +103,6 @@ static void co_requests(void *arg)
 	CHECK(blk_co_close(node) == 0);
 }
 
-static void test_requests(void **state)
-{
-	(void)state;
-	run_co(32, co_requests, NULL);
-}
-
 /* ---- As a backing file: what it leaves in a buffer must not be seen ---- */
 
 static void co_backing(void *arg)
@@ -131,18 +125,12 @@ static void co_backing(void *arg)
 	CHECK(blk_co_close(node) == 0);
 }
 
-static void test_backing(void **state)
-{
-	(void)state;
-	run_co(32, co_backing, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_requests),
-		cmocka_unit_test(test_backing),
+		CO_TEST(co_requests),
+		CO_TEST(co_backing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

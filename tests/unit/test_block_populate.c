@@ -40,12 +40,6 @@ static void served_first(void *arg)
 	close_over(node);
 }
 
-static void test_served_first(void **state)
-{
-	(void)state;
-	run_co(32, served_first, NULL);
-}
-
 /* More than there are buffers, while nothing can be written: all of it is kept in the end. */
 static void none_forgotten(void *arg)
 {
@@ -65,12 +59,6 @@ static void none_forgotten(void *arg)
 		CHECK(overlay.state[i] == (i % 2 ? FAKE_UNALLOCATED : FAKE_DATA));
 	CHECK(stat_of(node, BLK_STAT_populated_clusters) == n);
 	close_over(node);
-}
-
-static void test_none_forgotten(void **state)
-{
-	(void)state;
-	run_co(32, none_forgotten, NULL);
 }
 
 static void let_go(void *arg)
@@ -104,12 +92,6 @@ static void dropped(void *arg)
 	CHECK(kept >= 1 && kept < 32);
 	free(golden);
 	fake_clear();
-}
-
-static void test_dropped(void **state)
-{
-	(void)state;
-	run_co(32, dropped, NULL);
 }
 
 /* ---- holes ---- */
@@ -156,19 +138,13 @@ static void holes(void *arg)
 	close_over(node);
 }
 
-static void test_holes(void **state)
-{
-	(void)state;
-	run_co(32, holes, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_served_first),
-		cmocka_unit_test(test_none_forgotten),
-		cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_holes),
+		CO_TEST(served_first),
+		CO_TEST(none_forgotten),
+		CO_TEST(dropped),
+		CO_TEST(holes),
 	};
 
 	return cmocka_run_group_tests_name("block_populate", tests, NULL, NULL);

@@ -133,30 +133,12 @@ static void speed(void *arg)
 	CHECK(took > 120000000ULL);
 }
 
-static void test_all_of_it(void **state)
-{
-	(void)state;
-	run_co(32, all_of_it, NULL);
-}
-
-static void test_errors(void **state)
-{
-	(void)state;
-	run_co(32, errors, NULL);
-}
-
-static void test_speed(void **state)
-{
-	(void)state;
-	run_co(32, speed, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_of_it),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_speed),
+		CO_TEST(all_of_it),
+		CO_TEST(errors),
+		CO_TEST(speed),
 	};
 
 	return cmocka_run_group_tests_name("job_pieces", tests, NULL, NULL);

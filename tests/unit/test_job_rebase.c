@@ -197,30 +197,12 @@ static void committing(void *arg)
 	end();
 }
 
-static void test_siblings(void **state)
-{
-	(void)state;
-	in_coroutine(siblings, NULL);
-}
-
-static void test_none(void **state)
-{
-	(void)state;
-	in_coroutine(none, NULL);
-}
-
-static void test_committing(void **state)
-{
-	(void)state;
-	in_coroutine(committing, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_siblings),
-		cmocka_unit_test(test_none),
-		cmocka_unit_test(test_committing),
+		CO_TEST(siblings),
+		CO_TEST(none),
+		CO_TEST(committing),
 	};
 
 	return cmocka_run_group_tests_name("job_rebase", tests, NULL, NULL);

@@ -7,8 +7,6 @@
 #include "job/stream.h"
 #include "test_block_overlay.h"
 
-#define MANY (64 * MiB / CLUSTER)
-
 static struct stream *start_stream(struct blk_node *node, const struct stream_opts *opts)
 {
 	struct error err = ERROR_INIT;
@@ -68,12 +66,6 @@ static void to_the_end(void *arg)
 	close_over(node);
 }
 
-static void test_to_the_end(void **state)
-{
-	(void)state;
-	run_co(32, to_the_end, NULL);
-}
-
 /* Read by a guest or by a stream before: not read again. */
 static void taken_up(void *arg)
 {
@@ -103,12 +95,6 @@ static void taken_up(void *arg)
 	close_over(node);
 }
 
-static void test_taken_up(void **state)
-{
-	(void)state;
-	run_co(32, taken_up, NULL);
-}
-
 /* ---- control ---- */
 
 static void speed(void *arg)
@@ -128,12 +114,6 @@ static void speed(void *arg)
 	/* Never faster.  A machine that is busy may be slower. */
 	CHECK(took >= 1900 * MSEC && took < (SANITIZED ? 8000 : 3000) * MSEC);
 	close_over(node);
-}
-
-static void test_speed(void **state)
-{
-	(void)state;
-	run_co(32, speed, NULL);
 }
 
 /* A first piece that took the speed's time for hours ahead does not hold up what is faster. */
@@ -165,12 +145,6 @@ static void speed_raised(void *arg)
 	close_over(node);
 }
 
-static void test_speed_raised(void **state)
-{
-	(void)state;
-	run_co(32, speed_raised, NULL);
-}
-
 static void control(void *arg)
 {
 	uint64_t size = 4 * MiB;
@@ -193,12 +167,6 @@ static void control(void *arg)
 	end_stream(stream, JOB_DONE, NULL);
 	CHECK(stream_co_start(&none, node, &opts, NULL) == -EINVAL);
 	close_over(node);
-}
-
-static void test_control(void **state)
-{
-	(void)state;
-	run_co(32, control, NULL);
 }
 
 /* ---- a failing source, a failing disk ---- */
@@ -248,12 +216,6 @@ static void failing(void *arg)
 	close_over(node);
 }
 
-static void test_failing(void **state)
-{
-	(void)state;
-	run_co(32, failing, NULL);
-}
-
 /* The disk is full for a while, and the header cannot be written for a while. */
 static void full(void *arg)
 {
@@ -280,12 +242,6 @@ static void full(void *arg)
 	CHECK(!node->backing);
 	check_read(node, 0, 64 * CLUSTER, 0);
 	close_over(node);
-}
-
-static void test_full(void **state)
-{
-	(void)state;
-	run_co(32, full, NULL);
 }
 
 /* ---- beside readers ---- */
@@ -352,12 +308,6 @@ static void late(void *arg)
 	close_over(node);
 }
 
-static void test_late(void **state)
-{
-	(void)state;
-	run_co(32, late, NULL);
-}
-
 /*
  * A reader was told that a cluster shows the backing file, and its thread lost the processor
  * before it looks for that: the cluster is kept meanwhile, but the reader does not know.
@@ -387,12 +337,6 @@ static void late_look(void *arg)
 	end_stream(stream, JOB_DONE, NULL);
 	CHECK(!node->backing);
 	close_over(node);
-}
-
-static void test_late_look(void **state)
-{
-	(void)state;
-	run_co(32, late_look, NULL);
 }
 
 /* ---- beside writers ---- */
@@ -496,12 +440,6 @@ static void base(void *arg)
 	close_over(node);
 }
 
-static void test_base(void **state)
-{
-	(void)state;
-	run_co(32, base, NULL);
-}
-
 /* ---- in the order of a trace ---- */
 
 static void prefetch(void *arg)
@@ -525,21 +463,15 @@ static void prefetch(void *arg)
 	close_over(node);
 }
 
-static void test_prefetch(void **state)
-{
-	(void)state;
-	run_co(32, prefetch, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_to_the_end), cmocka_unit_test(test_taken_up),
-		cmocka_unit_test(test_speed),	   cmocka_unit_test(test_speed_raised),
-		cmocka_unit_test(test_control),	   cmocka_unit_test(test_failing),
-		cmocka_unit_test(test_full),	   cmocka_unit_test(test_beside_writers),
-		cmocka_unit_test(test_base),	   cmocka_unit_test(test_late),
-		cmocka_unit_test(test_late_look),  cmocka_unit_test(test_prefetch),
+		CO_TEST(to_the_end), CO_TEST(taken_up),
+		CO_TEST(speed),	     CO_TEST(speed_raised),
+		CO_TEST(control),    CO_TEST(failing),
+		CO_TEST(full),	     cmocka_unit_test(test_beside_writers),
+		CO_TEST(base),	     CO_TEST(late),
+		CO_TEST(late_look),  CO_TEST(prefetch),
 	};
 
 	return cmocka_run_group_tests_name("job_stream", tests, NULL, NULL);

@@ -23,13 +23,7 @@ struct test {
 
 static void open_node(struct test *t, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = "qed", .flags = flags };
-	struct error err = ERROR_INIT;
-
-	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
-		fprintf(stderr, "%s\n", error_text(&err));
-		abort();
-	}
+	t->node = scratch_co_open(&t->scratch, flags, 0);
 }
 
 static void make(struct test *t)
@@ -172,7 +166,7 @@ static void test_to_none(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(to_none, &t);
+	run_co(64, to_none, &t);
 }
 
 /* The header names no backing file any more, and requests still see it: it stays hidden. */
@@ -195,7 +189,7 @@ static void test_discard_between(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(discard_between, &t);
+	run_co(64, discard_between, &t);
 }
 
 /* A new name does not lie where the old one is, so that there is always one that is whole. */
@@ -244,7 +238,7 @@ static void test_to_another(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(to_another, &t);
+	run_co(64, to_another, &t);
 }
 
 /* A base that is a window of a file stays that window. */
@@ -288,7 +282,7 @@ static void test_to_window(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(to_window, &t);
+	run_co(64, to_window, &t);
 }
 
 /* ---- Bases that an image cannot name: a stream to one is refused before it begins ---- */
@@ -377,7 +371,7 @@ static void test_not_nameable(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(not_nameable, &t);
+	run_co(64, not_nameable, &t);
 }
 
 /* The header says that there is more after what shall not be seen is hidden, durably. */
@@ -452,8 +446,8 @@ static void test_growing(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(growing, &t);
-	in_coroutine(growing_alone, &t);
+	run_co(64, growing, &t);
+	run_co(64, growing_alone, &t);
 }
 
 static void expect_clean(struct test *t)
@@ -513,7 +507,7 @@ static void test_emptying(void **state)
 	struct test t = { 0 };
 
 	(void)state;
-	in_coroutine(emptying, &t);
+	run_co(64, emptying, &t);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "block/io.h"
+#include "shared/random.h"
 
 #define BLOCK 4096u
 
@@ -40,18 +41,19 @@ static inline void scratch_remove(struct scratch *s)
 	(void)rmdir(s->dir);
 }
 
-/* One generator for content and for choices: splitmix64. */
-static inline uint64_t mix64(uint64_t x)
+/* Open the image.  @l2_cache in bytes, 0: as by default. */
+static inline struct blk_node *scratch_co_open(const struct scratch *s, unsigned int flags,
+					       uint64_t l2_cache)
 {
-	x += 0x9e3779b97f4a7c15ULL;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-	return x ^ (x >> 31);
-}
+	struct blk_open_opts opts = { .format = "qed", .flags = flags, .l2_cache_size = l2_cache };
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
 
-static inline uint64_t next_random(uint64_t *state)
-{
-	return mix64((*state)++);
+	if (blk_co_open(&node, s->image, &opts, &err)) {
+		fprintf(stderr, "%s\n", error_text(&err));
+		abort();
+	}
+	return node;
 }
 
 /* The content of block @block in version @version; version 0 is zeroes. */
@@ -61,15 +63,6 @@ static inline void fill_block(void *buf, uint64_t block, uint32_t version)
 
 	for (unsigned int i = 0; i < BLOCK / 8; i++)
 		words[i] = version ? mix64(block << 32 ^ (uint64_t)version << 10 ^ i) | 1 : 0;
-}
-
-/* Run @fn(@arg) as a coroutine on a loop of this thread. */
-static inline void in_coroutine(co_fn *fn, void *arg)
-{
-	struct aio_loop *loop = new_loop(64);
-
-	CHECK(aio_loop_run_co(loop, fn, arg) == 0);
-	aio_loop_destroy(loop);
 }
 
 #endif

@@ -240,40 +240,27 @@ static void failed_repair_leaves_leaks(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-static void run(co_fn *fn)
+static void run(void **state)
 {
+	co_fn **fn = *state;
 	struct test t = { .buf = aligned_alloc(BLOCK, 2 * CLUSTER) };
 
 	CHECK(t.buf);
 	scratch_make(&t.scratch);
-	in_coroutine(fn, &t);
+	run_co(64, *fn, &t);
 	scratch_remove(&t.scratch);
 	free(t.buf);
 }
 
-#define TEST(name)                            \
-	static void test_##name(void **state) \
-	{                                     \
-		(void)state;                  \
-		run(name);                    \
-	}
-
-TEST(bad_entry_stays)
-TEST(run_ends_with_the_file)
-TEST(shared_cluster_stays)
-TEST(shared_cluster_is_separated)
-TEST(checked_image_is_used)
-TEST(failed_repair_leaves_leaks)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_entry_stays),
-		cmocka_unit_test(test_run_ends_with_the_file),
-		cmocka_unit_test(test_shared_cluster_stays),
-		cmocka_unit_test(test_shared_cluster_is_separated),
-		cmocka_unit_test(test_checked_image_is_used),
-		cmocka_unit_test(test_failed_repair_leaves_leaks),
+		CO_TEST_BY(run, bad_entry_stays),
+		CO_TEST_BY(run, run_ends_with_the_file),
+		CO_TEST_BY(run, shared_cluster_stays),
+		CO_TEST_BY(run, shared_cluster_is_separated),
+		CO_TEST_BY(run, checked_image_is_used),
+		CO_TEST_BY(run, failed_repair_leaves_leaks),
 	};
 
 	return cmocka_run_group_tests_name("qed_damage", tests, NULL, NULL);

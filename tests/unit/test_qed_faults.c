@@ -84,13 +84,7 @@ static const struct blk_file_ops faulty_ops = {
 
 static void open_node(struct test *t, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = "qed", .flags = flags };
-	struct error err = ERROR_INIT;
-
-	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
-		fprintf(stderr, "%s\n", error_text(&err));
-		abort();
-	}
+	t->node = scratch_co_open(&t->scratch, flags, 0);
 	memset(&t->faults, 0, sizeof(t->faults));
 	t->faults.real = t->node->file->ops;
 	t->node->file->ops = &faulty_ops;
@@ -405,81 +399,24 @@ static void flush_cost(void *arg)
 	end(t);
 }
 
-static void run(co_fn *fn)
+static void run(void **state)
 {
+	co_fn **fn = *state;
 	struct test t = { 0 };
 
 	scratch_make(&t.scratch);
-	in_coroutine(fn, &t);
+	run_co(64, *fn, &t);
 	scratch_remove(&t.scratch);
-}
-
-static void test_data_error(void **state)
-{
-	(void)state;
-	run(data_error);
-}
-
-static void test_growth_error(void **state)
-{
-	(void)state;
-	run(growth_error);
-}
-
-static void test_metadata_space(void **state)
-{
-	(void)state;
-	run(metadata_space);
-}
-
-static void test_commit_error(void **state)
-{
-	(void)state;
-	run(commit_error);
-}
-
-static void test_compaction_error(void **state)
-{
-	(void)state;
-	run(compaction_error);
-}
-
-static void test_metadata_error_limits(void **state)
-{
-	(void)state;
-	run(metadata_error_limits);
-}
-
-static void test_page_cache_lost(void **state)
-{
-	(void)state;
-	run(page_cache_lost);
-}
-
-static void test_page_cache_lost_by_header(void **state)
-{
-	(void)state;
-	run(page_cache_lost_by_header);
-}
-
-static void test_flush_cost(void **state)
-{
-	(void)state;
-	run(flush_cost);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_data_error),
-		cmocka_unit_test(test_growth_error),
-		cmocka_unit_test(test_metadata_space),
-		cmocka_unit_test(test_commit_error),
-		cmocka_unit_test(test_compaction_error),
-		cmocka_unit_test(test_metadata_error_limits),
-		cmocka_unit_test(test_page_cache_lost),
-		cmocka_unit_test(test_page_cache_lost_by_header),
-		cmocka_unit_test(test_flush_cost),
+		CO_TEST_BY(run, data_error),	   CO_TEST_BY(run, growth_error),
+		CO_TEST_BY(run, metadata_space),   CO_TEST_BY(run, commit_error),
+		CO_TEST_BY(run, compaction_error), CO_TEST_BY(run, metadata_error_limits),
+		CO_TEST_BY(run, page_cache_lost),  CO_TEST_BY(run, page_cache_lost_by_header),
+		CO_TEST_BY(run, flush_cost),
 	};
 
 	return cmocka_run_group_tests_name("qed_faults", tests, NULL, NULL);

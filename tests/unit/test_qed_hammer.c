@@ -263,15 +263,7 @@ static void make_backing(struct hammer *h)
 
 static struct blk_node *open_image(struct hammer *h, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = "qed", .flags = flags, .l2_cache_size = 1 };
-	struct error err = ERROR_INIT;
-	struct blk_node *node;
-
-	if (blk_co_open(&node, h->scratch.image, &opts, &err)) {
-		fprintf(stderr, "%s\n", error_text(&err));
-		abort();
-	}
-	return node;
+	return scratch_co_open(&h->scratch, flags, 1);
 }
 
 static void make_image(struct hammer *h)
@@ -346,7 +338,7 @@ static void run_hammer(struct hammer *h)
 	scratch_make(&h->scratch);
 	if (h->backing_blocks)
 		make_backing(h);
-	in_coroutine(hammer_main, h);
+	run_co(64, hammer_main, h);
 	scratch_remove(&h->scratch);
 	free(h->model);
 }

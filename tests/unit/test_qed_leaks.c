@@ -20,13 +20,7 @@ struct test {
 
 static void open_node(struct test *t, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = "qed", .flags = flags };
-	struct error err = ERROR_INIT;
-
-	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
-		fprintf(stderr, "%s\n", error_text(&err));
-		abort();
-	}
+	t->node = scratch_co_open(&t->scratch, flags, 0);
 }
 
 static void write_cluster(struct test *t, uint64_t cluster, uint32_t version)
@@ -234,55 +228,26 @@ static void closed_image_is_left_alone(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-static void run(co_fn *fn)
+static void run(void **state)
 {
+	co_fn **fn = *state;
 	struct test t = { .buf = aligned_alloc(BLOCK, CLUSTER) };
 
 	CHECK(t.buf);
 	scratch_make(&t.scratch);
-	in_coroutine(fn, &t);
+	run_co(64, *fn, &t);
 	scratch_remove(&t.scratch);
 	free(t.buf);
-}
-
-static void test_leaks_are_freed(void **state)
-{
-	(void)state;
-	run(leaks_are_freed);
-}
-
-static void test_scan_under_writes(void **state)
-{
-	(void)state;
-	run(scan_under_writes);
-}
-
-static void test_search_is_taken_up_again(void **state)
-{
-	(void)state;
-	run(search_is_taken_up_again);
-}
-
-static void test_leaks_of_discards(void **state)
-{
-	(void)state;
-	run(leaks_of_discards);
-}
-
-static void test_closed_image_is_left_alone(void **state)
-{
-	(void)state;
-	run(closed_image_is_left_alone);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_leaks_are_freed),
-		cmocka_unit_test(test_scan_under_writes),
-		cmocka_unit_test(test_search_is_taken_up_again),
-		cmocka_unit_test(test_leaks_of_discards),
-		cmocka_unit_test(test_closed_image_is_left_alone),
+		CO_TEST_BY(run, leaks_are_freed),
+		CO_TEST_BY(run, scan_under_writes),
+		CO_TEST_BY(run, search_is_taken_up_again),
+		CO_TEST_BY(run, leaks_of_discards),
+		CO_TEST_BY(run, closed_image_is_left_alone),
 	};
 
 	return cmocka_run_group_tests_name("qed_leaks", tests, NULL, NULL);

@@ -279,7 +279,7 @@ static pid_t spawn(struct chain *c, co_fn *fn, int *fd)
 		dup2(fds[1], STDIN_FILENO);
 		close(fds[0]);
 		close(fds[1]);
-		in_coroutine(fn, c);
+		run_co(64, fn, c);
 		_exit(0);
 	}
 	close(fds[1]);

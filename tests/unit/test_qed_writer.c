@@ -90,13 +90,7 @@ static void count_file(struct blk_file *file, struct counts *counts)
 
 static void open_node(struct test *t, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = "qed", .flags = flags };
-	struct error err = ERROR_INIT;
-
-	if (blk_co_open(&t->node, t->scratch.image, &opts, &err)) {
-		fprintf(stderr, "%s\n", error_text(&err));
-		abort();
-	}
+	t->node = scratch_co_open(&t->scratch, flags, 0);
 	count_file(t->node->file, &t->image);
 	if (t->node->backing)
 		count_file(t->node->backing->file, &t->backing);
@@ -471,60 +465,25 @@ static void huge_opens_at_once(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-static void run(co_fn *fn)
+static void run(void **state)
 {
+	co_fn **fn = *state;
 	struct test t = { 0 };
 
 	scratch_make(&t.scratch);
-	in_coroutine(fn, &t);
+	run_co(64, *fn, &t);
 	scratch_remove(&t.scratch);
-}
-
-static void test_small_writes_share(void **state)
-{
-	(void)state;
-	run(small_writes_share);
-}
-
-static void test_small_writes_share_an_error(void **state)
-{
-	(void)state;
-	run(small_writes_share_an_error);
-}
-
-static void test_sequential_is_one_run(void **state)
-{
-	(void)state;
-	run(sequential_is_one_run);
-}
-
-static void test_discards_bound_the_file(void **state)
-{
-	(void)state;
-	run(discards_bound_the_file);
-}
-
-static void test_flushes_share(void **state)
-{
-	(void)state;
-	run(flushes_share);
-}
-
-static void test_huge_opens_at_once(void **state)
-{
-	(void)state;
-	run(huge_opens_at_once);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_small_writes_share),
-		cmocka_unit_test(test_small_writes_share_an_error),
-		cmocka_unit_test(test_sequential_is_one_run),
-		cmocka_unit_test(test_discards_bound_the_file),
-		cmocka_unit_test(test_flushes_share),
-		cmocka_unit_test(test_huge_opens_at_once),
+		CO_TEST_BY(run, small_writes_share),
+		CO_TEST_BY(run, small_writes_share_an_error),
+		CO_TEST_BY(run, sequential_is_one_run),
+		CO_TEST_BY(run, discards_bound_the_file),
+		CO_TEST_BY(run, flushes_share),
+		CO_TEST_BY(run, huge_opens_at_once),
 	};
 
 	return cmocka_run_group_tests_name("qed_writer", tests, NULL, NULL);

@@ -8,14 +8,6 @@
 
 static char dir[] = "/tmp/qedblk-image.XXXXXX";
 
-static void in_coroutine(co_fn *fn)
-{
-	struct aio_loop *loop = new_loop(64);
-
-	CHECK(!aio_loop_run_co(loop, fn, NULL));
-	aio_loop_destroy(loop);
-}
-
 static void co_create_qed(const char *path, const char *backing, const char *backing_format)
 {
 	struct error err = ERROR_INIT;
@@ -56,7 +48,7 @@ static void open_and_close(const char *name, const char *format, const char *wan
 	CHECK(!image.path);
 }
 
-static void co_backing_format(void *arg)
+static void backing_format(void *arg)
 {
 	(void)arg;
 	/* As a guest could write it into a raw image. */
@@ -66,13 +58,7 @@ static void co_backing_format(void *arg)
 	open_and_close("top.qed", "raw", "raw");
 }
 
-static void test_backing_format(void **state)
-{
-	(void)state;
-	in_coroutine(co_backing_format);
-}
-
-static void co_stored_format(void *arg)
+static void stored_format(void *arg)
 {
 	const struct options options = {
 		.name = "v",
@@ -94,13 +80,7 @@ static void co_stored_format(void *arg)
 	image_free(&image);
 }
 
-static void test_stored_format(void **state)
-{
-	(void)state;
-	in_coroutine(co_stored_format);
-}
-
-static void co_no_room(void *arg)
+static void no_room(void *arg)
 {
 	const struct options options = {
 		.name = "v",
@@ -119,12 +99,6 @@ static void co_no_room(void *arg)
 	CHECK(stat("huge.raw", &st) && errno == ENOENT);
 	error_free(&err);
 	image_free(&image);
-}
-
-static void test_no_room(void **state)
-{
-	(void)state;
-	in_coroutine(co_no_room);
 }
 
 static int set_up(void **state)
@@ -146,9 +120,9 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_backing_format),
-		cmocka_unit_test(test_stored_format),
-		cmocka_unit_test(test_no_room),
+		CO_TEST(backing_format),
+		CO_TEST(stored_format),
+		CO_TEST(no_room),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

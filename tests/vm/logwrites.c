@@ -31,6 +31,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shared/random.h"
 #include "util/units.h"
 
 #define LOG_MAGIC   0x6a736677736872ULL
@@ -73,16 +74,6 @@ static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt,
 	va_end(args);
 	fprintf(stderr, "\n");
 	exit(1);
-}
-
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t x = *state += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-	return x ^ (x >> 31);
 }
 
 static void read_at(int fd, void *buf, size_t len, uint64_t offset)

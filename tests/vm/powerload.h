@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "shared/random.h"
 #include "util/units.h"
 
 #define BLOCK	      4096u
@@ -100,20 +101,6 @@ static inline uint32_t version_of(const struct history *h, const struct event *e
 
 	return kind == WRITE || kind == WRITE_FUA ? VERSION_FIRST + (uint32_t)(event - h->events) :
 						    VERSION_ZERO;
-}
-
-/* splitmix64 */
-static inline uint64_t mix64(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15ULL;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-	return x ^ (x >> 31);
-}
-
-static inline uint64_t next_random(uint64_t *state)
-{
-	return mix64((*state)++);
 }
 
 /* 512 bytes of content: each word depends on the sector and the version. */

@@ -169,11 +169,6 @@ void co_wake(struct co *co)
 		aio_loop_post(loop, &co->wake);
 }
 
-struct aio_loop *co_loop(const struct co *co)
-{
-	return co->loop;
-}
-
 void co_run_ready(struct aio_loop *loop)
 {
 	struct co *co = loop->ready.head, *next;

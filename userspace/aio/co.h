@@ -45,7 +45,4 @@ void co_park(void);
  */
 void co_wake(struct co *co);
 
-/* The loop that @co belongs to. */
-struct aio_loop *co_loop(const struct co *co);
-
 #endif

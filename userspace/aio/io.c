@@ -28,7 +28,8 @@ static void on_done(struct aio_op *op, int res, uint32_t cqe_flags)
 	co_wake(co_op->co);
 }
 
-int aio_co_submit(struct io_uring_sqe *sqe)
+/* Submit @sqe, which completes once, and park until it has; returns its result. */
+static int co_submit(struct io_uring_sqe *sqe)
 {
 	struct co_op co_op = { .op = { .done = on_done }, .co = co_self() };
 
@@ -42,28 +43,12 @@ static struct io_uring_sqe *get_sqe(void)
 	return aio_get_sqe(aio_loop_current());
 }
 
-ssize_t aio_co_pread(int fd, void *buf, size_t len, uint64_t offset)
-{
-	struct io_uring_sqe *sqe = get_sqe();
-
-	io_uring_prep_read(sqe, fd, buf, (unsigned int)min_u64(len, MAX_TRANSFER), offset);
-	return aio_co_submit(sqe);
-}
-
-ssize_t aio_co_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
-{
-	struct io_uring_sqe *sqe = get_sqe();
-
-	io_uring_prep_write(sqe, fd, buf, (unsigned int)min_u64(len, MAX_TRANSFER), offset);
-	return aio_co_submit(sqe);
-}
-
 ssize_t aio_co_preadv(int fd, const struct iovec *iov, int iovcnt, uint64_t offset)
 {
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_readv(sqe, fd, iov, (unsigned int)iovcnt, offset);
-	return aio_co_submit(sqe);
+	return co_submit(sqe);
 }
 
 ssize_t aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint64_t offset, int rwf_flags)
@@ -71,7 +56,7 @@ ssize_t aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint64_t off
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_writev2(sqe, fd, iov, (unsigned int)iovcnt, offset, rwf_flags);
-	return aio_co_submit(sqe);
+	return co_submit(sqe);
 }
 
 int aio_co_fdatasync(int fd)
@@ -79,7 +64,7 @@ int aio_co_fdatasync(int fd)
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
-	return aio_co_submit(sqe);
+	return co_submit(sqe);
 }
 
 int aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
@@ -87,18 +72,24 @@ int aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_fallocate(sqe, fd, mode, (off_t)offset, (off_t)len);
-	return aio_co_submit(sqe);
+	return co_submit(sqe);
 }
 
 /* An offset of -1 stands for the file's own position, or none. */
 ssize_t aio_co_read(int fd, void *buf, size_t len)
 {
-	return aio_co_pread(fd, buf, len, (uint64_t)-1);
+	struct io_uring_sqe *sqe = get_sqe();
+
+	io_uring_prep_read(sqe, fd, buf, (unsigned int)min_u64(len, MAX_TRANSFER), -1);
+	return co_submit(sqe);
 }
 
 ssize_t aio_co_write(int fd, const void *buf, size_t len)
 {
-	return aio_co_pwrite(fd, buf, len, (uint64_t)-1);
+	struct io_uring_sqe *sqe = get_sqe();
+
+	io_uring_prep_write(sqe, fd, buf, (unsigned int)min_u64(len, MAX_TRANSFER), -1);
+	return co_submit(sqe);
 }
 
 int aio_co_poll(int fd, uint32_t events)
@@ -106,7 +97,7 @@ int aio_co_poll(int fd, uint32_t events)
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_poll_add(sqe, fd, events);
-	return aio_co_submit(sqe);
+	return co_submit(sqe);
 }
 
 int aio_co_accept(int fd)
@@ -114,7 +105,7 @@ int aio_co_accept(int fd)
 	struct io_uring_sqe *sqe = get_sqe();
 
 	io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-	return aio_co_submit(sqe);
+	return co_submit(sqe);
 }
 
 struct sleeper {

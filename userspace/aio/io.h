@@ -15,9 +15,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* Offsets and lengths in bytes.  Lengths above 1 GiB may be transferred in part. */
-ssize_t aio_co_pread(int fd, void *buf, size_t len, uint64_t offset);
-ssize_t aio_co_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
+/* Offsets and lengths in bytes. */
 ssize_t aio_co_preadv(int fd, const struct iovec *iov, int iovcnt, uint64_t offset);
 /* @rwf_flags: RWF_DSYNC or 0. */
 ssize_t aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint64_t offset, int rwf_flags);
@@ -25,7 +23,8 @@ int aio_co_fdatasync(int fd);
 int aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
 
 /*
- * For sockets and pipes (no offset).  Return 0 at the end of the stream.  The
+ * For sockets and pipes (no offset).  Lengths above 1 GiB may be transferred in
+ * part.  Return 0 at the end of the stream.  The
  * program ignores SIGPIPE, as for write(2).  Who waits in one of these or in
  * aio_co_accept() is released by shutdown(2) on the socket, not by close(2).
  */

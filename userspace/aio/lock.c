@@ -50,11 +50,6 @@ void co_queue_wake_all(struct co_queue *queue)
 		;
 }
 
-bool co_queue_empty(const struct co_queue *queue)
-{
-	return !queue->head;
-}
-
 void co_mutex_init(struct co_mutex *mutex)
 {
 	pthread_mutex_init(&mutex->guard, NULL);

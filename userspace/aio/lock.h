@@ -36,7 +36,6 @@ void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex);
 /* Wake the first, or all, of the waiters.  The caller holds the mutex. */
 bool co_queue_wake_one(struct co_queue *queue);
 void co_queue_wake_all(struct co_queue *queue);
-bool co_queue_empty(const struct co_queue *queue);
 
 /*
  * A mutual exclusion that may be held across parks.  Fair: handed to the

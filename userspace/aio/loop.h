@@ -101,11 +101,4 @@ static inline void aio_sqe_set_op(struct io_uring_sqe *sqe, struct aio_op *op)
 /* The ring itself, for registering files and buffers.  Own thread only. */
 struct io_uring *aio_loop_ring(struct aio_loop *loop);
 
-/*
- * Prepare nothing, submit the caller's SQE and park until it completed:
- * the coroutine form of the above, for operations that complete once (neither
- * multishot nor zero-copy send).  Returns the CQE's result.
- */
-int aio_co_submit(struct io_uring_sqe *sqe);
-
 #endif

@@ -58,7 +58,6 @@ struct blk_info {
 struct blk_check_result {
 	uint64_t corruptions, leaks, check_errors;
 	uint64_t corruptions_fixed, leaks_fixed;
-	uint64_t image_end_offset; /* bytes */
 	uint64_t total_clusters, allocated_clusters, fragmented_clusters;
 };
 

@@ -33,14 +33,12 @@
 #define QCOW2_INCOMPAT_KNOWN	   0x1fu
 
 #define QCOW2_COMPAT_LAZY_REFCOUNTS 0x01u
-#define QCOW2_AUTOCLEAR_RAW_DATA    0x02u
 
 enum qcow2_compression { QCOW2_ZLIB = 0, QCOW2_ZSTD = 1 };
 
 /* L1 and L2 entries. */
 #define QCOW2_ENTRY_OFFSET  0x00fffffffffffe00ULL
 #define QCOW2_L2_COMPRESSED (1ULL << 62)
-#define QCOW2_L2_COPIED	    (1ULL << 63)
 #define QCOW2_L2_ZERO	    1ULL /* version 3, without extended entries */
 #define QCOW2_SUBCLUSTERS   32u /* of a cluster, with extended entries */
 

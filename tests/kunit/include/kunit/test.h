@@ -42,7 +42,6 @@ struct kunit_suite {
 #define KUNIT_EXPECT_FALSE(test, x)    ((void)(test), assert_false(x))
 #define KUNIT_EXPECT_EQ(test, a, b)    ((void)(test), assert_int_equal(a, b))
 #define KUNIT_EXPECT_LE(test, a, b)    ((void)(test), assert_true((a) <= (b)))
-#define KUNIT_ASSERT_TRUE(test, x)     KUNIT_EXPECT_TRUE(test, x)
 #define KUNIT_ASSERT_EQ(test, a, b)    KUNIT_EXPECT_EQ(test, a, b)
 #define KUNIT_ASSERT_NOT_NULL(test, p) ((void)(test), assert_non_null(p))
 /* The message comes first, where the kernel's comes last: the assertion does not return. */
@@ -54,7 +53,6 @@ struct kunit_suite {
 		assert_int_equal(a, b);           \
 	} while (0)
 #define KUNIT_ASSERT_NOT_ERR_OR_NULL(test, p) KUNIT_ASSERT_NOT_NULL(test, p)
-#define kunit_info(test, ...)		      ((void)(test), print_message(__VA_ARGS__))
 
 static inline void *kunit_kzalloc(struct kunit *test, size_t size, int flags)
 {

@@ -43,6 +43,13 @@ qemu-img compare -p nope base
 qemu-img compare -p -F qed base odd
 qemu-img compare -p -q base nope
 qemu-img compare -p base base
+qemu-img compare -p -T foo base base
+qemu-img bench -c 1 -n -i threads -f raw base
+qemu-img bench -c 1 -i native -i threads -f raw base
+qemu-img convert -C --salvage -S 4k a n2
+qemu-img convert -C --salvage --target-image-opts a n2
+qemu-img measure --output=x -z
+qemu-img measure -o , --output=x
 qemu-img map -f QED x:y
 ~qemu-img map astray ~ Could not read file metadata: Input/output error
 qemu-img convert -l x a n2
@@ -95,8 +102,18 @@ IO = """
 qemu-io -f qed -c 'read -P 0 0x1p3 1' -c 'read 0x1k 1' -c 'read 0x1kk 1' -c 'read 0xk 1' a
 ~qemu-io -f qed -c 'truncate 1000' a ~ QED image size 1000 is not a multiple of 512 bytes
 qemu-io -f qed -c 'truncate 512' a
+qemu-io -f raw -c 'truncate -m metadata 512' -c 'truncate -m metadata 5M' base
+qemu-io -f raw -c 'write -c 1M 64k' -c 'write -c 0 64k' odd
+qemu-io -f qed -c 'aio_write 512 0' -c 'readv 5M 128k' a
+qemu-io -f qed -c 'aio_write 512 0' -c 'read 5M 128k' a
+qemu-io -f qed -c 'aio_write 512 0' -c 'writev 5M 128k' a
+qemu-io -f qed -c 'aio_read 5M 1' -c 'readv 5M 128k' a
 qemu-io -f qed -c 'reopen -o backing.read-only=on' new
 qemu-io --image-opts -f raw -c length odd
+qemu-io --image-opts -f raw -c length
+qemu-io -f qed -c 'aio_write 4k 100' -c reopen -c length a
+qemu-io -f qed -c 'aio_write 4k 100' -c 'reopen -o driver=raw' -c length a
+qemu-io -f qed -c 'aio_write 4k 100' -c 'reopen -o x=1' -c length a
 ~qemu-io --object ? -c length a ~[0] tls-creds-x509
 qemu-io --object secret,help -c length a
 """

@@ -34,8 +34,8 @@ bool image_opts_want_help(const char *list)
 static int set(struct blk_options *o, const char *name, const char *value, struct error *err)
 {
 	if (!strcmp(name, "backing") && !*value)
-		report_error("warning: Use of \"backing\": \"\" is deprecated; use \"backing\": "
-			     "null instead");
+		report_warning("Use of \"backing\": \"\" is deprecated; use \"backing\": "
+			       "null instead");
 	if (blk_options_set(o, name, value) < 0)
 		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 	return 0;
@@ -64,7 +64,7 @@ static int set_switch(struct blk_options *o, const char *name, struct error *err
 	bool off = !strncmp(name, "no", 2);
 	const char *plain = off ? name + 2 : name;
 
-	report_error("warning: short-form boolean option '%s' deprecated", name);
+	report_warning("short-form boolean option '%s' deprecated", name);
 	fprintf(stderr, "Please use %s=%s instead\n", plain, off ? "off" : "on");
 	return set(o, plain, off ? "off" : "on", err);
 }

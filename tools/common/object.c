@@ -196,7 +196,7 @@ int object_option(const char *text)
 static void warn_of_event(const char *name)
 {
 	if (!strchr(name, '*'))
-		report_error("warning: trace event '%s' does not exist", name);
+		report_warning("trace event '%s' does not exist", name);
 }
 
 int trace_option(const char *text)

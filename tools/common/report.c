@@ -43,6 +43,19 @@ int report_error(const char *fmt, ...)
 	return 1;
 }
 
+void report_warning(const char *fmt, ...)
+{
+	va_list ap;
+
+	flockfile(stderr);
+	fprintf(stderr, "%s: warning: ", report_name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
 int report_fail(struct error *err)
 {
 	report_error("%s", error_text(err));

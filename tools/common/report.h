@@ -19,6 +19,12 @@ void report_context(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Print the line, on standard error, and return 1, the exit status of a failure. */
 int report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * Print "PROGRAM: warning: ...".  Unlike an error it does not come after what standard output
+ * holds back: QEMU's tools go on like this, too, and their order shows where both are one file.
+ */
+void report_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* Print @err's line, give it back, and return 1. */
 int report_fail(struct error *err);
 

@@ -39,10 +39,10 @@ static int check_mode(const struct blk_node *node, enum prealloc mode, uint64_t 
 		return 0;
 	if (strcmp(node->driver->name, "raw"))
 		return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'", modes[mode]);
-	if (mode == PREALLOC_METADATA)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", modes[mode]);
 	if (size < node->size)
 		return error_set(err, -EINVAL, "Cannot use preallocation for shrinking files");
+	if (mode == PREALLOC_METADATA)
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", modes[mode]);
 	return 0;
 }
 

@@ -28,7 +28,6 @@ static bool is_hex_with_unit(const char *text)
 int image_parse_size(const char *text, uint64_t *bytes)
 {
 	if (is_hex_with_unit(text))
-		report_error("warning: Using a multiplier suffix on hex numbers is deprecated: %s",
-			     text);
+		report_warning("Using a multiplier suffix on hex numbers is deprecated: %s", text);
 	return parse_size(text, bytes);
 }

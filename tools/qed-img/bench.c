@@ -55,10 +55,12 @@ static int parse_int_size(const char *what, const char *text, uint64_t *bytes)
 /* All I/O is io_uring's, whatever is asked for; QEMU's other ways are accepted. */
 static int parse_aio(struct bench_options *o, const char *text)
 {
-	o->native_aio = !strcmp(text, "native");
-	if (o->native_aio || !strcmp(text, "threads") || !strcmp(text, "io_uring"))
-		return 0;
-	return report_error("Invalid aio option: %s", text);
+	bool native = !strcmp(text, "native");
+
+	if (!native && strcmp(text, "threads") && strcmp(text, "io_uring"))
+		return report_error("Invalid aio option: %s", text);
+	o->native_aio |= native; /* another way does not take it back */
+	return 0;
 }
 
 static int parse_value(void *verb, const struct img_option *option, const char *value)

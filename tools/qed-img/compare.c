@@ -18,10 +18,18 @@ struct compare {
 	const char *cache;
 };
 
-static int co_run_compare(struct compare *c, unsigned int flags)
+static int co_run_compare(struct compare *c)
 {
+	unsigned int flags = c->source_flags;
+	struct image_cache mode;
 	int status = 0;
 
+	if (image_cache_parse(c->cache, &mode) < 0) {
+		report_error("Invalid source cache option: %s", c->cache);
+		status = COMPARE_NO_OPEN;
+	} else if (mode.direct) {
+		flags |= BLK_O_DIRECT;
+	}
 	for (size_t i = 0; i < 2 && !status; i++) {
 		c->sides[i].node = img_co_open(c->sides[i].name, c->formats[i], flags);
 		if (!c->sides[i].node)
@@ -56,8 +64,6 @@ static const struct img_option options[] = {
 static int run(int argc, char **argv)
 {
 	struct compare c = { .cache = "writeback" };
-	struct image_cache mode;
-	unsigned int flags;
 	int status;
 
 	status = img_parse_options(argc, argv, options, &c);
@@ -67,12 +73,7 @@ static int run(int argc, char **argv)
 		return img_usage("Expecting two image file names");
 	c.sides[0].name = argv[optind];
 	c.sides[1].name = argv[optind + 1];
-	if (image_cache_parse(c.cache, &mode) < 0) {
-		report_error("Invalid source cache option: %s", c.cache);
-		return COMPARE_NO_OPEN;
-	}
-	flags = (mode.direct ? BLK_O_DIRECT : 0) | c.source_flags;
-	return co_run_compare(&c, flags);
+	return co_run_compare(&c);
 }
 
 const struct verb img_compare_verb = {

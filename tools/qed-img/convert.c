@@ -117,6 +117,8 @@ static int check_letters(struct convert *c)
 		return report_error("Cannot enable copy offloading when -c is used");
 	if (c->copy_range && c->has_sparse)
 		return report_error("Cannot enable copy offloading when -S is used");
+	if (c->copy_range && c->job.salvage)
+		return report_error("Cannot use copy offloading in salvaging mode");
 	if (c->target_image_opts && !c->no_create)
 		return report_error("--target-image-opts requires use of -n flag");
 	if (c->no_create && c->options)

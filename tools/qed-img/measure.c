@@ -16,7 +16,6 @@
 
 struct measure {
 	const char *filename, *format, *target_format;
-	const char *output;
 	const char *snapshot; /* of -l, or NULL */
 	char *options; /* heap, all of -o */
 	bool json, has_size;
@@ -90,13 +89,21 @@ static int parse_new_size(void *verb, const struct img_option *option, const cha
 	return img_parse_size("image size", value, &m->size);
 }
 
+static int parse_output(void *verb, const struct img_option *option, const char *value)
+{
+	struct measure *m = verb;
+
+	(void)option;
+	return img_parse_output(value, &m->json);
+}
+
 static const struct img_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct measure, source_flags),
 	IMG_FORCE_SHARE(struct measure, source_flags),
 	IMG_TEXT('f', NULL, struct measure, format),
 	IMG_TEXT('O', NULL, struct measure, target_format),
-	IMG_TEXT(0, "output", struct measure, output),
+	IMG_CALL_VALUE(0, "output", parse_output),
 	IMG_CALL_VALUE('l', NULL, parse_snapshot),
 	IMG_LIST('o', NULL, struct measure, options),
 	IMG_CALL_VALUE(0, "size", parse_new_size),
@@ -120,11 +127,10 @@ static int check_letters(struct measure *m, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-	struct measure m = { .target_format = "raw", .output = "human" };
+	struct measure m = { .target_format = "raw" };
 	int status = 1;
 
-	if (!img_parse_options(argc, argv, options, &m) && !img_parse_output(m.output, &m.json) &&
-	    !check_letters(&m, argc, argv))
+	if (!img_parse_options(argc, argv, options, &m) && !check_letters(&m, argc, argv))
 		status = co_run_measure(&m);
 	img_options_free(&m.opts);
 	free(m.options);

@@ -129,10 +129,6 @@ static int take_operand(struct program *p, const char *text)
 		p->how.filename = text;
 		return -1;
 	}
-	if (p->how.format) {
-		io_error("--image-opts and -f are mutually exclusive");
-		return 1;
-	}
 	/* An empty list of options is one, too. */
 	if (io_parse_options(text, &p->options) < 0)
 		return 1;
@@ -171,6 +167,10 @@ static int parse_arguments(struct program *p, int argc, char **argv)
 	}
 	if (argc - optind > 1) {
 		print_help();
+		return 1;
+	}
+	if (p->io.image_opts && p->how.format) {
+		io_error("--image-opts and -f are mutually exclusive");
 		return 1;
 	}
 	return argv[optind] ? take_operand(p, argv[optind]) : -1;

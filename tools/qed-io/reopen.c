@@ -148,7 +148,8 @@ static int overrule_options(struct reopen *r, struct error *err)
 	return 0;
 }
 
-static int check(struct reopen *r, const struct io_session *io, struct error *err)
+/* Requests are over, and told of, when it is looked at what can be changed. */
+static int co_check(struct reopen *r, struct io_session *io, struct error *err)
 {
 	const struct blk_node *node = io->node;
 	int ret = 0;
@@ -157,6 +158,8 @@ static int check(struct reopen *r, const struct io_session *io, struct error *er
 		ret = take_switches(r, err);
 	if (ret == 0 && r->changes)
 		ret = take_words(r, err);
+	if (ret == 0)
+		io_session_co_drain(io);
 	if (ret == 0 && r->changes)
 		ret = check_same(r, node, err);
 	if (ret == 0 && r->how.read_only && r->how.copy_on_read)
@@ -210,7 +213,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	int ret = parse_letters(&r, argc, argv);
 
 	if (ret == 0) {
-		ret = check(&r, io, &err);
+		ret = co_check(&r, io, &err);
 		if (ret < 0)
 			io_error_free(&err);
 	}

@@ -23,11 +23,20 @@ static int co_read(struct io_request *req)
 	return blk_co_pread(req->io->node, req->offset, req->bytes, req->buf, 0);
 }
 
+static bool is_inside(const struct io_request *req)
+{
+	uint64_t size = req->io->node->size;
+
+	return req->offset <= size && req->bytes <= size - req->offset;
+}
+
 static int co_write(struct io_request *req)
 {
 	struct blk_node *node = req->io->node;
 	unsigned int flags = req->flags | io_session_write_flags(req->io);
 
+	if (req->compressed && !is_inside(req))
+		return -EIO;
 	/* No format here keeps VM state, or compresses. */
 	if (req->vm_state || (req->compressed && !req->zeroes))
 		return -ENOTSUP;
@@ -179,6 +188,9 @@ int io_request_co_run(struct io_session *io, const struct io_command *command, i
 		return start_beside(&req);
 	if (ret == 0) {
 		ret = co_carry_out(&req, &ns);
+		/* As in qemu-io others are told of first, also if these fail at once. */
+		if (kind->many_lengths)
+			io_co_yield();
 		ret = show(&req, ret, ns);
 	}
 	io_buffer_free(io, req.buf);

@@ -104,6 +104,7 @@ qemu-io -f qed -c 'read -P 0 0x1p3 1' -c 'read 0x1k 1' -c 'read 0x1kk 1' -c 'rea
 qemu-io -f qed -c 'truncate 512' a
 qemu-io -f raw -c 'truncate -m metadata 512' -c 'truncate -m metadata 5M' base
 qemu-io -f raw -c 'write -c 1M 64k' -c 'write -c 0 64k' odd
+qemu-io -f raw -c 'write -bc 1M 64k' base
 qemu-io -f qed -c 'aio_write 512 0' -c 'readv 5M 128k' a
 qemu-io -f qed -c 'aio_write 512 0' -c 'read 5M 128k' a
 qemu-io -f qed -c 'aio_write 512 0' -c 'writev 5M 128k' a

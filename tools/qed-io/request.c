@@ -35,7 +35,7 @@ static int co_write(struct io_request *req)
 	struct blk_node *node = req->io->node;
 	unsigned int flags = req->flags | io_session_write_flags(req->io);
 
-	if (req->compressed && !is_inside(req))
+	if (req->compressed && !req->vm_state && !is_inside(req))
 		return -EIO;
 	/* No format here keeps VM state, or compresses. */
 	if (req->vm_state || (req->compressed && !req->zeroes))

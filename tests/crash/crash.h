@@ -97,7 +97,16 @@ uint32_t backing_version(const struct geometry *geo, uint64_t sector);
 
 /* ---- record.c ---- */
 
-enum rec_kind { REC_NONE, REC_WRITE, REC_FLUSH, REC_PUNCH, REC_ZERO, REC_TRUNCATE };
+/* A durable write is on the disk when it has returned, by itself. */
+enum rec_kind {
+	REC_NONE,
+	REC_WRITE,
+	REC_FLUSH,
+	REC_PUNCH,
+	REC_ZERO,
+	REC_TRUNCATE,
+	REC_DURABLE_WRITE
+};
 
 #define NEVER UINT64_MAX
 

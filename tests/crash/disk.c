@@ -9,6 +9,8 @@
  * is not durable yet and called before a durable one was in flight together
  * with it, so that either of them may be the later one on the disk.
  *
+ * A durable write is there when it has returned, and takes with it what it was written over.
+ *
  * The file holds the durable state; the rest is laid over it for each crash
  * image, and taken off again.
  */
@@ -150,14 +152,14 @@ static void apply_range(struct disk *disk, const struct rec_op *op, uint64_t fro
 		return;
 	if (!for_good)
 		remember(disk, from, to - from);
-	put_bytes(disk, op->kind == REC_WRITE ? op->data + (from - op->offset) : NULL, from,
-		  to - from);
+	put_bytes(disk, op->data ? op->data + (from - op->offset) : NULL, from, to - from);
 }
 
 static void apply_whole(struct disk *disk, const struct rec_op *op, bool for_good)
 {
 	switch (op->kind) {
 	case REC_WRITE:
+	case REC_DURABLE_WRITE:
 	case REC_PUNCH:
 	case REC_ZERO:
 		apply_range(disk, op, op->offset, op->offset + op->len, for_good);
@@ -214,6 +216,38 @@ static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t 
 	return sectors;
 }
 
+/* Does @op, which is not durable, lie below the durable write @over: was it over when that came? */
+static bool lies_below(const struct rec_op *op, const struct rec_op *over)
+{
+	if (op->kind == REC_NONE || op->kind == REC_FLUSH || op->kind == REC_TRUNCATE)
+		return false;
+	return op->end < over->start && op->offset < over->offset + over->len &&
+	       over->offset < op->offset + op->len;
+}
+
+/* Operation @i is durable, and so is what it lies on: that cannot come up again. */
+static void make_durable(struct disk *disk, size_t i)
+{
+	const struct rec_op *ops = disk->rec->ops;
+
+	for (size_t below = disk->first_pending; below < i; below++)
+		if (!disk->durable[below] && lies_below(&ops[below], &ops[i]))
+			make_durable(disk, below);
+	apply_whole(disk, &ops[i], true);
+	disk->durable[i] = true;
+}
+
+/* The durable writes that have returned by @position. */
+static void settle_writes(struct disk *disk, uint64_t position)
+{
+	const struct record *rec = disk->rec;
+
+	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start <= position; i++)
+		if (rec->ops[i].kind == REC_DURABLE_WRITE && !disk->durable[i] &&
+		    rec->ops[i].end <= position)
+			make_durable(disk, i);
+}
+
 void disk_settle(struct disk *disk, uint64_t position)
 {
 	const struct record *rec = disk->rec;
@@ -223,8 +257,6 @@ void disk_settle(struct disk *disk, uint64_t position)
 		if (rec->ops[i].kind == REC_FLUSH && rec->ops[i].file == disk->file &&
 		    rec->ops[i].end <= position)
 			settled = max_u64(settled, rec->ops[i].start);
-	if (settled == disk->settled)
-		return;
 	disk->settled = settled;
 	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start < settled; i++) {
 		if (disk->durable[i] || rec->ops[i].end >= settled)
@@ -232,6 +264,7 @@ void disk_settle(struct disk *disk, uint64_t position)
 		apply_whole(disk, &rec->ops[i], true);
 		disk->durable[i] = true;
 	}
+	settle_writes(disk, position);
 	while (disk->first_pending < rec->nr_ops && disk->durable[disk->first_pending])
 		disk->first_pending++;
 	disk->size = file_size(disk);
@@ -306,9 +339,8 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random)
 
 void disk_explain(const struct disk *disk)
 {
-	static const char *const kinds[] = {
-		"nothing", "write", "flush", "punch", "zero", "resize"
-	};
+	static const char *const kinds[] = { "nothing", "write",  "flush",	  "punch",
+					     "zero",	"resize", "durable write" };
 	static const char *const fates[] = { "lost", "there", "torn" };
 
 	printf("# %s: durable: what returned before %" PRIu64 "; of the rest:\n",

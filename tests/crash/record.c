@@ -138,8 +138,8 @@ static ssize_t recorded_preadv(struct blk_file *file, const struct iovec *iov, i
 	return ret;
 }
 
-static ssize_t recorded_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
-				uint64_t offset)
+static ssize_t recorded_write(struct blk_file *file, enum rec_kind kind, const struct iovec *iov,
+			      int iovcnt, uint64_t offset)
 {
 	struct recorded *r = file->ops_data;
 	size_t len = 0, op;
@@ -152,12 +152,24 @@ static ssize_t recorded_pwritev(struct blk_file *file, const struct iovec *iov, 
 	CHECK(data);
 	for (size_t i = 0, pos = 0; i < (size_t)iovcnt; pos += iov[i++].iov_len)
 		memcpy(data + pos, iov[i].iov_base, iov[i].iov_len);
-	op = op_start(r, REC_WRITE, offset, len, data);
+	op = op_start(r, kind, offset, len, data);
 	delay(r->rec);
 	ret = blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
 	delay(r->rec);
 	op_end(r->rec, op, ret == (ssize_t)len);
 	return ret;
+}
+
+static ssize_t recorded_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				uint64_t offset)
+{
+	return recorded_write(file, REC_WRITE, iov, iovcnt, offset);
+}
+
+static ssize_t recorded_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
+					uint64_t offset)
+{
+	return recorded_write(file, REC_DURABLE_WRITE, iov, iovcnt, offset);
 }
 
 static int recorded_flush(struct blk_file *file)
@@ -219,6 +231,7 @@ static int recorded_truncate(struct blk_file *file, uint64_t size)
 static const struct blk_file_ops recorded_ops = {
 	.co_preadv = recorded_preadv,
 	.co_pwritev = recorded_pwritev,
+	.co_pwritev_durable = recorded_pwritev_durable,
 	.co_flush = recorded_flush,
 	.co_fallocate = recorded_fallocate,
 	.co_truncate = recorded_truncate,
@@ -245,7 +258,10 @@ int __wrap_blk_file_co_open(struct blk_file **file, const char *name, unsigned i
 	/* Nobody writes to the backing file, so that nothing of it is recorded. */
 	(*file)->ops = &recorded_ops;
 	(*file)->ops_data = r ? r : &recorded[FILE_TOP];
-	if (r && recording->geo.align > 1)
+	/* Playing O_DIRECT, with all that goes with it. */
+	if (r && recording->geo.align > 1) {
 		CHECK(blk_file_set_align(*file, recording->geo.align, 512) == 0);
+		(*file)->direct = true;
+	}
 	return 0;
 }

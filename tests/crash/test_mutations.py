@@ -149,6 +149,16 @@ MUTATIONS = (
         ("zero.c",
          "		if (shows_backing(img))\n			return QED_L2_ZERO;\n", "")),
     Mutation(
+        "short-way-for-a-dirty-entry", "fua",
+        ("durable.c",
+         "		if (!slice || slice->dirty || slice->committing)\n",
+         "		if (!slice || slice->committing)\n")),
+    Mutation(
+        "short-way-beside-the-commit-of-its-entry", "fua",
+        ("durable.c",
+         "		if (!slice || slice->dirty || slice->committing)\n",
+         "		if (!slice || slice->dirty)\n")),
+    Mutation(
         "leak-scan-forgets-dropped-clusters", "leak-search",
         ("leak_scan.c",
          "	if (!scan->running || start >= scan->end)\n",

@@ -125,6 +125,12 @@ struct blk_driver {
 	int (*co_pread)(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 	int (*co_pwrite)(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
 			 unsigned int flags);
+	/*
+	 * Optional: a write with FUA that needs no flush, since nothing but the data has to become
+	 * durable.  -ENOTSUP, and nothing is written, where that is not so.
+	 */
+	int (*co_pwrite_durable)(struct blk_node *node, uint64_t offset, uint64_t bytes,
+				 const void *buf);
 	/* Optional: without it, zeroes are written. -ENOTSUP asks for the same. */
 	int (*co_pwrite_zeroes)(struct blk_node *node, uint64_t offset, uint64_t bytes,
 				unsigned int flags);

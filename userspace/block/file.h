@@ -48,6 +48,9 @@ struct blk_file_ops {
 			     uint64_t offset);
 	ssize_t (*co_pwritev)(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			      uint64_t offset);
+	/* Optional.  The same, and durable when it returns. */
+	ssize_t (*co_pwritev_durable)(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				      uint64_t offset);
 	int (*co_flush)(struct blk_file *file);
 	int (*co_fallocate)(struct blk_file *file, int mode, uint64_t offset, uint64_t len);
 	int (*co_truncate)(struct blk_file *file, uint64_t size);
@@ -141,6 +144,13 @@ int blk_file_co_keep_exact_end(struct blk_file *file, struct error *err);
 int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t offset);
 /* Write all of it or fail. */
 int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint64_t offset);
+/*
+ * The same, and these bytes are durable when it returns 0, if they lie inside the file and their
+ * place in it is durable.  -ENOTSUP, and nothing is written, where that is not one write past the
+ * page cache; there it would be slow, and take the kernel's word of other pages that were lost
+ * from a flush beside it.
+ */
+int blk_file_co_pwrite_durable(struct blk_file *file, const void *buf, size_t len, uint64_t offset);
 /*
  * Make durable all that was written (fdatasync).  Once that has failed for a file in the page
  * cache it fails always, since nobody knows what the kernel has thrown away.

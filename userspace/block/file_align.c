@@ -235,3 +235,22 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
 	}
 	return 0;
 }
+
+int blk_file_co_pwrite_durable(struct blk_file *file, const void *buf, size_t len, uint64_t offset)
+{
+	uint64_t size = atomic_load_explicit(&file->size, memory_order_acquire);
+	struct iovec iov = { (void *)buf, len };
+	struct range_hold hold;
+	ssize_t done;
+
+	if (!file->direct || file->no_flush || !file->ops->co_pwritev_durable ||
+	    !blk_file_is_aligned(file, buf, len, offset) || len > BLK_FILE_MAX_TRANSFER ||
+	    offset > size || len > size - offset)
+		return -ENOTSUP;
+	range_lock_co_acquire(&file->ranges, &hold, offset, len, false);
+	done = file->ops->co_pwritev_durable(file, &iov, 1, offset);
+	range_lock_release(&file->ranges, &hold);
+	if (done < 0)
+		return (int)done;
+	return (size_t)done == len ? 0 : -EIO;
+}

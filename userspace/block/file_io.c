@@ -100,6 +100,19 @@ static ssize_t kernel_pwritev(struct blk_file *file, const struct iovec *iov, in
 	return done;
 }
 
+static ssize_t write_durably(int fd, const struct iovec *iov, int iovcnt, uint64_t offset)
+{
+	return aio_co_pwritev(fd, iov, iovcnt, offset, RWF_DSYNC);
+}
+
+static ssize_t kernel_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				      uint64_t offset)
+{
+	ssize_t done = transfer_all(write_durably, file->fd, iov, iovcnt, offset, file->align);
+
+	return done >= 0 && (size_t)done != iov_bytes(iov, iovcnt) ? -EIO : done;
+}
+
 static int kernel_flush(struct blk_file *file)
 {
 	return aio_co_fdatasync(file->fd);
@@ -137,11 +150,6 @@ static int kernel_truncate(struct blk_file *file, uint64_t size)
 	return aio_co_call(truncate_on_worker, &call);
 }
 
-static ssize_t write_durably(int fd, const struct iovec *iov, int iovcnt, uint64_t offset)
-{
-	return aio_co_pwritev(fd, iov, iovcnt, offset, RWF_DSYNC);
-}
-
 static ssize_t kernel_pwrite_tail(struct blk_file *file, const void *buf, size_t len,
 				  uint64_t offset)
 {
@@ -154,6 +162,7 @@ static ssize_t kernel_pwrite_tail(struct blk_file *file, const void *buf, size_t
 const struct blk_file_ops blk_file_kernel_ops = {
 	.co_preadv = kernel_preadv,
 	.co_pwritev = kernel_pwritev,
+	.co_pwritev_durable = kernel_pwritev_durable,
 	.co_flush = kernel_flush,
 	.co_fallocate = kernel_fallocate,
 	.co_truncate = kernel_truncate,

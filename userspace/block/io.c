@@ -103,6 +103,15 @@ static int write_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, 
 	return ret;
 }
 
+/* A write with FUA that the driver has a short way for; else -ENOTSUP. */
+static int write_durably(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
+			 unsigned int flags)
+{
+	if (!(flags & BLK_REQ_FUA) || !bytes || !node->driver->co_pwrite_durable)
+		return -ENOTSUP;
+	return node->driver->co_pwrite_durable(node, offset, bytes, buf);
+}
+
 /* FUA: one flush after all pieces; drivers need not know of it. */
 static int finish_write(struct blk_node *node, unsigned int flags, int ret)
 {
@@ -118,9 +127,14 @@ int blk_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const 
 	int ret = check_request(node, offset, bytes, true);
 
 	count(node, BLK_STAT_write_ops, BLK_STAT_write_bytes, ret ? 0 : bytes);
-	if (!ret)
+	if (ret)
+		return request_end(node, token, ret);
+	ret = write_durably(node, offset, bytes, buf, flags);
+	if (ret == -ENOTSUP) {
 		ret = write_pieces(node, offset, bytes, buf, flags);
-	return request_end(node, token, finish_write(node, flags, ret));
+		ret = finish_write(node, flags, ret);
+	}
+	return request_end(node, token, ret);
 }
 
 static int zero_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, unsigned int flags)

@@ -358,6 +358,7 @@ static int lead(struct qed_image *img, uint64_t want)
 		ret = run_commit(img);
 		pthread_mutex_lock(&img->meta_lock);
 		c->finished = number;
+		c->succeeded |= !ret;
 		/* And we ourselves, in the last turn. */
 		count_group(img, complete_waiters(c, number, ret) + (number >= want));
 	}

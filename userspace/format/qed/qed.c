@@ -247,6 +247,7 @@ const struct blk_driver blk_driver_qed = {
 	.co_map = qed_co_map,
 	.co_pread = qed_co_pread,
 	.co_pwrite = qed_co_pwrite,
+	.co_pwrite_durable = qed_co_pwrite_durable,
 	.co_pwrite_zeroes = qed_co_pwrite_zeroes,
 	.co_pdiscard = qed_co_pdiscard,
 	.co_flush = qed_co_flush,

@@ -135,6 +135,7 @@ struct qed_commit {
 	uint64_t started, finished; /* commits are numbered from 1 */
 	bool running;
 	int last_error; /* of the last round; 0 when it went well */
+	bool succeeded; /* one ended well since the image was opened */
 	unsigned int largest_group; /* most requests that one commit was made for */
 	int unreported; /* a commit of the keeper's failed; the next FLUSH must say so */
 	struct flush_waiter *waiters;
@@ -334,6 +335,8 @@ int qed_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *b
 int qed_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
 		  unsigned int flags);
 uint64_t qed_backing_bytes(const struct qed_image *img);
+/* durable.c: blk_driver's. */
+int qed_co_pwrite_durable(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf);
 
 /*
  * fresh.c and copy.c: write [offset, offset + bytes), which lies in clusters

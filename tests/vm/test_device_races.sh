@@ -27,7 +27,9 @@ begin_create() {
 		rm -f create.out create.err
 		qedctl create vm1 vm1.qed --size 64M >create.out 2>create.err &
 		creator=$!
-		until [ -S /run/qedblk/vm1.sock ]; do :; done
+		until [ -S /run/qedblk/vm1.sock ]; do
+			kill -0 $creator 2>/dev/null || { cat create.err; return 1; }
+		done
 		kill -STOP $creator
 		dmsetup info vm1 >/dev/null 2>&1 || return 0
 		kill -CONT $creator

@@ -232,8 +232,13 @@ def full_disk(rng):
 
 def is_refused(name):
     """Nobody takes what is there for an image."""
-    ours, theirs = (interop.run(program, "info", "-f", "qed", name)
-                    for program in (interop.QED_IMG, "qemu-img"))
+    # A killed program's lock lives as long as its last request to the file, which may be a moment.
+    for _ in range(100):
+        ours, theirs = (interop.run(program, "info", "-f", "qed", name)
+                        for program in (interop.QED_IMG, "qemu-img"))
+        if "lock" not in ours.err + theirs.err:
+            break
+        time.sleep(0.05)
     if not ours.status or not theirs.status:
         raise Failure("half an image is opened: %s" % (theirs if ours.status else ours))
     if "incomplete" not in ours.err and "not in QED format" not in ours.err and \

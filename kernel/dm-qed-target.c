@@ -111,11 +111,13 @@ static int choose_cluster(struct qed *qed, char **error)
 static int open_device(struct qed *qed, const char *path)
 {
 	struct dm_target *ti = qed->ti;
+	int ret;
 
-	if (dm_get_device(ti, path, dm_table_get_mode(ti->table), &qed->dev)) {
+	ret = dm_get_device(ti, path, dm_table_get_mode(ti->table), &qed->dev);
+	if (ret) {
 		qed->dev = NULL;
 		ti->error = "Device lookup failed";
-		return -ENODEV;
+		return ret;
 	}
 	if (ti->begin || ti->len > bdev_nr_sectors(qed->dev->bdev)) {
 		ti->error = ti->begin ? "Target does not start at sector 0" :

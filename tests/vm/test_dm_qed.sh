@@ -48,6 +48,14 @@ if loop=$(losetup --sector-size 16384 --find --show blocks 2>/dev/null); then
 fi
 same "the kernel's log tells why, one reason each" "$(dmesg | sed '1,/qedblk: bad table/d' |
 	sed -n 's/.*: qed: \(.*\) (-E[A-Z]*)$/\1/p')" "$(printf '%s\n' "${reasons[@]}")"
+# Whoever creates is told more than "invalid", too.
+cat >held.py <<-'END'
+	import os, subprocess, sys
+	os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)
+	subprocess.run(["dmsetup", "create", "bad", "--table", sys.argv[2]])
+END
+check "a device that somebody else holds is busy" eval \
+	"python3 held.py $ublk '0 $sectors qed $ublk' 2>&1 | grep 'Device or resource busy'"
 same "nothing is left of them" "$(dmsetup ls | grep -c bad)" 0
 expect_fail "a second target in the table" dmsetup create bad --table "0 8 qed $ublk
 8 8 zero"

@@ -262,10 +262,11 @@ int mapping_create(const char *name, const struct mapping_table *table, struct e
 		ret = no_memory(err);
 	} else {
 		struct error why = ERROR_INIT;
+		struct mapping taken;
 
 		ret = task_run_with_nodes(task, "create", &why);
-		/* The kernel says EBUSY of a name or uuid that is taken. */
-		if (ret == -EBUSY)
+		/* The kernel says EBUSY of a name that is taken, and of a device below that is. */
+		if (ret == -EBUSY && !mapping_lookup(name, &taken, NULL) && taken.exists)
 			ret = error_set(err, -EEXIST, "a device-mapper device of that name exists");
 		else if (ret)
 			ret = error_set(err, ret, "%s", error_text(&why));

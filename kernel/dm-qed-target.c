@@ -241,6 +241,9 @@ QED_PREPARE_IOCTL(qed_prepare_ioctl, ti, bdev)
 {
 	struct qed *qed = ti->private;
 
+	/* The driver below may be told to change data, which the map would not hear of. */
+	if (qed->has_known_zero)
+		return -ENOTTY;
 	*bdev = qed->dev->bdev;
 	/* To others than the whole device's owner an ioctl needs a privilege. */
 	return ti->len != bdev_nr_sectors(qed->dev->bdev);

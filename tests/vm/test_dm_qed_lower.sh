@@ -50,6 +50,21 @@ same "it promises write-zeroes" "$(qed_status lower)" ok
 check "random data" dd if=/dev/urandom of=$t bs=1M count=8 oflag=direct status=none
 check "zeroes" dd if=/dev/zero of=$t bs=1M count=1 oflag=direct status=none
 same "it takes them" "$(qed_status converted fallback known)" "1 0 16/512"
+
+# What an ioctl has the disk do passes the map by.
+cat >sg_write.py <<-'END'
+	import ctypes, fcntl, struct, sys
+	SG_IO, SG_DXFER_TO_DEV = 0x2285, -2
+	data = ctypes.create_string_buffer(b"x" * 512, 512)
+	command = ctypes.create_string_buffer(struct.pack(">BBIBHB", 0x2A, 0, 0, 0, 1, 0), 10)
+	header = struct.pack("@iiBBHIPPPIIiPBBBBHHiII4x", ord("S"), SG_DXFER_TO_DEV, 10, 0, 0, 512,
+	                     ctypes.addressof(data), ctypes.addressof(command), 0, 10000, *[0] * 12)
+	with open(sys.argv[1], "rb+", buffering=0) as disk:
+	    fcntl.ioctl(disk, SG_IO, header)
+END
+expect_fail "SG_IO is not passed while there is a map" python3 sg_write.py $t
+same "so what is known is true" "$(dd if=$t bs=512 count=1 iflag=direct status=none | cksum)" \
+	"$(dd if="/dev/$disk" bs=512 count=1 iflag=direct status=none | cksum)"
 event=$(dmsetup info -c --noheadings -o events t)
 require "from now on it refuses" refuse
 check "zeroes are written all the same" dd if=/dev/zero of=$t bs=1M count=2 seek=1 oflag=direct \
@@ -62,6 +77,10 @@ check "they are there" eval "dd if=$t bs=1M count=3 iflag=direct status=none |
 	cmp -n $((3 << 20)) - /dev/zero"
 check "what follows is data" expect_fail "not zero" eval \
 	"dd if=$t bs=1M skip=3 count=1 iflag=direct status=none | cmp -n $((1 << 20)) - /dev/zero"
+dmsetup remove t
+check "without a map" dm_new t "0 65536 qed /dev/$disk"
+check "SG_IO reaches the disk" python3 sg_write.py $t
+same "and is seen" "$(dd if=$t bs=512 count=1 iflag=direct status=none | tr -d x | wc -c)" 0
 dmsetup remove t
 
 # ---- Refused, to one that did not want to wait ----

@@ -199,7 +199,21 @@ static void resend(struct qed *qed, struct bio *bio)
 	io->kind = QED_IO_PLAIN;
 	map_change(qed, io);
 	qed_count(qed, QED_FALLBACK_BIOS, 1);
-	submit_bio_noacct(bio);
+	/* Its end took the bio's control group away; the device-mapper gives it back. */
+	dm_submit_bio_remap(bio, NULL);
+}
+
+/*
+ * Telling waits for a lock of all of the device-mapper, under which memory is allocated.  The
+ * worker that sends bios must not: they may be what memory is to be had from.
+ */
+void qed_tell_refused(struct work_struct *work)
+{
+	struct qed *qed = container_of(work, struct qed, refused_work);
+
+	DMWARN("%s: %s refuses write-zeroes: zero detection rests",
+	       dm_table_device_name(qed->ti->table), qed->dev->name);
+	dm_table_event(qed->ti->table);
 }
 
 void qed_resend_deferred(struct work_struct *work)
@@ -216,9 +230,7 @@ void qed_resend_deferred(struct work_struct *work)
 	/* The work does not run beside itself, so this is said once for each refusal. */
 	if (!READ_ONCE(qed->refused)) {
 		WRITE_ONCE(qed->refused, true);
-		DMWARN("%s: %s refuses write-zeroes: zero detection rests",
-		       dm_table_device_name(qed->ti->table), qed->dev->name);
-		dm_table_event(qed->ti->table);
+		schedule_work(&qed->refused_work);
 	}
 	while ((bio = bio_list_pop(&bios)))
 		resend(qed, bio);

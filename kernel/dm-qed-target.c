@@ -145,6 +145,7 @@ static void destroy(struct qed *qed)
 {
 	if (qed->wq)
 		destroy_workqueue(qed->wq);
+	flush_work(&qed->refused_work);
 	if (qed->has_known_zero)
 		qed_zero_map_exit(&qed->map);
 	free_percpu(qed->counts);
@@ -188,6 +189,7 @@ static int qed_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	spin_lock_init(&qed->deferred_lock);
 	bio_list_init(&qed->deferred);
 	INIT_WORK(&qed->deferred_work, qed_resend_deferred);
+	INIT_WORK(&qed->refused_work, qed_tell_refused);
 
 	ret = open_device(qed, dm_shift_arg(&as));
 	if (!ret)

@@ -75,6 +75,7 @@ struct qed {
 	spinlock_t deferred_lock;
 	struct workqueue_struct *wq;
 	struct work_struct deferred_work;
+	struct work_struct refused_work;
 };
 
 enum qed_io_kind {
@@ -108,6 +109,7 @@ static inline void qed_count(struct qed *qed, enum qed_counter counter, u64 n)
 int qed_map(struct dm_target *ti, struct bio *bio);
 int qed_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
 void qed_resend_deferred(struct work_struct *work);
+void qed_tell_refused(struct work_struct *work);
 
 /* dm-qed-status.c */
 extern const char *const qed_mode_names[QED_DETECT_MODES];

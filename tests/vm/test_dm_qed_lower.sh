@@ -67,11 +67,20 @@ same "so what is known is true" "$(dd if=$t bs=512 count=1 iflag=direct status=n
 	"$(dd if="/dev/$disk" bs=512 count=1 iflag=direct status=none | cksum)"
 event=$(dmsetup info -c --noheadings -o events t)
 require "from now on it refuses" refuse
-check "zeroes are written all the same" dd if=/dev/zero of=$t bs=1M count=2 seek=1 oflag=direct \
-	status=none
+# The disk's bandwidth may be shared by group.
+group=/sys/fs/cgroup/writer
+at_exit rmdir $group
+require "a control group" eval 'mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
+	echo +io >/sys/fs/cgroup/cgroup.subtree_control && mkdir $group'
+check "zeroes are written all the same" eval '(echo $BASHPID >$group/cgroup.procs &&
+	exec dd if=/dev/zero of=$t bs=1M count=2 seek=1 oflag=direct status=none)'
+number=$(cat "/sys/block/$disk/dev")
+same "what is sent again is charged to that group, as what was refused" \
+	"$(sed -n "s/^$number .*wbytes=\([0-9]*\).*/\1/p" $group/io.stat)" $((3 << 20))
 same "as a write, of which nothing is known" "$(qed_status fallback known lower)" \
 	"1 16/512 refused"
-same "that is an event" "$(dmsetup info -c --noheadings -o events t)" $((event + 1))
+check "that is an event" wait_until 10 eval \
+	'[ "$(dmsetup info -c --noheadings -o events t)" = $((event + 1)) ]'
 dmsetup message t 0 forget
 check "they are there" eval "dd if=$t bs=1M count=3 iflag=direct status=none |
 	cmp -n $((3 << 20)) - /dev/zero"

@@ -27,7 +27,10 @@ static bool may_convert(struct qed *qed, const struct bio *bio, const struct qed
 	       qed_run_possible(io->offset, io->bytes, qed->cluster, qed->size);
 }
 
-/* Find the bio's first run, page by page, without mapping pages that cannot matter. */
+/*
+ * Find the bio's first run, page by page, without mapping pages that cannot matter.  With
+ * clusters of 64 MiB that may take long enough for others to want the processor.
+ */
 static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io, struct qed_run *run)
 {
 	struct bvec_iter iter;
@@ -48,6 +51,9 @@ static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io, stru
 		}
 		if (!more)
 			return;
+		/* One that must not wait is mapped under RCU's lock by early 6.1 kernels. */
+		if (!(bio->bi_opf & REQ_NOWAIT))
+			cond_resched();
 	}
 }
 
@@ -68,21 +74,30 @@ static void convert(struct qed *qed, struct bio *bio, struct qed_io *io)
 	qed_count(qed, QED_CONVERTED_SECTORS, io->bytes >> SECTOR_SHIFT);
 }
 
+static inline bool fits_below(struct qed *qed, u32 bytes)
+{
+	return bytes >> SECTOR_SHIFT <= bdev_write_zeroes_sectors(qed->dev->bdev);
+}
+
 /*
  * Cut the bio where its first run ends; device-mapper sends the rest as another
  * bio, which comes back here.  So a bio is read at most twice, by bounded steps.
  *
  * A bio that must not wait is not cut, as the block layer does not: were a later part to
  * find no room, the whole would fail when the first part ends, too late and
- * too far from who could try again.  Returns false for it: the sender has to come again,
- * ready to wait.
+ * too far from who could try again.  Nor is one made a write-zeroes that would be cut below, where
+ * that rule is for reads and writes only; nor looked at for long.  Returns false for it: the
+ * sender has to come again, ready to wait.
  */
 static bool convert_if_zero(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
 	struct qed_run run;
 
+	if (io->bytes > QED_MAX_RUN && bio->bi_opf & REQ_NOWAIT)
+		return false;
 	scan(qed, bio, io, &run);
-	if (qed_run_bytes(&run) < io->bytes && bio->bi_opf & REQ_NOWAIT)
+	if (bio->bi_opf & REQ_NOWAIT &&
+	    (qed_run_bytes(&run) < io->bytes || (run.zero && !fits_below(qed, io->bytes))))
 		return false;
 	qed_count(qed, QED_SCANNED_BIOS, 1);
 	if (qed_run_bytes(&run) < io->bytes) {

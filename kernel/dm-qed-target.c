@@ -10,9 +10,6 @@
 #include "compat.h"
 #include "dm-qed.h"
 
-/* What of one bio is looked at, and so kept in one piece, before others get their turn. */
-#define QED_MAX_RUN (1u << 20)
-
 /* ---- Table ---- */
 
 static int parse_cluster_size(struct qed *qed, const char *value, char **error)

@@ -19,6 +19,9 @@
 #define QED_MAX_CLUSTER	    (64u << 20)
 #define QED_DEFAULT_CLUSTER (64u << 10)
 
+/* What of one bio is looked at, and so kept in one piece; or a cluster, if that is more. */
+#define QED_MAX_RUN (1u << 20)
+
 enum qed_mode {
 	QED_DETECT_OFF,
 	QED_DETECT_ON, /* space stays allocated: REQ_NOUNMAP */

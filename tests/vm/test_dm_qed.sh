@@ -132,6 +132,27 @@ check "a flush among them" dd if=/dev/zero of=$t bs=1M count=1 seek=12 oflag=dir
 	status=none
 same "the write before it was" "$(qed_status converted)" 8
 
+# Whoever does not want to wait has to come again with a write that would be cut.
+cat >nowait.py <<-'END'
+	import os, sys
+	from mmap import mmap
+	RWF_NOWAIT = 8
+	disk = os.open("/dev/mapper/t", os.O_WRONLY | os.O_DIRECT)
+	def write(pattern):
+	    data = mmap(-1, len(pattern) << 16)
+	    data[:] = b"".join(bytes([cluster != "."]) * 65536 for cluster in pattern)
+	    try:
+	        return os.pwritev(disk, [data], 56 << 20, RWF_NOWAIT) >> 16
+	    except BlockingIOError:
+	        return "again"
+	print(*map(write, sys.argv[1:]))
+END
+scanned=$(qed_status scanned converted)
+same "writes that must not wait are not cut" "$(python3 nowait.py .. dd .d d.. \
+	................ .................)" "2 2 again again 16 again"
+same "and only those that were sent are counted" "$(qed_status scanned converted)" \
+	"$((${scanned% *} + 3)) $((${scanned#* } + 2))"
+
 # On leaves what is allocated, unmap gives it back.
 check "data" dd if=/dev/urandom of=$t bs=1M count=4 seek=32 oflag=direct status=none
 check "zeroes over half of it, on" dd if=/dev/zero of=$t bs=1M count=2 seek=32 oflag=direct \
@@ -155,8 +176,9 @@ expect_fail "a mode that is none" dmsetup message t 0 detect_zeroes maybe
 dmsetup remove t
 check "remove" qedctl remove vm1
 check "the image is whole" qemu-img check -q -f qed vm1.qed
-# The pattern's, what was written in part, durable ones, 4 MiB less the one given back, those of off.
-same "clusters of data" "$(clusters data vm1.qed)" $((8 + 2 + 1 + 8 + 48 + 16))
+# The pattern's, what was written in part, durable ones, those of NOWAIT, 4 MiB less the one given
+# back, those of off.
+same "clusters of data" "$(clusters data vm1.qed)" $((8 + 2 + 1 + 8 + 2 + 48 + 16))
 
 # ---- Known to be zero ----
 rm vm1.qed

@@ -119,5 +119,16 @@ check "and goes on" dmsetup resume lower
 check "its writer sees no error" wait $writer
 dmsetup remove t
 dmsetup remove lower
+
+# ---- Cut below, to one that does not want to wait ----
+# Were such a write made a write-zeroes of several parts, the second one would find the only place taken
+# by the first, and io_uring could not try again by then.
+rmmod scsi_debug
+require "a disk of short write-zeroes, one at a time" scsi_disk write_same_length=128 max_queue=1
+require "the target on it" dm_new t "0 65536 qed /dev/$disk 4 detect_zeroes on cluster_size 65536"
+check "zeroes by io_uring" fio --name=late --filename=$t --ioengine=io_uring --rw=write --bs=256k \
+	--size=16M --direct=1 --zero_buffers --iodepth=8
+same "were all converted" "$(qed_status converted-sectors fallback)" "$((16 << 11)) 0"
+dmsetup remove t
 check "the module goes" rmmod dm-qed
 finish

@@ -37,8 +37,7 @@ static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io, stru
 	struct bio_vec bv;
 
 	qed_run_start(run, io->offset, io->bytes, qed->cluster, qed->size, qed->max_run);
-	bio_for_each_segment(bv, bio, iter)
-	{
+	bio_for_each_segment(bv, bio, iter) {
 		bool more;
 
 		if (qed_run_wants(run, bv.bv_len)) {

@@ -31,8 +31,9 @@ static void sum_counts(struct qed *qed, struct qed_counts *sum)
 	int cpu;
 
 	memset(sum, 0, sizeof(*sum));
-	for_each_possible_cpu(cpu) for (i = 0; i < QED_COUNTERS; i++)
-		sum->count[i] += per_cpu_ptr(qed->counts, cpu)->count[i];
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < QED_COUNTERS; i++)
+			sum->count[i] += per_cpu_ptr(qed->counts, cpu)->count[i];
 }
 
 /* Whether the lower device takes write-zeroes: ok, has refused one, or says that it has none. */

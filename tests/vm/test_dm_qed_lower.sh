@@ -27,6 +27,13 @@ dmsetup remove t
 dmsetup remove lower
 check "remove then" qedctl remove vm1
 
+# ---- A zoned one, whose writes may not be moved among others ----
+modprobe null_blk nr_devices=1 gb=1 zoned=1 zone_size=64
+at_exit rmmod null_blk
+require "a zoned device" test "$(cat /sys/block/nullb0/queue/zoned)" = host-managed
+expect_fail "is refused" dmsetup create t --table "0 $sectors qed /dev/nullb0 2 detect_zeroes on"
+same "and nothing is left of it" "$(dmsetup ls | grep -c '^t\b')" 0
+
 # ---- One that refuses when it is asked ----
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 modprobe sd_mod

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 300
+# timeout: 600
 # Verbs beside each other on devices of the same names: whatever wins, nothing is left half made,
 # and nobody complains of what another has done for him.
 . "$(dirname "$0")/lib.sh"

@@ -3,9 +3,9 @@
 # bash completes what the programs take: every verb, command and option of each --help, and the
 # words, formats, devices and files that come behind them.
 set -u
+. "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")
 root=$(cd "$(dirname "$0")/../.." && pwd)
-failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 PATH=$build:$PATH
@@ -13,11 +13,6 @@ PATH=$build:$PATH
 . "$root/completions/qedblk"
 # The built-in's half that only readline can answer.
 compopt() { :; }
-
-not_ok() {
-	echo "not ok $1: $2"
-	failed=1
-}
 
 # reply WORD...: the completions of a line whose last word is being typed, sorted, one a line.
 reply() {
@@ -156,4 +151,4 @@ if make -s -C "$root" BUILD="$build" -n install 2>/dev/null | grep -q bash-compl
 else
 	not_ok "they are installed" "make install does not name bash-completion"
 fi
-exit $failed
+finish

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # `make install` puts all that there is where it belongs, and `make uninstall` takes all of it away.
 set -u
+. "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")
 root=$(cd "$(dirname "$0")/../.." && pwd)
 [ -z "${QEDBLK_SANITIZE:-}" ] || { echo "skip install: it is the same with sanitizers"; exit 0; }
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-failed=0
 
 # check NAME COMMAND...
 check() {
@@ -17,8 +17,7 @@ check() {
 	if said=$("$@" 2>&1); then
 		echo "ok $name"
 	else
-		echo "not ok $name: $(tail -n 3 <<<"$said" | tr '\n' ' ')"
-		failed=1
+		not_ok "$name" "$(tail -n 3 <<<"$said" | tr '\n' ' ')"
 	fi
 }
 
@@ -54,4 +53,4 @@ check "install once more" in_tree install
 check "uninstall" in_tree uninstall
 check "nothing is left" diff /dev/null <(find "$dir" ! -type d)
 check "uninstall where there is nothing" in_tree uninstall
-exit $failed
+finish

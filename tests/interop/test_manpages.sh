@@ -4,17 +4,12 @@
 # in the other, each with an example, and those of qed-img work. And documents name the driver's
 # files, and tests, that there are.
 set -u
+. "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")
 man=$(cd "$(dirname "$0")/../.." && pwd)/Documentation/man
 tools=$man/../../tools
-failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-not_ok() {
-	echo "not ok $1: $2"
-	failed=1
-}
 
 # The options in a text, one a line: --long, and -x, of which -xyz is three.
 options() {
@@ -216,4 +211,4 @@ if [ -z "$missing" ]; then
 else
 	not_ok "tests that documents name are there" "missing: $missing"
 fi
-exit $failed
+finish

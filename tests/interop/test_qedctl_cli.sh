@@ -3,16 +3,11 @@
 # qedctl's command line, as far as it goes without a device: help, bad arguments, exit status,
 # one line of error each, nothing made.
 set -u
+. "$(dirname "$0")/lib.sh"
 qedctl=${QEDBLK_BUILD:-build}/qedctl
 dir=$(mktemp -d "${TMPDIR:-/tmp}/qedctl.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 export QEDBLK_RUN_DIR=$dir/run
-failures=0
-
-not_ok() {
-	echo "not ok $1: $2"
-	failures=$((failures + 1))
-}
 
 run() {
 	"$qedctl" "$@" >"$dir/out" 2>"$dir/err"
@@ -186,4 +181,4 @@ if [ -z "$left" ]; then
 else
 	not_ok "no failure made a file" "$left"
 fi
-exit $((failures > 0))
+finish

@@ -3,6 +3,7 @@
 # What qedctl makes of a server's answers, good and bad, and of a server that is dead. The
 # server is a play-actor: no block device is needed.
 set -u
+. "$(dirname "$0")/lib.sh"
 qedctl=${QEDBLK_BUILD:-build}/qedctl
 [ "$(id -u)" -eq 0 ] || { echo "skip qedctl and its server: this is not root"; exit 0; }
 qedctl_full=$(realpath "$qedctl") || exit 1
@@ -17,7 +18,6 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 export QEDBLK_RUN_DIR=$dir/run
 mkdir "$QEDBLK_RUN_DIR"
-failures=0
 
 # Long, so that its socket's path is longer than a socket address may be.
 name=qedctl-test-$$-$(printf 'x%.0s' {1..90})
@@ -141,11 +141,6 @@ stop() {
 	wait "$server" 2>/dev/null
 	server=
 	rm -f "$QEDBLK_RUN_DIR"/* "$dir/said"
-}
-
-not_ok() {
-	echo "not ok $1: $2"
-	failures=$((failures + 1))
 }
 
 # has NAME REGEX ARGS...: succeeds, with a line like REGEX (empty: whatever it prints).
@@ -446,4 +441,4 @@ if [ $status -eq 0 ] && [ ! -e "$QEDBLK_RUN_DIR/$name.sock" ]; then
 else
 	not_ok "and ends at its last close" "status $status: $(cat "$dir/err")"
 fi
-exit $((failures > 0))
+finish

@@ -3,12 +3,12 @@
 # qedd's command line, as far as it goes without a device: what it prints, one line of error each,
 # exit status, nothing made.
 set -u
+. "$(dirname "$0")/lib.sh"
 qedd=$(realpath "${QEDBLK_BUILD:-build}")/qedd
 dir=$(mktemp -d "${TMPDIR:-/tmp}/qedd.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 export QEDBLK_RUN_DIR=$dir/run
 cd "$dir" || exit 1
-failures=0
 
 # says NAME STATUS OUT ERR ARGS...: exits with STATUS, and prints just what matches OUT and ERR.
 says() {
@@ -20,8 +20,7 @@ says() {
 	if [ $status -eq "$expected" ] && [[ $(cat out) =~ ^($out)$ ]] && [[ $(cat err) =~ ^($err)$ ]]; then
 		echo "ok $name"
 	else
-		echo "not ok $name: status $status, it printed '$(cat out)', and '$(cat err)' as an error"
-		failures=$((failures + 1))
+		not_ok "$name" "status $status, it printed '$(cat out)', and '$(cat err)' as an error"
 	fi
 }
 
@@ -39,7 +38,6 @@ says "nobody to tell" 1 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${ne
 if [ ! -e vm1.qed ]; then
 	echo "ok nothing was made"
 else
-	echo "not ok nothing was made: there is vm1.qed"
-	failures=$((failures + 1))
+	not_ok "nothing was made" "there is vm1.qed"
 fi
-exit $((failures > 0))
+finish

@@ -3,6 +3,7 @@
 # qedd while it starts: interrupted, it takes back what it made, and it keeps nothing of the caller
 # open. Its backing file is on a server that accepts and then says nothing, so no block device is made.
 set -u
+. "$(dirname "$0")/lib.sh"
 qedd=${QEDBLK_BUILD:-build}/qedd
 dir=$(mktemp -d "${TMPDIR:-/tmp}/qedd.XXXXXX") || exit 1
 mute=
@@ -14,13 +15,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 export QEDBLK_RUN_DIR=$dir/run
-failures=0
 name=qedd-test-$$
-
-not_ok() {
-	echo "not ok $1: $2"
-	failures=$((failures + 1))
-}
 
 # check NAME COMMAND...
 check() {
@@ -113,4 +108,4 @@ check "--foreground: exit status 1" test $status = 1
 check "--foreground: one line" eval \
 	'[ "$(grep -c . "$dir/err")" = 1 ] && grep -q "^qedd: $name: " "$dir/err"'
 check "--foreground: nothing is left" nothing_left
-exit $((failures > 0))
+finish

@@ -92,16 +92,22 @@ done
 only_these "nothing is left of all these"
 
 # ---- Two who do the same ----
+# twice COMMAND...: two of it side by side; their exit statuses, and what they printed.
+twice() {
+	local pid second
+	"$@" >first 2>&1 &
+	pid=$!
+	"$@" >second 2>&1
+	second=$?
+	wait $pid
+	echo "$? $second $(cat first second)"
+}
+
 for round in 1 2 3; do
 	for name in a b c; do
 		qedctl create $name $name.qed --size 64M >/dev/null || not_ok "create $name"
 	done
-	qedctl remove --all >first 2>&1 &
-	first=$!
-	qedctl remove --all >second 2>&1
-	second=$?
-	wait $first
-	same "round $round: two remove all" "$? $second $(cat first second)" "0 0 "
+	same "round $round: two remove all" "$(twice qedctl remove --all)" "0 0 "
 	only_these "round $round: all are gone"
 done
 for name in a b c; do
@@ -109,12 +115,7 @@ for name in a b c; do
 done
 for round in 1 2; do
 	pkill -KILL -x qedd
-	qedctl recover --all >first 2>&1 &
-	first=$!
-	qedctl recover --all >second 2>&1
-	second=$?
-	wait $first
-	same "round $round: two recover all" "$? $second $(cat first second)" "0 0 "
+	same "round $round: two recover all" "$(twice qedctl recover --all)" "0 0 "
 	same "round $round: all are live" "$(qedctl ls | awk '{ print $NF }' | sort | uniq -c | xargs)" \
 		"1 STATE 3 live"
 done

@@ -26,20 +26,23 @@ void report_context(const char *fmt, ...)
 	va_end(ap);
 }
 
+void report_line(const char *what, const char *fmt, va_list ap)
+{
+	flockfile(stderr);
+	fprintf(stderr, "%s: %s%s", report_name, what, *what ? ": " : "");
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+}
+
 int report_error(const char *fmt, ...)
 {
 	va_list ap;
 
 	fflush(stdout);
-	flockfile(stderr);
-	fprintf(stderr, "%s: ", report_name);
-	if (report_doing[0])
-		fprintf(stderr, "%s: ", report_doing);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	report_line(report_doing, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
-	funlockfile(stderr);
 	return 1;
 }
 
@@ -47,13 +50,9 @@ void report_warning(const char *fmt, ...)
 {
 	va_list ap;
 
-	flockfile(stderr);
-	fprintf(stderr, "%s: warning: ", report_name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	report_line("warning", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
-	funlockfile(stderr);
 }
 
 int report_fail(struct error *err)

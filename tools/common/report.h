@@ -5,6 +5,8 @@
 #ifndef QEDBLK_TOOLS_REPORT_H
 #define QEDBLK_TOOLS_REPORT_H
 
+#include <stdarg.h>
+
 #include "util/error.h"
 
 /* Name the program, e.g. "qedctl".  @program is kept, not copied. */
@@ -16,7 +18,17 @@ void report_program(const char *program);
  */
 void report_context(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Print the line, on standard error, and return 1, the exit status of a failure. */
+/*
+ * Print "PROGRAM: WHAT: ...", on standard error, in one piece whatever other threads print.
+ * @what may be empty.
+ */
+void report_line(const char *what, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+/*
+ * Print an error's line, with what is being done, and return 1, the exit status of a failure.
+ * What standard output holds back comes before it.
+ */
 int report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*

@@ -277,7 +277,7 @@ int main(int argc, char **argv)
 	struct program p = { 0 };
 	int status;
 
-	report_program(program_invocation_short_name); /* for what tools/common says */
+	report_program(program_invocation_short_name);
 	log_init("qed-io", false, LOG_LEVEL_ERROR);
 	io_session_init(&p.io);
 	status = parse_arguments(&p, argc, argv);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/report.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 
@@ -90,13 +91,9 @@ void io_error(const char *fmt, ...)
 {
 	va_list ap;
 
-	flockfile(stderr);
-	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	report_line("", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
-	funlockfile(stderr);
 }
 
 void io_error_free(struct error *err)

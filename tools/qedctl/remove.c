@@ -73,7 +73,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	    !freopen("/dev/null", "w", stderr))
 		_exit(1);
 	mapping_release();
-	/* 3 may be the one. */
+	/* Of what is open this alone is kept, as the first behind the standard streams. */
 	if (dup2(name_fd, STDERR_FILENO + 1) < 0)
 		_exit(1);
 	close_range(STDERR_FILENO + 2, ~0u, 0);

@@ -25,6 +25,8 @@
 #define DEFAULT_SECONDS 5
 /* One image may take so many seconds; sanitizers are slow. */
 #define HANG_SECONDS 60
+/* Of each seed all prefixes that are shorter than this are inputs, too. */
+#define SHORT_BYTES 32
 
 static uint64_t seed, iteration;
 static const char *program;
@@ -169,21 +171,39 @@ static unsigned int count_seeds(void)
 	return n;
 }
 
-static void run_one(uint64_t number, unsigned int seeds)
+/* Run the target with a copy of exactly @size bytes: a sanitizer sees a read past its end. */
+static void run_input(size_t size)
 {
-	uint64_t rng = mix64(seed) ^ mix64(number + 1);
-	/* Of its own length, so that a sanitizer sees what is read behind its end. */
-	size_t size = make_image(&rng, seeds, image);
-	uint8_t *copy = malloc(size ? size : 1);
+	uint8_t *copy = malloc(size);
 
-	if (!copy)
+	if (!copy && size)
 		abort();
 	memcpy(copy, image, size);
-	iteration = number;
 	alarm(HANG_SECONDS);
 	LLVMFuzzerTestOneInput(copy, size);
 	alarm(0);
 	free(copy);
+}
+
+static void run_one(uint64_t number, unsigned int seeds)
+{
+	uint64_t rng = mix64(seed) ^ mix64(number + 1);
+
+	iteration = number;
+	run_input(make_image(&rng, seeds, image));
+}
+
+/* Each seed, and its first bytes alone: an input may end before what the target looks at. */
+static void run_seeds(unsigned int seeds)
+{
+	iteration = UINT64_MAX;
+	for (unsigned int n = 0; n < seeds; n++) {
+		size_t size = fuzz_seed(n, image);
+
+		for (size_t len = 0; len < SHORT_BYTES && len < size; len++)
+			run_input(len);
+		run_input(size);
+	}
 }
 
 static void run_for(double seconds, unsigned int seeds)
@@ -211,7 +231,7 @@ static int run_file(const char *name)
 	}
 	size = fread(image, 1, sizeof(image), file);
 	fclose(file);
-	LLVMFuzzerTestOneInput(image, size);
+	run_input(size);
 	return 0;
 }
 
@@ -260,12 +280,7 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++)
 		if (run_file(argv[i]))
 			return 1;
-	for (unsigned int n = 0; n < seeds; n++) {
-		size_t size = fuzz_seed(n, image);
-
-		iteration = UINT64_MAX;
-		LLVMFuzzerTestOneInput(image, size);
-	}
+	run_seeds(seeds);
 	if (getenv("FUZZ_ITERATION"))
 		run_one(number_from("FUZZ_ITERATION", 0), seeds);
 	else if (argc <= 2)

@@ -200,11 +200,20 @@ $(BUILD)/man/%: Documentation/man/%.rst
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-# kernel/dm-qed.ko for the kernel whose headers are in KDIR. W=1 and C=2 mean what they always do.
+# $(BUILD)/kernel/dm-qed.ko for the kernel whose headers are in KDIR. W=1 and C=2 mean what they always do.
+# Built from copies, so that kernel/ holds nothing but sources.
+MODULE_SRC := $(filter-out %.mod.c,$(wildcard kernel/*.[ch])) kernel/Kbuild
+MODULE_DIR := $(BUILD)/kernel
+MODULE_COPIES := $(MODULE_SRC:kernel/%=$(MODULE_DIR)/%)
+
+$(MODULE_COPIES): $(MODULE_DIR)/%: kernel/%
+	@mkdir -p $(@D)
+	$(Q)cp $< $(tmp) $(finish)
+
 .PHONY: modules modules_install
-modules modules_install:
+modules modules_install: $(MODULE_COPIES)
 	@[ -e $(KDIR)/Makefile ] || { echo "make: no kernel headers in $(KDIR): give KDIR=" >&2; exit 1; }
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/kernel $@
+	$(MAKE) -C $(KDIR) M=$(abspath $(MODULE_DIR)) $@
 
 # ---- Installing ----
 
@@ -286,7 +295,7 @@ fuzz:
 
 .PHONY: format
 format:
-	$(Q)find userspace tools tests kernel -name '*.[ch]' -exec clang-format --style=file -i {} +
+	$(Q)find userspace tools tests kernel -name '*.[ch]' ! -name '*.mod.c' -exec clang-format --style=file -i {} +
 
 # Some rows only: make bench BENCH="alloc read"
 .PHONY: bench bench-micro bench-programs
@@ -308,8 +317,6 @@ endif
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
-	rm -f $(foreach s,o ko mod mod.c mod.o a symvers order,kernel/*.$(s)) kernel/.*.cmd \
-		kernel/Module.symvers kernel/modules.order kernel/.module-common.o
 
 define HELP
 all             programs, into $(BUILD)/ (the default)
@@ -319,7 +326,7 @@ check-unit check-interop check-fuzz check-crash check-vm check-vm-7 check-saniti
 kunit format-check
                 one layer of them
 demo            deps, build, the main job on real input
-modules         [KDIR=] kernel/dm-qed.ko; modules_install installs it
+modules         [KDIR=] $(BUILD)/kernel/dm-qed.ko; modules_install installs it
 fuzz            hostile images, FUZZ_SECONDS=600 for each target; with clang by libFuzzer
 bench           measure beside QEMU and the bare file: a table, and $(BUILD)/bench.json;
                 [BENCH=WORDS] for rows with these in their names

@@ -135,9 +135,9 @@ static int co_rebase(struct blk_node *top, const struct files *files, struct err
 	return ret;
 }
 
-bool chain_co_verb(const struct geometry *geo, const struct files *files)
+bool chain_co_verb(const struct record *rec, const struct files *files)
 {
-	bool commit = geo->verb == CHAIN_COMMITTED;
+	bool commit = rec->geo.verb == CHAIN_COMMITTED;
 	struct blk_open_opts opts = { .format = "qed",
 				      .flags = BLK_O_RDWR,
 				      .writable_depth = commit };
@@ -150,7 +150,7 @@ bool chain_co_verb(const struct geometry *geo, const struct files *files)
 		if (blk_co_close(top) && !ret)
 			ret = error_set(&err, -EIO, "closing");
 	}
-	if (ret)
+	if (ret && !rec->faults.dead && !rec->faults.failing)
 		printf("# %s: %s\n", commit ? "commit" : "rebase", error_text(&err));
 	error_free(&err);
 	return !ret;

@@ -72,6 +72,7 @@ struct geometry {
 	uint64_t scratch; /* the last so many arena sectors; see guest.c */
 	uint32_t first_version; /* of this round's first request */
 	uint32_t verb; /* enum chain_verb: what is done after each session, or in place of all */
+	uint32_t sector; /* bytes that the disk writes as a whole: 512 or 4096 */
 };
 
 static inline unsigned int nr_files(const struct geometry *geo)
@@ -116,7 +117,11 @@ struct rec_op {
 	unsigned int file; /* FILE_TOP or FILE_BASE */
 	uint64_t start, end; /* positions of the call and of its return */
 	uint64_t offset, len; /* bytes; of a truncation: the sizes before and after */
+	uint64_t lost; /* position of the failed flush that threw it away, NEVER: none did */
 	uint8_t *data; /* of a write */
+	uint8_t *old; /* of zeroes in the page cache beside O_DIRECT: what they replaced */
+	bool grows; /* it ends behind the file's end as it was when it was called */
+	bool cached; /* it goes through the page cache */
 };
 
 enum guest_kind {
@@ -124,6 +129,7 @@ enum guest_kind {
 	GUEST_ZERO_KEEP,
 	GUEST_ZERO_UNMAP,
 	GUEST_DISCARD,
+	GUEST_RESTART, /* the server was killed: what its successor shows of the whole arena */
 	GUEST_FLUSH,
 	GUEST_CLOSE, /* closing the image: durable like a flush */
 	GUEST_CONVERT, /* making all of the image; durable */
@@ -134,6 +140,7 @@ struct guest_op {
 	uint32_t fua;
 	uint64_t issue, ack; /* positions */
 	uint64_t sector, count; /* arena sectors that it changes */
+	uint64_t restart; /* of a restart: its number, counted from 0 */
 };
 
 struct record {
@@ -145,7 +152,21 @@ struct record {
 	struct guest_op *guest; /* in the order of their issue; version first_version + index */
 	size_t nr_guest, room_guest;
 	uint32_t *initial; /* version of each arena sector at position 0 */
-	_Atomic uint64_t jitter; /* state of the delays */
+	uint32_t *restarts; /* by restart, version of each arena sector at it */
+	size_t nr_restarts;
+	_Atomic uint64_t jitter; /* state of the delays and of what goes wrong */
+
+	/* What goes wrong while the workload runs; fault.c. */
+	struct faults {
+		_Atomic bool dead; /* the server was killed: it does nothing any more */
+		_Atomic bool lossy; /* a flush has failed: what is not durable may be gone */
+		uint64_t kill_in; /* file operations from now; 0: it is not killed */
+		bool kill_at_flush; /* at the first flush after that */
+		uint64_t died; /* position at which it was */
+		bool failing; /* writes and flushes fail now and then */
+		uint64_t flushed; /* what returned before this position is durable */
+		struct rescue *rescue; /* what survives the server, or NULL */
+	} faults;
 };
 
 void record_init(struct record *rec, const struct geometry *geo);
@@ -161,12 +182,45 @@ size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t
 		    uint64_t count);
 void record_ack(struct record *rec, size_t index);
 
-/* The version that the guest's request @index leaves in its sectors. */
-static inline uint32_t op_version(const struct record *rec, size_t index)
+/* The version that the guest's request @index leaves in arena sector @s. */
+static inline uint32_t op_version(const struct record *rec, size_t index, uint64_t s)
 {
-	return rec->guest[index].kind == GUEST_WRITE ? rec->geo.first_version + (uint32_t)index :
-						       VERSION_ZERO;
+	const struct guest_op *op = &rec->guest[index];
+
+	if (op->kind == GUEST_RESTART)
+		return rec->restarts[op->restart * arena_sectors(&rec->geo) + s];
+	return op->kind == GUEST_WRITE ? rec->geo.first_version + (uint32_t)index : VERSION_ZERO;
 }
+
+/* The server was killed and its successor has come: what it shows of each arena sector. */
+void record_restart(struct record *rec, const uint32_t *versions);
+
+/* ---- fault.c: a server that is killed, and a disk that fails ---- */
+
+/* One of so many fails, where the disk does. */
+#define WRITES_PER_FAILURE	150u
+#define FLUSHES_PER_FAILURE	12u
+#define ZEROES_PER_FAILURE	40u
+#define TRUNCATIONS_PER_FAILURE 4u
+
+struct workload;
+/* Before a session: choose what goes wrong in it.  @ops: about how many file operations it has. */
+void fault_arm(struct record *rec, const struct workload *w, uint64_t ops, uint64_t random);
+/* After it: nothing more does. */
+void fault_disarm(struct record *rec);
+/* A file operation comes; the server may be killed before it. */
+void fault_count(struct record *rec, bool is_flush);
+/*
+ * How many bytes, in units, of write @op reach the file.  *@ret is 0, or -EIO: it failed, or nobody
+ * is there to be told.
+ */
+size_t fault_write(struct record *rec, size_t op, size_t len, uint32_t unit, int *ret);
+/* The same for another operation: 0, or -EIO and it does not happen. */
+int fault_op(struct record *rec, size_t op, unsigned int per_failure);
+/* Flush @op has failed: the page cache of the file, @live, loses some of what is not durable. */
+void fault_lose(struct record *rec, size_t op, const char *live);
+/* What is in the file now (heap). */
+uint8_t *fault_read_old(const char *live, uint64_t offset, uint64_t len);
 
 /* ---- save.c: a record, with the images that it starts from, in a file ---- */
 
@@ -197,11 +251,13 @@ struct disk {
 	int fd;
 	uint64_t position; /* of the crash */
 	uint64_t settled; /* what returned before this position is durable */
-	bool *durable; /* by op: applied for good, or another file's */
+	bool *durable; /* by op: applied for good, lost for good, or another file's */
 	size_t first_pending;
 	uint64_t size; /* durable, bytes */
+	uint64_t physical; /* bytes of @fd: durable data may lie behind the durable size */
 
 	/* Of the crash image that is there now. */
+	uint64_t limit; /* the file's size */
 	struct survivor *survivors; /* what was not durable and its fate */
 	size_t nr_survivors;
 	struct undo *undo;
@@ -239,6 +295,8 @@ void model_init(struct model *model, const struct record *rec);
 void model_destroy(struct model *model);
 /* May arena sector @s hold @version after a crash at @position?  Positions rise. */
 bool model_allows(struct model *model, uint64_t s, uint64_t position, uint32_t version);
+/* Does @version in arena sector @s show the last request that was answered, or a later one? */
+bool model_keeps_answered(const struct model *model, uint64_t s, uint32_t version);
 /* Print what is allowed, as comment lines. */
 void model_explain(const struct model *model, uint64_t s, uint64_t position);
 
@@ -276,6 +334,10 @@ void judge_destroy(struct judge *judge);
  * lines, and returns false.  Parks.
  */
 bool judge_co_image(struct judge *judge, uint64_t position);
+/* The version in arena sector @s of judge->content, if the sector is where it belongs. */
+uint32_t judge_version(const struct judge *judge, uint64_t s, uint64_t *sector);
+/* Print what is in arena sector @s and what is allowed, as comment lines. */
+void judge_explain(const struct judge *judge, uint64_t s, uint64_t position);
 /* Open @path (read-only), look for corruptions, and read the arena to @content. */
 bool judge_co_read(const struct record *rec, const char *path, uint8_t *content);
 
@@ -295,13 +357,17 @@ struct workload {
 	bool copy_on_read;
 	bool stream; /* beside the guest, at times to its end */
 	enum chain_verb verb; /* after each session; a conversion has none */
+	unsigned int kills; /* percent of the sessions in which the server is killed */
+	bool failing; /* writes and flushes fail now and then */
+	uint32_t sector; /* of the disk, bytes; 0: 512 */
 	uint32_t l2_cache; /* bytes, 0: the default */
 	unsigned int loops, workers; /* threads, and coroutines in each */
 	unsigned int ops; /* of all workers together, in all sessions */
 	unsigned int sessions; /* how many times the image is opened and closed */
 	/* Of 100 requests; what is left are reads. */
 	unsigned int writes, fuas, zeroes, discards, flushes;
-	bool must_reuse, must_evict, must_stream; /* it is no test unless that happens */
+	/* It is no test unless that happens. */
+	bool must_reuse, must_evict, must_stream, must_restart;
 };
 
 extern const struct workload workloads[];
@@ -309,7 +375,7 @@ extern const unsigned int nr_workloads;
 
 struct tally {
 	uint64_t images, rounds, file_ops, guest_ops;
-	uint64_t reused, evicted, populated, streamed, chained, refused;
+	uint64_t reused, evicted, populated, streamed, chained, refused, restarted;
 };
 
 /* ---- chain.c: images that are committed and rebased ---- */
@@ -323,7 +389,7 @@ void chain_co_make(const struct geometry *geo, const struct files *files);
 /* All but the images that a record has. */
 void chain_make_backing(const struct geometry *geo, const struct files *files);
 /* Commit or rebase the live image; recorded.  False: it failed.  Parks. */
-bool chain_co_verb(const struct geometry *geo, const struct files *files);
+bool chain_co_verb(const struct record *rec, const struct files *files);
 
 /* ---- convert.c: an image that is made of another one ---- */
 
@@ -341,7 +407,8 @@ struct guest {
 	const struct workload *w;
 	struct record *rec;
 	struct blk_node *node;
-	uint32_t *current; /* by arena sector: the version that the last request left */
+	/* By arena sector: the version that the last request left; VERSION_GARBAGE: unknown. */
+	uint32_t *current;
 	unsigned int owners;
 	_Atomic bool failed;
 };

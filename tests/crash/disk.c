@@ -4,12 +4,17 @@
  *
  * A flush makes durable what had returned when it was called.  Of all other
  * operations that were called before the crash any part may be there: none of
- * it, all of it, or some of its 512-byte sectors; growing or cutting the file
+ * it, all of it, or some of its sectors (512 bytes or 4 KiB); growing or cutting the file
  * happens or does not.  They are applied in the order of their calls.  One that
  * is not durable yet and called before a durable one was in flight together
  * with it, so that either of them may be the later one on the disk.
  *
  * A durable write is there when it has returned, and takes with it what it was written over.
+ *
+ * Size and data are two things: a write inside a file whose growth is lost is lost with it.  Only a
+ * write that went over the end of the file itself brings the size that it needs.
+ *
+ * What a failed flush threw away stays away: no later flush makes it durable.
  *
  * The file holds the durable state; the rest is laid over it for each crash
  * image, and taken off again.
@@ -44,7 +49,7 @@ void disk_open(struct disk *disk, const struct record *rec, unsigned int file, c
 	disk->file = file;
 	disk->fd = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(disk->fd >= 0 && fstat(disk->fd, &st) == 0);
-	disk->size = st.st_size;
+	disk->size = disk->physical = st.st_size;
 	disk->durable = calloc(rec->nr_ops + 1, sizeof(*disk->durable));
 	disk->survivors = calloc(rec->nr_ops + 1, sizeof(*disk->survivors));
 	CHECK(disk->durable && disk->survivors);
@@ -120,26 +125,41 @@ static void remember_tail(struct disk *disk, uint64_t size)
 
 void disk_undo(struct disk *disk)
 {
-	if (file_size(disk) != disk->size)
-		CHECK(ftruncate(disk->fd, disk->size) == 0);
+	if (file_size(disk) != disk->physical)
+		CHECK(ftruncate(disk->fd, disk->physical) == 0);
 	while (disk->nr_undo) {
 		struct undo *undo = &disk->undo[--disk->nr_undo];
 
 		put_bytes(disk, undo->data, undo->offset, undo->len);
 		free(undo->data);
 	}
+	if (file_size(disk) != disk->physical)
+		CHECK(ftruncate(disk->fd, disk->physical) == 0);
 	disk->nr_survivors = 0;
+}
+
+static void cut(struct disk *disk, uint64_t size, bool for_good)
+{
+	if (file_size(disk) <= size)
+		return;
+	if (!for_good)
+		remember_tail(disk, size);
+	CHECK(ftruncate(disk->fd, size) == 0);
+}
+
+static uint64_t *size_of(struct disk *disk, bool for_good)
+{
+	return for_good ? &disk->size : &disk->limit;
 }
 
 static void apply_truncate(struct disk *disk, const struct rec_op *op, bool for_good)
 {
-	uint64_t before = op->offset, after = op->len, size = file_size(disk);
+	uint64_t before = op->offset, after = op->len, *size = size_of(disk, for_good);
 
 	/* Growing never cuts what another operation wrote behind, and the other way round. */
-	after = after >= before ? max_u64(size, after) : min_u64(size, after);
-	if (!for_good && after < size)
-		remember_tail(disk, after);
-	CHECK(ftruncate(disk->fd, after) == 0);
+	if (after < before)
+		cut(disk, after, for_good);
+	*size = after >= before ? max_u64(*size, after) : min_u64(*size, after);
 }
 
 /* Do a part of an operation; @for_good: not to be undone. */
@@ -153,6 +173,8 @@ static void apply_range(struct disk *disk, const struct rec_op *op, uint64_t fro
 	if (!for_good)
 		remember(disk, from, to - from);
 	put_bytes(disk, op->data ? op->data + (from - op->offset) : NULL, from, to - from);
+	if (op->grows)
+		*size_of(disk, for_good) = max_u64(*size_of(disk, for_good), to);
 }
 
 static void apply_whole(struct disk *disk, const struct rec_op *op, bool for_good)
@@ -173,10 +195,10 @@ static void apply_whole(struct disk *disk, const struct rec_op *op, bool for_goo
 	}
 }
 
-/* The end of the file's sector that holds @offset. */
-static uint64_t sector_end(uint64_t offset)
+/* The end of the disk's sector that holds @offset. */
+static uint64_t sector_end(const struct disk *disk, uint64_t offset)
 {
-	return round_down(offset, SECTOR_SIZE) + SECTOR_SIZE;
+	return round_down(offset, disk->rec->geo.sector) + disk->rec->geo.sector;
 }
 
 /* Which sectors of a torn operation there are: a start, an end, or any, few or many. */
@@ -197,8 +219,8 @@ static bool sector_survives(uint64_t random, uint64_t index, uint64_t count)
 static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t random)
 {
 	uint64_t end = op->offset + op->len, sectors = 0, index = 0;
-	uint64_t count =
-		(round_up(end, SECTOR_SIZE) - round_down(op->offset, SECTOR_SIZE)) / SECTOR_SIZE;
+	uint64_t unit = disk->rec->geo.sector;
+	uint64_t count = (round_up(end, unit) - round_down(op->offset, unit)) / unit;
 	uint64_t pos = op->offset;
 
 	while (pos < end) {
@@ -206,12 +228,12 @@ static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t 
 
 		while (pos < end && sector_survives(random, index, count)) {
 			sectors |= index < 64 ? 1ULL << index : 0;
-			pos = min_u64(sector_end(pos), end);
+			pos = min_u64(sector_end(disk, pos), end);
 			index++;
 		}
 		apply_range(disk, op, from, pos, false);
 		for (; pos < end && !sector_survives(random, index, count); index++)
-			pos = min_u64(sector_end(pos), end);
+			pos = min_u64(sector_end(disk, pos), end);
 	}
 	return sectors;
 }
@@ -248,11 +270,22 @@ static void settle_writes(struct disk *disk, uint64_t position)
 			make_durable(disk, i);
 }
 
+/* What failed flushes that returned by @position threw away. */
+static void settle_losses(struct disk *disk, uint64_t position)
+{
+	const struct record *rec = disk->rec;
+
+	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start <= position; i++)
+		if (rec->ops[i].lost <= position)
+			disk->durable[i] = true;
+}
+
 void disk_settle(struct disk *disk, uint64_t position)
 {
 	const struct record *rec = disk->rec;
 	uint64_t settled = disk->settled;
 
+	settle_losses(disk, position);
 	for (size_t i = disk->first_pending; i < rec->nr_ops && rec->ops[i].start <= position; i++)
 		if (rec->ops[i].kind == REC_FLUSH && rec->ops[i].file == disk->file &&
 		    rec->ops[i].end <= position)
@@ -267,7 +300,9 @@ void disk_settle(struct disk *disk, uint64_t position)
 	settle_writes(disk, position);
 	while (disk->first_pending < rec->nr_ops && disk->durable[disk->first_pending])
 		disk->first_pending++;
-	disk->size = file_size(disk);
+	if (file_size(disk) < disk->size)
+		CHECK(ftruncate(disk->fd, disk->size) == 0);
+	disk->physical = file_size(disk);
 }
 
 static enum fate choose(enum choice choice, size_t i, size_t n, uint64_t image_random,
@@ -320,6 +355,7 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random)
 	disk_undo(disk);
 	disk_settle(disk, position);
 	disk->position = position;
+	disk->limit = disk->size;
 	collect_pending(disk);
 	for (size_t i = 0; i < disk->nr_survivors; i++) {
 		struct survivor *s = &disk->survivors[i];
@@ -335,6 +371,9 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random)
 		else if (s->fate == FATE_TORN)
 			s->sectors = apply_torn(disk, op, mix64(op_random));
 	}
+	cut(disk, disk->limit, false);
+	if (file_size(disk) < disk->limit)
+		CHECK(ftruncate(disk->fd, disk->limit) == 0);
 }
 
 void disk_explain(const struct disk *disk)
@@ -343,8 +382,9 @@ void disk_explain(const struct disk *disk)
 					     "zero",	"resize", "durable write" };
 	static const char *const fates[] = { "lost", "there", "torn" };
 
-	printf("# %s: durable: what returned before %" PRIu64 "; of the rest:\n",
-	       disk->file == FILE_BASE ? "the base" : "the image", disk->settled);
+	printf("# %s, 0x%" PRIx64 " bytes: durable: what returned before %" PRIu64
+	       "; of the rest:\n",
+	       disk->file == FILE_BASE ? "the base" : "the image", disk->limit, disk->settled);
 	for (size_t i = 0; i < disk->nr_survivors; i++) {
 		const struct survivor *s = &disk->survivors[i];
 		const struct rec_op *op = &disk->rec->ops[s->op];

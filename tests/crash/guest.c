@@ -125,10 +125,22 @@ static size_t issue(struct worker *w, enum guest_kind kind, bool fua, const stru
 
 static void answered(struct worker *w, size_t index, const char *what, uint64_t offset, int ret)
 {
-	if (ret)
+	struct record *rec = w->guest->rec;
+	const struct guest_op *op;
+
+	if (!ret) {
+		record_ack(rec, index);
+		return;
+	}
+	if (!rec->faults.failing && !rec->faults.dead)
 		fail(w, what, offset, ret);
-	else
-		record_ack(w->guest->rec, index);
+	/* Some of it may be there. */
+	pthread_mutex_lock(&rec->lock);
+	op = &rec->guest[index];
+	for (uint64_t s = op->sector; s < op->sector + op->count; s++)
+		if (s < owned_sectors(&rec->geo))
+			w->guest->current[s] = VERSION_GARBAGE;
+	pthread_mutex_unlock(&rec->lock);
 }
 
 /*
@@ -240,6 +252,8 @@ static bool reads_right(const struct worker *w, uint64_t s, const void *found)
 	uint64_t sector = guest_sector(geo, s);
 	uint32_t version = sector_identify(found, &sector);
 
+	if (w->guest->current[s] == VERSION_GARBAGE || w->guest->rec->faults.lossy)
+		return version != VERSION_GARBAGE && sector == guest_sector(geo, s);
 	return version == w->guest->current[s] && sector == guest_sector(geo, s);
 }
 
@@ -263,7 +277,8 @@ static void do_read(struct worker *w)
 	ret = blk_co_pread(w->guest->node, offset_of(w, &range), range.count * SECTOR_SIZE, w->buf,
 			   0);
 	if (ret) {
-		fail(w, "a read", offset_of(w, &range), ret);
+		if (!w->guest->rec->faults.failing && !w->guest->rec->faults.dead)
+			fail(w, "a read", offset_of(w, &range), ret);
 		return;
 	}
 	for (uint64_t s = 0; own && s < range.count && range.sector + s < owned; s++)
@@ -280,7 +295,7 @@ void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, ui
 
 	w.buf = aligned_alloc(BLOCK, MAX_WRITE + BLOCK);
 	CHECK(w.buf);
-	for (unsigned int i = 0; i < ops && !atomic_load(&guest->failed); i++) {
+	for (unsigned int i = 0; i < ops && !guest->failed && !guest->rec->faults.dead; i++) {
 		unsigned int op = next_random(&w.random) % 100;
 
 		if (op < load->writes)

@@ -149,8 +149,7 @@ bool judge_co_read(const struct record *rec, const char *path, uint8_t *content)
 	return ok;
 }
 
-/* The version in arena sector @s, if the sector is where it belongs. */
-static uint32_t version_of(const struct judge *judge, uint64_t s, uint64_t *sector)
+uint32_t judge_version(const struct judge *judge, uint64_t s, uint64_t *sector)
 {
 	uint32_t version = sector_identify(judge->content + s * SECTOR_SIZE, sector);
 
@@ -159,7 +158,7 @@ static uint32_t version_of(const struct judge *judge, uint64_t s, uint64_t *sect
 	return version;
 }
 
-static void explain_sector(const struct judge *judge, uint64_t s, uint64_t position)
+void judge_explain(const struct judge *judge, uint64_t s, uint64_t position)
 {
 	const uint8_t *found = judge->content + s * SECTOR_SIZE;
 	uint64_t sector = 0;
@@ -189,10 +188,10 @@ bool judge_co_image(struct judge *judge, uint64_t position)
 	if (!judge_co_read(judge->rec, judge->files->image[FILE_TOP].crash, judge->content))
 		return false;
 	for (uint64_t s = 0; s < sectors; s++) {
-		if (model_allows(&judge->model, s, position, version_of(judge, s, &sector)))
+		if (model_allows(&judge->model, s, position, judge_version(judge, s, &sector)))
 			continue;
 		if (!bad++)
-			explain_sector(judge, s, position);
+			judge_explain(judge, s, position);
 	}
 	if (bad)
 		printf("# %" PRIu64 " sectors hold what they must not\n", bad);

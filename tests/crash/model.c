@@ -129,15 +129,30 @@ bool model_allows(struct model *model, uint64_t s, uint64_t position, uint32_t v
 	if (model->base[s] < 0 && version == model->rec->initial[s])
 		return true;
 	for (uint32_t e = open_events(model, s, position, &from); e-- > from;)
-		if (op_version(model->rec, model->events[e]) == version)
+		if (op_version(model->rec, model->events[e], s) == version)
 			return true;
 	return false;
+}
+
+bool model_keeps_answered(const struct model *model, uint64_t s, uint32_t version)
+{
+	const struct record *rec = model->rec;
+
+	if (s >= arena_sectors(&rec->geo) - rec->geo.scratch)
+		return scratch_allows(model, s, rec->position, version);
+	for (uint32_t e = model->first[s + 1]; e-- > model->first[s];) {
+		if (op_version(rec, model->events[e], s) == version)
+			return true;
+		if (rec->guest[model->events[e]].ack != NEVER)
+			return false;
+	}
+	return version == rec->initial[s];
 }
 
 void model_explain(const struct model *model, uint64_t s, uint64_t position)
 {
 	static const char *const kinds[] = { "write", "write-zeroes", "write-zeroes, may unmap",
-					     "discard" };
+					     "discard", "found after a restart" };
 	uint32_t from, end = open_events(model, s, position, &from);
 
 	if (model->base[s] < 0)
@@ -146,7 +161,7 @@ void model_explain(const struct model *model, uint64_t s, uint64_t position)
 		const struct guest_op *op = &model->rec->guest[model->events[e]];
 
 		printf("#   allowed: version %u: %s%s, issued %" PRIu64,
-		       op_version(model->rec, model->events[e]), kinds[op->kind],
+		       op_version(model->rec, model->events[e], s), kinds[op->kind],
 		       op->fua ? " with FUA" : "", op->issue);
 		if (op->ack <= position)
 			printf(", answered %" PRIu64, op->ack);

@@ -36,12 +36,19 @@ void record_init(struct record *rec, const struct geometry *geo)
 	CHECK(rec->initial);
 }
 
+static void free_op(struct rec_op *op)
+{
+	free(op->data);
+	free(op->old);
+}
+
 void record_destroy(struct record *rec)
 {
 	for (size_t i = 0; i < rec->nr_ops; i++)
-		free(rec->ops[i].data);
+		free_op(&rec->ops[i]);
 	free(rec->ops);
 	free(rec->guest);
+	free(rec->restarts);
 	free(rec->initial);
 	pthread_mutex_destroy(&rec->lock);
 }
@@ -67,7 +74,7 @@ static void *make_room(void *array, size_t nr, size_t *room, size_t size)
 size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t sector,
 		    uint64_t count)
 {
-	struct guest_op op = { kind, fua, 0, NEVER, sector, count };
+	struct guest_op op = { kind, fua, 0, NEVER, sector, count, rec->nr_restarts };
 	size_t index;
 
 	pthread_mutex_lock(&rec->lock);
@@ -82,17 +89,41 @@ size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t
 void record_ack(struct record *rec, size_t index)
 {
 	pthread_mutex_lock(&rec->lock);
-	rec->guest[index].ack = ++rec->position;
+	/* A server that was killed answers nothing more. */
+	if (!rec->faults.dead)
+		rec->guest[index].ack = ++rec->position;
 	pthread_mutex_unlock(&rec->lock);
 }
 
-static size_t op_start(const struct recorded *r, enum rec_kind kind, uint64_t offset, uint64_t len,
+void record_restart(struct record *rec, const uint32_t *versions)
+{
+	uint64_t sectors = arena_sectors(&rec->geo);
+	size_t op = record_issue(rec, GUEST_RESTART, false, 0, sectors);
+
+	rec->restarts = reallocarray(rec->restarts, (rec->nr_restarts + 1) * sectors,
+				     sizeof(*rec->restarts));
+	CHECK(rec->restarts);
+	memcpy(rec->restarts + rec->nr_restarts++ * sectors, versions, sectors * sizeof(*versions));
+	record_ack(rec, op);
+}
+
+static size_t op_start(struct blk_file *file, enum rec_kind kind, uint64_t offset, uint64_t len,
 		       uint8_t *data)
 {
-	struct rec_op op = { kind, r->file, 0, NEVER, offset, len, data };
+	const struct recorded *r = file->ops_data;
+	struct rec_op op = { .kind = kind,
+			     .file = r->file,
+			     .end = NEVER,
+			     .offset = offset,
+			     .len = len,
+			     .lost = NEVER,
+			     .data = data };
 	struct record *rec = r->rec;
 	size_t index;
 
+	op.grows = kind != REC_TRUNCATE && kind != REC_PUNCH && offset + len > file->size;
+	op.cached = kind == REC_WRITE && !file->direct;
+	fault_count(rec, kind == REC_FLUSH);
 	pthread_mutex_lock(&rec->lock);
 	rec->ops = make_room(rec->ops, rec->nr_ops, &rec->room_ops, sizeof(op));
 	op.start = ++rec->position;
@@ -102,13 +133,25 @@ static size_t op_start(const struct recorded *r, enum rec_kind kind, uint64_t of
 	return index;
 }
 
-/* The caller learns of it after this, so that it was complete whatever began later. */
-static void op_end(struct record *rec, size_t index, bool ok)
+/*
+ * The caller learns of it after this, so that it was complete whatever began later.  @done bytes
+ * of it reached the file; what has none is whole with 1, and nothing with 0.
+ */
+static void op_end(struct record *rec, size_t index, size_t done, bool failed)
 {
+	struct rec_op *op;
+
 	pthread_mutex_lock(&rec->lock);
-	rec->ops[index].end = ++rec->position;
-	if (!ok)
-		rec->ops[index].kind = REC_NONE;
+	op = &rec->ops[index];
+	op->end = ++rec->position;
+	if (!done)
+		op->kind = REC_NONE;
+	else if (op->data)
+		op->len = done;
+	if (failed && op->kind == REC_DURABLE_WRITE)
+		op->kind = REC_WRITE;
+	if (op->kind == REC_FLUSH)
+		rec->faults.flushed = max_u64(rec->faults.flushed, op->start);
 	pthread_mutex_unlock(&rec->lock);
 }
 
@@ -135,29 +178,36 @@ static ssize_t recorded_preadv(struct blk_file *file, const struct iovec *iov, i
 	delay(r->rec);
 	ret = blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
 	delay(r->rec);
-	return ret;
+	return r->rec->faults.dead ? -EIO : ret;
 }
 
 static ssize_t recorded_write(struct blk_file *file, enum rec_kind kind, const struct iovec *iov,
 			      int iovcnt, uint64_t offset)
 {
 	struct recorded *r = file->ops_data;
-	size_t len = 0, op;
+	size_t len = 0, op, part;
+	struct iovec whole;
 	uint8_t *data;
-	ssize_t ret;
+	int ret;
 
 	for (int i = 0; i < iovcnt; i++)
 		len += iov[i].iov_len;
-	data = malloc(len);
+	data = aligned_alloc(BLOCK, round_up(len, BLOCK));
 	CHECK(data);
 	for (size_t i = 0, pos = 0; i < (size_t)iovcnt; pos += iov[i++].iov_len)
 		memcpy(data + pos, iov[i].iov_base, iov[i].iov_len);
-	op = op_start(r, kind, offset, len, data);
+	op = op_start(file, kind, offset, len, data);
 	delay(r->rec);
-	ret = blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
+	part = fault_write(r->rec, op, len, max_u64(file->align, SECTOR_SIZE), &ret);
+	whole = (struct iovec){ data, part };
+	if (part)
+		CHECK(blk_file_kernel_ops.co_pwritev(file, &whole, 1, offset) == (ssize_t)part);
 	delay(r->rec);
-	op_end(r->rec, op, ret == (ssize_t)len);
-	return ret;
+	op_end(r->rec, op, part, ret);
+	/* A write that waits for the disk takes the error of pages beside it along. */
+	if (ret && kind == REC_DURABLE_WRITE)
+		fault_lose(r->rec, op, recorded_files->image[r->file].live);
+	return ret ? ret : (ssize_t)len;
 }
 
 static ssize_t recorded_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
@@ -175,13 +225,17 @@ static ssize_t recorded_pwritev_durable(struct blk_file *file, const struct iove
 static int recorded_flush(struct blk_file *file)
 {
 	struct recorded *r = file->ops_data;
-	size_t op = op_start(r, REC_FLUSH, 0, 0, NULL);
+	size_t op = op_start(file, REC_FLUSH, 0, 0, NULL);
 	int ret;
 
 	delay(r->rec);
-	ret = blk_file_kernel_ops.co_flush(file);
+	ret = fault_op(r->rec, op, FLUSHES_PER_FAILURE);
+	if (!ret)
+		ret = blk_file_kernel_ops.co_flush(file);
 	delay(r->rec);
-	op_end(r->rec, op, ret == 0);
+	op_end(r->rec, op, ret == 0, ret);
+	if (ret)
+		fault_lose(r->rec, op, recorded_files->image[r->file].live);
 	return ret;
 }
 
@@ -196,35 +250,70 @@ static int zero_or_punch(struct blk_file *file, int mode, uint64_t offset, uint6
 	return ret;
 }
 
+/* A part of zeroes, [from, to); of an edge, which is @cached, with what was there before. */
+static size_t zero_start(struct blk_file *file, enum rec_kind kind, uint64_t from, uint64_t to,
+			 bool cached)
+{
+	struct recorded *r = file->ops_data;
+	size_t op = op_start(file, kind, from, to - from, NULL);
+	uint8_t *old = NULL;
+
+	if (cached && r->rec->faults.failing)
+		old = fault_read_old(recorded_files->image[r->file].live, from, to - from);
+	pthread_mutex_lock(&r->rec->lock);
+	r->rec->ops[op].cached = cached;
+	r->rec->ops[op].old = old;
+	pthread_mutex_unlock(&r->rec->lock);
+	return op;
+}
+
+/*
+ * Zeroes and holes.  What is no whole block of the file system goes through the page cache, even
+ * beside O_DIRECT: the edges are operations of their own.
+ */
 static int recorded_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
 	struct recorded *r = file->ops_data;
-	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
-	size_t op;
+	enum rec_kind kind = mode & FALLOC_FL_PUNCH_HOLE ? REC_PUNCH : REC_ZERO;
+	uint64_t end = offset + len, from = offset;
+	size_t ops[3], nr = 0;
 	int ret;
 
 	/* Space for later: changes nothing that anybody can read. */
 	if (mode == FALLOC_FL_KEEP_SIZE)
 		return blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
-	CHECK(punch || (mode & FALLOC_FL_ZERO_RANGE));
-	op = op_start(r, punch ? REC_PUNCH : REC_ZERO, offset, len, NULL);
+	CHECK(kind == REC_PUNCH || (mode & FALLOC_FL_ZERO_RANGE));
+	while (from < end) {
+		uint64_t to =
+			min_u64(from % BLOCK ? round_up(from, BLOCK) : round_down(end, BLOCK), end);
+
+		if (to <= from)
+			to = end;
+		ops[nr++] = zero_start(file, kind, from, to, from % BLOCK || to % BLOCK);
+		from = to;
+	}
 	delay(r->rec);
-	ret = zero_or_punch(file, mode, offset, len);
+	ret = nr ? fault_op(r->rec, ops[0], ZEROES_PER_FAILURE) : 0;
+	if (!ret)
+		ret = zero_or_punch(file, mode, offset, len);
 	delay(r->rec);
-	op_end(r->rec, op, ret == 0);
+	for (size_t i = 0; i < nr; i++)
+		op_end(r->rec, ops[i], ret == 0, ret);
 	return ret;
 }
 
 static int recorded_truncate(struct blk_file *file, uint64_t size)
 {
 	struct recorded *r = file->ops_data;
-	size_t op = op_start(r, REC_TRUNCATE, file->size, size, NULL);
+	size_t op = op_start(file, REC_TRUNCATE, file->size, size, NULL);
 	int ret;
 
 	delay(r->rec);
-	ret = blk_file_kernel_ops.co_truncate(file, size);
+	ret = fault_op(r->rec, op, TRUNCATIONS_PER_FAILURE);
+	if (!ret)
+		ret = blk_file_kernel_ops.co_truncate(file, size);
 	delay(r->rec);
-	op_end(r->rec, op, ret == 0);
+	op_end(r->rec, op, ret == 0, ret);
 	return ret;
 }
 

@@ -80,6 +80,7 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, uint64
 			       SECTOR_SIZE;
 	geo->first_version = VERSION_FIRST;
 	geo->verb = w->verb;
+	geo->sector = w->sector ? w->sector : SECTOR_SIZE;
 }
 
 /* What the new image reads as, if there is one.  Of a base's content nobody else has notes. */
@@ -146,9 +147,48 @@ static const struct rec_op *choose_flush(const struct record *rec, size_t i)
 	return &rec->ops[i];
 }
 
+/* Where the next flush that begins at @position or later ends. */
+static uint64_t next_flush(const struct record *rec, uint64_t position)
+{
+	for (size_t i = 0; i < rec->nr_ops; i++)
+		if (rec->ops[i].kind == REC_FLUSH && rec->ops[i].start >= position)
+			return min_u64(rec->ops[i].end, rec->position);
+	return rec->position;
+}
+
+/* A growth of the file, until a flush that covers it has ended; false: there is none. */
+static bool choose_growth(const struct record *rec, size_t i, uint64_t *start, uint64_t *end)
+{
+	for (size_t tries = 0; tries < rec->nr_ops; tries++, i = (i + 1) % rec->nr_ops) {
+		const struct rec_op *op = &rec->ops[i];
+
+		if (op->kind != REC_TRUNCATE || op->len < op->offset || op->end > rec->position)
+			continue;
+		*start = op->start;
+		*end = next_flush(rec, op->end);
+		return true;
+	}
+	return false;
+}
+
+/* A restart, until what there was then is durable; false: there is none. */
+static bool choose_restart(const struct record *rec, size_t i, uint64_t *start, uint64_t *end)
+{
+	size_t wanted = i % (rec->nr_restarts + 1);
+
+	for (size_t g = 0; g < rec->nr_guest; g++)
+		if (rec->guest[g].kind == GUEST_RESTART && rec->guest[g].restart == wanted) {
+			*start = rec->guest[g].issue;
+			*end = next_flush(rec, *start);
+			return true;
+		}
+	return false;
+}
+
 /*
- * Where power is lost: two of three times anywhere, else around a flush of the image file.  The
- * other way round in a conversion: its order shows at a few flushes, all else are writes of data.
+ * Where power is lost: half of the times anywhere, else around a flush of the image file, while a
+ * growth of it is not durable, or after a restart.  In a conversion mostly around a flush: its
+ * order shows at a few, all else are writes of data.
  */
 static uint64_t *choose_positions(const struct record *rec)
 {
@@ -167,6 +207,8 @@ static uint64_t *choose_positions(const struct record *rec)
 
 			start = op->start;
 			end = min_u64(op->end, end);
+		} else if (i % 6 == 1 && !choose_restart(rec, op_index, &start, &end)) {
+			(void)choose_growth(rec, op_index, &start, &end);
 		}
 		positions[i] = start + next_random(&random) % (end - start + 1);
 	}
@@ -310,6 +352,8 @@ static const char *missing(const struct workload *w, const struct tally *tally)
 		return NULL;
 	if (w->must_reuse && !tally->reused)
 		return "no freed cluster was used again";
+	if (w->must_restart && !tally->restarted)
+		return "no server was killed";
 	if (w->must_evict && !tally->evicted)
 		return "no L2 slice was evicted";
 	if (w->must_stream && !tally->streamed)

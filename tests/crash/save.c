@@ -11,12 +11,12 @@
 
 #include "crash.h"
 
-#define SAVE_MAGIC 0x3248534152434451ULL
+#define SAVE_MAGIC 0x3348534152434451ULL
 
 struct saved {
 	uint64_t magic;
 	struct geometry geo;
-	uint64_t position, nr_ops, nr_guest;
+	uint64_t position, nr_ops, nr_guest, nr_restarts;
 };
 
 /* The next data of @fd from @pos on, up to *@end; false: there is none. */
@@ -95,9 +95,12 @@ static bool save_image(FILE *file, const char *path)
 
 static bool save_record(FILE *file, const struct record *rec, const struct files *files)
 {
-	struct saved head = { SAVE_MAGIC, rec->geo, rec->position, rec->nr_ops, rec->nr_guest };
+	struct saved head = { SAVE_MAGIC,  rec->geo,	  rec->position,
+			      rec->nr_ops, rec->nr_guest, rec->nr_restarts };
+	uint64_t sectors = arena_sectors(&rec->geo);
 	bool ok = put(file, &head, sizeof(head)) &&
-		  put(file, rec->initial, arena_sectors(&rec->geo) * sizeof(*rec->initial)) &&
+		  put(file, rec->initial, sectors * sizeof(*rec->initial)) &&
+		  put(file, rec->restarts, rec->nr_restarts * sectors * sizeof(*rec->restarts)) &&
 		  put(file, rec->guest, rec->nr_guest * sizeof(*rec->guest)) &&
 		  put(file, rec->ops, rec->nr_ops * sizeof(*rec->ops));
 
@@ -154,20 +157,25 @@ static bool load_image(FILE *file, const char *path)
 
 static bool load_arrays(FILE *file, struct record *rec, const struct saved *head)
 {
+	uint64_t sectors = arena_sectors(&head->geo);
 	bool ok;
 
 	record_init(rec, &head->geo);
 	rec->position = head->position;
 	rec->guest = calloc(head->nr_guest + 1, sizeof(*rec->guest));
 	rec->ops = calloc(head->nr_ops + 1, sizeof(*rec->ops));
-	CHECK(rec->guest && rec->ops);
-	ok = get(file, rec->initial, arena_sectors(&rec->geo) * sizeof(*rec->initial)) &&
+	rec->restarts = calloc(head->nr_restarts * sectors + 1, sizeof(*rec->restarts));
+	CHECK(rec->guest && rec->ops && rec->restarts);
+	rec->nr_restarts = head->nr_restarts;
+	ok = get(file, rec->initial, sectors * sizeof(*rec->initial)) &&
+	     get(file, rec->restarts, rec->nr_restarts * sectors * sizeof(*rec->restarts)) &&
 	     get(file, rec->guest, head->nr_guest * sizeof(*rec->guest)) &&
 	     get(file, rec->ops, head->nr_ops * sizeof(*rec->ops));
 	rec->nr_guest = head->nr_guest;
 	for (size_t i = 0; ok && i < head->nr_ops; i++) {
 		struct rec_op *op = &rec->ops[i];
 
+		op->old = NULL;
 		if (op->data) {
 			op->data = malloc(op->len);
 			CHECK(op->data);

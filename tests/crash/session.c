@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Running a workload: threads with an event loop each, workers as coroutines on
+ * them, on an image that is opened and closed again; or that a server leaves
+ * which is killed, and its successor opens.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "aio/io.h"
+#include "aio/loop.h"
+#include "block/io.h"
+#include "block/populate.h"
+#include "crash.h"
+#include "job/stream.h"
+
+#define MAX_LOOPS   4
+#define MAX_WORKERS 8
+
+struct crew {
+	struct guest *guest;
+	struct aio_loop *loop;
+	pthread_t thread;
+	unsigned int index, running, ops;
+	uint64_t seed;
+	struct hand {
+		struct crew *crew;
+		unsigned int owner;
+	} hands[MAX_WORKERS];
+};
+
+static void hand_main(void *arg)
+{
+	struct hand *hand = arg;
+	struct crew *crew = hand->crew;
+
+	guest_co_work(crew->guest, hand->owner, crew->ops, crew->seed + hand->owner);
+	if (!--crew->running)
+		aio_loop_stop(crew->loop);
+}
+
+static void *crew_main(void *arg)
+{
+	struct crew *crew = arg;
+	unsigned int workers = crew->guest->w->workers;
+
+	CHECK(aio_loop_create(&crew->loop, 64, NULL) == 0);
+	crew->running = workers + 1;
+	for (unsigned int i = 0; i < workers; i++) {
+		crew->hands[i] = (struct hand){ crew, crew->index * workers + i };
+		CHECK(co_start(hand_main, &crew->hands[i]) == 0);
+	}
+	if (--crew->running)
+		CHECK(aio_loop_run(crew->loop) == 0);
+	aio_loop_destroy(crew->loop);
+	return NULL;
+}
+
+/* On a worker thread, so that this loop goes on, for the image's keeper. */
+static int run_crews(void *arg)
+{
+	struct crew *crews = arg;
+	unsigned int loops = crews->guest->w->loops;
+
+	for (unsigned int i = 0; i < loops; i++)
+		CHECK(pthread_create(&crews[i].thread, NULL, crew_main, &crews[i]) == 0);
+	for (unsigned int i = 0; i < loops; i++)
+		CHECK(pthread_join(crews[i].thread, NULL) == 0);
+	return 0;
+}
+
+static void count_stats(const struct blk_node *node, struct tally *tally)
+{
+	tally->reused += blk_stats_get(&node->stats, BLK_STAT_reused_clusters);
+	tally->evicted += blk_stats_get(&node->stats, BLK_STAT_l2_evictions);
+	tally->populated += blk_stats_get(&node->stats, BLK_STAT_populated_clusters) +
+			    blk_stats_get(&node->stats, BLK_STAT_populated_zero_clusters);
+}
+
+/* Stream beside the guest, fast or slowly; nothing where an earlier session came to the end. */
+static struct stream *co_start_stream(const struct guest *guest, uint64_t seed)
+{
+	static const uint64_t speeds[] = { 0, 16 * MiB, 4 * MiB };
+	struct stream_opts opts = { .speed = speeds[mix64(seed) % ARRAY_SIZE(speeds)] };
+	struct stream *stream = NULL;
+
+	if (guest->w->stream && guest->node->backing)
+		CHECK(stream_co_start(&stream, guest->node, &opts, NULL) == 0);
+	return stream;
+}
+
+/* Its end, or ours: every third time it has to stop in the middle. */
+static void co_end_stream(struct stream *stream, uint64_t seed, struct tally *tally)
+{
+	if (!stream)
+		return;
+	job_set_speed(&stream->job, 0);
+	if (mix64(seed + 1) % 3 == 0)
+		job_cancel(&stream->job);
+	job_co_wait_end(&stream->job);
+	tally->streamed += job_get_state(&stream->job) == JOB_DONE;
+	stream_co_free(stream);
+}
+
+/* How a session ended. */
+enum end {
+	END_CLOSED,
+	END_BROKEN, /* the server was killed, or the disk failed it */
+	END_WRONG,
+};
+
+static enum end broken_or_wrong(const struct guest *guest, const char *what, struct error *err)
+{
+	const struct faults *f = &guest->rec->faults;
+
+	if (!f->dead && !f->failing)
+		printf("# %s: %s\n", what, error_text(err));
+	error_free(err);
+	return f->dead || f->failing ? END_BROKEN : END_WRONG;
+}
+
+/* The guest works on the open image. */
+static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
+{
+	const struct workload *w = guest->w;
+	struct crew crews[MAX_LOOPS];
+	struct stream *stream;
+
+	for (unsigned int i = 0; i < w->loops; i++)
+		crews[i] = (struct crew){ .guest = guest,
+					  .index = i,
+					  .seed = seed,
+					  .ops = w->ops / guest->owners / w->sessions };
+	stream = co_start_stream(guest, seed);
+	CHECK(aio_co_call(run_crews, crews) == 0);
+	co_end_stream(stream, seed, tally);
+	/* Closing drops what is not kept yet; every other time there is nothing left. */
+	if (seed % 2)
+		blk_co_populate_drain(guest->node);
+	count_stats(guest->node, tally);
+}
+
+/* Open the image, let the guest work, close it. */
+static enum end co_session(struct guest *guest, const char *path, uint64_t seed,
+			   struct tally *tally)
+{
+	const struct workload *w = guest->w;
+	struct blk_open_opts opts = {
+		.format = "qed",
+		.flags = BLK_O_RDWR | (w->copy_on_read ? BLK_O_COPY_ON_READ : 0),
+		.l2_cache_size = w->l2_cache,
+	};
+	struct error err = ERROR_INIT;
+	size_t closing;
+	int ret;
+
+	if (blk_co_open(&guest->node, path, &opts, &err))
+		return broken_or_wrong(guest, "opening for writing", &err);
+	co_work(guest, seed, tally);
+	closing = record_issue(guest->rec, GUEST_CLOSE, false, 0, 0);
+	ret = blk_co_close(guest->node);
+	if (guest->failed)
+		return END_WRONG;
+	if (ret) {
+		error_set_errno(&err, ret, "%s", path);
+		return broken_or_wrong(guest, "closing", &err);
+	}
+	record_ack(guest->rec, closing);
+	return guest->rec->faults.dead ? END_BROKEN : END_CLOSED;
+}
+
+/*
+ * What a server left that was killed, or that the disk failed: a good image, in which each sector
+ * is as after a loss of power at this point.  From now on it is that.
+ */
+static bool co_restart(struct guest *guest, const struct files *files)
+{
+	struct record *rec = guest->rec;
+	uint64_t sectors = arena_sectors(&rec->geo), sector;
+	struct judge judge;
+	bool ok;
+
+	fault_disarm(rec);
+	record_files(NULL, NULL);
+	judge_init(&judge, rec, files);
+	ok = judge_co_read(rec, files->image[FILE_TOP].live, judge.content);
+	for (uint64_t s = 0; ok && s < sectors; s++) {
+		guest->current[s] = judge_version(&judge, s, &sector);
+		ok = model_allows(&judge.model, s, rec->position, guest->current[s]);
+		if (!ok)
+			judge_explain(&judge, s, rec->position);
+	}
+	judge_destroy(&judge);
+	record_files(rec, files);
+	if (ok)
+		record_restart(rec, guest->current);
+	else
+		printf("# that is what a server left at position %" PRIu64 " without power loss\n",
+		       rec->faults.died);
+	return ok;
+}
+
+/* One session with what is done after it. */
+static enum end co_turn(struct guest *guest, const struct files *files, uint64_t seed,
+			struct tally *tally)
+{
+	const struct workload *w = guest->w;
+	struct record *rec = guest->rec;
+	enum end end;
+
+	fault_arm(rec, w, w->ops * 2 / w->sessions, seed);
+	end = co_session(guest, files->image[FILE_TOP].live, next_random(&seed), tally);
+	if (end != END_CLOSED || !w->verb)
+		return end;
+	if (chain_co_verb(rec, files))
+		tally->chained++;
+	else
+		end = rec->faults.dead || rec->faults.failing ? END_BROKEN : END_WRONG;
+	return end;
+}
+
+bool workload_co_run(const struct workload *w, struct record *rec, const struct files *files,
+		     struct tally *tally)
+{
+	uint64_t sectors = arena_sectors(&rec->geo);
+	struct guest guest = { .w = w, .rec = rec, .owners = w->loops * w->workers };
+	uint64_t seed = rec->geo.seed;
+	enum end end = END_CLOSED;
+	bool ok = true;
+
+	CHECK(w->loops <= MAX_LOOPS && w->workers <= MAX_WORKERS);
+	guest.current = malloc(sectors * sizeof(*guest.current));
+	CHECK(guest.current);
+	memcpy(guest.current, rec->initial, sectors * sizeof(*guest.current));
+	record_files(rec, files);
+	if (w->verb == CHAIN_CONVERTED) {
+		ok = convert_co_run(rec, files);
+		tally->chained += ok;
+	}
+	for (unsigned int i = 0; ok && i < w->sessions; i++) {
+		if (end == END_BROKEN) {
+			ok = co_restart(&guest, files);
+			tally->restarted += ok;
+		}
+		if (ok)
+			end = co_turn(&guest, files, next_random(&seed), tally);
+		ok &= end != END_WRONG;
+	}
+	fault_disarm(rec);
+	record_files(NULL, NULL);
+	free(guest.current);
+	return ok;
+}

@@ -128,7 +128,8 @@ void qed_rescue_tables_taken(struct qed_image *img, bool all)
 
 void qed_rescue_tables_clean(struct qed_image *img)
 {
-	if (img->rescue.area)
+	/* A commit after a replay that failed has not written the dead server's tables. */
+	if (img->rescue.started)
 		atomic_store_explicit(&img->rescue.area->table_tail, img->rescue.tables_in_commit,
 				      memory_order_release);
 }
@@ -348,4 +349,5 @@ void qed_rescue_start(struct qed_image *img)
 	area->table_size = img->header.table_size;
 	atomic_store_explicit(&area->lost, lost, memory_order_relaxed);
 	atomic_store_explicit(&area->started, true, memory_order_release);
+	rescue->started = true;
 }

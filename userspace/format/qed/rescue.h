@@ -34,6 +34,7 @@ struct qed_rescue_area;
 struct qed_rescue {
 	struct qed_rescue_area *area; /* mapped; NULL: none */
 	bool replay; /* the area is a dead server's, and waits for qed_co_rescue_replay() */
+	bool started; /* what the area holds is this server's */
 	unsigned int *free; /* stack of slots without a slice */
 	unsigned int nr_free;
 	unsigned int nr_slots, nr_tables; /* slices and tables that are noted at most */

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What must be durable before what: of a commit, of the repair of an image, of the replay of what
+ * a killed server left, and of closing.  Documentation/ordering.rst says why.
+ *
+ * A loss of power between two writes that lack the fdatasync between them is rare, and mostly
+ * harmless; here the fdatasync itself is looked for.
+ */
+#include "test_qed_recorder.h"
+
+#include <endian.h>
+
+#define CLUSTER	     4096u
+#define IMAGE_SIZE   (64 * MiB)
+#define TABLE_BLOCKS (2 * MiB / BLOCK) /* of the guest, in a table of one cluster */
+
+static uint64_t l1_offset(const struct rec_test *t)
+{
+	return image_of(t)->header.l1_table_offset;
+}
+
+static uint64_t table_offset(const struct rec_test *t, uint64_t i)
+{
+	uint64_t offset = atomic_load(&image_of(t)->l1[i]);
+
+	CHECK(offset);
+	return offset;
+}
+
+static const struct op *first_write(const struct rec_test *t, uint64_t offset)
+{
+	const struct op *op = next_op(&t->rec, NULL, OP_WRITE, offset, offset + 1);
+
+	CHECK(op);
+	return op;
+}
+
+/* A commit: data and the file's size, fdatasync, L2 and L1, fdatasync. */
+static void commit_has_two_phases(void *arg)
+{
+	struct rec_test *t = arg;
+	const struct op *slice, *l1;
+
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	rec_open(t, BLK_O_RDWR, NULL);
+	CHECK(rec_write(t, 0, 2) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	slice = first_write(t, table_offset(t, 0));
+	l1 = first_write(t, l1_offset(t));
+	CHECK(next_op(&t->rec, NULL, OP_TRUNCATE, 0, UINT64_MAX));
+	for (const struct op *op = t->rec.ops; op < t->rec.ops + t->rec.nr; op++)
+		if (op->kind != OP_FLUSH && op != slice && op != l1)
+			CHECK(flushed_between(&t->rec, op, slice) &&
+			      flushed_between(&t->rec, op, l1));
+	CHECK(all_flushed(&t->rec));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+static void flush_main(void *arg)
+{
+	struct rec_test *t = arg;
+
+	CHECK(blk_co_flush(t->node) == 0);
+	t->rec.watched = 0; /* by this the test knows that it is over */
+}
+
+static void write_second_table(void *arg)
+{
+	struct rec_test *t = arg;
+
+	CHECK(rec_write(t, TABLE_BLOCKS, 3) == 0);
+}
+
+/* A table that is made while a commit waits for its first fdatasync is not in that commit. */
+static void later_table_is_not_in_the_commit(void *arg)
+{
+	struct rec_test *t = arg;
+	uint64_t entries[2];
+
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	rec_open(t, BLK_O_RDWR, NULL);
+	CHECK(rec_write(t, 0, 2) == 0);
+	t->rec.watched = l1_offset(t);
+	t->rec.hold_flushes = true;
+	CHECK(co_start(flush_main, t) == 0);
+	CHECK(t->rec.held == 1);
+	CHECK(co_start(write_second_table, t) == 0);
+	for (unsigned int i = 0; !atomic_load(&image_of(t)->l1[1]); i++) {
+		CHECK(i < 10000);
+		aio_co_sleep(MSEC);
+	}
+	t->rec.hold_flushes = false;
+	for (unsigned int i = 0; t->rec.watched; i++) {
+		CHECK(i < 10000);
+		aio_co_sleep(MSEC);
+	}
+	memcpy(entries, t->rec.seen, sizeof(entries));
+	CHECK(le64toh(entries[0]) == table_offset(t, 0) && !entries[1]);
+	CHECK(blk_co_flush(t->node) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* ---- Replaying what a killed server left ---- */
+
+static void open_with_rescue(struct rec_test *t, bool replay, unsigned int flags)
+{
+	struct blk_rescue rescue = { .replay = replay };
+
+	rescue.fd = open(t->rescue, O_RDWR | O_CREAT, 0600);
+	CHECK(rescue.fd >= 0);
+	rec_open(t, BLK_O_RDWR | flags, &rescue);
+	close(rescue.fd);
+}
+
+/* Write two blocks, whose tables are new, and leave the files as they are without a commit. */
+static void die_with_two_tables(struct rec_test *t)
+{
+	char image[PATH_MAX + 8], rescue[PATH_MAX + 16];
+
+	snprintf(image, sizeof(image), "%s.saved", t->scratch.image);
+	snprintf(rescue, sizeof(rescue), "%s.saved", t->rescue);
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	open_with_rescue(t, false, 0);
+	/* Whatever commits is held up. */
+	t->rec.hold_flushes = true;
+	CHECK(rec_write(t, 0, 2) == 0);
+	CHECK(rec_write(t, TABLE_BLOCKS, 3) == 0);
+	copy_file(t->scratch.image, image);
+	copy_file(t->rescue, rescue);
+	t->rec.hold_flushes = false;
+	CHECK(blk_co_close(t->node) == 0);
+	/* The area knows the image by its inode. */
+	copy_file(image, t->scratch.image);
+	copy_file(rescue, t->rescue);
+	CHECK(unlink(image) == 0 && unlink(rescue) == 0);
+}
+
+/* As a commit: the data that the dead server wrote is durable first, and all of it at the end. */
+static void replay_is_a_commit(void *arg)
+{
+	struct rec_test *t = arg;
+	unsigned int writes = 0;
+	const struct op *first;
+
+	die_with_two_tables(t);
+	/* An image that is open to be checked is not replayed by itself. */
+	open_with_rescue(t, true, BLK_O_CHECK);
+	CHECK(qed_co_rescue_replay(image_of(t), NULL) == 0);
+	for (const struct op *op = t->rec.ops; op < t->rec.ops + t->rec.nr; op++)
+		writes += op->kind == OP_WRITE;
+	/* Two entries of L1 and two slices. */
+	CHECK(writes == 4);
+	first = &t->rec.ops[0];
+	CHECK(first->kind == OP_FLUSH && !first->ret);
+	CHECK(first->ended < next_op(&t->rec, NULL, OP_WRITE, 0, UINT64_MAX)->begun);
+	CHECK(all_flushed(&t->rec));
+	CHECK(rec_reads(t, 0, 2) && rec_reads(t, TABLE_BLOCKS, 3));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/*
+ * An error of either fdatasync, or of a write, ends the replay; closing the image then keeps what
+ * the dead server left, so that the replay can be done again.
+ */
+static void replay_fails_and_is_repeated(void *arg)
+{
+	struct rec_test *t = arg;
+
+	die_with_two_tables(t);
+	/* The two fdatasyncs, then the four writes. */
+	for (int step = 0; step < 6; step++) {
+		open_with_rescue(t, true, BLK_O_CHECK | BLK_O_DIRECT);
+		t->rec.flush_error = step < 2 ? -EIO : 0;
+		t->rec.fail_flush_after = step;
+		t->rec.write_error = step < 2 ? 0 : -EIO;
+		t->rec.fail_write_after = step - 2;
+		CHECK(qed_co_rescue_replay(image_of(t), NULL) == -EIO);
+		/* Without the first fdatasync nothing is written. */
+		CHECK(!next_op(&t->rec, NULL, OP_WRITE, 0, UINT64_MAX) == !step);
+		(void)blk_co_close(t->node);
+	}
+	open_with_rescue(t, true, 0);
+	CHECK(rec_reads(t, 0, 2) && rec_reads(t, TABLE_BLOCKS, 3));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* ---- Repairing ---- */
+
+static uint64_t peek(const struct rec_test *t, uint64_t offset)
+{
+	int fd = open(t->scratch.image, O_RDONLY);
+	uint64_t value;
+
+	CHECK(fd >= 0 && pread(fd, &value, sizeof(value), offset) == sizeof(value));
+	close(fd);
+	return value;
+}
+
+static void poke(const struct rec_test *t, uint64_t offset, uint64_t value)
+{
+	int fd = open(t->scratch.image, O_RDWR);
+
+	CHECK(fd >= 0 && pwrite(fd, &value, sizeof(value), offset) == sizeof(value));
+	close(fd);
+}
+
+/* Eight blocks; of entries 4 and 5, what their tables have is given; and NEED_CHECK. */
+static void make_damaged(struct rec_test *t, uint64_t *table, uint64_t from, uint64_t bad)
+{
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	rec_open(t, BLK_O_RDWR, NULL);
+	for (unsigned int b = 0; b < 8; b++)
+		CHECK(rec_write(t, b, 2) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	*table = peek(t, CLUSTER);
+	poke(t, *table + 8 * 5, from ? peek(t, *table + 8 * from) : bad);
+	poke(t, 16, peek(t, 16) | QED_F_NEED_CHECK);
+}
+
+static void repair(struct rec_test *t)
+{
+	struct blk_check_result result;
+
+	rec_open(t, BLK_O_RDWR | BLK_O_CHECK, NULL);
+	CHECK(blk_co_check(t->node, BLK_FIX_ERRORS, NULL, NULL, &result, NULL) == 0);
+	CHECK(result.corruptions_fixed == 1 && !result.corruptions);
+}
+
+/* NEED_CHECK goes when all that was mended is durable, and that it is gone is durable, too. */
+static void mark_goes_after_the_repair(void *arg)
+{
+	struct rec_test *t = arg;
+	const struct op *header;
+	uint64_t table;
+
+	make_damaged(t, &table, 0, 1ULL << 40);
+	repair(t);
+	(void)first_write(t, table);
+	header = first_write(t, 0);
+	CHECK(all_flushed_before(&t->rec, header));
+	CHECK(flushed_between(&t->rec, header, NULL));
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(!(peek(t, 16) & QED_F_NEED_CHECK));
+}
+
+/* The copy of a cluster that was in use twice is durable before an entry leads to it. */
+static void copy_is_durable_before_its_entry(void *arg)
+{
+	struct rec_test *t = arg;
+	const struct op *copy, *entry;
+	uint64_t table, to;
+
+	make_damaged(t, &table, 4, 0);
+	repair(t);
+	to = peek(t, table + 8 * 5);
+	CHECK(to != peek(t, table + 8 * 4));
+	copy = first_write(t, to);
+	entry = first_write(t, table);
+	CHECK(flushed_between(&t->rec, copy, entry));
+	CHECK(all_flushed_before(&t->rec, first_write(t, 0)));
+	fill_block(t->buf, 4, 2);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* A bad table is out of L1, durably, before NEED_CHECK goes. */
+static void table_goes_before_the_mark(void *arg)
+{
+	struct rec_test *t = arg;
+	uint64_t table;
+
+	make_damaged(t, &table, 4, 0);
+	poke(t, CLUSTER + 8, 1ULL << 40);
+	poke(t, table + 8 * 5, 0);
+	repair(t);
+	(void)first_write(t, l1_offset(t));
+	CHECK(all_flushed_before(&t->rec, first_write(t, 0)));
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(!peek(t, CLUSTER + 8));
+}
+
+/* ---- Closing ---- */
+
+/* The hole at the file's end says that leaks are to be looked for, until the header does. */
+static void leaks_are_noted_before_the_cut(void *arg)
+{
+	struct rec_test *t = arg;
+	const struct op *header, *cut;
+	uint64_t size;
+
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	rec_open(t, BLK_O_RDWR, NULL);
+	CHECK(rec_write(t, 0, 2) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	image_of(t)->scan.unfinished = true;
+	size = atomic_load(&t->node->file->size);
+	t->rec.nr = 0;
+	CHECK(blk_co_close(t->node) == 0);
+	header = first_write(t, 0);
+	cut = next_op(&t->rec, NULL, OP_TRUNCATE, 0, size - 1);
+	CHECK(cut && flushed_between(&t->rec, header, cut));
+	CHECK(all_flushed_before(&t->rec, cut));
+	CHECK(all_flushed(&t->rec));
+	CHECK(peek(t, 32) & QED_AUTOCLEAR_LEAKS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CO_TEST_BY(rec_run, commit_has_two_phases),
+		CO_TEST_BY(rec_run, later_table_is_not_in_the_commit),
+		CO_TEST_BY(rec_run, replay_is_a_commit),
+		CO_TEST_BY(rec_run, replay_fails_and_is_repeated),
+		CO_TEST_BY(rec_run, mark_goes_after_the_repair),
+		CO_TEST_BY(rec_run, copy_is_durable_before_its_entry),
+		CO_TEST_BY(rec_run, table_goes_before_the_mark),
+		CO_TEST_BY(rec_run, leaks_are_noted_before_the_cut),
+	};
+
+	return cmocka_run_group_tests_name("qed_order", tests, NULL, NULL);
+}

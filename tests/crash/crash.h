@@ -177,6 +177,8 @@ struct files;
  * nobody is), and who opens the backing file is slowed down.
  */
 void record_files(struct record *rec, const struct files *files);
+/* Meanwhile nobody else is. */
+void record_pause(bool pause);
 /* Note a request of the guest, and its answer.  The result is its index. */
 size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t sector,
 		    uint64_t count);
@@ -221,6 +223,23 @@ int fault_op(struct record *rec, size_t op, unsigned int per_failure);
 void fault_lose(struct record *rec, size_t op, const char *live);
 /* What is in the file now (heap). */
 uint8_t *fault_read_old(const char *live, uint64_t offset, uint64_t len);
+/* The page cache of the live image is dropped: what failed flushes lost is seen to be gone. */
+void fault_drop_cache(const struct record *rec, const struct files *files);
+
+/* ---- rescue.c: what survives a server that is killed (format/qed/rescue.h) ---- */
+
+/* The server is to have it: from now on to rescue_end(). */
+void rescue_begin(struct record *rec);
+void rescue_end(struct record *rec);
+struct blk_rescue;
+struct blk_node;
+/* What to open the image with; NULL: nothing survives. */
+const struct blk_rescue *rescue_before_open(struct record *rec);
+void rescue_opened(struct record *rec, struct blk_node *node);
+void rescue_closed(struct record *rec);
+/* The server is being killed: between these two nothing of it changes; then there is a copy. */
+void rescue_freeze(struct record *rec);
+void rescue_thaw(struct record *rec);
 
 /* ---- save.c: a record, with the images that it starts from, in a file ---- */
 
@@ -278,6 +297,8 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random);
 void disk_settle(struct disk *disk, uint64_t position);
 /* Back to what is durable. */
 void disk_undo(struct disk *disk);
+/* Make @path, a copy of image @file at position 0, what the kernel shows without what was lost. */
+void disk_replay(const struct record *rec, unsigned int file, const char *path);
 /* Print the survivors, as comment lines. */
 void disk_explain(const struct disk *disk);
 
@@ -358,6 +379,7 @@ struct workload {
 	bool stream; /* beside the guest, at times to its end */
 	enum chain_verb verb; /* after each session; a conversion has none */
 	unsigned int kills; /* percent of the sessions in which the server is killed */
+	bool rescue; /* its memory of what is not committed survives */
 	bool failing; /* writes and flushes fail now and then */
 	uint32_t sector; /* of the disk, bytes; 0: 512 */
 	uint32_t l2_cache; /* bytes, 0: the default */
@@ -406,10 +428,12 @@ bool workload_co_run(const struct workload *w, struct record *rec, const struct 
 struct guest {
 	const struct workload *w;
 	struct record *rec;
+	const struct files *files;
 	struct blk_node *node;
 	/* By arena sector: the version that the last request left; VERSION_GARBAGE: unknown. */
 	uint32_t *current;
 	unsigned int owners;
+	bool broken; /* the session before did not close the image */
 	_Atomic bool failed;
 };
 

@@ -376,6 +376,20 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random)
 		CHECK(ftruncate(disk->fd, disk->limit) == 0);
 }
 
+void disk_replay(const struct record *rec, unsigned int file, const char *path)
+{
+	struct disk disk;
+
+	disk_open(&disk, rec, file, path);
+	for (size_t i = 0; i < rec->nr_ops; i++)
+		if (!disk.durable[i] && rec->ops[i].lost == NEVER)
+			apply_whole(&disk, &rec->ops[i], true);
+	cut(&disk, disk.size, true);
+	if (file_size(&disk) < disk.size)
+		CHECK(ftruncate(disk.fd, disk.size) == 0);
+	disk_close(&disk);
+}
+
 void disk_explain(const struct disk *disk)
 {
 	static const char *const kinds[] = { "nothing", "write",  "flush",	  "punch",

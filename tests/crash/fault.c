@@ -44,15 +44,24 @@ void fault_count(struct record *rec, bool is_flush)
 {
 	struct faults *f = &rec->faults;
 
+	bool dies = false;
+
 	pthread_mutex_lock(&rec->lock);
 	if (f->kill_in > 1) {
 		f->kill_in--;
 	} else if (f->kill_in && (is_flush || !f->kill_at_flush)) {
 		f->kill_in = 0;
-		f->died = ++rec->position;
-		f->dead = true;
+		dies = true;
 	}
 	pthread_mutex_unlock(&rec->lock);
+	if (!dies)
+		return;
+	rescue_freeze(rec);
+	pthread_mutex_lock(&rec->lock);
+	f->died = ++rec->position;
+	f->dead = true;
+	pthread_mutex_unlock(&rec->lock);
+	rescue_thaw(rec);
 }
 
 /* Was operation @op called when the server was dead already? */
@@ -141,4 +150,13 @@ void fault_lose(struct record *rec, size_t op, const char *live)
 			show_old(rec, lost, live);
 	}
 	pthread_mutex_unlock(&rec->lock);
+}
+
+void fault_drop_cache(const struct record *rec, const struct files *files)
+{
+	for (unsigned int i = 0; i < nr_files(&rec->geo); i++) {
+		copy_sparse(files->image[i].start, files->copy);
+		disk_replay(rec, i, files->copy);
+		copy_sparse(files->copy, files->image[i].live);
+	}
 }

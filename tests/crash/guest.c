@@ -257,6 +257,15 @@ static bool reads_right(const struct worker *w, uint64_t s, const void *found)
 	return version == w->guest->current[s] && sector == guest_sector(geo, s);
 }
 
+static void tell_read(const struct worker *w, uint64_t s, const void *found)
+{
+	uint64_t sector = 0;
+	uint32_t version = sector_identify(found, &sector);
+
+	printf("#   sector %" PRIu64 " in version %u, not %u, at position %" PRIu64 "\n", sector,
+	       version, w->guest->current[s], w->guest->rec->position);
+}
+
 static void do_read(struct worker *w)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
@@ -284,6 +293,7 @@ static void do_read(struct worker *w)
 	for (uint64_t s = 0; own && s < range.count && range.sector + s < owned; s++)
 		if (!reads_right(w, range.sector + s, w->buf + s * SECTOR_SIZE)) {
 			fail(w, "a read", offset_of(w, &range) + s * SECTOR_SIZE, 0);
+			tell_read(w, range.sector + s, w->buf + s * SECTOR_SIZE);
 			return;
 		}
 }

@@ -131,7 +131,7 @@ static bool look_at(const struct record *rec, struct blk_node *node, uint8_t *co
 
 bool judge_co_read(const struct record *rec, const char *path, uint8_t *content)
 {
-	struct blk_open_opts opts = { .format = "qed" };
+	struct blk_open_opts opts = { .format = "qed", .flags = BLK_O_NO_LOCK };
 	struct error err = ERROR_INIT;
 	struct blk_node *node;
 	bool ok;

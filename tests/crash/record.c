@@ -61,6 +61,11 @@ void record_files(struct record *rec, const struct files *files)
 		recorded[i] = (struct recorded){ rec, i };
 }
 
+void record_pause(bool pause)
+{
+	recording = pause ? NULL : recorded[0].rec;
+}
+
 static void *make_room(void *array, size_t nr, size_t *room, size_t size)
 {
 	if (nr < *room)

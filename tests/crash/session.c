@@ -140,15 +140,51 @@ static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
 	count_stats(guest->node, tally);
 }
 
+/*
+ * What the successor shows of a server that was killed, or that the disk failed: a good image,
+ * in which each sector is as after a loss of power at this point; or, where the server's memory
+ * was rescued, as it was answered.  From now on it is that.
+ */
+static bool co_restart(struct guest *guest, struct tally *tally)
+{
+	struct record *rec = guest->rec;
+	uint64_t sectors = arena_sectors(&rec->geo), position = rec->position, sector;
+	struct judge judge;
+	bool ok;
+
+	record_pause(true);
+	judge_init(&judge, rec, guest->files);
+	ok = judge_co_read(rec, guest->files->image[FILE_TOP].live, judge.content);
+	for (uint64_t s = 0; ok && s < sectors; s++) {
+		guest->current[s] = judge_version(&judge, s, &sector);
+		ok = guest->w->rescue ? model_keeps_answered(&judge.model, s, guest->current[s]) :
+					model_allows(&judge.model, s, position, guest->current[s]);
+		if (!ok)
+			judge_explain(&judge, s, position);
+	}
+	judge_destroy(&judge);
+	record_pause(false);
+	if (ok)
+		record_restart(rec, guest->current);
+	else
+		printf("# that is what a server left at position %" PRIu64
+		       ", before power was lost\n",
+		       rec->faults.died);
+	guest->broken = false;
+	tally->restarted++;
+	return ok;
+}
+
 /* Open the image, let the guest work, close it. */
-static enum end co_session(struct guest *guest, const char *path, uint64_t seed,
-			   struct tally *tally)
+static enum end co_session(struct guest *guest, uint64_t seed, struct tally *tally)
 {
 	const struct workload *w = guest->w;
+	const char *path = guest->files->image[FILE_TOP].live;
 	struct blk_open_opts opts = {
 		.format = "qed",
 		.flags = BLK_O_RDWR | (w->copy_on_read ? BLK_O_COPY_ON_READ : 0),
 		.l2_cache_size = w->l2_cache,
+		.rescue = rescue_before_open(guest->rec),
 	};
 	struct error err = ERROR_INIT;
 	size_t closing;
@@ -156,9 +192,14 @@ static enum end co_session(struct guest *guest, const char *path, uint64_t seed,
 
 	if (blk_co_open(&guest->node, path, &opts, &err))
 		return broken_or_wrong(guest, "opening for writing", &err);
-	co_work(guest, seed, tally);
+	rescue_opened(guest->rec, guest->node);
+	if (guest->broken)
+		guest->failed = !co_restart(guest, tally);
+	if (!guest->failed)
+		co_work(guest, seed, tally);
 	closing = record_issue(guest->rec, GUEST_CLOSE, false, 0, 0);
 	ret = blk_co_close(guest->node);
+	rescue_closed(guest->rec);
 	if (guest->failed)
 		return END_WRONG;
 	if (ret) {
@@ -169,50 +210,18 @@ static enum end co_session(struct guest *guest, const char *path, uint64_t seed,
 	return guest->rec->faults.dead ? END_BROKEN : END_CLOSED;
 }
 
-/*
- * What a server left that was killed, or that the disk failed: a good image, in which each sector
- * is as after a loss of power at this point.  From now on it is that.
- */
-static bool co_restart(struct guest *guest, const struct files *files)
-{
-	struct record *rec = guest->rec;
-	uint64_t sectors = arena_sectors(&rec->geo), sector;
-	struct judge judge;
-	bool ok;
-
-	fault_disarm(rec);
-	record_files(NULL, NULL);
-	judge_init(&judge, rec, files);
-	ok = judge_co_read(rec, files->image[FILE_TOP].live, judge.content);
-	for (uint64_t s = 0; ok && s < sectors; s++) {
-		guest->current[s] = judge_version(&judge, s, &sector);
-		ok = model_allows(&judge.model, s, rec->position, guest->current[s]);
-		if (!ok)
-			judge_explain(&judge, s, rec->position);
-	}
-	judge_destroy(&judge);
-	record_files(rec, files);
-	if (ok)
-		record_restart(rec, guest->current);
-	else
-		printf("# that is what a server left at position %" PRIu64 " without power loss\n",
-		       rec->faults.died);
-	return ok;
-}
-
 /* One session with what is done after it. */
-static enum end co_turn(struct guest *guest, const struct files *files, uint64_t seed,
-			struct tally *tally)
+static enum end co_turn(struct guest *guest, uint64_t seed, struct tally *tally)
 {
 	const struct workload *w = guest->w;
 	struct record *rec = guest->rec;
 	enum end end;
 
 	fault_arm(rec, w, w->ops * 2 / w->sessions, seed);
-	end = co_session(guest, files->image[FILE_TOP].live, next_random(&seed), tally);
+	end = co_session(guest, next_random(&seed), tally);
 	if (end != END_CLOSED || !w->verb)
 		return end;
-	if (chain_co_verb(rec, files))
+	if (chain_co_verb(rec, guest->files))
 		tally->chained++;
 	else
 		end = rec->faults.dead || rec->faults.failing ? END_BROKEN : END_WRONG;
@@ -223,30 +232,33 @@ bool workload_co_run(const struct workload *w, struct record *rec, const struct 
 		     struct tally *tally)
 {
 	uint64_t sectors = arena_sectors(&rec->geo);
-	struct guest guest = { .w = w, .rec = rec, .owners = w->loops * w->workers };
+	struct guest guest = { .w = w, .rec = rec, .files = files };
 	uint64_t seed = rec->geo.seed;
-	enum end end = END_CLOSED;
 	bool ok = true;
 
 	CHECK(w->loops <= MAX_LOOPS && w->workers <= MAX_WORKERS);
+	guest.owners = w->loops * w->workers;
 	guest.current = malloc(sectors * sizeof(*guest.current));
 	CHECK(guest.current);
 	memcpy(guest.current, rec->initial, sectors * sizeof(*guest.current));
 	record_files(rec, files);
+	if (w->rescue)
+		rescue_begin(rec);
 	if (w->verb == CHAIN_CONVERTED) {
 		ok = convert_co_run(rec, files);
 		tally->chained += ok;
 	}
 	for (unsigned int i = 0; ok && i < w->sessions; i++) {
-		if (end == END_BROKEN) {
-			ok = co_restart(&guest, files);
-			tally->restarted += ok;
-		}
-		if (ok)
-			end = co_turn(&guest, files, next_random(&seed), tally);
-		ok &= end != END_WRONG;
+		enum end end;
+
+		if (rec->faults.lossy && seed % 2)
+			fault_drop_cache(rec, files);
+		end = co_turn(&guest, next_random(&seed), tally);
+		guest.broken |= end == END_BROKEN;
+		ok = end != END_WRONG;
 	}
 	fault_disarm(rec);
+	rescue_end(rec);
 	record_files(NULL, NULL);
 	free(guest.current);
 	return ok;

@@ -242,7 +242,8 @@ uninstall:
 
 SANITIZERS := address,undefined thread
 sanitize_dir = $(BUILD)/sanitize-$(subst $(comma),-,$(1))
-RUN_TESTS = tests/run --build $(BUILD)
+# They end with make, whatever ends it.
+RUN_TESTS = setpriv --pdeathsig TERM -- tests/run --build $(BUILD)
 # All processors for who typed no -j.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 

@@ -5,7 +5,6 @@ import glob
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -13,18 +12,19 @@ import threading
 import time
 import tty
 
+import guard
 import report
 
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
-TIME_LIMITS = {"self": 60, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
+TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
                "vm": 900, "kunit": 2400, "module": 2400}
 SLOWER = 3
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
 
 class Test:
-    """One program to run. log and TMPDIR lie in the build folder, so clones do not meet."""
+    """One program to run. Its log lies in the build folder, so clones do not meet."""
 
     def __init__(self, layer, path, source, build, sanitizer, logs):
         self.layer = layer
@@ -118,7 +118,7 @@ def environment(test, folder):
     env = dict(os.environ)
     reports = "log_path=" + test.log + ".sanitizer"
     env.update(
-        QEDBLK_BUILD=test.build, QEDBLK_SANITIZE=test.sanitizer, TMPDIR=folder,
+        QEDBLK_BUILD=test.build, QEDBLK_SANITIZE=test.sanitizer, TMPDIR=folder, QEDBLK_TEST=folder,
         CMOCKA_MESSAGE_OUTPUT="TAP", LC_ALL="C.UTF-8",
         # Reports go to files of their own: a script that expects a tool to fail would take
         # the sanitizer's exit status for it.
@@ -137,21 +137,17 @@ def command_line(test):
     return [test.path]
 
 
-running = set()
-running_lock = threading.Lock()
+# Set when the run ends early: a thread of the pool starts no test any more.
+stopping = False
+start_lock = threading.Lock()
 
 
-def kill_group(pid):
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def kill_all():
-    with running_lock:
-        for pid in running:
-            kill_group(pid)
+def stop(run):
+    """Ends the tests that run, and lets none begin."""
+    global stopping
+    with start_lock:
+        stopping = True
+    guard.end_processes(run.folder)
 
 
 def collect(source, outcome, log):
@@ -176,26 +172,26 @@ def execute(test, outcome, folder):
     master, slave = pty.openpty()
     tty.setraw(slave)
     try:
-        process = subprocess.Popen(
-            command_line(test), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-            env=environment(test, folder), start_new_session=True)
+        with start_lock:
+            if stopping:
+                os.close(master)
+                return "not begun"
+            process = subprocess.Popen(
+                command_line(test), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                env=environment(test, folder), start_new_session=True)
     except OSError as error:
         os.close(master)
         return "cannot run %s: %s" % (test.path, error.strerror)
     finally:
         os.close(slave)
-    with running_lock:
-        running.add(process.pid)
     reader = threading.Thread(target=collect, args=(master, outcome, test.log), daemon=True)
     reader.start()
     try:
         status = process.wait(test.limit)
     except subprocess.TimeoutExpired:
         status = None
-    kill_group(process.pid)
+    guard.end_processes(folder, process.pid)
     process.wait()
-    with running_lock:
-        running.discard(process.pid)
     reader.join(5)
     if status is None:
         return "time limit of %d s reached" % test.limit
@@ -216,19 +212,17 @@ def take_sanitizer_reports(test, outcome):
             path))
 
 
-def run(test):
-    """Runs one test to its end. Returns its Outcome."""
+def run(test, parent):
+    """Runs one test to its end, with a folder of its own in parent. Returns its Outcome."""
     outcome = report.Outcome(test.title, test.log)
     for old in glob.glob(glob.escape(test.log) + "*"):
         os.unlink(old)
-    parent = os.path.join(test.build, "test-tmp")
-    os.makedirs(parent, exist_ok=True)
     folder = tempfile.mkdtemp(prefix=test.name + ".", dir=parent)
     start = time.monotonic()
     try:
         ending = execute(test, outcome, folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        guard.remove(folder)
     outcome.seconds = time.monotonic() - start
     outcome.finish(ending)
     take_sanitizer_reports(test, outcome)

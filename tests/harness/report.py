@@ -3,6 +3,7 @@
 
 import re
 import sys
+import time
 
 RESULT = re.compile(r"^(ok|not ok|skip)\b[ \t]*(\d+\b)?[ \t]*-?[ \t]*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)\s*$")
@@ -58,11 +59,17 @@ class Summary:
         self.passed = 0
         self.failed = 0
         self.skipped = 0
+        # {layer: [programs and scripts, seconds of each added up]}, in the order of their ends.
+        self.layers = {}
+        self.start = time.monotonic()
 
     def add(self, outcome):
         self.passed += len(outcome.passed)
         self.failed += len(outcome.failed)
         self.skipped += len(outcome.skipped)
+        layer = self.layers.setdefault(outcome.title.split()[0], [0, 0.0])
+        layer[0] += 1
+        layer[1] += outcome.seconds
         counts = ["%d passed" % len(outcome.passed)]
         if outcome.failed:
             counts.append("%d FAILED" % len(outcome.failed))
@@ -88,7 +95,18 @@ class Summary:
     def say(self, text):
         print(text, file=self.out, flush=True)
 
+    def show_times(self):
+        """A line for each layer. Some run beside each other, so the sum is more than the clock says."""
+        if not self.layers:
+            return
+        width = max(len(layer) for layer in self.layers)
+        self.say("%-*s  %5s  %8s" % (width, "layer", "tests", "seconds"))
+        for layer, (tests, seconds) in self.layers.items():
+            self.say("%-*s  %5d  %8.1f" % (width, layer, tests, seconds))
+        self.say("%-*s  %5s  %8.1f" % (width, "clock", "", time.monotonic() - self.start))
+
     def close(self):
-        """Prints the closing line; returns the exit status."""
+        """Prints the times and the closing line; returns the exit status."""
+        self.show_times()
         self.say("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
         return 1 if self.failed or not self.passed else 0

@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 
+import guard
 import program
 import report
 
@@ -79,7 +80,7 @@ class Boot:
                     self.take_line(line.decode(errors="replace").rstrip("\r\n"), summary)
                 self.status = process.wait()
             except BaseException:
-                process.terminate()
+                guard.end_processes(os.environ["QEDBLK_TEST"])
                 process.wait()
                 raise
         with open(messages_path, errors="replace") as messages:

@@ -32,7 +32,7 @@ endif
 
 # ---- What is built: everything by wildcard, so that a new file needs no line here ----
 
-LIB_SRC := $(foreach d,util aio block format format/* job ublk,$(wildcard userspace/$(d)/*.c))
+LIB_SRC := $(foreach d,util aio block format format/* job ublk device,$(wildcard userspace/$(d)/*.c))
 TOOLLIB_SRC := $(wildcard tools/common/*.c)
 
 # A program exists as soon as its folder has a main().
@@ -69,10 +69,12 @@ CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 COMPLETIONS := completions/qedblk
 
 MAN_SRC := $(wildcard Documentation/man/*.rst)
+# Prints the options of a device for the manual pages; not installed.
+MAN_OPTIONS := $(OUT)/man-device-options
 MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 
 # The plugin exists where nbdkit's header does.
-PLUGIN_SRC := $(wildcard tools/nbdkit/*.c) userspace/server/image.c userspace/server/options.c
+PLUGIN_SRC := $(wildcard tools/nbdkit/*.c)
 PLUGIN := $(if $(shell $(PKG_CONFIG) --exists nbdkit 2>/dev/null && echo yes),\
 	$(OUT)/nbdkit-qed-plugin.so)
 NBDKIT_PLUGINDIR = $(shell $(PKG_CONFIG) --variable=plugindir nbdkit)
@@ -110,7 +112,7 @@ finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 all: $(PROGRAMS) $(PLUGIN) $(if $(LIB_SRC),$(LIB))
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST) $(FUZZ_TESTS)
+tests: $(MAN_OPTIONS) $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST) $(FUZZ_TESTS)
 
 # A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
 .PHONY: FORCE
@@ -168,6 +170,8 @@ $(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
 $(OUT)/nbdkit-qed-plugin.so: $(call obj_of,$(PLUGIN_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,-shared -Wl$(comma)-z$(comma)nodelete)
 
+$(MAN_OPTIONS): $(OBJ)/tools/man/device_options.o $(LIBS_ALL) $(OBJ)/.sources
+	$(call link)
 $(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CMOCKA_LIBS))
 $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
@@ -182,7 +186,7 @@ $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/
 	$(call link,$(CRASH_LDFLAGS))
 
 ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
-	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) \
+	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) tools/man/device_options.c \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
@@ -191,10 +195,11 @@ ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $
 
 .PHONY: man
 man: $(MAN_PAGES)
-$(BUILD)/man/%: Documentation/man/%.rst
+$(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS)
 	@mkdir -p $(@D)
 	$(say) MAN $@
-	$(Q)rst2man --strict $< $(tmp) $(finish)
+	$(Q)scripts/man-page $< $(MAN_OPTIONS) >$(tmp).rst && rst2man --strict $(tmp).rst $(tmp) \
+		&& rm -f $(tmp).rst $(finish)
 
 # ---- The kernel's half ----
 

@@ -6,10 +6,18 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")
-man=$(cd "$(dirname "$0")/../.." && pwd)/Documentation/man
-tools=$man/../../tools
+root=$(cd "$(dirname "$0")/../.." && pwd)
+tools=$root/tools
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# The pages with what the build puts into them.
+man=$work/man
+mkdir "$man"
+for file in "$root"/Documentation/man/*.rst; do
+	"$root/scripts/man-page" "$file" "$build/man-device-options" >"$man/${file##*/}" ||
+		not_ok "${file##*/}" "its options cannot be printed"
+done
 
 # The options in a text, one a line: --long, and -x, of which -xyz is three.
 options() {
@@ -185,7 +193,7 @@ for file in "$man"/*.rst; do
 		not_ok "${file##*/} is good reST" "$(tail -n 2 <<<"$why" | tr '\n' ' ')"
 	fi
 done
-for file in "$man"/../*.rst; do
+for file in "$root"/Documentation/*.rst; do
 	if why=$(rst2html --strict "$file" /dev/null 2>&1); then
 		echo "ok ${file##*/} is good reST"
 	else
@@ -196,15 +204,15 @@ done
 # The design has a table of the files of each driver that has several.
 for driver in "qed:The QED driver" "qcow2:The qcow2 driver" "nbd:Network images"; do
 	compare "design.rst: files of format/${driver%:*}" \
-		"$(cd "$man/../../userspace/format/${driver%:*}" && printf '%s\n' *.c | sort)" \
+		"$(cd "$root/userspace/format/${driver%:*}" && printf '%s\n' *.c | sort)" \
 		"$(awk -v title="${driver#*:}" '/^===*$/ { inside = before == title }
-			{ before = $0 } inside' "$man/../design.rst" |
+			{ before = $0 } inside' "$root/Documentation/design.rst" |
 			sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
 done
 
-missing=$(grep -ohE '(k?unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$man"/../*.rst | sort -u |
+missing=$(grep -ohE '(k?unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$root"/Documentation/*.rst | sort -u |
 	while read -r file; do
-		[ -e "$man/../../tests/$file" ] || echo "$file"
+		[ -e "$root/tests/$file" ] || echo "$file"
 	done | xargs)
 if [ -z "$missing" ]; then
 	echo "ok tests that documents name are there"

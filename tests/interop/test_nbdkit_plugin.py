@@ -68,8 +68,10 @@ def test_said():
 
 def test_manual():
     """The manual page and --help name the same parameters."""
-    page = interop.read_file(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../"
-                                          "Documentation/man/nbdkit-qed-plugin.1.rst")).decode()
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+    page = must(os.path.join(root, "scripts/man-page"),
+                os.path.join(root, "Documentation/man/nbdkit-qed-plugin.1.rst"),
+                os.path.join(os.path.dirname(PLUGIN), "man-device-options")).out
     text = must("env", *("%s=%s" % item for item in plugin_env().items()), "nbdkit", PLUGIN,
                 "--help").out
     in_page = set(re.findall(r"^(?:``[a-z0-9-]+=[^`]*``, )?``([a-z0-9-]+)=[^`]*``", page, re.M))
@@ -107,7 +109,7 @@ def test_bad_parameters():
     must(QED_IMG, "create", "-q", "-f", "qed", "-b", "junk", "-F", "raw", "over.qed")
     for args, word in ((["image=missing"], "missing: No such file"),
                        (["image=junk", "format=qed"], "junk"),
-                       (["image=vm.qed", "l2-cache=x"], "l2-cache: not a valid value: x"),
+                       (["image=vm.qed", "l2-cache=x"], "l2-cache: 'x' is not a size"),
                        (["image=vm.qed", "nonsense=1"], "unknown parameter 'nonsense'"),
                        (["image=vm.qed", "copy-on-read=perhaps"], "boolean"),
                        (["image=vm.qed", "backing=junk"], "no backing file"),

@@ -124,7 +124,7 @@ bad "an unknown discard" "qedctl: create: --discard: 'on' is not one of ignore|u
 	"${new[@]}" --discard on
 bad "half a choice" "qedctl: create: --cache: 'write' is not one of none|writeback" \
 	"${new[@]}" --cache write
-bad "two choices" "qedctl: create: --format: 'qed|raw' is not one of qed|raw|qcow2" \
+bad "two choices" "qedctl: create: --format: 'qed|raw' is not one of qed|qcow2|raw" \
 	"${new[@]}" --format "qed|raw"
 bad "an empty backing file" "qedctl: create: --backing: an empty file name" "${new[@]}" --backing ""
 bad "an empty image" "qedctl: create vm1: an empty image name" create vm1 "" --size 1M

@@ -31,8 +31,8 @@ says "version" 0 "qedd [0-9.]+" "" --version
 says "no name" 1 "" "qedd: --name is needed" --image vm1.qed
 says "no image" 1 "" "qedd: --image is needed" --name vm1
 says "no such image" 1 "" "qedd: vm1: .*/vm1.qed: No such file or directory" --name vm1 --image vm1.qed
-says "a depth too large" 1 "" "qedd: --depth: not a number from 1 to 4096: 5000" "${new[@]}" --depth 5000
-says "an unknown choice" 1 "" "qedd: --cache: not one of none.writeback: fast" "${new[@]}" --cache fast
+says "a depth too large" 1 "" "qedd: --depth: '5000' is more than 4096" "${new[@]}" --depth 5000
+says "an unknown choice" 1 "" "qedd: --cache: 'fast' is not one of none.writeback" "${new[@]}" --cache fast
 says "nobody to tell" 1 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${new[@]}" --ready-fd 99
 
 if [ ! -e vm1.qed ]; then

@@ -13,8 +13,8 @@ static const struct verb *verb_find(const struct verb_table *table, const char *
 	size_t i;
 
 	for (i = 0; i < table->count; i++)
-		if (!strcmp(table->verbs[i].name, name))
-			return &table->verbs[i];
+		if (!strcmp(table->verbs[i]->name, name))
+			return table->verbs[i];
 	return NULL;
 }
 
@@ -24,6 +24,10 @@ void verb_print_help(FILE *out, const struct verb_table *table, const struct ver
 		verb->synopsis[0] ? " " : "", verb->synopsis, verb->summary);
 	if (verb->options)
 		fprintf(out, "\n%s", verb->options);
+	if (verb->print_options) {
+		fputc('\n', out);
+		verb->print_options(out);
+	}
 	fprintf(out, "\nExample: %s\n", verb->example);
 }
 
@@ -33,7 +37,7 @@ static void verbs_print_help(FILE *out, const struct verb_table *table)
 
 	fprintf(out, "usage: %s VERB [ARGUMENT...]\n%s\n\n", table->program, table->about);
 	for (i = 0; i < table->count; i++)
-		fprintf(out, "  %-10s  %s\n", table->verbs[i].name, table->verbs[i].summary);
+		fprintf(out, "  %-10s  %s\n", table->verbs[i]->name, table->verbs[i]->summary);
 	fprintf(out, "\n`%s VERB --help` describes one verb.\n", table->program);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A program of verbs: `PROGRAM VERB ARGUMENTS`.  One table row a verb, from
- * which dispatch and all help come.
+ * A program of verbs: `PROGRAM VERB ARGUMENTS`.  A verb is a row in its own file, from
+ * which dispatch and all help come; the program has the list of rows.
  */
 #ifndef QEDBLK_TOOLS_VERBS_H
 #define QEDBLK_TOOLS_VERBS_H
@@ -15,6 +15,7 @@ struct verb {
 	const char *synopsis; /* arguments as help shows them: "NAME IMAGE [OPTION...]", or "" */
 	const char *summary; /* one line, lower case, no full stop */
 	const char *options; /* further lines of help, each ending in '\n', or NULL */
+	void (*print_options)(FILE *to); /* in the place of @options where they are in a table */
 	const char *example; /* a command line */
 	/*
 	 * @argv[0] is the verb's name.  Returns the program's exit status, after a
@@ -26,7 +27,7 @@ struct verb {
 struct verb_table {
 	const char *program;
 	const char *about; /* one line */
-	const struct verb *verbs;
+	const struct verb *const *verbs;
 	size_t count;
 };
 

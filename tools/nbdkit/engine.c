@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "nbdkit/engine.h"
-#include "server/image.h"
+#include "device/device_image.h"
 #include "util/units.h"
 
 #define MAX_LOOPS    4
@@ -31,7 +31,7 @@ struct engine_loop {
 static struct engine {
 	pthread_mutex_t lock; /* held while the engine starts or ends, and for nothing else */
 	bool is_open;
-	struct image image;
+	struct device_image image;
 	struct engine_loop loop[MAX_LOOPS];
 	unsigned int nr_loops;
 	atomic_uint next_loop;
@@ -156,7 +156,7 @@ static int start_loops(struct error *err)
 
 struct image_call {
 	struct engine_call call;
-	const struct options *options;
+	const struct device_options *options;
 	struct error *err;
 };
 
@@ -164,16 +164,20 @@ static int co_open_image(struct engine_call *call)
 {
 	struct image_call *open = container_of(call, struct image_call, call);
 
-	return image_co_open(&engine.image, open->options, -1, open->err);
+	int ret = device_image_co_open(&engine.image, open->options, -1, open->err);
+
+	if (!ret)
+		device_image_warn_of_probing(&engine.image, NULL);
+	return ret;
 }
 
 static int co_close_image(struct engine_call *call)
 {
 	(void)call;
-	return image_co_close(&engine.image);
+	return device_image_co_close(&engine.image);
 }
 
-static int start(const struct options *options, struct error *err)
+static int start(const struct device_options *options, struct error *err)
 {
 	struct image_call open = {
 		.call.co_fn = co_open_image,
@@ -187,15 +191,15 @@ static int start(const struct options *options, struct error *err)
 	/* What watches over the image lives on the loop that opened it. */
 	ret = call_on(&engine.loop[0], &open.call);
 	if (ret) {
-		image_free(&engine.image);
+		device_image_free(&engine.image);
 		stop_loops();
 	}
 	return ret;
 }
 
-int engine_open(const struct options *options, bool read_only, struct error *err)
+int engine_open(const struct device_options *options, bool read_only, struct error *err)
 {
-	struct options now = *options;
+	struct device_options now = *options;
 	int ret = 0;
 
 	now.read_only = read_only;
@@ -223,7 +227,7 @@ int engine_close(struct error *err)
 		if (ret)
 			error_set_errno(err, ret, "%s: cannot close it in order",
 					engine.image.path);
-		image_free(&engine.image);
+		device_image_free(&engine.image);
 		stop_loops();
 		engine.is_open = false;
 	}
@@ -234,7 +238,7 @@ int engine_close(struct error *err)
 /* ---- Looking at it first ---- */
 
 struct check {
-	const struct options *options;
+	const struct device_options *options;
 	struct error err;
 	int ret;
 };
@@ -242,21 +246,21 @@ struct check {
 static void check_co(void *arg)
 {
 	struct check *check = arg;
-	struct image image;
+	struct device_image image;
 
-	check->ret = image_co_open(&image, check->options, -1, &check->err);
+	check->ret = device_image_co_open(&image, check->options, -1, &check->err);
 	if (!check->ret) {
 		/* If it was made, it stays. */
 		image.created = false;
-		check->ret = image_co_close(&image);
+		check->ret = device_image_co_close(&image);
 		if (check->ret)
 			error_set_errno(&check->err, check->ret, "%s", image.path);
 	}
-	image_free(&image);
+	device_image_free(&image);
 }
 
 /* The child: its exit status says how it went, and @fd why. */
-static _Noreturn void check_in_child(const struct options *options, int fd)
+static _Noreturn void check_in_child(const struct device_options *options, int fd)
 {
 	struct check check = { .options = options, .err = ERROR_INIT };
 	struct aio_loop *loop;
@@ -284,9 +288,9 @@ static void read_all(int fd, char *text, size_t size)
 	text[len] = '\0';
 }
 
-int engine_check(const struct options *options, struct error *err)
+int engine_check(const struct device_options *options, struct error *err)
 {
-	struct options look = *options;
+	struct device_options look = *options;
 	char text[MAX_ERROR];
 	int fds[2], status;
 	pid_t pid;

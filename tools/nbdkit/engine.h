@@ -10,7 +10,7 @@
 
 #include "aio/loop.h"
 #include "block/io.h"
-#include "server/options.h"
+#include "device/options.h"
 
 /* A call, on the stack of the thread that waits for it. */
 struct engine_call {
@@ -35,13 +35,13 @@ struct engine_call {
  * be made, and see that it can be opened.  Before there are threads, in the
  * directory that names are relative to.
  */
-int engine_check(const struct options *options, struct error *err);
+int engine_check(const struct device_options *options, struct error *err);
 
 /*
  * Open the image and start the loops, unless another connection did.  Any
  * thread, as those below.
  */
-int engine_open(const struct options *options, bool read_only, struct error *err);
+int engine_open(const struct device_options *options, bool read_only, struct error *err);
 
 /* Close the image and end the loops, if they run; all calls are over. */
 int engine_close(struct error *err);

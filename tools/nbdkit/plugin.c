@@ -21,62 +21,10 @@
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-/* ---- Parameters: those of qedd that make sense here, as options of its command line ---- */
+/* ---- Parameters: the options of a device that the table says are for the plugin ---- */
 
-#define MAX_PARAMS 16
-
-static const char *const param_names[] = {
-	"image",	"format",     "size",  "backing", "backing-format",
-	"cluster-size", "table-size", "cache", "discard", "l2-cache",
-};
-
-static char *params[MAX_PARAMS + 2] = { "nbdkit-qed-plugin", "--name=nbdkit" };
-static int nr_params = 2;
-static struct options options;
-
-static int add_param(const char *format, const char *key, const char *value)
-{
-	char *text;
-
-	if (nr_params == MAX_PARAMS + 2) {
-		nbdkit_error("too many parameters");
-		return -1;
-	}
-	if (asprintf(&text, format, key, value) < 0) {
-		nbdkit_error("%s", strerror(ENOMEM));
-		return -1;
-	}
-	params[nr_params++] = text;
-	return 0;
-}
-
-static int add_path(const char *key, const char *value)
-{
-	/* nbdkit changes its directory later. */
-	char *path = blk_name_is_url(value) ? strdup(value) : nbdkit_absolute_path(value);
-	int ret = path ? add_param("--%s=%s", key, path) : -1;
-
-	free(path);
-	return ret;
-}
-
-static int plugin_config(const char *key, const char *value)
-{
-	if (!strcmp(key, "image") || !strcmp(key, "backing-dir"))
-		return add_path(key, value);
-	if (!strcmp(key, "copy-on-read")) {
-		int on = nbdkit_parse_bool(value);
-
-		if (on < 0)
-			return -1;
-		return add_param(on ? "--%s%s" : "--no-%s%s", key, "");
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(param_names); i++)
-		if (!strcmp(param_names[i], key))
-			return add_param("--%s=%s", key, value);
-	nbdkit_error("unknown parameter '%s'", key);
-	return -1;
-}
+static struct device_options options;
+static char *values[DEVICE_NR_OPTIONS]; /* what @options point to, by id */
 
 /* An error's line, in nbdkit's way.  Always -1. */
 static int fail(struct error *err)
@@ -89,15 +37,57 @@ static int fail(struct error *err)
 	return -1;
 }
 
+/* A copy of @value that means the same from any directory: nbdkit changes its own later. */
+static char *value_to_keep(const struct device_option *option, const char *value)
+{
+	bool is_path = option == &device_option_table[DEVICE_OPTION_image] ||
+		       option->type == DEVICE_DIRECTORY;
+
+	return is_path && !blk_name_is_url(value) ? nbdkit_absolute_path(value) : strdup(value);
+}
+
+static int set_param(const struct device_option *option, const char *value)
+{
+	size_t id = option - device_option_table;
+	struct error err = ERROR_INIT;
+
+	free(values[id]);
+	values[id] = value ? value_to_keep(option, value) : NULL;
+	if (value && !values[id]) {
+		nbdkit_error("%s", strerror(ENOMEM));
+		return -1;
+	}
+	return device_option_set(&options, option, values[id], &err) ? fail(&err) : 0;
+}
+
+static int plugin_config(const char *key, const char *value)
+{
+	const struct device_option *option = device_option_find(key, strlen(key), DEVICE_PLUGIN);
+	int on;
+
+	if (!option) {
+		nbdkit_error("unknown parameter '%s'", key);
+		return -1;
+	}
+	if (option->type != DEVICE_FLAG)
+		return set_param(option, value);
+	on = nbdkit_parse_bool(value);
+	if (on < 0)
+		return -1;
+	if (!on)
+		option = device_option_opposite(option);
+	return option ? set_param(option, NULL) : 0;
+}
+
 static int plugin_config_complete(void)
 {
 	struct error err = ERROR_INIT;
 
-	if (options_parse(&options, nr_params, params, &err))
-		return fail(&err);
-	/* Where its standard error goes is up to nbdkit. */
-	options.foreground = true;
-	return 0;
+	if (!options.image) {
+		nbdkit_error("image is needed");
+		return -1;
+	}
+	return device_options_check(&options, &err) ? fail(&err) : 0;
 }
 
 static int plugin_get_ready(void)
@@ -107,24 +97,10 @@ static int plugin_get_ready(void)
 	return engine_check(&options, &err) ? fail(&err) : 0;
 }
 
-#define CONFIG_HELP                                                                      \
-	"image=FILE                 (required) The image.\n"                             \
-	"copy-on-read=BOOL          Keep what is read from the backing file\n"           \
-	"                           (default: where there is one).\n"                    \
-	"format=qed|raw|qcow2       Its format (default: found out; qcow2 with -r).\n"   \
-	"size=SIZE                  Make it if it does not exist, of that size.\n"       \
-	"backing=FILE               Make it if it does not exist, on top of FILE.\n"     \
-	"                           none: refuse an image that has a backing file.\n"    \
-	"backing-format=FORMAT      The format of FILE.\n"                               \
-	"backing-dir=DIR            Refuse backing files that are not below DIR.\n"      \
-	"cluster-size=, table-size= Of an image that is made.\n"                         \
-	"cache=none|writeback       The host's cache for image files (default: none).\n" \
-	"discard=ignore|unmap       What trimming does (default: unmap).\n"              \
-	"l2-cache=SIZE              Memory for the image's tables."
-
 static void plugin_load(void)
 {
 	log_init("nbdkit-qed-plugin", false, LOG_LEVEL_WARNING);
+	device_options_init(&options);
 }
 
 static void plugin_dump(void)
@@ -366,7 +342,6 @@ static struct nbdkit_plugin plugin = {
 	.load = plugin_load,
 	.config = plugin_config,
 	.config_complete = plugin_config_complete,
-	.config_help = CONFIG_HELP,
 	.magic_config_key = "image",
 	.dump_plugin = plugin_dump,
 	.get_ready = plugin_get_ready,
@@ -393,5 +368,19 @@ static struct nbdkit_plugin plugin = {
 	.extents = plugin_extents,
 	.cache = plugin_cache,
 };
+
+/* nbdkit copies the structure before it calls anything here. */
+__attribute__((constructor)) static void describe_params(void)
+{
+	static char *help;
+	size_t len;
+	FILE *to = open_memstream(&help, &len);
+
+	if (!to)
+		return;
+	device_options_print_help(to, DEVICE_PLUGIN);
+	if (!fclose(to))
+		plugin.config_help = help;
+}
 
 NBDKIT_REGISTER_PLUGIN(plugin)

@@ -23,6 +23,7 @@
 #include "common/report.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 
@@ -88,7 +89,7 @@ static int check_image(const struct create_options *opts, bool *is_missing, stru
 
 	if (blk_name_is_url(opts->image) || !stat(opts->image, &st) || errno != ENOENT)
 		return 0;
-	if (!opts->makes_image)
+	if (!opts->device.size && !opts->device.backing)
 		return error_set_errno(err, -ENOENT, "%s", opts->image);
 	*is_missing = true;
 	return 0;
@@ -183,13 +184,14 @@ static int make_device(struct create_options *opts, struct creation *creation, c
 		ret = error_set(err, -ENOMEM, "out of memory");
 	if (ret)
 		return ret;
-	ret = server_start(opts->name, opts->server, NULL, opts->foreground, creation->server, err);
+	ret = server_start(opts->name, opts->server, NULL, opts->device.foreground,
+			   creation->server, err);
 	creation->server_was_started = !ret;
 	if (!ret)
 		ret = server_wait_ready(creation->server, creation->signal_fd, lower, sizeof(lower),
 					err);
 	snprintf(path, len, "%s", lower);
-	if (!ret && !opts->no_dm) {
+	if (!ret && !opts->device.no_dm) {
 		ret = map_device(opts, lower, err);
 		creation->mapped = !ret;
 		if (!ret)
@@ -258,12 +260,12 @@ static int create(struct create_options *opts)
 	}
 	server_relay_warnings(&server);
 	server_let_go(&server);
-	if (opts->foreground)
+	if (opts->device.foreground)
 		return create_stay_attached(&creation);
 	return 0;
 }
 
-int verb_create(int argc, char **argv)
+static int run_create(int argc, char **argv)
 {
 	struct create_options opts;
 	int status;
@@ -276,3 +278,12 @@ int verb_create(int argc, char **argv)
 	create_options_free(&opts);
 	return status;
 }
+
+const struct verb ctl_create_verb = {
+	.name = "create",
+	.synopsis = "NAME IMAGE [OPTION...]",
+	.summary = "make a block device of an image",
+	.print_options = create_options_print_help,
+	.example = "qedctl create vm1 /images/vm1.qed --backing /images/golden.img",
+	.run = run_create,
+};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The command line of `qedctl create`.  What a value means is the server's
- * business; here it is only seen whether it is one.
+ * The command line of `qedctl create`, and what of it the server is given.  The options are
+ * those of the table in device/.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -15,115 +15,12 @@
 #include "common/verbs.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
-#include "util/units.h"
 
-const char create_options_help[] =
-	"  --size SIZE            make IMAGE, of that size (with --backing: default its size)\n"
-	"  --backing FILE         make IMAGE, on top of FILE\n"
-	"  --backing none         refuse IMAGE if it has a backing file\n"
-	"  --backing-format raw|qed|qcow2|nbd\n"
-	"  --backing-dir DIR      refuse backing files that do not lie below DIR\n"
-	"  --cluster-size SIZE    of a new image (64K)\n"
-	"  --table-size N         of a new image, in clusters (4)\n"
-	"  --format qed|raw|qcow2 of IMAGE (found out; a new one is qed)\n"
-	"  --read-only\n"
-	"  --copy-on-read, --no-copy-on-read\n"
-	"                         keep in IMAGE what was read from FILE (on with a backing file)\n"
-	"  --stream               fill IMAGE from its backing file, then do without it\n"
-	"  --speed RATE           of that, bytes a second (0: no limit)\n"
-	"  --prefetch TRACE       fetch first what TRACE lists, in its order\n"
-	"  --pending drop|finish  at the end, what was read and is not kept yet (drop)\n"
-	"  --discard ignore|unmap what a discard does (unmap)\n"
-	"  --cache none|writeback the image file with or without the page cache (none)\n"
-	"  --queues N, --depth N  hardware queues, and requests in flight in each\n"
-	"  --l2-cache SIZE        memory for the image's tables\n"
-	"  --detect-zeroes off|on|unmap\n"
-	"                         make write-zeroes of writes of zeroes: on keeps the space (off)\n"
-	"  --target auto|linear|qed\n"
-	"                         the device-mapper target (auto: qed for zero detection)\n"
-	"  --known-zero           let the target qed answer reads of what it saw become zero\n"
-	"  --no-dm                no /dev/mapper/NAME, only /dev/ublkbN\n"
-	"  --foreground           stay, log to standard error, remove the device at the end\n"
-	"\n"
-	"IMAGE is made when it does not exist and --size or --backing is given. The device's path\n"
-	"is printed when it is ready for I/O. Sizes take K M G T (base 1024).\n";
-
-enum value_kind { NONE, SIZE, COUNT, CHOICE, PATH, DIRECTORY };
-
-static const struct create_option {
-	const char *name;
-	enum value_kind kind;
-	const char *choices;
-	bool not_for_server;
-} create_option[] = {
-	{ "size", SIZE, NULL, false },
-	{ "backing", PATH, NULL, false },
-	{ "backing-format", CHOICE, "raw|qed|qcow2|nbd", false },
-	{ "backing-dir", DIRECTORY, NULL, false },
-	{ "cluster-size", SIZE, NULL, false },
-	{ "table-size", COUNT, NULL, false },
-	{ "format", CHOICE, "qed|raw|qcow2", false },
-	{ "read-only", NONE, NULL, false },
-	{ "copy-on-read", NONE, NULL, false },
-	{ "no-copy-on-read", NONE, NULL, false },
-	{ "stream", NONE, NULL, false },
-	{ "speed", SIZE, NULL, false },
-	{ "prefetch", PATH, NULL, false },
-	{ "pending", CHOICE, "drop|finish", false },
-	{ "discard", CHOICE, "ignore|unmap", false },
-	{ "cache", CHOICE, "none|writeback", false },
-	{ "queues", COUNT, NULL, false },
-	{ "depth", COUNT, NULL, false },
-	{ "l2-cache", SIZE, NULL, false },
-	{ "detect-zeroes", CHOICE, "off|on|unmap", true },
-	{ "target", CHOICE, "auto|linear|qed", true },
-	{ "known-zero", NONE, NULL, true },
-	{ "no-dm", NONE, NULL, true },
-	{ "foreground", NONE, NULL, false },
-};
-
-static bool is_choice(const char *choices, const char *value)
+void create_options_print_help(FILE *to)
 {
-	size_t len = strlen(value);
-	const char *end;
-
-	for (; *choices; choices = *end ? end + 1 : end) {
-		end = choices + strcspn(choices, "|");
-		if (len && (size_t)(end - choices) == len && !strncmp(choices, value, len))
-			return true;
-	}
-	return false;
-}
-
-static int check_value(const struct create_option *option, const char *value)
-{
-	uint64_t bytes;
-	char *end;
-
-	switch (option->kind) {
-	case SIZE:
-		if (parse_size(value, &bytes))
-			return report_error("--%s: '%s' is not a size", option->name, value);
-		return 0;
-	case COUNT:
-		/* strtoul() takes signs and blanks, which a count has not. */
-		if (value[0] < '0' || value[0] > '9' || strtoul(value, &end, 10) < 1 || *end ||
-		    strlen(value) > 9)
-			return report_error("--%s: '%s' is not a count", option->name, value);
-		return 0;
-	case CHOICE:
-		if (!is_choice(option->choices, value))
-			return report_error("--%s: '%s' is not one of %s", option->name, value,
-					    option->choices);
-		return 0;
-	case PATH:
-	case DIRECTORY:
-		if (!value[0])
-			return report_error("--%s: an empty file name", option->name);
-		return 0;
-	default:
-		return 0;
-	}
+	device_options_print_help(to, DEVICE_QEDCTL);
+	fprintf(to, "\nThe device's path is printed when it is ready for I/O. Sizes take K M G T "
+		    "(base 1024).\n");
 }
 
 static int add_argument(struct create_options *opts, const char *text)
@@ -157,47 +54,47 @@ static char *absolute_path(const char *path)
 	return result;
 }
 
-static int add_option(struct create_options *opts, const struct create_option *option,
-		      const char *value)
+/* --NAME=VALUE in one word, since a value may begin with a dash. */
+static int add_option(struct create_options *opts, const struct device_option *option)
 {
-	char full[PATH_MAX];
-	char *text;
+	const char *value = opts->device.given[option - device_option_table];
+	char full[PATH_MAX], *text;
 	int ret;
 
-	if (option->not_for_server)
-		return 0;
-	/* Another server may be given the same options from another place. */
-	if (option->kind == DIRECTORY && !realpath(value, full))
-		return report_error("--%s: %s: %s", option->name, value, strerror(errno));
-	if (option->kind == DIRECTORY)
+	/* A successor of the server may be given the same options from another place. */
+	if (option->type == DEVICE_DIRECTORY) {
+		if (!realpath(value, full))
+			return report_error("--%s: %s: %s", option->name, value, strerror(errno));
 		value = full;
-	/* NAME=VALUE in one word: a value may begin with a dash. */
-	if (asprintf(&text, option->kind == NONE ? "--%s" : "--%s=%s", option->name,
-		     value ? value : "") < 0)
+	}
+	if (asprintf(&text, "--%s%s%s", option->name, option->value ? "=" : "", value) < 0)
 		return report_error("out of memory");
 	ret = add_argument(opts, text);
 	free(text);
 	return ret;
 }
 
-/* Those options that are for this program. */
-static void take_own(struct create_options *opts, const char *name, const char *value)
+/* All that was given and is for the server; whether that scans for zeroes is decided later. */
+static int add_options(struct create_options *opts)
 {
-	opts->makes_image |= !strcmp(name, "size") ||
-			     (!strcmp(name, "backing") && strcmp(value, "none"));
-	opts->no_dm |= !strcmp(name, "no-dm");
-	opts->foreground |= !strcmp(name, "foreground");
-	opts->target.known_zero |= !strcmp(name, "known-zero");
-	if (!strcmp(name, "detect-zeroes"))
-		opts->target.detect_zeroes = value;
-	if (!strcmp(name, "target"))
-		opts->target.target = value;
+	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
+		if (opts->device.given[i] && (device_option_table[i].programs & DEVICE_QEDD) &&
+		    i != DEVICE_OPTION_detect_zeroes && add_option(opts, &device_option_table[i]))
+			return 1;
+	return 0;
 }
 
 /* Without a mapping there is no target: the server does what it can. */
-static int check_target(struct create_options *opts)
+static int choose_target(struct create_options *opts)
 {
-	if (!opts->no_dm)
+	const struct device_options *device = &opts->device;
+
+	opts->target = (struct target_choice){
+		.target = device_option_text(device, DEVICE_OPTION_target),
+		.detect_zeroes = device_option_text(device, DEVICE_OPTION_detect_zeroes),
+		.known_zero = device->known_zero,
+	};
+	if (!device->no_dm)
 		return 0;
 	if (opts->target.known_zero || target_is_qed(&opts->target))
 		return report_error("--no-dm: there is no target then");
@@ -241,36 +138,38 @@ static int parse_operands(int argc, char **argv, struct create_options *opts)
 	       add_argument(opts, "--image") || add_argument(opts, opts->image);
 }
 
+/* Set the option that getopt found. */
+static int take_option(struct create_options *opts, size_t id)
+{
+	struct error err = ERROR_INIT;
+
+	return device_option_set(&opts->device, &device_option_table[id], optarg, &err) ?
+		       report_fail(&err) :
+		       0;
+}
+
 int create_options_parse(int argc, char **argv, struct create_options *opts)
 {
-	struct option long_options[ARRAY_SIZE(create_option) + 1] = { 0 };
-	/* Given twice, the last one counts. */
-	const char *value[ARRAY_SIZE(create_option)] = { 0 };
-	int given[ARRAY_SIZE(create_option)] = { 0 };
-	size_t i;
+	struct option long_options[DEVICE_NR_OPTIONS + 1] = { 0 };
+	struct error err = ERROR_INIT;
+	size_t n = 0;
 	int opt;
 
 	memset(opts, 0, sizeof(*opts));
-	opts->target = (struct target_choice){ .target = "auto", .detect_zeroes = "off" };
-	for (i = 0; i < ARRAY_SIZE(create_option); i++)
-		long_options[i] = (struct option){ create_option[i].name,
-						   create_option[i].kind != NONE, NULL, 256 + i };
-	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1) {
-		if (opt == '?')
+	device_options_init(&opts->device);
+	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
+		if (device_option_table[i].programs & DEVICE_QEDCTL)
+			long_options[n++] = (struct option){ device_option_table[i].name,
+							     !!device_option_table[i].value, NULL,
+							     256 + i };
+	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1)
+		if (opt == '?' || take_option(opts, opt - 256))
 			return 1;
-		i = opt - 256;
-		if (check_value(&create_option[i], optarg))
-			return 1;
-		value[i] = optarg;
-		given[i] = 1;
-		take_own(opts, create_option[i].name, optarg);
-	}
-	if (parse_operands(argc, argv, opts) || check_target(opts))
+	if (parse_operands(argc, argv, opts))
 		return 1;
-	for (i = 0; i < ARRAY_SIZE(create_option); i++)
-		if (given[i] && add_option(opts, &create_option[i], value[i]))
-			return 1;
-	return 0;
+	if (device_options_check(&opts->device, &err))
+		return report_fail(&err);
+	return choose_target(opts) || add_options(opts);
 }
 
 void create_options_free(struct create_options *opts)

@@ -8,21 +8,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "device/options.h"
 #include "qedctl/qed_target.h"
 #include "util/error.h"
 
 struct create_options {
 	const char *name; /* points into argv */
 	char *image; /* absolute */
-	bool makes_image; /* --size or --backing was given */
-	bool no_dm, foreground;
+	struct device_options device;
 	struct target_choice target;
 	char **server; /* the server's arguments, NULL at the end */
 	size_t server_count;
 };
 
-/* The lines of `qedctl create --help`. */
-extern const char create_options_help[];
+/* What `qedctl create --help` says of the options. */
+void create_options_print_help(FILE *to);
 
 /* Returns 0, or 1 after a line.  Free with create_options_free() in both cases. */
 int create_options_parse(int argc, char **argv, struct create_options *opts);

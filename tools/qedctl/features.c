@@ -10,6 +10,7 @@
 #include "common/json.h"
 #include "common/report.h"
 #include "qedctl/dm.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 #include "ublk/ctrl.h"
 
@@ -103,7 +104,7 @@ static void print_dm(json_t *dm)
 	putchar('\n');
 }
 
-int verb_features(int argc, char **argv)
+static int run_features(int argc, char **argv)
 {
 	json_t *ublk, *dm, *all;
 	struct utsname kernel;
@@ -131,3 +132,12 @@ int verb_features(int argc, char **argv)
 	json_decref(dm);
 	return 0;
 }
+
+const struct verb ctl_features_verb = {
+	.name = "features",
+	.synopsis = "[--json]",
+	.summary = "what this kernel's ublk and device-mapper offer",
+	.options = VERB_JSON_HELP,
+	.example = "qedctl features --json",
+	.run = run_features,
+};

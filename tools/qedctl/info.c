@@ -4,7 +4,7 @@
  */
 #include "qedctl/show.h"
 
-int verb_info(int argc, char **argv)
+static int run_info(int argc, char **argv)
 {
 	struct one_device_args args;
 
@@ -12,3 +12,12 @@ int verb_info(int argc, char **argv)
 		return 1;
 	return show_account(&args, "info");
 }
+
+const struct verb ctl_info_verb = {
+	.name = "info",
+	.synopsis = "[--json] NAME",
+	.summary = "all that is known of a device and its image",
+	.options = VERB_JSON_HELP,
+	.example = "qedctl info vm1",
+	.run = run_info,
+};

@@ -8,6 +8,7 @@
 #include "common/report.h"
 #include "common/table.h"
 #include "qedctl/device.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 #include "util/units.h"
 
@@ -48,7 +49,7 @@ static void print_json(const struct device *devs, size_t count)
 	json_decref(array);
 }
 
-int verb_ls(int argc, char **argv)
+static int run_ls(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct device *devs;
@@ -66,3 +67,12 @@ int verb_ls(int argc, char **argv)
 	device_put_all(devs, count);
 	return 0;
 }
+
+const struct verb ctl_ls_verb = {
+	.name = "ls",
+	.synopsis = "[--json]",
+	.summary = "list devices: name, device, size, image, state",
+	.options = "  --json  one JSON array\n",
+	.example = "qedctl ls --json",
+	.run = run_ls,
+};

@@ -47,7 +47,7 @@ static int to_target(const char *name, int count, char **words, struct error *er
 	return ret;
 }
 
-int verb_message(int argc, char **argv)
+static int run_message(int argc, char **argv)
 {
 	static const struct option long_options[] = { { NULL, 0, NULL, 0 } };
 	struct error err = ERROR_INIT;
@@ -72,3 +72,13 @@ int verb_message(int argc, char **argv)
 	device_put(&dev);
 	return ret ? report_fail(&err) : 0;
 }
+
+const struct verb ctl_message_verb = {
+	.name = "message",
+	.synopsis = "NAME WORD...",
+	.summary = "send a message to the device-mapper target",
+	.options = "To the target qed: detect_zeroes off|on|unmap, stats reset, forget.\n"
+		   "To linear: the first of them.\n",
+	.example = "qedctl message vm1 detect_zeroes unmap",
+	.run = run_message,
+};

@@ -8,25 +8,29 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/verbs.h"
 #include "util/error.h"
 
-/* Each: argv[0] is the verb; returns the exit status, after a line where it is not 0. */
-int verb_create(int argc, char **argv);
-int verb_features(int argc, char **argv);
-int verb_info(int argc, char **argv);
-int verb_ls(int argc, char **argv);
-int verb_message(int argc, char **argv);
-int verb_reload(int argc, char **argv);
-int verb_recover(int argc, char **argv);
-int verb_remove(int argc, char **argv);
-int verb_resume(int argc, char **argv);
-int verb_stats(int argc, char **argv);
-int verb_stream(int argc, char **argv);
-int verb_trace(int argc, char **argv);
-int verb_status(int argc, char **argv);
-int verb_suspend(int argc, char **argv);
-int verb_table(int argc, char **argv);
-int verb_version(int argc, char **argv);
+/* A row each, in the verb's file. */
+extern const struct verb ctl_create_verb;
+extern const struct verb ctl_features_verb;
+extern const struct verb ctl_info_verb;
+extern const struct verb ctl_ls_verb;
+extern const struct verb ctl_message_verb;
+extern const struct verb ctl_recover_verb;
+extern const struct verb ctl_reload_verb;
+extern const struct verb ctl_remove_verb;
+extern const struct verb ctl_resume_verb;
+extern const struct verb ctl_stats_verb;
+extern const struct verb ctl_status_verb;
+extern const struct verb ctl_stream_verb;
+extern const struct verb ctl_suspend_verb;
+extern const struct verb ctl_table_verb;
+extern const struct verb ctl_trace_verb;
+extern const struct verb ctl_version_verb;
+
+/* The line of help of a verb that has --json. */
+#define VERB_JSON_HELP "  --json  one JSON object\n"
 
 /* The options that a verb about one device may have. */
 struct one_device_args {

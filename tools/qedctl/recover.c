@@ -164,7 +164,7 @@ static int recover_all(void)
 	return status;
 }
 
-int verb_recover(int argc, char **argv)
+static int run_recover(int argc, char **argv)
 {
 	static const struct option long_options[] = { { "all", no_argument, NULL, 'a' },
 						      { NULL, 0, NULL, 0 } };
@@ -188,3 +188,14 @@ int verb_recover(int argc, char **argv)
 		status |= recover_or_report(argv[optind], false);
 	return status;
 }
+
+const struct verb ctl_recover_verb = {
+	.name = "recover",
+	.synopsis = "NAME...|--all",
+	.summary = "give a device whose server died a new one",
+	.options =
+		"  --all  every device whose server died\n"
+		"\nRequests that wait for a server go on, and nothing that was answered is lost.\n",
+	.example = "qedctl recover --all",
+	.run = run_recover,
+};

@@ -96,7 +96,7 @@ static int parse(int argc, char **argv, struct reload_args *args)
 	return 0;
 }
 
-int verb_reload(int argc, char **argv)
+static int run_reload(int argc, char **argv)
 {
 	struct target_choice old, new;
 	struct error err = ERROR_INIT;
@@ -129,3 +129,15 @@ int verb_reload(int argc, char **argv)
 	device_put(&dev);
 	return ret ? report_fail(&err) : 0;
 }
+
+const struct verb ctl_reload_verb = {
+	.name = "reload",
+	.synopsis = "[OPTION...] NAME",
+	.summary = "another device-mapper table, live",
+	.options =
+		"  --target auto|linear|qed         (as it is)\n"
+		"  --detect-zeroes off|on|unmap     what becomes of writes of zeroes (as it is)\n"
+		"  --known-zero, --no-known-zero    does it remember zeroes (as it is)\n",
+	.example = "qedctl reload --target qed --detect-zeroes on vm1",
+	.run = run_reload,
+};

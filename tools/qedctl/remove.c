@@ -210,7 +210,7 @@ static int remove_all(const struct remove_options *opts)
 	return status;
 }
 
-int verb_remove(int argc, char **argv)
+static int run_remove(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "all", no_argument, NULL, 'a' },	{ "force", no_argument, NULL, 'f' },
@@ -241,3 +241,17 @@ int verb_remove(int argc, char **argv)
 		status |= remove_or_report(argv[optind], &opts);
 	return status;
 }
+
+const struct verb ctl_remove_verb = {
+	.name = "remove",
+	.synopsis = "[OPTION...] NAME...|--all",
+	.summary = "take devices away, everything written made durable",
+	.options = "  --all        every device\n"
+		   "  -f, --force  also one in use: its users get errors from now on\n"
+		   "  --deferred   one in use goes at its last close\n"
+		   "  --retry      try again for some seconds while it is in use\n"
+		   "  --finish     keep first what was read and is not kept yet\n"
+		   "\nA device in use is refused otherwise, and nothing is changed.\n",
+	.example = "qedctl remove --retry vm1",
+	.run = run_remove,
+};

@@ -6,9 +6,10 @@
 
 #include "common/report.h"
 #include "qedctl/device.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 
-int verb_resume(int argc, char **argv)
+static int run_resume(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct one_device_args args;
@@ -27,3 +28,11 @@ int verb_resume(int argc, char **argv)
 		ret = mapping_resume(args.name, &err);
 	return ret ? report_fail(&err) : 0;
 }
+
+const struct verb ctl_resume_verb = {
+	.name = "resume",
+	.synopsis = "NAME",
+	.summary = "let I/O go on",
+	.example = "qedctl resume vm1",
+	.run = run_resume,
+};

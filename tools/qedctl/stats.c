@@ -11,6 +11,7 @@
 #include "common/report.h"
 #include "common/table.h"
 #include "qedctl/device.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 
 /* What the counter @name counts.  A newer server may have some that we do not know. */
@@ -79,7 +80,7 @@ static void print_prometheus(const char *device, json_t *stats)
 	}
 }
 
-int verb_stats(int argc, char **argv)
+static int run_stats(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct one_device_args args;
@@ -98,3 +99,13 @@ int verb_stats(int argc, char **argv)
 	json_decref(stats);
 	return 0;
 }
+
+const struct verb ctl_stats_verb = {
+	.name = "stats",
+	.synopsis = "[--json|--prometheus] NAME",
+	.summary = "counters of a device",
+	.options = "  --json        one JSON object\n"
+		   "  --prometheus  text for a metrics collector\n",
+	.example = "qedctl stats --prometheus vm1",
+	.run = run_stats,
+};

@@ -4,7 +4,7 @@
  */
 #include "qedctl/show.h"
 
-int verb_status(int argc, char **argv)
+static int run_status(int argc, char **argv)
 {
 	struct one_device_args args;
 
@@ -12,3 +12,12 @@ int verb_status(int argc, char **argv)
 		return 1;
 	return show_account(&args, "status");
 }
+
+const struct verb ctl_status_verb = {
+	.name = "status",
+	.synopsis = "[--json] NAME",
+	.summary = "how a device is",
+	.options = VERB_JSON_HELP,
+	.example = "qedctl status --json vm1",
+	.run = run_status,
+};

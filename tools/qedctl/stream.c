@@ -204,7 +204,7 @@ static int parse_one(int opt, struct stream_options *opts, unsigned int *actions
 	}
 }
 
-int verb_stream(int argc, char **argv)
+static int run_stream(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "base", required_argument, NULL, 'b' }, { "speed", required_argument, NULL, 's' },
@@ -228,3 +228,19 @@ int verb_stream(int argc, char **argv)
 		return 1;
 	return run(&opts);
 }
+
+const struct verb ctl_stream_verb = {
+	.name = "stream",
+	.synopsis = "[OPTION...] NAME",
+	.summary = "fill the image from its backing file, then do without it",
+	.options = "  --base FILE    a file of the backing chain that stays\n"
+		   "  --speed RATE   at most so many bytes a second from the source (0: no limit)\n"
+		   "  --wait         until it is done\n"
+		   "  -p             wait, and show progress\n"
+		   "  --pause, --resume, --cancel\n"
+		   "                 of the stream that runs\n"
+		   "  --json         print how it is, one JSON object\n"
+		   "\nWhere a stream runs, --speed changes its speed and --wait waits for it.\n",
+	.example = "qedctl stream --speed 50M -p vm1",
+	.run = run_stream,
+};

@@ -7,6 +7,7 @@
 
 #include "common/report.h"
 #include "qedctl/device.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/signals.h"
 
@@ -37,7 +38,7 @@ static int suspend(const struct one_device_args *args, bool was_suspended, struc
 	return ret;
 }
 
-int verb_suspend(int argc, char **argv)
+static int run_suspend(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct one_device_args args;
@@ -61,3 +62,13 @@ int verb_suspend(int argc, char **argv)
 		ret = suspend(&args, was_suspended, &err);
 	return ret ? report_fail(&err) : 0;
 }
+
+const struct verb ctl_suspend_verb = {
+	.name = "suspend",
+	.synopsis = "[OPTION...] NAME",
+	.summary = "hold new I/O; all written before is durable then",
+	.options = "  --noflush    do not wait for I/O in flight\n"
+		   "  --nolockfs   do not freeze the file system\n",
+	.example = "qedctl suspend vm1",
+	.run = run_suspend,
+};

@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/report.h"
 #include "qedctl/device.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 
 static void print_json(const char *name, const struct mapping_line *lines, size_t count)
@@ -27,7 +28,7 @@ static void print_json(const char *name, const struct mapping_line *lines, size_
 	json_decref(object);
 }
 
-int verb_table(int argc, char **argv)
+static int run_table(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct one_device_args args;
@@ -56,3 +57,12 @@ int verb_table(int argc, char **argv)
 	mapping_free_lines(lines, count);
 	return 0;
 }
+
+const struct verb ctl_table_verb = {
+	.name = "table",
+	.synopsis = "[--json] NAME",
+	.summary = "the device-mapper table of a device",
+	.options = VERB_JSON_HELP,
+	.example = "qedctl table vm1",
+	.run = run_table,
+};

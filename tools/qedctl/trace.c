@@ -82,7 +82,7 @@ static int stop(const char *name, const char *file)
 	return status;
 }
 
-int verb_trace(int argc, char **argv)
+static int run_trace(int argc, char **argv)
 {
 	static const struct option long_options[] = { { NULL, 0, NULL, 0 } };
 	bool starts;
@@ -104,3 +104,12 @@ int verb_trace(int argc, char **argv)
 	return starts ? start(argv[optind], argv[optind + 2]) :
 			stop(argv[optind], argv[optind + 2]);
 }
+
+const struct verb ctl_trace_verb = {
+	.name = "trace",
+	.synopsis = "NAME start FILE | NAME stop [FILE]",
+	.summary = "record which parts of a device are read first",
+	.options = "With FILE, stop ends only what is recorded to that.\n",
+	.example = "qedctl trace vm1 start boot.trace",
+	.run = run_trace,
+};

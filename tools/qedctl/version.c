@@ -7,9 +7,10 @@
 #include "common/report.h"
 #include "util/version.h"
 #include "qedctl/dm.h"
+#include "common/verbs.h"
 #include "qedctl/qedctl.h"
 
-int verb_version(int argc, char **argv)
+static int run_version(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	char version[64];
@@ -26,3 +27,11 @@ int verb_version(int argc, char **argv)
 	error_free(&err);
 	return 0;
 }
+
+const struct verb ctl_version_verb = {
+	.name = "version",
+	.synopsis = "",
+	.summary = "versions of this program, of libdevmapper and of the kernel's part",
+	.example = "qedctl version",
+	.run = run_version,
+};

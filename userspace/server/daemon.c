@@ -111,7 +111,7 @@ static void close_all_but(int fd)
 }
 
 /* Returns an exit status, or -1 in the server's process. */
-static int fork_server(const struct options *options, struct starter *starter)
+static int fork_server(const struct device_options *options, struct starter *starter)
 {
 	sigset_t all, old;
 	int fds[2];
@@ -139,11 +139,11 @@ static int fork_server(const struct options *options, struct starter *starter)
 	return -1;
 }
 
-int daemon_start(const struct options *options, struct starter *starter)
+int daemon_start(const struct device_options *options, struct starter *starter)
 {
 	int ret = -1;
 
-	starter->fd = options->ready_fd;
+	starter->fd = options->given[DEVICE_OPTION_ready_fd] ? (int)options->ready_fd : -1;
 	starter->detach = !options->foreground;
 	if (starter->fd >= 0 && fcntl(starter->fd, F_SETFD, FD_CLOEXEC)) {
 		fprintf(stderr, "qedd: %s: --ready-fd %d: %s\n", options->name, starter->fd,

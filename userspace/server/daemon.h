@@ -5,7 +5,7 @@
 #ifndef QEDBLK_SERVER_DAEMON_H
 #define QEDBLK_SERVER_DAEMON_H
 
-#include "server/options.h"
+#include "device/options.h"
 
 /* Whoever waits to hear that the device is live. */
 struct starter {
@@ -19,7 +19,7 @@ struct starter {
  * its exit status: the server told that it is ready, or why it is not.
  * Call before threads start.
  */
-int daemon_start(const struct options *options, struct starter *starter);
+int daemon_start(const struct device_options *options, struct starter *starter);
 
 /* Tell that @device is live, or that there will be none. */
 void starter_ready(struct starter *starter, const char *device, bool created);

@@ -11,7 +11,7 @@
 int main(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
-	struct options options;
+	struct device_options options;
 	struct starter starter;
 	int status;
 
@@ -32,5 +32,5 @@ int main(int argc, char **argv)
 		return status;
 	log_init("qedd", !options.foreground, LOG_LEVEL_INFO);
 	daemon_harden();
-	return server_run(&options, argv, &starter);
+	return server_run(&options, &starter);
 }

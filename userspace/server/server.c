@@ -90,7 +90,7 @@ struct device_call {
 static int check_claim(void *arg)
 {
 	struct device_call *call = arg;
-	const struct options *options = call->server->options;
+	const struct device_options *options = call->server->options;
 	struct ublk_dev_info info;
 	int ret = ublk_stale_find_waiting(options->name, &info, call->err);
 
@@ -173,7 +173,7 @@ static void queue_ended(void *arg)
 
 static int co_create_device(struct server *server, struct error *err)
 {
-	const struct options *options = server->options;
+	const struct device_options *options = server->options;
 	struct blk_node *node = server->image.node;
 	struct device_call call = {
 		.server = server,
@@ -274,17 +274,23 @@ static bool co_abort_start(struct server *server)
 			return false;
 		aio_co_call(device_destroy, &call);
 	}
-	image_co_close(&server->image);
+	device_image_co_close(&server->image);
 	return true;
 }
 
 static int co_open_image(struct server *server, struct error *err)
 {
 	int fd = run_state_open_rescue(&server->run, server->options->recover, err);
-	int ret = fd < 0 ? fd : image_co_open(&server->image, server->options, fd, err);
+	int ret = fd < 0 ? fd : device_image_co_open(&server->image, server->options, fd, err);
+	char prefix[DEVICE_NAME_MAX + 16];
 
 	if (fd >= 0)
 		close(fd);
+	snprintf(prefix, sizeof(prefix), "qedd: %s", server->options->name);
+	/* In the foreground the log is what the user reads. */
+	if (!ret)
+		device_image_warn_of_probing(&server->image,
+					     server->options->foreground ? NULL : prefix);
 	return ret;
 }
 
@@ -328,7 +334,7 @@ static void co_run(struct server *server)
 	bool created = server->image.created;
 	char device[UBLK_PATH_LEN];
 
-	image_keep(&server->image);
+	device_image_keep(&server->image);
 	/* Names are settled by now; a daemon keeps no directory from being unmounted. */
 	if (server->starter.detach && chdir("/"))
 		log_warning("chdir: %s", strerror(errno));
@@ -389,7 +395,7 @@ static void co_stop(struct server *server)
 	if (!ret && server->finish_pending)
 		blk_co_populate_drain(server->image.node);
 	if (!ret)
-		note_stop_error(server, image_co_close(&server->image), "close");
+		note_stop_error(server, device_image_co_close(&server->image), "close");
 	stopped(server);
 	control_co_stop(&server->control);
 	if (ret < 0)
@@ -462,11 +468,10 @@ static int acquire_name(struct server *server, struct error *err)
 	return ret;
 }
 
-int server_run(const struct options *options, char **argv, const struct starter *starter)
+int server_run(const struct device_options *options, const struct starter *starter)
 {
 	struct server server = {
 		.options = options,
-		.argv = argv,
 		.starter = *starter,
 		.finish_pending = options->finish_pending,
 		.queue_ended = { .fn = on_queue_ended },
@@ -493,7 +498,7 @@ int server_run(const struct options *options, char **argv, const struct starter 
 	}
 	error_free(&err);
 	error_free(&server.stop_error);
-	image_free(&server.image);
+	device_image_free(&server.image);
 	json_decref(server.description);
 	free(server.directory);
 	json_decref(server.last_stream);

@@ -15,8 +15,8 @@
 #include "aio/lock.h"
 #include "server/control.h"
 #include "server/daemon.h"
-#include "server/image.h"
-#include "server/options.h"
+#include "device/device_image.h"
+#include "device/options.h"
 #include "server/run_state.h"
 #include "server/stream.h"
 #include "ublk/device.h"
@@ -25,14 +25,13 @@
 enum server_state { SERVER_STARTING, SERVER_LIVE, SERVER_STOPPING, SERVER_STOPPED };
 
 struct server {
-	const struct options *options;
-	char **argv;
-	char *directory; /* where it was started: names in @argv are seen from there; or NULL */
+	const struct device_options *options;
+	char *directory; /* where it was started: names in @options are seen from there; or NULL */
 	struct starter starter;
 	struct run_state run;
 	struct control control;
 
-	struct image image;
+	struct device_image image;
 	struct ublk_node_target target;
 	struct ublk_device *device;
 	json_t *description; /* see status_describe() */
@@ -67,7 +66,7 @@ struct server {
  * Serve as @options say until a signal or a client ends it.  Returns the
  * program's exit status.  The one who started us is told through @starter.
  */
-int server_run(const struct options *options, char **argv, const struct starter *starter);
+int server_run(const struct device_options *options, const struct starter *starter);
 
 /* Have the server end; the first reason counts.  Main loop's thread. */
 void server_ask_stop(struct server *server, const char *reason);

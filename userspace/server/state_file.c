@@ -30,40 +30,12 @@ static json_t *argument_json(const char *arg)
 	return json;
 }
 
-/* Is @arg "--NAME" or "--NAME=VALUE"?  *@two: its value is the next word. */
-static bool is_option(const char *arg, const char *name, bool *two)
-{
-	size_t len = strlen(name);
-
-	if (strncmp(arg, "--", 2) || strncmp(arg + 2, name, len))
-		return false;
-	*two = !arg[2 + len];
-	return *two || arg[2 + len] == '=';
-}
-
-/* Does @arg mean nothing to a successor?  *@two as above. */
-static bool is_stale(const struct server *server, const char *arg, bool *two)
-{
-	static const char *const flags[] = { "--recover", "--stream", "--stream-paused" };
-	static const char *const values[] = { "ready-fd", "detect-zeroes", "speed", "prefetch",
-					      "stream-base" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-		if (!strcmp(arg, flags[i]))
-			return true;
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-		if (is_option(arg, values[i], two))
-			return true;
-	return server->backing_changes &&
-	       (is_option(arg, "backing", two) || is_option(arg, "backing-format", two));
-}
-
-/* --@name=@value */
+/* --@name=@value, or --@name where that is "". */
 static void append_option(json_t *options, const char *name, const char *value)
 {
 	char *arg;
 
-	if (asprintf(&arg, "--%s=%s", name, value) < 0)
+	if (asprintf(&arg, "--%s%s%s", name, *value ? "=" : "", value) < 0)
 		return;
 	json_array_append_new(options, argument_json(arg));
 	free(arg);
@@ -95,13 +67,13 @@ static json_t *options_json(struct server *server)
 {
 	json_t *options = json_array();
 
-	for (char **arg = server->argv + 1; *arg; arg++) {
-		bool two = false;
+	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++) {
+		enum device_successor rule = device_option_table[i].successor;
 
-		if (!is_stale(server, *arg, &two))
-			json_array_append_new(options, argument_json(*arg));
-		else if (two && arg[1])
-			arg++;
+		if (server->options->given[i] && rule != SUCCESSOR_LIVE &&
+		    !(rule == SUCCESSOR_BACKING && server->backing_changes))
+			append_option(options, device_option_table[i].name,
+				      server->options->given[i]);
 	}
 	json_array_append_new(options, json_sprintf("--detect-zeroes=%s",
 						    detect_zeroes_name(atomic_load(

@@ -36,12 +36,12 @@ static json_t *chain_json(const struct blk_node *top)
 }
 
 /* What a person should know; each names its file. */
-static json_t *warnings_json(const struct image *image)
+static json_t *warnings_json(const struct device_image *image)
 {
 	json_t *warnings = json_array();
 
 	for (const struct blk_node *node = image->node; node; node = node->backing) {
-		const char *text = image_probe_warning(image, node);
+		const char *text = device_image_probe_warning(image, node);
 		char *line;
 
 		if (!text || asprintf(&line, "%s: %s", node->filename, text) < 0)
@@ -53,7 +53,7 @@ static json_t *warnings_json(const struct image *image)
 }
 
 /* Which backing files may be opened. */
-static json_t *policy_json(const struct options *options)
+static json_t *policy_json(const struct device_options *options)
 {
 	if (options->no_backing)
 		return json_string("none");
@@ -79,8 +79,8 @@ json_t *status_describe(struct server *server)
 			 ublk_block_path(device, dev->dev_id), "dev-id", (int)dev->dev_id, "size",
 			 (json_int_t)node->size, "cluster-size", (json_int_t)node->cluster_size,
 			 "read-only", !(node->flags & BLK_O_RDWR), "copy-on-read",
-			 image_copies_on_read(&server->image), "cache",
-			 server->options->direct ? "none" : "writeback", "direct",
+			 device_image_copies_on_read(&server->image), "cache",
+			 device_option_text(server->options, DEVICE_OPTION_cache), "direct",
 			 node->file && node->file->direct, "queues", (int)dev->queues, "depth",
 			 (int)dev->depth, "pid", (int)getpid(), "uptime", (json_int_t)0,
 			 "backing-chain", chain_json(node));

@@ -89,7 +89,7 @@ static void drop_wish(struct server *server)
 	server->wish = (struct stream_wish){ 0 };
 }
 
-static struct stream_request request_by_options(const struct options *options)
+static struct stream_request request_by_options(const struct device_options *options)
 {
 	return (struct stream_request){
 		.speed = options->speed,
@@ -239,7 +239,7 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 
 int server_stream_co_start_by_options(struct server *server, struct error *err)
 {
-	const struct options *options = server->options;
+	const struct device_options *options = server->options;
 	struct stream_request request = request_by_options(options);
 
 	if (!options->stream && !options->prefetch)

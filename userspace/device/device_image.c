@@ -10,7 +10,7 @@
 #include "aio/io.h"
 #include "aio/timer.h"
 #include "block/protocol.h"
-#include "server/image.h"
+#include "device/device_image.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -104,7 +104,8 @@ static int co_look_at_backing(const char *image_path, struct blk_create_opts *cr
 	return blk_co_close(node);
 }
 
-static int co_create(struct image *image, const struct options *options, struct error *err)
+static int co_create(struct device_image *image, const struct device_options *options,
+		     struct error *err)
 {
 	struct blk_create_opts create = {
 		.filename = image->path,
@@ -141,7 +142,7 @@ static bool same_format(const char *wanted, const char *has)
 	return !strcmp(blk_format_is_protocol(wanted) ? "raw" : wanted, has);
 }
 
-static int check_backing(const struct image *image, const struct options *options,
+static int check_backing(const struct device_image *image, const struct device_options *options,
 			 struct error *err)
 {
 	char *wanted, *has = blk_backing_path(image->node);
@@ -175,7 +176,7 @@ static int check_backing(const struct image *image, const struct options *option
  * believes it to be like: the same command can be given again after a reboot,
  * and a mistaken one is not taken for granted.
  */
-static int co_check_existing(const struct image *image, const struct options *options,
+static int co_check_existing(const struct device_image *image, const struct device_options *options,
 			     struct error *err)
 {
 	struct blk_node *node = image->node;
@@ -204,7 +205,8 @@ static bool is_raw(const struct blk_node *node)
 	return !strcmp(node->driver->name, "raw");
 }
 
-const char *image_probe_warning(const struct image *image, const struct blk_node *node)
+const char *device_image_probe_warning(const struct device_image *image,
+				       const struct blk_node *node)
 {
 	if (!node->probed)
 		return NULL;
@@ -218,28 +220,23 @@ const char *image_probe_warning(const struct image *image, const struct blk_node
 		       NULL;
 }
 
-/*
- * What is dangerous is to be seen by whoever starts the server, not in a log and in
- * its status alone.
- */
-static void warn_of_probing(const struct image *image, const struct options *options)
+void device_image_warn_of_probing(const struct device_image *image, const char *prefix)
 {
 	for (const struct blk_node *node = image->node; node; node = node->backing) {
-		const char *text = image_probe_warning(image, node);
+		const char *text = device_image_probe_warning(image, node);
 
 		if (!text || !is_raw(node))
 			continue;
 		log_warning("%s: %s", node->filename, text);
-		if (!options->foreground)
-			fprintf(stderr, "qedd: %s: warning: %s: %s\n", options->name,
-				node->filename, text);
+		if (prefix)
+			fprintf(stderr, "%s: warning: %s: %s\n", prefix, node->filename, text);
 	}
 }
 
 /* ---- Opening and closing ---- */
 
 /* What a dead server began may still be on its way to the image, which is locked as long. */
-static int co_open_unlocked(struct image *image, const struct blk_open_opts *opts, bool wait,
+static int co_open_unlocked(struct device_image *image, const struct blk_open_opts *opts, bool wait,
 			    struct error *err)
 {
 	uint64_t end = aio_now() + LOCK_PATIENCE_NS;
@@ -254,8 +251,8 @@ static int co_open_unlocked(struct image *image, const struct blk_open_opts *opt
 	}
 }
 
-static int co_open_node(struct image *image, const struct options *options, int rescue_fd,
-			struct error *err)
+static int co_open_node(struct device_image *image, const struct device_options *options,
+			int rescue_fd, struct error *err)
 {
 	struct blk_rescue rescue = { .fd = rescue_fd, .replay = options->recover };
 	struct blk_open_opts opts = {
@@ -272,10 +269,10 @@ static int co_open_node(struct image *image, const struct options *options, int 
 		opts.format = "qed";
 	if (!options->read_only) {
 		opts.flags |= BLK_O_RDWR;
-		if (options->copy_on_read != COPY_ON_READ_OFF)
+		if (!options->no_copy_on_read)
 			opts.flags |= BLK_O_COPY_ON_READ;
 	}
-	if (options->direct)
+	if (options->cache == DEVICE_CACHE_NONE)
 		opts.flags |= BLK_O_DIRECT;
 	if (!options->discard)
 		opts.flags |= BLK_O_DISCARD_IGNORE;
@@ -288,18 +285,17 @@ static int co_open_node(struct image *image, const struct options *options, int 
 	node = image->node;
 	if (!node->backing)
 		node->flags &= ~BLK_O_COPY_ON_READ;
-	warn_of_probing(image, options);
 	if (node->size < SECTOR_SIZE)
 		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
 	return image->created || options->recover ? 0 : co_check_existing(image, options, err);
 }
 
-int image_co_open(struct image *image, const struct options *options, int rescue_fd,
-		  struct error *err)
+int device_image_co_open(struct device_image *image, const struct device_options *options,
+			 int rescue_fd, struct error *err)
 {
 	int ret = 0;
 
-	*image = (struct image){ .path = absolute_path(options->image) };
+	*image = (struct device_image){ .path = absolute_path(options->image) };
 	if (!image->path)
 		return error_set_errno(err, -errno, "%s", options->image);
 	if ((options->size || options->backing) && !options->read_only && !options->recover &&
@@ -308,11 +304,11 @@ int image_co_open(struct image *image, const struct options *options, int rescue
 	if (!ret)
 		ret = co_open_node(image, options, rescue_fd, err);
 	if (ret < 0)
-		image_co_close(image);
+		device_image_co_close(image);
 	return ret;
 }
 
-int image_co_close(struct image *image)
+int device_image_co_close(struct device_image *image)
 {
 	int ret = image->node ? blk_co_close(image->node) : 0;
 
@@ -323,13 +319,13 @@ int image_co_close(struct image *image)
 	return ret;
 }
 
-void image_free(struct image *image)
+void device_image_free(struct device_image *image)
 {
 	free(image->path);
 	image->path = NULL;
 }
 
-bool image_copies_on_read(const struct image *image)
+bool device_image_copies_on_read(const struct device_image *image)
 {
 	return image->node->flags & BLK_O_COPY_ON_READ;
 }

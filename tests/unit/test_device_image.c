@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "server/image.c"
+#include "device/device_image.c"
 
 static char dir[] = "/tmp/qedblk-image.XXXXXX";
 
@@ -28,7 +28,7 @@ static void co_create_qed(const char *path, const char *backing, const char *bac
 
 static void open_and_close(const char *name, const char *format, const char *wanted)
 {
-	const struct options options = {
+	const struct device_options options = {
 		.name = "v",
 		.image = name,
 		.backing = "base.img",
@@ -37,14 +37,14 @@ static void open_and_close(const char *name, const char *format, const char *wan
 		.discard = true,
 	};
 	struct error err = ERROR_INIT;
-	struct image image;
+	struct device_image image;
 
-	CHECK(!image_co_open(&image, &options, -1, &err));
+	CHECK(!device_image_co_open(&image, &options, -1, &err));
 	CHECK(!strcmp(image.node->backing->driver->name, wanted));
-	CHECK(!image_co_close(&image));
+	CHECK(!device_image_co_close(&image));
 	/* What fails at the close is told with the image's name. */
 	CHECK(image.path && image.path[0] == '/' && strstr(image.path, name));
-	image_free(&image);
+	device_image_free(&image);
 	CHECK(!image.path);
 }
 
@@ -60,7 +60,7 @@ static void backing_format(void *arg)
 
 static void stored_format(void *arg)
 {
-	const struct options options = {
+	const struct device_options options = {
 		.name = "v",
 		.image = "noprobe.qed",
 		.backing = "base.img",
@@ -68,21 +68,21 @@ static void stored_format(void *arg)
 		.foreground = true,
 	};
 	struct error err = ERROR_INIT;
-	struct image image;
+	struct device_image image;
 
 	(void)arg;
 	co_create_qed("noprobe.qed", "base.img", "raw");
 	open_and_close("noprobe.qed", NULL, "raw");
 	open_and_close("noprobe.qed", "raw", "raw");
-	CHECK(image_co_open(&image, &options, -1, &err) == -EINVAL);
+	CHECK(device_image_co_open(&image, &options, -1, &err) == -EINVAL);
 	CHECK(strstr(error_text(&err), "its backing file's format is raw"));
 	error_free(&err);
-	image_free(&image);
+	device_image_free(&image);
 }
 
 static void no_room(void *arg)
 {
-	const struct options options = {
+	const struct device_options options = {
 		.name = "v",
 		.image = "huge.raw",
 		.format = "raw",
@@ -91,14 +91,14 @@ static void no_room(void *arg)
 		.foreground = true,
 	};
 	struct error err = ERROR_INIT;
-	struct image image;
+	struct device_image image;
 	struct stat st;
 
 	(void)arg;
-	CHECK(image_co_open(&image, &options, -1, &err) < 0);
+	CHECK(device_image_co_open(&image, &options, -1, &err) < 0);
 	CHECK(stat("huge.raw", &st) && errno == ENOENT);
 	error_free(&err);
-	image_free(&image);
+	device_image_free(&image);
 }
 
 static int set_up(void **state)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* qedd's command line: every option, what is refused and how, and that the help has them all. */
+/* The options of a device: every one, what is refused and how, and that the help has them all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,12 +8,13 @@
 
 #include <cmocka.h>
 
+#include "device/options.c"
 #include "server/options.c"
 
 #define MAX_ARGS 32
 
 /* Parse the words after the program's name, which NULL ends. */
-static int parse(struct options *options, struct error *err, ...)
+static int parse(struct device_options *options, struct error *err, ...)
 {
 	char *argv[MAX_ARGS] = { "qedd" };
 	int argc = 1;
@@ -30,7 +31,7 @@ static int parse(struct options *options, struct error *err, ...)
 static void test_defaults(void **state)
 {
 	struct error err = ERROR_INIT;
-	struct options o;
+	struct device_options o;
 
 	(void)state;
 	assert_int_equal(parse(&o, &err, "--name", "a", "--image", "b", NULL), 0);
@@ -38,20 +39,20 @@ static void test_defaults(void **state)
 	assert_string_equal(o.image, "b");
 	assert_null(o.format);
 	assert_true(o.discard);
-	assert_true(o.direct);
+	assert_int_equal(o.cache, DEVICE_CACHE_NONE);
 	assert_false(o.read_only);
 	assert_false(o.foreground);
-	assert_int_equal(o.copy_on_read, COPY_ON_READ_AUTO);
+	assert_false(o.copy_on_read || o.no_copy_on_read);
 	assert_int_equal(o.depth, 128);
 	assert_int_equal(o.detect_zeroes, DETECT_ZEROES_OFF);
 	assert_in_range(o.queues, 1, 4);
-	assert_int_equal(o.ready_fd, -1);
+	assert_null(o.given[DEVICE_OPTION_ready_fd]);
 }
 
 static void test_all(void **state)
 {
 	struct error err = ERROR_INIT;
-	struct options o;
+	struct device_options o;
 
 	(void)state;
 	assert_int_equal(parse(&o, &err, "--name=vm1", "--image=x=y", "--size", "1000", "--backing",
@@ -66,9 +67,10 @@ static void test_all(void **state)
 	assert_string_equal(o.backing_format, "raw");
 	assert_int_equal(o.cluster_size, 65536);
 	assert_int_equal(o.table_size, 4);
-	assert_int_equal(o.copy_on_read, COPY_ON_READ_OFF);
+	assert_true(o.no_copy_on_read);
+	assert_false(o.copy_on_read);
 	assert_false(o.discard);
-	assert_false(o.direct);
+	assert_int_equal(o.cache, DEVICE_CACHE_WRITEBACK);
 	assert_int_equal(o.queues, 3);
 	assert_int_equal(o.depth, 4096);
 	assert_int_equal(parse(&o, &err, "--name", "a", "--image", "b", "--read-only", "--l2-cache",
@@ -92,7 +94,7 @@ static void test_all(void **state)
 static void refused(const char *option, const char *value, const char *line)
 {
 	struct error err = ERROR_INIT;
-	struct options o;
+	struct device_options o;
 	int ret = parse(&o, &err, "--name", "a", "--image", "b", option, value, NULL);
 
 	if (ret != -EINVAL || strcmp(error_text(&err), line))
@@ -108,32 +110,33 @@ static void test_refused(void **state)
 	refused("x", NULL, "x: unexpected argument");
 	refused("-q", NULL, "-q: unexpected argument");
 	refused("--size", NULL, "--size: needs a value");
-	refused("--size", "0", "--size: not a valid value: 0");
-	refused("--size", "-1", "--size: not a valid value: -1");
-	refused("--size", "9223372036854775807", "--size: not a valid value: 9223372036854775807");
-	refused("--size", "12q", "--size: not a valid value: 12q");
+	refused("--size", "0", "--size: '0' is not a size");
+	refused("--size", "-1", "--size: '-1' is not a size");
+	refused("--size", "9223372036854775807",
+		"--size: '9223372036854775807' is more than 9223372036854775295");
+	refused("--size", "12q", "--size: '12q' is not a size");
 	refused("--read-only=1", NULL, "--read-only: takes no value");
-	refused("--queues", "0", "--queues: not a number from 1 to 240: 0");
-	refused("--queues", "100000", "--queues: not a number from 1 to 240: 100000");
-	refused("--queues", "+1", "--queues: not a number from 1 to 240: +1");
-	refused("--queues", " 1", "--queues: not a number from 1 to 240:  1");
-	refused("--depth", "4097", "--depth: not a number from 1 to 4096: 4097");
-	refused("--cluster-size", "8G", "--cluster-size: not a valid value: 8G");
-	refused("--discard", "on", "--discard: not one of ignore|unmap: on");
-	refused("--cache", "unsafe", "--cache: not one of none|writeback: unsafe");
+	refused("--queues", "0", "--queues: '0' is not a count");
+	refused("--queues", "100000", "--queues: '100000' is more than 240");
+	refused("--queues", "+1", "--queues: '+1' is not a count");
+	refused("--queues", " 1", "--queues: ' 1' is not a count");
+	refused("--depth", "4097", "--depth: '4097' is more than 4096");
+	refused("--cluster-size", "8G", "--cluster-size: '8G' is more than 4294967295");
+	refused("--discard", "on", "--discard: 'on' is not one of ignore|unmap");
+	refused("--cache", "unsafe", "--cache: 'unsafe' is not one of none|writeback");
 	refused("--backing-format", "raw", "--backing-format: needs --backing");
-	refused("--ready-fd", "99999999999", "--ready-fd: not a valid value: 99999999999");
-	refused("--image", "", "--image: not a valid value: ");
+	refused("--ready-fd", "99999999999", "--ready-fd: '99999999999' is not a count");
+	refused("--image", "", "--image: an empty file name");
 	refused("--streams", NULL, "--streams: unknown option");
 	refused("--speed", "1M", "--speed: needs --stream or --prefetch");
-	refused("--speed", "fast", "--speed: not a valid value: fast");
-	refused("--pending", "keep", "--pending: not one of drop|finish: keep");
+	refused("--speed", "fast", "--speed: 'fast' is not a size");
+	refused("--pending", "keep", "--pending: 'keep' is not one of drop|finish");
 }
 
 static void test_needed(void **state)
 {
 	struct error err = ERROR_INIT;
-	struct options o;
+	struct device_options o;
 
 	(void)state;
 	assert_int_equal(parse(&o, &err, "--image", "b", NULL), -EINVAL);
@@ -185,15 +188,41 @@ static void test_help_is_whole(void **state)
 	(void)state;
 	options_print_help(to);
 	fclose(to);
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++) {
 		char option[64];
 
-		snprintf(option, sizeof(option), "  --%s", table[i].name);
-		assert_non_null(strstr(text, option));
+		snprintf(option, sizeof(option), "  --%s", device_option_table[i].name);
+		assert_int_equal(!!strstr(text, option),
+				 !!(device_option_table[i].programs & DEVICE_QEDD));
 	}
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		assert_in_range(strlen(line), 0, 80);
 	free(text);
+}
+
+/* A flag and its opposite; an option of another program; what was given and what was not. */
+static void test_given(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct device_options o;
+
+	(void)state;
+	assert_int_equal(parse(&o, &err, "--name", "a", "--image", "b", "--copy-on-read",
+			       "--no-copy-on-read", "--backing", "none", NULL),
+			 0);
+	assert_true(o.no_copy_on_read && !o.copy_on_read);
+	assert_null(o.given[DEVICE_OPTION_copy_on_read]);
+	assert_string_equal(o.given[DEVICE_OPTION_no_copy_on_read], "");
+	assert_true(o.no_backing);
+	assert_null(o.backing);
+	assert_string_equal(device_option_text(&o, DEVICE_OPTION_backing), "none");
+	assert_string_equal(device_option_text(&o, DEVICE_OPTION_cache), "none");
+	assert_null(o.given[DEVICE_OPTION_cache]);
+	assert_null(device_option_find("no-dm", 5, DEVICE_QEDD));
+	assert_non_null(device_option_find("no-dm", 5, DEVICE_QEDCTL));
+	assert_null(device_option_opposite(&device_option_table[DEVICE_OPTION_stream]));
+	refused("--known-zero", NULL, "--known-zero: unknown option");
+	refused("--format", "qeb", "--format: 'qeb' is not one of qed|qcow2|raw");
 }
 
 int main(void)
@@ -202,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
 		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_needed),
 		cmocka_unit_test(test_names),	 cmocka_unit_test(test_help_is_whole),
+		cmocka_unit_test(test_given),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

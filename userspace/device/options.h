@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a device is to be like: the options that qedd, qedctl create and nbdkit's
+ * plugin take.  The table of them is option_table.h.
+ */
+#ifndef QEDBLK_DEVICE_OPTIONS_H
+#define QEDBLK_DEVICE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "aio/loop.h"
+#include "block/zero_run.h"
+#include "ublk/name.h"
+#include "ublk/uapi.h"
+#include "util/error.h"
+#include "util/units.h"
+
+/* The programs that take an option, as bits. */
+enum device_program { DEVICE_QEDD = 1, DEVICE_QEDCTL = 2, DEVICE_PLUGIN = 4 };
+
+/* What an option takes, and the type of its field. */
+enum device_option_type {
+	DEVICE_FLAG, /* no value; true.  One called no-NAME takes back NAME, and the reverse. */
+	DEVICE_NAME, /* a device's name */
+	DEVICE_FILE, /* a file's name, as typed */
+	DEVICE_DIRECTORY,
+	DEVICE_FORMAT, /* the name of an image format or a protocol */
+	DEVICE_SIZE, /* bytes, at least 1 */
+	DEVICE_RATE, /* bytes a second, 0: no limit */
+	DEVICE_COUNT, /* at least 1 */
+	DEVICE_COUNT_FROM_0,
+	DEVICE_CHOICE, /* one of several words: the index of it */
+};
+
+/* What a successor of a server is given of an option. */
+enum device_successor {
+	SUCCESSOR_SAME, /* what the server was given */
+	SUCCESSOR_LIVE, /* what the server knows to hold now, or nothing */
+	SUCCESSOR_BACKING, /* the same, unless the backing file changes */
+};
+
+#define DEVICE_FLAG_FIELD	  bool
+#define DEVICE_NAME_FIELD	  const char *
+#define DEVICE_FILE_FIELD	  const char *
+#define DEVICE_DIRECTORY_FIELD	  const char *
+#define DEVICE_FORMAT_FIELD	  const char *
+#define DEVICE_SIZE_FIELD	  uint64_t
+#define DEVICE_RATE_FIELD	  uint64_t
+#define DEVICE_COUNT_FIELD	  uint64_t
+#define DEVICE_COUNT_FROM_0_FIELD uint64_t
+#define DEVICE_CHOICE_FIELD	  unsigned int
+
+enum device_option_id {
+#define DEVICE_OPTION(type, field, ...) DEVICE_OPTION_##field,
+#include "device/option_table.h"
+	DEVICE_NR_OPTIONS
+};
+
+/* Of the option cache; what the other choices mean, 0 and 1 say as well as words. */
+enum device_cache { DEVICE_CACHE_NONE, DEVICE_CACHE_WRITEBACK };
+
+struct device_options {
+#define DEVICE_OPTION(type, field, ...) type##_FIELD field;
+#include "device/option_table.h"
+	bool no_backing; /* --backing none: an image that has a backing file is refused */
+	/* What was given, by id: the value as typed, "" for a flag; NULL: not given. */
+	const char *given[DEVICE_NR_OPTIONS];
+};
+
+/* A row of the table. */
+struct device_option {
+	const char *name;
+	enum device_option_type type;
+	size_t offset; /* of the field in struct device_options */
+	const char *value; /* NULL: takes none */
+	uint64_t max;
+	unsigned int programs;
+	enum device_successor successor;
+	const char *changes;
+	const char *preset;
+	const char *help;
+	const char *manual;
+};
+
+/* By id. */
+extern const struct device_option device_option_table[DEVICE_NR_OPTIONS];
+
+/* The option of @program that is called @name, which has @len bytes; NULL: it has none. */
+const struct device_option *device_option_find(const char *name, size_t len,
+					       enum device_program program);
+
+/* The flag that takes back what @option says: no-NAME of NAME, and the reverse; or NULL. */
+const struct device_option *device_option_opposite(const struct device_option *option);
+
+/* Set all options to their defaults. */
+void device_options_init(struct device_options *options);
+
+/*
+ * Set one option to what @value (NULL for a flag) means.  Given twice, the last one counts.
+ * @value stays the caller's, and must live as long as @options.  Returns 0, or -EINVAL with a
+ * line that begins with "--NAME".
+ */
+int device_option_set(struct device_options *options, const struct device_option *option,
+		      const char *value, struct error *err);
+
+/* What was given for an option, or else its default, as it would be typed. */
+const char *device_option_text(const struct device_options *options, enum device_option_id id);
+
+/*
+ * See that what was given fits together, once all of it is set.  Returns 0, or -EINVAL with a
+ * line that begins with "--NAME".
+ */
+int device_options_check(const struct device_options *options, struct error *err);
+
+/* The help for the options of @program: of a command line, or "NAME=VALUE" for the plugin. */
+void device_options_print_help(FILE *to, enum device_program program);
+
+#endif

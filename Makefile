@@ -278,6 +278,11 @@ check-fuzz: all tests
 # A longer run: CRASH_IMAGES=200000 make check-crash
 check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
+# What is too long for `make check`. A test that has more to do finds QEDBLK_LONG in its environment.
+.PHONY: check-long
+LONG_LAYERS := crash
+check-long: all tests
+	$(Q)CRASH_IMAGES=$${CRASH_IMAGES:-1000000} QEDBLK_LONG=1 $(RUN_TESTS) $(LONG_LAYERS)
 check-vm: all tests
 	$(Q)$(RUN_TESTS) vm
 # The kernel target on a 7.x kernel of Debian 13's backports.
@@ -331,6 +336,7 @@ check           deps, build, all tests; ends with: N passed, N failed, N skipped
 check-unit check-interop check-fuzz check-crash check-vm check-vm-7 check-sanitize check-module
 kunit format-check
                 one layer of them
+check-long      the tests that take hours: a million crash images, each mutant several times
 demo            deps, build, the main job on real input
 modules         [KDIR=] $(BUILD)/kernel/dm-qed.ko; modules_install installs it
 fuzz            hostile images, FUZZ_SECONDS=600 for each target; with clang by libFuzzer

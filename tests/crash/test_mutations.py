@@ -1,310 +1,302 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""The power-loss simulator must notice a driver that orders its writes wrongly.
+"""The tests must notice a driver that orders its writes wrongly.
 
-Each mutation is a small edit of the QED driver, made in a copy, compiled, and linked to the
-simulator in the place of the original; the simulator must then fail within a bounded number of
-crash images, and the record that it keeps must show the same again. An edit that does not fit
-the source any more is a failure: mend it.
+Each mutant is a small edit of the QED driver, made in a copy and compiled. Its judges, the
+power-loss simulator with a workload or a case of a unit test, are linked with it in the place of
+the original, and each must fail: the simulator within a bounded number of crash images, and the
+record that it keeps must show the same again. An edit that does not fit the source any more is a
+failure: mend it.
 
   test_mutations.py [NAME...]
-  test_mutations.py --qedd NAME FILE    makes FILE a qedd with that mutation, and ends
+  test_mutations.py --qedd NAME FILE    makes FILE a qedd with that mutant, and ends
+  test_mutations.py --table             prints the table of Documentation/ordering.rst, and ends
+
+With QEDBLK_LONG set the simulator is run five times, so that a mutant that is noticed by luck
+shows.
 
 timeout: 1200
 """
 
+import concurrent.futures
+import functools
 import os
+import re
 import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import mutants_image  # noqa: E402
+import mutants_writer  # noqa: E402
+from mutant import Unit  # noqa: E402
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+BUILD = os.environ.get("QEDBLK_BUILD", os.path.join(ROOT, "build"))
 DRIVER = "userspace/format/qed"
+ORDERING = os.path.join(ROOT, "Documentation/ordering.rst")
+MUTANTS = mutants_writer.MUTANTS + mutants_image.MUTANTS
 IMAGES = 20000
+CRASH_SECONDS, UNIT_SECONDS = 300, 100
+CRASH_RUNS = 5 if os.environ.get("QEDBLK_LONG") else 1
 MOVING = "going on with the image"
-
-
-class Mutation:
-    """edits: (file of the driver, or below userspace/, text, what it becomes). workload: where it
-    must show."""
-
-    def __init__(self, name, workload, *edits):
-        self.name = name
-        self.workload = workload
-        self.edits = edits
-
-
-MUTATIONS = (
-    Mutation(
-        "first-fdatasync-left-out", "copy-on-write",
-        ("commit.c",
-         "	ret = qed_co_flush_file(img);\n	if (ret || !(c->nr_batch",
-         "	ret = c->nr_batch ? 0 : qed_co_flush_file(img);\n	if (ret || !(c->nr_batch")),
-    Mutation(
-        "second-fdatasync-left-out", "allocating-writes",
-        ("commit.c",
-         "		ret = write_l1(img);\n	if (!ret)\n		ret = qed_co_flush_file(img);\n",
-         "		ret = write_l1(img);\n")),
-    Mutation(
-        "entries-written-before-data-is-flushed", "copy-on-write",
-        ("commit.c",
-         "	copy_batch(img);\n	ret = qed_co_flush_file(img);\n",
-         "	copy_batch(img);\n	ret = write_slices(img);\n	if (!ret)\n"
-         "		ret = qed_co_flush_file(img);\n")),
-    Mutation(
-        "entries-copied-after-the-flush", "copy-on-write",
-        ("commit.c",
-         "	copy_batch(img);\n	ret = qed_co_flush_file(img);\n",
-         "	ret = qed_co_flush_file(img);\n	copy_batch(img);\n")),
-    Mutation(
-        "dropped-clusters-free-at-once", "discard-reuse",
-        ("free_list.c",
-         "	if (qed_run_list_add(&img->alloc.dropped, start, count))\n		return;\n",
-         "	if (cluster_set_add(&img->alloc.free, start, count))\n		return;\n")),
-    Mutation(
-        "dropped-clusters-reused-before-the-commit", "discard-reuse",
-        ("free_list.c",
-         "	qed_keeper_commit(img, img->alloc.dropping > max_dropping(img) / 2);\n",
-         "	qed_keeper_recycle(img);\n"),
-        ("free_list.c",
-         "	if (!a->waiting.nr && a->durable.nr) {\n",
-         "	(void)qed_run_list_move(&a->durable, &a->dropped);\n"
-         "	if (!a->waiting.nr && a->durable.nr) {\n")),
-    Mutation(
-        "freed-clusters-reused-under-requests", "discard-reuse",
-        ("free_list.c",
-         "	if (!a->waiting.nr || !inflight_passed(&img->node->inflight, a->ticket))\n",
-         "	if (!a->waiting.nr)\n")),
-    Mutation(
-        "freed-clusters-not-punched", "discard-reuse",
-        ("free_list.c",
-         "	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);\n",
-         "	int ret = offset + bytes ? 0 : -1;\n")),
-    Mutation(
-        "punched-before-the-commit", "close-compacts",
-        ("commit.c",
-         "	copy_batch(img);\n",
-         "	copy_batch(img);\n	for (size_t i = 0; i < img->alloc.committing.nr; i++)\n"
-         "		(void)blk_file_co_write_zeroes(\n"
-         "			img->file, img->alloc.committing.runs[i].start << img->cluster_bits,\n"
-         "			img->alloc.committing.runs[i].count << img->cluster_bits, true);\n")),
-    Mutation(
-        "entry-set-before-the-copy-is-complete", "copy-on-write",
-        ("copy.c",
-         "	ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);\n",
-         "	ret = qed_co_set_entries(img, part->cluster, 1, run.start << img->cluster_bits, 0);\n"
-         "	if (!ret)\n"
-         "		ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);\n")),
-    Mutation(
-        "who-joins-a-fill-too-late-is-left-out", "copy-on-write",
-        ("copy.c",
-         "	if (!pos)\n		close_fill(img, fill);\n", "")),
-    Mutation(
-        "populating-overwrites-newer-data", "copy-on-read",
-        ("write.c",
-         "			if (!(flags & BLK_REQ_POPULATE))\n",
-         "			if (flags != UINT32_MAX)\n")),
-    Mutation(
-        "backing-file-dropped-before-the-flush", "streaming",
-        ("backing.c",
-         "		ret = qed_co_flush(node);\n",
-         "		ret = 0;\n")),
-    Mutation(
-        "new-backing-file-before-the-flush", "rebased",
-        ("backing.c",
-         "		ret = qed_co_flush(node);\n",
-         "		ret = 0;\n")),
-    Mutation(
-        "emptied-before-the-base-is-flushed", "committed",
-        ("job/commit.c",
-         "	ret = blk_co_flush(opts->base);\n",
-         "	ret = 0;\n")),
-    Mutation(
-        "cut-before-l1-is-empty", "committed",
-        ("empty.c",
-         "	return ret ? ret : qed_co_flush_file(img);\n",
-         "	return ret;\n")),
-    Mutation(
-        "longer-before-the-backing-file-is-hidden", "committed",
-        ("resize.c",
-         "	return ret ? ret : qed_co_flush(img->node);\n",
-         "	return ret;\n")),
-    Mutation(
-        "made-without-the-mark", "converted",
-        ("create.c",
-         "		h->features |= QED_F_INCOMPLETE;\n",
-         "		h->features |= 0;\n")),
-    Mutation(
-        "mark-gone-before-the-flush", "converted",
-        ("header_io.c",
-         "	int ret = qed_co_flush(node);\n",
-         "	int ret = 0;\n")),
-    Mutation(
-        "mark-gone-without-a-flush", "converted",
-        ("header_io.c",
-         "	return ret ? ret : qed_co_flush_file(img);\n",
-         "	return ret;\n")),
-    Mutation(
-        "discarding-shows-the-backing-file", "copy-on-read",
-        ("zero.c",
-         "		if (shows_backing(img))\n			return QED_L2_ZERO;\n", "")),
-    Mutation(
-        "short-way-for-a-dirty-entry", "fua",
-        ("durable.c",
-         "		if (!slice || slice->dirty || slice->committing)\n",
-         "		if (!slice || slice->committing)\n")),
-    Mutation(
-        "short-way-beside-the-commit-of-its-entry", "fua",
-        ("durable.c",
-         "		if (!slice || slice->dirty || slice->committing)\n",
-         "		if (!slice || slice->dirty)\n")),
-    Mutation(
-        "leak-scan-forgets-dropped-clusters", "leak-search",
-        ("leak_scan.c",
-         "	if (!scan->running || start >= scan->end)\n",
-         "	if (scan->end || start >= scan->end)\n")),
-    Mutation(
-        "leak-scan-forgets-tables", "allocating-writes",
-        ("leak_scan.c",
-         "		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);\n",
-         "		ret = 0;\n")),
-)
-
-
-def run(command):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            encoding="utf-8", errors="replace", check=False)
-    # What the driver logs names the run's own folder; what the simulator says is the verdict.
-    result.stdout = "".join(line for line in result.stdout.splitlines(keepends=True)
-                            if not line.startswith("qed_crash: "))
-    return result
-
-
-def pkg_config(option, *packages):
-    return run(["pkg-config", option, *packages]).stdout.split()
-
-
 PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd", "libedit",
             "libnbd")
-
-
 # What the simulator takes of qed-img, as in Makefile.
 TOOL_OBJECTS = ("tools/qed-img/convert_copy.o", "tools/qed-img/progress.o")
 
 
-def mutate(mutation, folder):
-    """Writes the edited files to folder; returns their paths, or what is wrong."""
+class Wrong(Exception):
+    """A mutant that does not fit, does not build, or is not noticed."""
+
+
+def run(command, seconds=CRASH_SECONDS, **variables):
+    try:
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                encoding="utf-8", errors="replace", check=False, timeout=seconds,
+                                env=dict(os.environ, **variables))
+    except subprocess.TimeoutExpired:
+        raise Wrong("%s takes longer than %d s" % (os.path.basename(command[0]), seconds))
+    # What the driver logs names the run's own folder; what the simulator says is the verdict.
+    result.stdout = "".join(line for line in result.stdout.splitlines(keepends=True)
+                            if not line.startswith("qed_crash: "))
+    result.stdout = re.sub(r"qedblk-crash-\w+", "qedblk-crash", result.stdout)
+    return result
+
+
+# ---- Building ----
+
+
+@functools.lru_cache(maxsize=None)
+def pkg_config(option, *packages):
+    return run(["pkg-config", option, *packages]).stdout.split()
+
+
+def edited(mutant):
+    """The edited files' texts, by name."""
     texts = {}
-    for name, old, new in mutation.edits:
+    for name, old, new in mutant.edits:
         if name not in texts:
             with open(os.path.join(ROOT, "userspace" if "/" in name else DRIVER, name)) as file:
                 texts[name] = file.read()
         if texts[name].count(old) != 1:
-            return None, "the edit of %s does not apply any more" % name
+            raise Wrong("the edit of %s does not fit any more" % name)
         texts[name] = texts[name].replace(old, new)
-    paths = []
-    for name, text in texts.items():
-        paths.append(os.path.join(folder, name.replace("/", "-")))
-        with open(paths[-1], "w") as file:
+    return texts
+
+
+def compile_edits(mutant, folder):
+    objects = []
+    for name, text in edited(mutant).items():
+        source = os.path.join(folder, name.replace("/", "-"))
+        with open(source, "w") as file:
             file.write(text)
-    return paths, None
+        objects.append(source[:-2] + ".o")
+        result = run([os.environ.get("CC", "gcc"), "-std=gnu11", "-O2", "-g", "-pthread", "-w",
+                      "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64",
+                      "-I" + os.path.join(ROOT, "userspace"), *pkg_config("--cflags", *PACKAGES),
+                      "-c", "-o", objects[-1], source])
+        if result.returncode:
+            raise Wrong("does not compile: " + result.stdout)
+    return objects
 
 
 def objects_below(folder):
+    folder = os.path.join(BUILD, "obj", folder)
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".o"))
 
 
-def build(sources, folder, build_dir, server=None):
-    """Links the simulator (or, to that file, qedd) with the mutated files.
-
-    Returns the program, or what is wrong.
-    """
-    compiler = os.environ.get("CC", "gcc")
-    objects = []
-    for source in sources:
-        objects.append(source[:-2] + ".o")
-        result = run([compiler, "-std=gnu11", "-O2", "-g", "-pthread", "-w", "-D_GNU_SOURCE",
-                      "-D_FILE_OFFSET_BITS=64", "-I" + os.path.join(ROOT, "userspace"),
-                      *pkg_config("--cflags", *PACKAGES), "-c", "-o", objects[-1], source])
-        if result.returncode:
-            return None, "does not compile: " + result.stdout
-    main, flags = ("userspace/server", []) if server else \
-        ("tests/crash", ["-Wl,--wrap=blk_file_co_open"])
-    objects += objects_below(os.path.join(build_dir, "obj", main))
-    if not server:
-        objects += [os.path.join(build_dir, "obj", name) for name in TOOL_OBJECTS]
-    program = server or os.path.join(folder, "qed_crash")
+def link(program, objects, flags=(), packages=()):
     # The library's own copy of a mutated file is not looked at: its names are all defined.
-    result = run([compiler, "-pthread", "-Wl,--as-needed", *flags, "-o", program, *objects,
-                  os.path.join(build_dir, "libqedtools.a"),
-                  os.path.join(build_dir, "libqedblk.a"), *pkg_config("--libs", *PACKAGES)])
+    result = run([os.environ.get("CC", "gcc"), "-pthread", "-Wl,--as-needed", *flags, "-o", program,
+                  *objects, os.path.join(BUILD, "libqedtools.a"),
+                  os.path.join(BUILD, "libqedblk.a"), *pkg_config("--libs", *packages, *PACKAGES)])
     if result.returncode:
-        return None, "does not link: " + result.stdout
-    return program, None
+        raise Wrong("does not link: " + result.stdout)
 
 
-def noticed(program, mutation, folder):
-    """Runs the simulator; returns None if it failed as it must, else what is wrong."""
-    result = run([program, "--images", str(IMAGES), "--workload", mutation.workload,
-                  "--keep", folder])
+def link_judge(judge, objects, folder):
+    """The judge's program with the mutant's objects."""
+    if isinstance(judge, Unit):
+        program = os.path.join(folder, judge.program)
+        objects = objects + [os.path.join(BUILD, "obj/tests/unit", judge.program + ".o")]
+        flags, packages = (), ("cmocka",)
+    else:
+        program = os.path.join(folder, "qed_crash")
+        objects = objects + objects_below("tests/crash") + \
+            [os.path.join(BUILD, "obj", name) for name in TOOL_OBJECTS]
+        flags, packages = ("-Wl,--wrap=blk_file_co_open",), ()
+    if not os.path.exists(program):
+        link(program, objects, flags, packages)
+    return program
+
+
+# ---- Judging ----
+
+
+def run_case(program, judge, folder):
+    return run([program], UNIT_SECONDS, QEDBLK_CASE=judge.case, CMOCKA_MESSAGE_OUTPUT="STDOUT",
+               TMPDIR=folder)
+
+
+def judged_by_unit(program, judge, folder):
+    """Raises Wrong if the case passes; returns what it complained of."""
+    result = run_case(program, judge, folder)
+    if not result.returncode:
+        raise Wrong("%s passes" % judge.name)
+    failures = [line for line in result.stdout.splitlines() if ": failed: " in line]
+    if not failures:
+        raise Wrong("%s ended with %d: %s" % (judge.name, result.returncode, result.stdout[-2000:]))
+    return [failures[0]]
+
+
+def judged_by_crash(program, judge, folder):
+    """The same for the simulator."""
+    result = run([program, "--images", str(IMAGES), "--workload", judge.workload, "--keep", folder],
+                 TMPDIR=folder)
     lines = result.stdout.splitlines()
     if result.returncode == 0:
-        return "%d crash images, and nothing was noticed" % IMAGES
+        raise Wrong("%d crash images of %s, and nothing was noticed" % (IMAGES, judge.workload))
     if result.returncode != 1 or not any(line.startswith("not ok ") for line in lines):
-        return "ended with %d: %s" % (result.returncode, result.stdout[-2000:])
-    for line in lines[:3 if lines[1].startswith("# ") else 1]:
-        print("#     " + line.lstrip("# ")[:160])
-    print("#     after %s" % lines[-1].lstrip("# "))
-    return not_repeated(program, lines)
+        raise Wrong("ended with %d: %s" % (result.returncode, result.stdout[-2000:]))
+    show_again(program, lines)
+    return lines[:3 if lines[1].startswith("# ") else 1] + ["after " + lines[-1].lstrip("# ")]
 
 
-def not_repeated(program, lines):
-    """Makes the bad crash image again; returns what is wrong, or None."""
+def show_again(program, lines):
+    """Makes the bad crash image once more."""
     again = [line.split()[3:] for line in lines if line.startswith("# again: qed_crash ")]
     # Going on with an image takes threads and timers, which differ from run to run.
     if not again or any(MOVING in line for line in lines):
-        return None
+        return
     # Judging takes coroutines and a worker thread, so the first wrong sector may be another.
     for _ in range(3):
         result = run([program, *again[0]])
         if result.returncode == 1 and lines[1] in result.stdout.splitlines():
-            return None
-    return "the record does not show it again: " + result.stdout[-2000:]
+            return
+    raise Wrong("the record does not show it again: " + result.stdout[-2000:])
 
 
-def try_mutation(mutation, build_dir):
-    with tempfile.TemporaryDirectory() as folder:
-        sources, wrong = mutate(mutation, folder)
-        if not wrong:
-            program, wrong = build(sources, folder, build_dir)
-        if not wrong:
-            wrong = noticed(program, mutation, folder)
-    if wrong:
-        print("not ok mutation %s: %s" % (mutation.name, wrong))
-    else:
-        print("ok mutation %s" % mutation.name)
-    return not wrong
+def try_mutant(mutant):
+    """Returns the lines to print, and whether every judge noticed."""
+    lines = []
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            objects = compile_edits(mutant, folder)
+            for judge in mutant.judges:
+                program = link_judge(judge, objects, folder)
+                lines.append("# %s, %s:" % (mutant.name, judge.name))
+                if isinstance(judge, Unit):
+                    said = judged_by_unit(program, judge, folder)
+                else:
+                    for _ in range(CRASH_RUNS):
+                        said = judged_by_crash(program, judge, folder)
+                lines += ["#     " + line.lstrip("# ")[:160] for line in said]
+    except Wrong as wrong:
+        return lines + ["not ok mutant %s: %s" % (mutant.name, wrong)], False
+    return lines + ["ok mutant %s" % mutant.name], True
 
 
-def mutant_server(name, file, build_dir):
-    mutation = next(m for m in MUTATIONS if m.name == name)
-    with tempfile.TemporaryDirectory() as folder:
-        sources, wrong = mutate(mutation, folder)
-        if not wrong:
-            wrong = build(sources, folder, build_dir, os.path.abspath(file))[1]
-    if wrong:
-        print("mutation %s: %s" % (name, wrong), file=sys.stderr)
-    return 1 if wrong else 0
+def try_original(judge):
+    """A case that fails without a mutant says nothing of one."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(BUILD, "tests/unit", judge.program)
+            result = run_case(program, judge, folder)
+        if result.returncode or not re.search(r"OK \] %s$" % judge.case, result.stdout, re.M):
+            raise Wrong("ended with %d: %s" % (result.returncode, result.stdout[-2000:]))
+    except Wrong as wrong:
+        return ["not ok original %s: %s" % (judge.name, wrong)], False
+    return ["ok original %s" % judge.name], True
+
+
+# ---- The table in ordering.rst ----
+
+
+def place(what):
+    """Sorts rules before cases, and both by number."""
+    return what[0] != "R", int(what.lstrip("R"))
+
+
+def table():
+    """A row for each rule or case, mutant, and judge."""
+    rows = {}
+    for mutant in MUTANTS:
+        for judge in mutant.judges:
+            for what in judge.shows:
+                rows.setdefault(what, []).append((mutant.name, judge.name))
+    lines = [("Rule", "Mutant", "Workload of ``qed_crash``, or case of a unit test")]
+    lines += [(what, *pair) for what in sorted(rows, key=place) for pair in rows[what]]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+            for line in lines]
+    rule = "  ".join("=" * width for width in widths)
+    return "\n".join([rule, text[0], rule, *text[1:], rule]) + "\n"
+
+
+def check_table():
+    with open(ORDERING) as file:
+        text = file.read()
+    promised = re.findall(r"^(R\d+):", text, re.M) + re.findall(r"^\*\*(\d+)\.\*\*", text, re.M)
+    shown = {what for mutant in MUTANTS for judge in mutant.judges for what in judge.shows}
+    lacking = [what for what in promised if what not in shown]
+    unknown = sorted(shown - set(promised), key=place)
+    if lacking:
+        return ["not ok table: no mutant of " + ", ".join(lacking)], False
+    if unknown:
+        return ["not ok table: ordering.rst does not have " + ", ".join(unknown)], False
+    if table() not in text:
+        return ["not ok table: ordering.rst has another one; put in what --table prints"], False
+    return ["ok table"], True
+
+
+def check_names():
+    names = [mutant.name for mutant in MUTANTS]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        return ["not ok names: twice: " + ", ".join(twice)], False
+    return ["ok names"], True
+
+
+def mutant_server(name, file):
+    mutant = next(m for m in MUTANTS if m.name == name)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            link(os.path.abspath(file),
+                 compile_edits(mutant, folder) + objects_below("userspace/server"))
+    except Wrong as wrong:
+        print("mutant %s: %s" % (name, wrong), file=sys.stderr)
+        return 1
+    return 0
 
 
 def main():
-    build_dir = os.environ.get("QEDBLK_BUILD", os.path.join(ROOT, "build"))
-    if sys.argv[1:2] == ["--qedd"]:
-        return mutant_server(sys.argv[2], sys.argv[3], build_dir)
-    chosen = [m for m in MUTATIONS if not sys.argv[1:] or m.name in sys.argv[1:]]
+    names = sys.argv[1:]
+    if names[:1] == ["--qedd"]:
+        return mutant_server(names[1], names[2])
+    if names == ["--table"]:
+        print(table(), end="")
+        return 0
+    chosen = [m for m in MUTANTS if not names or m.name in names]
+    cases = {judge.name: judge for m in chosen for judge in m.judges if isinstance(judge, Unit)}
     sys.stdout.reconfigure(line_buffering=True)
-    results = [try_mutation(mutation, build_dir) for mutation in chosen]
-    return 0 if results and all(results) else 1
+    results = []
+
+    def show(lines, ok):
+        print("\n".join(lines))
+        results.append(ok)
+
+    if not names:
+        show(*check_names())
+        show(*check_table())
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        work = [pool.submit(try_original, judge) for judge in cases.values()]
+        work += [pool.submit(try_mutant, mutant) for mutant in chosen]
+        for done in concurrent.futures.as_completed(work):
+            show(*done.result())
+    return 0 if chosen and all(results) else 1
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ SANITIZERS = ("address,undefined", "thread")
 TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
                "vm": 900, "kunit": 2400, "module": 2400}
 SLOWER = 3
+# make check-long: tests do more, and may take this many times as long.
+LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
 
@@ -37,9 +39,10 @@ class Test:
         folder = os.path.join(logs, (layer + mark).replace(",", "-"))
         os.makedirs(folder, exist_ok=True)
         self.log = os.path.join(folder, self.name + ".log")
-        self.limit = TIME_LIMITS[layer] * (SLOWER if sanitizer else 1)
+        self.limit = TIME_LIMITS[layer] * (SLOWER if sanitizer else 1) * LONGER
         if layer in ("unit", "interop", "crash"):
             self.limit = time_limit(source, TIME_LIMITS[layer]) * (SLOWER if sanitizer else 1)
+            self.limit *= LONGER
 
 
 def time_limit(source, default):

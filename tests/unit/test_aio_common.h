@@ -131,6 +131,15 @@ static inline void group_wait(struct group *group)
 	co_park();
 }
 
+/* Of a program's test cases only those that QEDBLK_CASE matches, which may have wildcards. */
+__attribute__((constructor)) static inline void choose_cases(void)
+{
+	const char *pattern = getenv("QEDBLK_CASE");
+
+	if (pattern)
+		cmocka_set_test_filter(pattern);
+}
+
 /* SEED from the environment, or a new one; printed either way. */
 static inline uint64_t test_seed(void)
 {

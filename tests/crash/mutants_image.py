@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Mutants of what happens to whole images: opening, closing, repairing, chains, filling."""
+
+from mutant import Crash, Mutant, Unit
+
+OPENING = (
+    Mutant(
+        "leak-scan-forgets-dropped-clusters",
+        ("leak_scan.c",
+         "	if (!scan->running || start >= scan->end)\n",
+         "	if (scan->end || start >= scan->end)\n"),
+        Crash("leak-search", "20", "21")),
+    Mutant(
+        "leak-scan-forgets-tables",
+        ("leak_scan.c",
+         "		ret = note_used(img, table >> img->cluster_bits, img->header.table_size);\n",
+         "		ret = 0;\n"),
+        Crash("allocating-writes", "10", "20", "21")),
+    Mutant(
+        "replay-without-its-first-fdatasync",
+        ("rescue.c",
+         "	ret = qed_co_flush_file(img);\n	if (!ret)\n		ret = replay_tables(img);\n",
+         "	ret = replay_tables(img);\n"),
+        Unit("qed_order", "replay_is_a_commit", "R3", "33"),
+        Crash("rescued", "R3", "33")),
+    Mutant(
+        "replay-without-its-last-fdatasync",
+        ("rescue.c",
+         "		ret = replay_slices(img, &slices);\n	if (!ret)\n"
+         "		ret = qed_co_flush_file(img);\n",
+         "		ret = replay_slices(img, &slices);\n"),
+        Unit("qed_order", "replay_is_a_commit", "R3", "33"),
+        Crash("rescued", "R3", "33")),
+    Mutant(
+        "failed-replay-forgets-tables",
+        ("rescue.c",
+         "	if (img->rescue.started)\n		atomic_store_explicit(&img->rescue.area->table_tail,",
+         "	if (img->rescue.area)\n		atomic_store_explicit(&img->rescue.area->table_tail,"),
+        Unit("qed_order", "replay_fails_and_is_repeated", "R6", "33")),
+)
+
+REPAIR = (
+    Mutant(
+        "mark-goes-before-the-repair-is-durable",
+        ("check.c",
+         "	if (check->fix) {\n		ret = qed_co_flush_file(img);\n",
+         "	if (check->fix) {\n		ret = 0;\n"),
+        Unit("qed_order", "mark_goes_after_the_repair", "34"),
+        Unit("qed_order", "table_goes_before_the_mark", "34")),
+    Mutant(
+        "entry-before-its-separated-copy-is-durable",
+        ("check.c",
+         "	if (!ret)\n		ret = qed_co_flush_file(img);\n	if (!ret)\n"
+         "		ret = cluster_set_add(&check->used, to, 1);\n",
+         "	if (!ret)\n		ret = cluster_set_add(&check->used, to, 1);\n"),
+        Unit("qed_order", "copy_is_durable_before_its_entry", "34")),
+)
+
+CLOSING = (
+    Mutant(
+        "file-cut-before-leaks-are-noted",
+        ("qed.c",
+         "			ret = note_leaks(img);\n		if (!ret)\n			ret = cut_file(img);\n",
+         "			ret = cut_file(img);\n		if (!ret)\n			ret = note_leaks(img);\n"),
+        Unit("qed_order", "leaks_are_noted_before_the_cut", "20")),
+    Mutant(
+        "closed-without-a-last-fdatasync",
+        ("qed.c",
+         "			ret = cut_file(img);\n		if (!ret)\n"
+         "			ret = qed_co_flush_file(img);\n",
+         "			ret = cut_file(img);\n"),
+        Unit("qed_order", "leaks_are_noted_before_the_cut", "19")),
+    Mutant(
+        "file-cut-before-its-clusters-have-moved",
+        ("compact.c",
+         "	ret = move_all(c);\n",
+         "	ret = move_all(c);\n"
+         "	(void)blk_file_co_truncate(img->file, c->tail << img->cluster_bits);\n"),
+        Crash("close-compacts", "17", "19")),
+)
+
+CHAINS = (
+    Mutant(
+        "backing-file-dropped-before-the-flush",
+        ("backing.c",
+         "		ret = qed_co_flush(node);\n",
+         "		ret = 0;\n"),
+        Crash("streaming", "26"),
+        Crash("rebased", "26")),
+    Mutant(
+        "backing-name-written-after-the-header",
+        ("backing.c",
+         "	ret = blk_file_co_pwrite(img->file, name, len, h->backing_filename_offset);\n"
+         "	if (!ret)\n		ret = qed_co_flush_file(img);\n",
+         "	ret = blk_file_co_pwrite(img->file, name, len, h->backing_filename_offset);\n"),
+        Crash("rebased", "26")),
+    Mutant(
+        "emptied-before-the-base-is-flushed",
+        ("job/commit.c",
+         "	ret = blk_co_flush(opts->base);\n",
+         "	ret = 0;\n"),
+        Crash("committed", "27")),
+    Mutant(
+        "cut-before-l1-is-empty",
+        ("empty.c",
+         "	return ret ? ret : qed_co_flush_file(img);\n",
+         "	return ret;\n"),
+        Crash("committed", "28")),
+    Mutant(
+        "longer-before-the-backing-file-is-hidden",
+        ("resize.c",
+         "	return ret ? ret : qed_co_flush(img->node);\n",
+         "	return ret;\n"),
+        Crash("committed", "22")),
+)
+
+FILLING = (
+    Mutant(
+        "made-without-the-mark",
+        ("create.c",
+         "		h->features |= QED_F_INCOMPLETE;\n",
+         "		h->features |= 0;\n"),
+        Crash("converted", "29")),
+    Mutant(
+        "mark-gone-before-the-flush",
+        ("header_io.c",
+         "	int ret = qed_co_flush(node);\n",
+         "	int ret = 0;\n"),
+        Crash("converted", "30")),
+    Mutant(
+        "mark-gone-without-a-flush",
+        ("header_io.c",
+         "	return ret ? ret : qed_co_flush_file(img);\n",
+         "	return ret;\n"),
+        Crash("converted", "31")),
+)
+
+MUTANTS = OPENING + REPAIR + CLOSING + CHAINS + FILLING

@@ -18,6 +18,8 @@ from interop import Failure, KiB, MiB, must, QED_IMG, QED_IO
 from nbdkit import have_nbdkit, Nbdkit
 
 SIZE = 8 * MiB
+# What was not written into a buffer is seen: memory of the heap is not zero.
+os.environ["MALLOC_PERTURB_"] = "165"
 
 
 def expect_one_line(result, word=""):
@@ -414,6 +416,10 @@ def test_incomplete_replies():
         data(connection, cookie, offset, length // 2, 0)
         data(connection, cookie, offset, length // 2)
 
+    def in_bytes(connection, cookie, offset, length):
+        for at in range(length):
+            data(connection, cookie, offset + at, 1, at == length - 1)
+
     def backwards(connection, cookie, offset, length):
         data(connection, cookie, offset + length // 2, length - length // 2, 0)
         chunk(connection, cookie, 2, struct.pack(">QI", offset, length // 2))
@@ -430,17 +436,230 @@ def test_incomplete_replies():
                     return
         return handle
 
+    def overlapping(connection, cookie, offset, length):
+        data(connection, cookie, offset, length, 0)
+        data(connection, cookie, offset + length - 1, 1)
+
+    def hole_over_data(connection, cookie, offset, length):
+        data(connection, cookie, offset, length, 0)
+        chunk(connection, cookie, 2, struct.pack(">QI", offset + 8, 8))
+
+    def empty(connection, cookie, offset, length):
+        data(connection, cookie, offset, 0, 0)
+        data(connection, cookie, offset, length)
+
+    def with_gaps(connection, cookie, offset, length):
+        for parity in (0, 1):
+            for at in range(parity, length, 2):
+                data(connection, cookie, offset + at, 1, at == length - 1)
+
     for answer in (nothing, half):
         with Fake("incomplete.sock", server(answer)) as url:
             result = interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
         if result.status != 1 or "the server answered a read of" not in result.err:
             raise Failure("%s: %s" % (answer.__name__, result))
-    # All bytes, it says; which of them is not counted, but what it left out is zeroes.
-    for answer, second in ((twice, bytes(256)), (backwards, data_at(256, 256))):
+    # All bytes, by their number.
+    for answer in (twice, overlapping, hole_over_data, empty, with_gaps):
+        with Fake("incomplete.sock", server(answer)) as url:
+            result = timed(0, 2 + SLACK, answer.__name__, lambda url=url: interop.run(
+                QED_IO, "-r", "-f", "raw", "-c", "read -v 0 512", url))
+        expect_failed(result.out + result.err)
+        if "the server sent a part of a read twice" not in result.err:
+            raise Failure("%s: the connection is kept: %s" % (answer.__name__, result))
+    for answer in (backwards, in_bytes):
         with Fake("incomplete.sock", server(answer)) as url:
             text = must(QED_IO, "-r", "-f", "raw", "-c", "read -v 0 512", url).out
-        if interop.parse_dump(text)[256:] != second:
+        if interop.parse_dump(text)[256:] != data_at(256, 256):
             raise Failure("%s: other bytes: %s" % (answer.__name__, text))
+
+
+def test_good_again():
+    """What was in flight beside a reply that lies is asked again, on a connection of its own."""
+    lied = []
+
+    def handle(connection):
+        shake_hands(connection, meta=True)
+        for command, cookie, offset, length in requests(connection):
+            if command == 7:
+                chunk(connection, cookie, 5, struct.pack(">III", 7, length, 0))
+                continue
+            if command:
+                return
+            text = struct.pack(">Q", offset) + data_at(offset, length)
+            if offset == 64 * KiB and not lied:
+                lied.append(offset)
+                chunk(connection, cookie, 1, text, 0)
+                chunk(connection, cookie, 1, text)
+                time.sleep(0.2)
+                return
+            if offset != 128 * KiB or lied:
+                chunk(connection, cookie, 1, text)
+
+    with Fake("good.sock", handle) as url, interop.QedIo("-r", "-f", "raw", url) as qed_io:
+        text = qed_io.do("aio_read -v 128k 100", "aio_read 64k 100", "aio_flush")
+        if text.count("failed") != 1 or "read 100/100 bytes at offset 131072" not in text:
+            raise Failure(text)
+        expect_pattern(qed_io.do("read -v 64k 100"), 64 * KiB, 100)
+
+
+def counting(counts, extents):
+    """A server of zeroes that counts requests by their command, and tells @extents(length)."""
+    def handle(connection):
+        shake_hands(connection)
+        for command, cookie, offset, length in requests(connection):
+            counts[command] = counts.get(command, 0) + 1
+            if command == 0:
+                chunk(connection, cookie, 1, struct.pack(">Q", offset) + data_at(offset, length))
+            elif command == 7:
+                words = extents(length)
+                chunk(connection, cookie, 5, struct.pack(">I%dI" % len(words), 7, *words))
+            else:
+                return
+    return handle
+
+
+def test_small_extents():
+    """However small the extents, a MiB takes few requests; a part of a block that is data is read."""
+    lies = {
+        "one byte": lambda length: [1, 0],
+        "one byte that is zero": lambda length: [1, 3],
+        "bytes": lambda length: [1, 0, 1, 3] * 20000,
+        "a block of them": lambda length: [511, 3, 1, 0],
+        "512": lambda length: [512, 3, 512, 0] * 1000,
+    }
+    for name, lie in lies.items():
+        counts = {}
+        with Fake("small.sock", counting(counts, lie)) as url:
+            must("timeout", "60", QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+        if interop.read_file("out.raw") != data_at(0, SIZE):
+            raise Failure("%s: other bytes" % name)
+        if sum(counts.values()) > 100 * SIZE // MiB:
+            raise Failure("%s: %s requests for %d MiB" % (name, counts, SIZE // MiB))
+
+
+def test_extents_twice():
+    def handle(connection):
+        shake_hands(connection)
+        for command, cookie, offset, length in requests(connection):
+            if command == 0:
+                chunk(connection, cookie, 1, struct.pack(">Q", offset) + data_at(offset, length))
+            elif command == 7:
+                chunk(connection, cookie, 5, struct.pack(">III", 7, 4096, 0), 0)
+                chunk(connection, cookie, 5, struct.pack(">III", 7, length, 3))
+            else:
+                return
+
+    with Fake("twice.sock", handle) as url:
+        result = interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
+    if result.status or interop.read_file("out.raw") != data_at(0, SIZE):
+        raise Failure("other bytes: %s" % result)
+    if "the server said twice where holes are" not in result.err:
+        raise Failure("the connection is kept: %s" % result)
+
+
+def test_one_never_answered():
+    """Other requests' replies do not make one wait for ever, on one connection or on many."""
+    stuck = 640 * KiB
+
+    def handle(connection):
+        shake_hands(connection, meta=False)
+        for command, cookie, offset, length in requests(connection):
+            if command:
+                return
+            if offset != stuck:
+                connection.sendall(struct.pack(">IIQ", 0x67446698, 0, cookie) +
+                                   data_at(offset, length))
+
+    def handle_once(connection):
+        """It hangs up as soon as it should answer."""
+        shake_hands(connection, meta=False)
+        for command, cookie, offset, length in requests(connection):
+            if command or offset == stuck:
+                return
+            connection.sendall(struct.pack(">IIQ", 0x67446698, 0, cookie) +
+                               data_at(offset, length))
+
+    for server in (handle, handle_once):
+        with Fake("stuck.sock", server) as url, interop.QedIo("-r", "-f", "raw", url) as qed_io:
+            qed_io.do("aio_read %d 512" % stuck)
+            begin = time.monotonic()
+            while "failed" not in (text := qed_io.do("aio_read 0 512", "read -v 4096 100")):
+                if time.monotonic() > begin + 30 + SLACK:
+                    raise Failure("%s: it waits for ever" % server.__name__)
+                expect_pattern("\n".join(line for line in text.split("\n")
+                                         if line.startswith("000010")), 4096, 100)
+                time.sleep(0.01)
+
+
+def test_errors_are_errors():
+    """Whatever error a server chooses, a read has failed, and no other meaning."""
+    def server(error, wire):
+        def handle(connection):
+            shake_hands(connection, meta=False)
+            for command, cookie, *_ in requests(connection):
+                if command:
+                    return
+                wire(connection, cookie, error)
+        return handle
+
+    def simple(connection, cookie, error):
+        connection.sendall(struct.pack(">IIQ", 0x67446698, error, cookie))
+
+    for error in (1, 5, 12, 22, 28, 75, 95, 9999, 0xffffffff):
+        with Fake("errors.sock", server(error, simple)) as url:
+            result = interop.run(QED_IO, "-r", "-f", "raw", "-c", "read 0 512", url)
+            expect_failed(result.out + result.err)
+
+
+def test_floods():
+    """A server that does not come to an end with its offers, or with a reply: in time, in bounds."""
+    offers = {
+        "contexts": (10, 4, struct.pack(">I", 7) + b"base:allocation"),
+        "long contexts": (10, 4, struct.pack(">I", 7) + b"x" * 4000),
+        "infos": (7, 3, struct.pack(">HQH", 0, SIZE, 3)),
+        "names": (7, 3, struct.pack(">H", 1) + b"n" * 4000),
+    }
+
+    def flood(option, kind, data):
+        def handle(connection):
+            connection.sendall(b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3))
+            receive(connection, 4)
+            while True:
+                _, asked, length = struct.unpack(">8sII", receive(connection, 16))
+                receive(connection, length)
+                one = struct.pack(">QIII", 0x3e889045565a9, asked, kind, len(data)) + data
+                while asked == option:
+                    connection.sendall(one * (1 + 2 * MiB // len(one)))
+                connection.sendall(struct.pack(">QIII", 0x3e889045565a9, asked, 0x80000001
+                                               if asked not in (8, 10) else REP_ACK, 0))
+        return handle
+
+    for name, offer in offers.items():
+        with Fake("flood.sock", flood(*offer)) as url:
+            url = url.replace("reply-timeout=2", "reply-timeout=60")
+            result = timed(0, 30, name, lambda url=url: interop.run(
+                QED_IMG, "info", "-f", "raw", url))
+            expect_one_line(result, "the server's offers do not end")
+
+    def drip(connection):
+        """Errors that are never the last, to a read."""
+        shake_hands(connection)
+        for command, cookie, *_ in requests(connection):
+            while command == 0:
+                chunk(connection, cookie, 0x8001, struct.pack(">IH", 5, 0), 0)
+                time.sleep(0.01)
+            chunk(connection, cookie, 5, struct.pack(">III", 7, MiB, 0))
+
+    def unknown(connection):
+        shake_hands(connection, meta=False)
+        for _, cookie, *_ in requests(connection):
+            connection.sendall(struct.pack(">IIQ", 0x67446698, 0, cookie + 1))
+
+    for server in (drip, unknown):
+        with Fake("flood.sock", server) as url:
+            result = timed(0, 8 + SLACK, server.__name__, lambda url=url: interop.run(
+                QED_IO, "-r", "-f", "raw", "-c", "read 0 512", url))
+            expect_failed(result.out + result.err)
 
 
 def batches(connection):
@@ -628,6 +847,12 @@ def tests(results):
             ("close while down", test_close_while_down),
             ("lying extents", test_lying_extents),
             ("incomplete replies", test_incomplete_replies),
+            ("good again", test_good_again),
+            ("small extents", test_small_extents),
+            ("extents twice", test_extents_twice),
+            ("one never answered", test_one_never_answered),
+            ("errors are errors", test_errors_are_errors),
+            ("floods", test_floods),
             ("batches", test_batches),
             ("flapping", test_flapping),
             ("no servers", test_no_servers)):

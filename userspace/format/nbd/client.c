@@ -92,8 +92,11 @@ static void back_off(struct nbd_client *client)
 
 /* ---- Serving ---- */
 
-/* Is the server silent while somebody waits for it?  Else *@left is the time until it would be. */
-static bool is_silent(const struct nbd_client *client, uint64_t *left)
+/*
+ * Is the server silent while a request waits for it, or for one of them, though others are
+ * answered?  Else *@left is the time until it would be.
+ */
+static bool is_silent(struct nbd_client *client, uint64_t *left)
 {
 	uint64_t limit = client->last_reply + client->uri.reply_timeout * NSEC, now;
 
@@ -101,7 +104,7 @@ static bool is_silent(const struct nbd_client *client, uint64_t *left)
 	if (!client->nr_sent)
 		return false;
 	now = aio_now();
-	if (now >= limit)
+	if (now >= limit || nbd_queue_overdue(client, client->uri.reply_timeout * NSEC))
 		return true;
 	*left = limit - now;
 	return false;
@@ -127,6 +130,8 @@ static void serve(struct nbd_client *client, struct error *err)
 		}
 		if (client->leaving)
 			error_set(err, -ESHUTDOWN, "the server is shutting down");
+		else if (client->broken)
+			error_set(err, -EPROTO, "the server broke the protocol");
 		else if (!nbd_is_alive(client))
 			nbd_set_error(err);
 		else if (is_silent(client, &left))

@@ -24,6 +24,7 @@
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "block/file.h"
+#include "format/nbd/chunks.h"
 #include "format/nbd/runs.h"
 #include "format/nbd/uri.h"
 
@@ -68,7 +69,11 @@ struct nbd_slot {
 	struct nbd_request *req;
 	uint64_t offset;
 	uint32_t bytes;
-	uint64_t filled; /* bytes of a read that the reply had */
+	struct nbd_client *client;
+	struct nbd_chunks chunks; /* of a read: what the reply had */
+	bool broken; /* the reply is none that the protocol allows */
+	unsigned int losses; /* connections that were lost before the reply */
+	uint64_t begun_at, sent_at; /* ns: first taken, last sent */
 	int error; /* errno, once it is done */
 };
 
@@ -105,6 +110,7 @@ struct nbd_client {
 	struct nbd_handle *nbd; /* NULL while there is no connection */
 	bool ready; /* commands may be sent */
 	bool leaving; /* the server said that it is about to go */
+	bool broken; /* the server sent what the protocol does not allow */
 	uint32_t max_piece; /* bytes, of this connection */
 	uint32_t max_holes; /* bytes that are asked about at once */
 	struct nbd_poll in, out;
@@ -112,6 +118,7 @@ struct nbd_client {
 	/* Losing the connection.  Times in ns, 0: not. */
 	uint64_t down_since; /* until a reply comes again */
 	uint64_t last_reply; /* or since the first command in flight was sent */
+	uint64_t newest_answered; /* when the newest command that has a reply was sent, or 0 */
 	uint64_t next_delay; /* before the next attempt */
 	bool given_up; /* requests fail until there is a connection */
 	bool said_lost; /* the log has a line to take back */
@@ -150,8 +157,20 @@ unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost);
 bool nbd_queue_busy(const struct nbd_client *client);
 /* Are there commands that were sent, and not answered yet? */
 bool nbd_queue_owed(const struct nbd_client *client);
-/* The connection is gone, and libnbd with it: what was sent is to be sent again. */
+/*
+ * Does a command wait while one that was sent more than @timeout ns after it has its reply?
+ * Notes it: the second connection on which this happens is the last that the command is sent on.
+ */
+bool nbd_queue_overdue(struct nbd_client *client, uint64_t timeout);
+/*
+ * The connection is gone: what was sent is to be sent again.  libnbd may still have the buffers.
+ */
 void nbd_queue_lost(struct nbd_client *client);
+/*
+ * Let what is not to be sent again fail; after nbd_queue_lost(), and libnbd has no buffer any
+ * more.
+ */
+void nbd_queue_fail_hopeless(struct nbd_client *client);
 /* Let all that wait fail. */
 void nbd_queue_fail(struct nbd_client *client, int error);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "aio/io.h"
 #include "format/nbd/client.h"
@@ -15,6 +16,8 @@
 
 /* Bytes that one question about holes covers; replies carry 32 bits. */
 #define HOLES_WINDOW (256 * MiB)
+/* Bytes that a server sends at most before the first command: certificates are the most of it. */
+#define MAX_HANDSHAKE MiB
 
 int nbd_set_error(struct error *err)
 {
@@ -65,9 +68,19 @@ static int start_on_worker(void *arg)
 	return nbd_aio_connect_uri(call->nbd, call->uri) < 0 ? nbd_set_error(call->err) : 0;
 }
 
+/* How many bytes wait to be read from the connection. */
+static uint64_t bytes_to_read(const struct nbd_client *client)
+{
+	int bytes;
+
+	if (!client->in.fired || ioctl(nbd_aio_get_fd(client->nbd), FIONREAD, &bytes) || bytes < 0)
+		return 0;
+	return (uint64_t)bytes;
+}
+
 static int shake_hands(struct nbd_client *client, struct error *err)
 {
-	uint64_t limit = aio_now() + client->uri.reply_timeout * 1000000000ULL;
+	uint64_t limit = aio_now() + client->uri.reply_timeout * 1000000000ULL, bytes = 0;
 	int ret;
 
 	while (nbd_aio_is_ready(client->nbd) != 1) {
@@ -83,6 +96,10 @@ static int shake_hands(struct nbd_client *client, struct error *err)
 					       client->uri.reply_timeout);
 		nbd_poll_arm(client);
 		nbd_wait(client, limit - now);
+		/* libnbd keeps what a server offers, and takes offers without end. */
+		bytes += bytes_to_read(client);
+		if (bytes > MAX_HANDSHAKE)
+			return error_set(err, -EPROTO, "the server's offers do not end");
 		ret = nbd_poll_notify(client, err);
 		if (ret)
 			return ret;
@@ -201,4 +218,5 @@ void nbd_disconnect(struct nbd_client *client)
 	nbd_queue_lost(client);
 	nbd_close(client->nbd);
 	client->nbd = NULL;
+	nbd_queue_fail_hopeless(client);
 }

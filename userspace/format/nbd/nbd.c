@@ -44,7 +44,8 @@ static int co_read(struct blk_file *file, void *buf, size_t len, uint64_t offset
 	}
 	ret = nbd_client_co_request(file->remote, &req);
 
-	return ret == -ENOTCONN ? -EIO : ret;
+	/* The server chooses the error: the code above must not take it for one of ours. */
+	return ret ? -EIO : 0;
 }
 
 static ssize_t nbd_co_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
@@ -66,15 +67,16 @@ static ssize_t nbd_co_preadv(struct blk_file *file, const struct iovec *iov, int
 }
 
 /*
- * The server's word on the range from @offset, at least, to the end of its
- * block.  What it cannot tell is data, and remembered as such.
+ * What the server says of the range from @offset's block on: at least of that block.  What the
+ * server cannot tell is data, and remembered as such.
  */
 static int co_ask_holes(struct blk_file *file, uint64_t offset, uint64_t len, struct nbd_runs *runs)
 {
 	struct nbd_client *client = file->remote;
 	uint64_t size = atomic_load(&file->size);
-	uint64_t start = round_down(offset, client->align);
-	uint64_t end = min_u64(size, round_up(offset + max_u64(len, HOLES_AHEAD), client->align));
+	uint32_t block = client->align > NBD_RUN_BLOCK ? client->align : NBD_RUN_BLOCK;
+	uint64_t start = round_down(offset, block);
+	uint64_t end = min_u64(size, round_up(offset + max_u64(len, HOLES_AHEAD), block));
 	struct nbd_request req = {
 		.kind = NBD_REQ_HOLES,
 		.offset = start,
@@ -83,12 +85,13 @@ static int co_ask_holes(struct blk_file *file, uint64_t offset, uint64_t len, st
 	};
 	int ret = nbd_client_co_request(client, &req);
 
-	if (!ret && offset < runs->end)
-		return 0;
 	if (ret == -ENOTCONN)
 		return -EIO;
-	nbd_runs_init(runs, start);
-	nbd_runs_add(runs, end - start, false, end);
+	if (ret) {
+		nbd_runs_init(runs, start, end, block);
+		nbd_runs_add(runs, end - start, false);
+	}
+	nbd_runs_finish(runs);
 	return 0;
 }
 
@@ -96,6 +99,7 @@ static int nbd_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, 
 {
 	struct nbd_client *client = file->remote;
 	struct nbd_runs runs;
+	unsigned int era;
 	bool zero = false;
 	int ret;
 
@@ -103,10 +107,11 @@ static int nbd_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, 
 	if (!client->has_holes)
 		return 1;
 	if (!nbd_answers_find(&client->answers, offset, run, &zero)) {
+		era = nbd_answers_era(&client->answers);
 		ret = co_ask_holes(file, offset, len, &runs);
 		if (ret)
 			return ret;
-		nbd_answers_keep(&client->answers, &runs);
+		nbd_answers_keep(&client->answers, &runs, era);
 		nbd_runs_find(&runs, offset, run, &zero);
 	}
 	*run = min_u64(*run, len);

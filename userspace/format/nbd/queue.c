@@ -14,6 +14,13 @@
 #include "util/log.h"
 #include "util/units.h"
 
+#define NSEC 1000000000ULL
+/*
+ * A command that was sent this often, and on each connection others were answered, is not sent
+ * again once it has waited for as long as for a server that is gone.
+ */
+#define MAX_LOSSES 64
+
 void nbd_queue_init(struct nbd_client *client)
 {
 	client->queue = NULL;
@@ -92,9 +99,22 @@ static int on_completion(void *opaque, int *error)
 	return 1; /* libnbd shall forget the command */
 }
 
+/* What came for @slot cannot be right: it fails, and the connection ends. */
+static void break_slot(struct nbd_slot *slot, const char *why)
+{
+	static struct log_ratelimit limit;
+
+	slot->broken = true;
+	if (slot->client->broken)
+		return;
+	slot->client->broken = true;
+	if (log_allowed(&limit))
+		log_error("%s: %s", slot->client->name, why);
+}
+
 /*
  * A piece of a reply, data or a hole, that is in the buffer.  libnbd leaves it to us
- * whether they are all of what was asked for.
+ * whether they are all of what was asked for, and whether one came twice.
  */
 static int on_chunk(void *opaque, const void *buf, size_t count, uint64_t offset,
 		    unsigned int status, int *error)
@@ -102,10 +122,12 @@ static int on_chunk(void *opaque, const void *buf, size_t count, uint64_t offset
 	struct nbd_slot *slot = opaque;
 
 	(void)buf;
-	(void)offset;
 	(void)error;
-	if (slot->state == NBD_SLOT_SENT && status != LIBNBD_READ_ERROR)
-		slot->filled += count;
+	if (slot->state != NBD_SLOT_SENT || status == LIBNBD_READ_ERROR)
+		return 0;
+	if (offset < slot->offset || !nbd_chunks_add(&slot->chunks, offset - slot->offset,
+						     offset - slot->offset + count, slot->bytes))
+		break_slot(slot, "the server sent a part of a read twice, or in too many pieces");
 	return 0;
 }
 
@@ -115,14 +137,17 @@ static int on_extents(void *opaque, const char *context, uint64_t offset, uint32
 {
 	struct nbd_slot *slot = opaque;
 	struct nbd_runs *runs = slot->req->runs;
-	uint64_t limit = slot->offset + slot->bytes;
 
 	(void)error;
-	if (slot->state != NBD_SLOT_SENT || strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION) ||
-	    offset != runs->end)
+	if (slot->state != NBD_SLOT_SENT || strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION))
 		return 0;
+	if (runs->answered || offset != runs->start) {
+		break_slot(slot, "the server said twice where holes are");
+		return 0;
+	}
+	runs->answered = true;
 	for (size_t i = 0; i + 1 < count; i += 2)
-		if (!nbd_runs_add(runs, entries[i], entries[i + 1] & LIBNBD_STATE_ZERO, limit))
+		if (!nbd_runs_add(runs, entries[i], entries[i + 1] & LIBNBD_STATE_ZERO))
 			break;
 	return 0;
 }
@@ -135,7 +160,8 @@ static void send_slot(struct nbd_client *client, struct nbd_slot *slot)
 
 	/* Before the call: libnbd may be done when it returns. */
 	slot->state = NBD_SLOT_SENT;
-	slot->filled = 0;
+	slot->sent_at = aio_now();
+	nbd_chunks_init(&slot->chunks);
 	if (req->kind == NBD_REQ_READ) {
 		nbd_chunk_callback chunk = { .callback = on_chunk, .user_data = slot };
 
@@ -145,7 +171,8 @@ static void send_slot(struct nbd_client *client, struct nbd_slot *slot)
 	} else {
 		nbd_extent_callback extents = { .callback = on_extents, .user_data = slot };
 
-		nbd_runs_init(req->runs, slot->offset);
+		nbd_runs_init(req->runs, slot->offset, slot->offset + slot->bytes,
+			      client->align > NBD_RUN_BLOCK ? client->align : NBD_RUN_BLOCK);
 		cookie = nbd_aio_block_status(client->nbd, slot->bytes, slot->offset, extents, done,
 					      0);
 	}
@@ -167,6 +194,10 @@ static void begin_piece(struct nbd_client *client, struct nbd_request *req, stru
 	slot->offset = req->offset + req->begun;
 	slot->bytes = (uint32_t)min_u64(req->bytes - req->begun, max);
 	slot->error = 0;
+	slot->client = client;
+	slot->broken = false;
+	slot->losses = 0;
+	slot->begun_at = aio_now();
 	/* Of holes one answer is enough, however long it is. */
 	req->begun = req->kind == NBD_REQ_READ ? req->begun + slot->bytes : req->bytes;
 	req->slots++;
@@ -191,7 +222,7 @@ void nbd_queue_send(struct nbd_client *client)
 		client->last_reply = aio_now();
 	if (!client->queue && !client->nr_waiting)
 		return;
-	for (size_t i = 0; i < NBD_SLOTS && nbd_is_alive(client); i++) {
+	for (size_t i = 0; i < NBD_SLOTS && nbd_is_alive(client) && !client->broken; i++) {
 		struct nbd_slot *slot = &client->slot[i];
 
 		if (slot->state == NBD_SLOT_FREE) {
@@ -230,17 +261,36 @@ static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error
 		co_wake(req->co);
 }
 
-/* A server that answers a read with less than was asked for breaks the protocol. */
-static void check_filled(const struct nbd_client *client, struct nbd_slot *slot)
+/*
+ * Judge a reply of the server: an error, all that was asked for, or not what the protocol allows.
+ */
+static void check_reply(struct nbd_client *client, struct nbd_slot *slot)
 {
 	static struct log_ratelimit limit;
+	uint32_t sent = nbd_chunks_bytes(&slot->chunks);
 
-	if (slot->error || slot->req->kind != NBD_REQ_READ || slot->filled == slot->bytes)
+	if (slot->broken || slot->req->kind != NBD_REQ_READ)
 		return;
-	slot->error = EIO;
+	if (slot->error) {
+		if (slot->error != EIO && log_allowed(&limit))
+			log_error("%s: the server refused a read: %s", client->name,
+				  strerror(slot->error));
+		return;
+	}
+	if (sent == slot->bytes)
+		return;
+	slot->broken = client->broken = true;
 	if (log_allowed(&limit))
-		log_error("%s: the server answered a read of %" PRIu32 " bytes with %" PRIu64,
-			  client->name, slot->bytes, slot->filled);
+		log_error("%s: the server answered a read of %" PRIu32 " bytes with %" PRIu32,
+			  client->name, slot->bytes, sent);
+}
+
+/* The reply to @slot did not come, or is not to be had on this connection. */
+static void slot_lost(struct nbd_client *client, struct nbd_slot *slot)
+{
+	slot->state = NBD_SLOT_TO_SEND;
+	slot->losses++;
+	client->nr_waiting++;
 }
 
 unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
@@ -254,17 +304,40 @@ unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
 			continue;
 		client->nr_sent--;
 		/* Errors that are the connection's, and a server that is going. */
-		if (slot->error && (connection_lost || slot->error == ESHUTDOWN)) {
+		if (!slot->broken && slot->error && (connection_lost || slot->error == ESHUTDOWN)) {
 			client->leaving = !connection_lost;
-			slot->state = NBD_SLOT_TO_SEND;
-			client->nr_waiting++;
+			slot_lost(client, slot);
+			continue;
+		}
+		check_reply(client, slot);
+		if (slot->broken) {
+			end_slot(client, slot, EIO);
 			continue;
 		}
 		replies++;
-		check_filled(client, slot);
+		client->newest_answered = max_u64(client->newest_answered, slot->sent_at);
 		end_slot(client, slot, slot->error);
 	}
 	return replies;
+}
+
+bool nbd_queue_overdue(struct nbd_client *client, uint64_t timeout)
+{
+	bool found = false;
+
+	if (!client->nr_sent)
+		return false;
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state != NBD_SLOT_SENT ||
+		    client->newest_answered <= slot->sent_at + timeout)
+			continue;
+		/* Once more, on another connection. */
+		slot->losses += MAX_LOSSES / 2;
+		found = true;
+	}
+	return found;
 }
 
 void nbd_queue_lost(struct nbd_client *client)
@@ -273,9 +346,27 @@ void nbd_queue_lost(struct nbd_client *client)
 	for (size_t i = 0; i < NBD_SLOTS; i++) {
 		if (client->slot[i].state != NBD_SLOT_SENT)
 			continue;
-		client->slot[i].state = NBD_SLOT_TO_SEND;
 		client->nr_sent--;
-		client->nr_waiting++;
+		slot_lost(client, &client->slot[i]);
+	}
+	client->broken = false;
+	client->newest_answered = 0;
+}
+
+void nbd_queue_fail_hopeless(struct nbd_client *client)
+{
+	uint64_t patience = (client->uri.reconnect_delay + client->uri.reply_timeout) * NSEC;
+	uint64_t now = aio_now();
+
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state != NBD_SLOT_TO_SEND)
+			continue;
+		if (!slot->broken && (slot->losses < MAX_LOSSES || now - slot->begun_at < patience))
+			continue;
+		client->nr_waiting--;
+		end_slot(client, slot, EIO);
 	}
 }
 

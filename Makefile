@@ -178,6 +178,8 @@ $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
 	$(call link,$(CMOCKA_LIBS))
 $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
+# The server with a ublk device of the test's own.
+$(OUT)/tests/interop/nodev_qedd: $(call obj_of,$(filter-out %/busy.c,$(wildcard userspace/server/*.c)))
 $(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(FUZZ_ENGINE))
 # The recorder comes between those who open image files and the block layer.

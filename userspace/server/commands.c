@@ -23,6 +23,7 @@ struct command {
 	const char *arguments; /* see protocol_check_arguments() */
 	/* Needs the image: refused once the server is stopping, which waits for it. */
 	bool uses_image;
+	enum server_slot slot; /* what it changes, if it uses the image; see server.h */
 };
 
 static int co_status(struct server *server, json_t *arguments, const struct event_sink *sink,
@@ -116,17 +117,22 @@ static int co_quit(struct server *server, json_t *arguments, const struct event_
 	/* Who asks may have waited long, and mean a server that had our name before. */
 	if (pid && json_integer_value(pid) != getpid())
 		return error_set(err, -ESRCH, "another server than the one that was meant");
-	if (!force && server->state == SERVER_LIVE) {
-		server->users++;
+	/* A device that was taken over may be in use before its server is live. */
+	while (!force && server->state == SERVER_STARTING && !server->stop_reason)
+		server_co_wait_change(server);
+	if (!force && !server_co_enter(server, SLOT_NONE, NULL)) {
 		server->quits++;
 		ret = co_check_unused(server, err);
 		server->quits--;
-		server_put_image(server);
+		server_leave(server, SLOT_NONE);
 		if (ret < 0)
 			return error_set_errno(err, ret, "looking for users of the device");
 	}
-	if (json_is_true(json_object_get(arguments, "finish")))
+	if (json_is_true(json_object_get(arguments, "finish"))) {
+		if (server->image_closes)
+			return error_set(err, -ESHUTDOWN, "the server is stopping");
 		server->finish_pending = true;
+	}
 	server_ask_stop(server, "asked to");
 	return server_co_wait_stopped(server, err);
 }
@@ -135,31 +141,38 @@ static int co_commands(struct server *server, json_t *arguments, const struct ev
 		       json_t **result, struct error *err);
 
 static const struct command commands[] = {
-	{ "status", co_status, "", false },
-	{ "stats", co_stats, "", true },
-	{ "info", co_info, "", true },
-	{ "flush", co_flush, "", true },
-	{ "stream", command_co_stream, "base:s speed:i wait:b", false },
-	{ "stream-pause", command_co_stream_pause, "", true },
-	{ "stream-resume", command_co_stream_resume, "", true },
-	{ "stream-cancel", command_co_stream_cancel, "", true },
-	{ "trace-start", command_co_trace_start, "file:s", true },
-	{ "trace-stop", command_co_trace_stop, "file:s", true },
-	{ "quit", co_quit, "force:b finish:b pid:i", false },
-	{ "commands", co_commands, "", false },
-	{ "detect-zeroes", co_detect_zeroes, "mode:s", true },
+	{ "status", co_status, "", false, SLOT_NONE },
+	{ "stats", co_stats, "", true, SLOT_NONE },
+	{ "info", co_info, "", true, SLOT_NONE },
+	{ "flush", co_flush, "", true, SLOT_NONE },
+	/* Takes the slot itself, and does not hold it while the client waits for the end. */
+	{ "stream", command_co_stream, "base:s speed:i wait:b", false, SLOT_NONE },
+	{ "stream-pause", command_co_stream_pause, "", true, SLOT_STREAM },
+	{ "stream-resume", command_co_stream_resume, "", true, SLOT_STREAM },
+	{ "stream-cancel", command_co_stream_cancel, "", true, SLOT_STREAM },
+	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
+	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
+	{ "quit", co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
+	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },
+	{ "detect-zeroes", co_detect_zeroes, "mode:s", true, SLOT_NONE },
 };
 
 static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,
 		       json_t **result, struct error *err)
 {
+	bool tell_arguments = json_is_true(json_object_get(arguments, "arguments"));
+
 	(void)server;
-	(void)arguments;
 	(void)sink;
-	*result = json_array();
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (json_array_append_new(*result, json_string(commands[i].name)))
+	*result = tell_arguments ? json_object() : json_array();
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *command = &commands[i];
+
+		if (tell_arguments ? json_object_set_new(*result, command->name,
+							 json_string(command->arguments)) :
+				     json_array_append_new(*result, json_string(command->name)))
 			return error_set(err, -ENOMEM, "not enough memory");
+	}
 	return 0;
 }
 
@@ -184,11 +197,11 @@ static int co_execute(struct server *server, const struct protocol_request *requ
 		return ret;
 	if (!command->uses_image)
 		return command->co_run(server, request->arguments, sink, result, err);
-	if (server->state != SERVER_LIVE)
-		return error_set(err, -ESHUTDOWN, "the server is stopping");
-	server->users++;
+	ret = server_co_enter(server, command->slot, err);
+	if (ret)
+		return ret;
 	ret = command->co_run(server, request->arguments, sink, result, err);
-	server_put_image(server);
+	server_leave(server, command->slot);
 	return ret;
 }
 

@@ -62,8 +62,35 @@ void server_ask_stop(struct server *server, const char *reason)
 	server_changed(server);
 }
 
-void server_put_image(struct server *server)
+static int check_live(const struct server *server, struct error *err)
 {
+	if (server->state == SERVER_LIVE && !server->stop_reason)
+		return 0;
+	if (server->state == SERVER_STARTING)
+		return error_set(err, -ESHUTDOWN, "the server is starting");
+	return error_set(err, -ESHUTDOWN, "the server is stopping");
+}
+
+int server_co_enter(struct server *server, enum server_slot slot, struct error *err)
+{
+	int ret = check_live(server, err);
+
+	if (ret)
+		return ret;
+	server->users++;
+	if (slot == SLOT_NONE)
+		return 0;
+	co_mutex_lock(&server->slots[slot]);
+	ret = check_live(server, err);
+	if (ret)
+		server_leave(server, slot);
+	return ret;
+}
+
+void server_leave(struct server *server, enum server_slot slot)
+{
+	if (slot != SLOT_NONE)
+		co_mutex_unlock(&server->slots[slot]);
 	server->users--;
 	server_changed(server);
 }
@@ -339,6 +366,7 @@ static void co_run(struct server *server)
 	if (server->starter.detach && chdir("/"))
 		log_warning("chdir: %s", strerror(errno));
 	server->state = SERVER_LIVE;
+	server_changed(server);
 	server->live_since = aio_now();
 	ublk_block_path(device, ublk_device_info(server->device)->dev_id);
 	log_info("%s: %s is live on %s", server->options->name, server->image.path, device);
@@ -392,6 +420,7 @@ static void co_stop(struct server *server)
 	server_trace_co_stop(server);
 	server_stream_co_stop(server);
 	ret = co_stop_device(server);
+	server->image_closes = true;
 	if (!ret && server->finish_pending)
 		blk_co_populate_drain(server->image.node);
 	if (!ret)
@@ -482,6 +511,8 @@ int server_run(const struct device_options *options, const struct starter *start
 
 	pthread_mutex_init(&server.mutex, NULL);
 	co_queue_init(&server.changed);
+	for (int i = 0; i < SERVER_SLOTS; i++)
+		co_mutex_init(&server.slots[i]);
 	server.directory = getcwd(NULL, 0);
 	if (server_stream_wish_by_options(&server))
 		log_warning("%s: not enough memory to note the stream", options->name);
@@ -501,8 +532,10 @@ int server_run(const struct device_options *options, const struct starter *start
 	device_image_free(&server.image);
 	json_decref(server.description);
 	free(server.directory);
-	json_decref(server.last_stream);
+	server_stream_put(server.streaming);
 	free(server.wish.base);
+	for (int i = 0; i < SERVER_SLOTS; i++)
+		co_mutex_destroy(&server.slots[i]);
 	pthread_mutex_destroy(&server.mutex);
 	if (server.signal_fd >= 0)
 		close(server.signal_fd);

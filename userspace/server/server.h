@@ -4,6 +4,18 @@
  *
  * Everything here belongs to the main thread and its loop; the device's queues
  * have threads of their own and know the image's node alone.
+ *
+ * One thread does not mean one at a time: a command that yields (it opens a file, starts a thread,
+ * waits for a job) lets others run between what it has looked at and what it does. So what a
+ * command changes has a slot, which the command holds from its first look to its last change:
+ *
+ * SLOT_STREAM	@streaming, @wish, @backing_changes
+ * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
+ *
+ * Without the slot, these run: the coroutine that follows a stream, which only ends what runs
+ * (@streaming->stream becomes NULL, the wish may go), without yielding between its changes; the
+ * start, before which commands are refused; the end, which waits until @users is 0 and refuses new
+ * ones. A command without slot either never yields between look and change, or changes nothing.
  */
 #ifndef QEDBLK_SERVER_SERVER_H
 #define QEDBLK_SERVER_SERVER_H
@@ -24,6 +36,8 @@
 
 enum server_state { SERVER_STARTING, SERVER_LIVE, SERVER_STOPPING, SERVER_STOPPED };
 
+enum server_slot { SLOT_STREAM, SLOT_TRACE, SERVER_SLOTS, SLOT_NONE = SERVER_SLOTS };
+
 struct server {
 	const struct device_options *options;
 	char *directory; /* where it was started: names in @options are seen from there; or NULL */
@@ -38,15 +52,16 @@ struct server {
 
 	enum server_state state;
 	uint64_t live_since; /* ns, monotonic */
-	struct stream *stream; /* that runs, NULL: none */
-	json_t *last_stream; /* how the last one ended, or NULL */
+	struct co_mutex slots[SERVER_SLOTS];
+	struct streaming *streaming; /* the last stream, NULL: there was none */
 	/* What a successor must be told otherwise than we were. */
 	bool backing_changes; /* the options' backing file is, or may soon be, another one */
 	struct stream_wish wish;
 	bool tracing, trace_stop; /* a trace's recorder runs; it is to end */
 	bool finish_pending; /* keep first what was read, when ending */
+	bool image_closes; /* too late to ask for that */
 	unsigned int quits; /* clients that wait to hear whether the device is in use */
-	unsigned int users; /* commands that use the image or the device now */
+	unsigned int users; /* commands that use the image or the device, or wait for a slot */
 	const char *stop_reason; /* NULL: go on */
 	struct error stop_error; /* what went wrong while stopping */
 
@@ -71,15 +86,20 @@ int server_run(const struct device_options *options, const struct starter *start
 /* Have the server end; the first reason counts.  Main loop's thread. */
 void server_ask_stop(struct server *server, const char *reason);
 
-/* Park until the server has stopped.  Returns how that went. */
+/* Wait until the server has stopped.  Returns how that went. */
 int server_co_wait_stopped(struct server *server, struct error *err);
 
-/* Park until @server->state or the like may have changed, and make others look again. */
+/* Yield until @server->state or the like may have changed; make others look again. */
 void server_co_wait_change(struct server *server);
 void server_changed(struct server *server);
 
-/* A command that counted itself in server->users is done. */
-void server_put_image(struct server *server);
+/*
+ * A command begins to use the image, and what @slot is for (SLOT_NONE: nothing): it has that alone
+ * when this returns 0, and the server does not close the image before server_leave().  Refused
+ * with a line unless the server is live, be it that it began to stop while the command waited.
+ */
+int server_co_enter(struct server *server, enum server_slot slot, struct error *err);
+void server_leave(struct server *server, enum server_slot slot);
 
 /*
  * Signals that end the server, through a descriptor.  signals_block() comes

@@ -46,14 +46,19 @@ static json_t *status_to_json(const struct stream_status *status)
 	return json;
 }
 
-json_t *server_stream_json(const struct server *server)
+json_t *streaming_json(const struct streaming *streaming)
 {
 	struct stream_status status;
 
-	if (!server->stream)
-		return json_incref(server->last_stream);
-	stream_get_status(server->stream, &status);
+	if (!streaming->stream)
+		return json_incref(streaming->end);
+	stream_get_status(streaming->stream, &status);
 	return status_to_json(&status);
+}
+
+json_t *server_stream_json(const struct server *server)
+{
+	return server->streaming ? streaming_json(server->streaming) : NULL;
 }
 
 json_t *server_stream_needless_json(const char *why)
@@ -109,6 +114,45 @@ int server_stream_wish_by_options(struct server *server)
 
 /* ---- Its life ---- */
 
+bool server_stream_runs(const struct server *server)
+{
+	return server->streaming && server->streaming->stream;
+}
+
+struct streaming *server_stream_get(const struct server *server)
+{
+	server->streaming->refs++;
+	return server->streaming;
+}
+
+void server_stream_put(struct streaming *streaming)
+{
+	if (!streaming || --streaming->refs)
+		return;
+	json_decref(streaming->end);
+	free(streaming);
+}
+
+/* @stream runs; the one before has ended.  Returns 0 or -ENOMEM. */
+static int set_streaming(struct server *server, struct stream *stream)
+{
+	struct streaming *streaming = calloc(1, sizeof(*streaming));
+
+	if (!streaming)
+		return -ENOMEM;
+	*streaming = (struct streaming){ .stream = stream, .refs = 1 };
+	server_stream_put(server->streaming);
+	server->streaming = streaming;
+	return 0;
+}
+
+/* What runs has ended.  Yields while files are closed; to others it runs as long. */
+static void co_free_stream(struct streaming *streaming)
+{
+	stream_co_free(streaming->stream);
+	streaming->stream = NULL;
+}
+
 static void log_end(const struct server *server, const struct stream_status *status)
 {
 	const char *name = server->options->name;
@@ -123,15 +167,16 @@ static void log_end(const struct server *server, const struct stream_status *sta
 static void follow(void *arg)
 {
 	struct server *server = arg;
+	/* Not replaced while it runs. */
+	struct streaming *streaming = server->streaming;
 	struct stream_status status;
 
-	job_co_wait_end(&server->stream->job);
-	stream_get_status(server->stream, &status);
+	job_co_wait_end(&streaming->stream->job);
+	stream_get_status(streaming->stream, &status);
 	log_end(server, &status);
-	json_decref(server->last_stream);
-	server->last_stream = status_to_json(&status);
-	stream_co_free(server->stream);
-	server->stream = NULL;
+	streaming->end = status_to_json(&status);
+	co_free_stream(streaming);
+	/* No yielding from here on. */
 	if (status.state == JOB_DONE)
 		drop_wish(server);
 	if (status.state == JOB_DONE && !status.prefetch) {
@@ -190,6 +235,12 @@ static int read_first(struct stream_opts *opts, const struct stream_request *req
 	return ret;
 }
 
+static void co_end(struct stream *stream)
+{
+	job_cancel(&stream->job);
+	job_co_wait_end(&stream->job);
+}
+
 int server_stream_co_start(struct server *server, const struct stream_request *request,
 			   struct error *err)
 {
@@ -202,7 +253,7 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 	struct stream *stream;
 	int ret;
 
-	if (server->stream)
+	if (server_stream_runs(server))
 		return error_set(err, -EBUSY, "a stream runs already");
 	if (request->base) {
 		opts.base = find_base(node, request->base);
@@ -216,10 +267,13 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 	ret = stream_co_start(&stream, node, &opts, err);
 	if (ret)
 		return ret;
-	server->stream = stream;
-	json_decref(server->last_stream);
-	server->last_stream = NULL;
-	/* Before anybody follows it, who drops the wish at the end: that may be at once. */
+	ret = set_streaming(server, stream);
+	if (ret) {
+		co_end(stream);
+		stream_co_free(stream);
+		return error_set_errno(err, ret, "stream");
+	}
+	/* Before the follower starts: it drops the wish at the end, which may be at once. */
 	if (set_wish(server, request))
 		log_warning("%s: not enough memory to note the stream", server->options->name);
 	server->backing_changes |= !!request->base;
@@ -228,11 +282,9 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 		state_file_refresh(server);
 		return 0;
 	}
-	/* Without anybody who follows it, it must not go on. */
-	job_cancel(&stream->job);
-	job_co_wait_end(&stream->job);
-	stream_co_free(stream);
-	server->stream = NULL;
+	/* Without a follower it must not go on. */
+	co_end(stream);
+	co_free_stream(server->streaming);
 	drop_wish(server);
 	return error_set_errno(err, ret, "stream");
 }
@@ -254,16 +306,18 @@ int server_stream_co_start_by_options(struct server *server, struct error *err)
 
 void server_stream_set_speed(struct server *server, uint64_t speed)
 {
-	job_set_speed(&server->stream->job, speed);
+	job_set_speed(&server->streaming->stream->job, speed);
 	state_file_refresh(server);
 }
 
 void server_stream_set_paused(struct server *server, bool paused)
 {
+	struct job *job = &server->streaming->stream->job;
+
 	if (paused)
-		job_pause(&server->stream->job);
+		job_pause(job);
 	else
-		job_resume(&server->stream->job);
+		job_resume(job);
 	server->wish.paused = paused;
 	state_file_refresh(server);
 }
@@ -276,8 +330,8 @@ void server_stream_co_cancel(struct server *server)
 
 void server_stream_co_stop(struct server *server)
 {
-	if (server->stream)
-		job_cancel(&server->stream->job);
-	while (server->stream)
+	if (server_stream_runs(server))
+		job_cancel(&server->streaming->stream->job);
+	while (server_stream_runs(server))
 		server_co_wait_change(server);
 }

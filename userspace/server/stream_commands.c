@@ -10,7 +10,7 @@
 #include "server/server.h"
 #include "server/stream.h"
 
-/* Somebody who waits is told of progress this often. */
+/* A client that waits gets an event about progress this often. */
 #define PROGRESS_NS 500000000ULL
 
 static int get_request(json_t *arguments, struct stream_request *request, struct error *err)
@@ -26,22 +26,23 @@ static int get_request(json_t *arguments, struct stream_request *request, struct
 }
 
 /*
- * Tell of progress until it has ended, or nobody listens.  Who listens may be deaf:
- * this is none of the users of the image that the server's end waits for.
+ * Send events about the progress of @streaming until it has ended, or the client is gone.  The
+ * client may not read them: this is none of the users of the image that the server's end waits
+ * for, and it holds no slot.
  */
-static int co_follow(struct server *server, const struct event_sink *sink, json_t **result,
-		     struct error *err)
+static int co_follow(struct server *server, const struct streaming *streaming,
+		     const struct event_sink *sink, json_t **result, struct error *err)
 {
 	const char *state;
 
-	while (server->stream && !server->stop_reason) {
-		if (sink->co_emit(sink, "STREAM_PROGRESS", server_stream_json(server)))
-			return error_set(err, -EPIPE, "nobody listens");
+	while (streaming->stream && !server->stop_reason) {
+		if (sink->co_emit(sink, "STREAM_PROGRESS", streaming_json(streaming)))
+			return error_set(err, -EPIPE, "the client is gone");
 		aio_co_sleep(PROGRESS_NS);
 	}
-	if (server->stream)
+	if (streaming->stream)
 		return error_set(err, -ESHUTDOWN, "the server is stopping");
-	*result = server_stream_json(server);
+	*result = streaming_json(streaming);
 	state = json_string_value(json_object_get(*result, "state"));
 	if (state && !strcmp(state, "done"))
 		return 0;
@@ -49,17 +50,32 @@ static int co_follow(struct server *server, const struct event_sink *sink, json_
 			 state ? state : "gone");
 }
 
-/* *@needless: why there was nothing to start, else NULL. */
-static int co_start_stream(struct server *server, const struct stream_request *request,
-			   const char **needless, struct error *err)
+/*
+ * Start the stream, or change the one that runs.  *@streaming: that one, for the caller to put;
+ * NULL and *@result set: there was nothing to stream.  The caller holds the slot.
+ */
+static int co_start_stream(struct server *server, json_t *arguments,
+			   const struct stream_request *request, struct streaming **streaming,
+			   json_t **result, struct error *err)
 {
+	const char *needless = NULL;
 	int ret = 0;
 
-	server->users++;
-	*needless = server_stream_needless(server, request);
-	if (!*needless)
-		ret = server_stream_co_start(server, request, err);
-	server_put_image(server);
+	*streaming = NULL;
+	if (server_stream_runs(server)) {
+		if (request->base)
+			return error_set(err, -EBUSY, "a stream runs already");
+		if (json_object_get(arguments, "speed"))
+			server_stream_set_speed(server, request->speed);
+	} else {
+		needless = server_stream_needless(server, request);
+		if (!needless)
+			ret = server_stream_co_start(server, request, err);
+	}
+	if (!ret && needless)
+		*result = server_stream_needless_json(needless);
+	else if (!ret)
+		*streaming = server_stream_get(server);
 	return ret;
 }
 
@@ -67,36 +83,26 @@ int command_co_stream(struct server *server, json_t *arguments, const struct eve
 		      json_t **result, struct error *err)
 {
 	struct stream_request request = { 0 };
-	const char *needless = NULL;
+	struct streaming *streaming;
 	int ret = get_request(arguments, &request, err);
 
+	if (!ret)
+		ret = server_co_enter(server, SLOT_STREAM, err);
 	if (ret)
 		return ret;
-	if (server->state != SERVER_LIVE)
-		return error_set(err, -ESHUTDOWN, "the server is stopping");
-	if (server->stream) {
-		if (request.base)
-			return error_set(err, -EBUSY, "a stream runs already");
-		if (json_object_get(arguments, "speed"))
-			server_stream_set_speed(server, request.speed);
-	} else {
-		ret = co_start_stream(server, &request, &needless, err);
-		if (ret)
-			return ret;
-	}
-	if (needless) {
-		*result = server_stream_needless_json(needless);
-		return 0;
-	}
-	if (json_is_true(json_object_get(arguments, "wait")))
-		return co_follow(server, sink, result, err);
-	*result = server_stream_json(server);
-	return 0;
+	ret = co_start_stream(server, arguments, &request, &streaming, result, err);
+	server_leave(server, SLOT_STREAM);
+	if (streaming && json_is_true(json_object_get(arguments, "wait")))
+		ret = co_follow(server, streaming, sink, result, err);
+	else if (streaming)
+		*result = streaming_json(streaming);
+	server_stream_put(streaming);
+	return ret;
 }
 
 static int set_paused(struct server *server, bool paused, json_t **result, struct error *err)
 {
-	if (!server->stream)
+	if (!server_stream_runs(server))
 		return error_set(err, -ENOENT, "no stream runs");
 	server_stream_set_paused(server, paused);
 	*result = server_stream_json(server);
@@ -124,7 +130,7 @@ int command_co_stream_cancel(struct server *server, json_t *arguments,
 {
 	(void)arguments;
 	(void)sink;
-	if (!server->stream)
+	if (!server_stream_runs(server))
 		return error_set(err, -ENOENT, "no stream runs");
 	server_stream_co_cancel(server);
 	*result = server_stream_json(server);

@@ -3,21 +3,24 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/timer.h"
 #include "block/trace.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "util/log.h"
+#include "util/units.h"
 
 /* How often what was recorded goes to the file. */
 #define WRITE_NS 200000000ULL
 
+/* The caller holds SLOT_TRACE, or the server is stopping. */
 static int co_stop(struct server *server, uint64_t *lost, struct error *err)
 {
 	int ret;
 
-	/* The recorder sees that it is over; two must not write at once. */
+	/* The recorder ends first: two must not write at once. */
 	server->trace_stop = true;
+	server_changed(server);
 	while (server->tracing)
 		server_co_wait_change(server);
 	ret = trace_co_stop(server->image.node, lost, err);
@@ -25,6 +28,33 @@ static int co_stop(struct server *server, uint64_t *lost, struct error *err)
 	return ret;
 }
 
+struct nap {
+	struct aio_timer timer;
+	struct server *server;
+	bool over;
+};
+
+static void on_nap_over(struct aio_timer *timer)
+{
+	struct nap *nap = container_of(timer, struct nap, timer);
+
+	nap->over = true;
+	server_changed(nap->server);
+}
+
+/* Sleep until there may be something to write, or the trace is to end. */
+static void co_nap(struct server *server)
+{
+	struct nap nap = { .server = server };
+
+	aio_timer_init(&nap.timer, on_nap_over);
+	aio_timer_arm(&nap.timer, WRITE_NS);
+	while (!nap.over && !server->trace_stop)
+		server_co_wait_change(server);
+	aio_timer_cancel(&nap.timer);
+}
+
+/* The recorder: one coroutine while server->tracing is true. */
 static void trace_fn(void *arg)
 {
 	struct server *server = arg;
@@ -35,7 +65,7 @@ static void trace_fn(void *arg)
 			log_error("%s: trace: %s", server->options->name, error_text(&err));
 			break;
 		}
-		aio_co_sleep(WRITE_NS);
+		co_nap(server);
 	}
 	error_free(&err);
 	server->tracing = false;
@@ -53,8 +83,6 @@ int command_co_trace_start(struct server *server, json_t *arguments, const struc
 	(void)result;
 	if (!file || file[0] != '/')
 		return error_set(err, -EINVAL, "file: not an absolute file name");
-	if (server->trace_stop)
-		return error_set(err, -EBUSY, "a trace is being ended");
 	ret = trace_co_start(server->image.node, file, err);
 	if (ret)
 		return ret;
@@ -76,7 +104,7 @@ int command_co_trace_stop(struct server *server, json_t *arguments, const struct
 	int ret;
 
 	(void)sink;
-	if (!path || server->trace_stop)
+	if (!path)
 		return error_set(err, -ENOENT, "no trace is recorded");
 	if (file && strcmp(file, path))
 		return error_set(err, -EINVAL, "the trace is recorded to %s", path);

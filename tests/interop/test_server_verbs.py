@@ -12,7 +12,7 @@ The server is a child of this program, so its exit status counts. While it is st
 both lines are sent: it finds them together.
 
 Without an argument the server is one without block device, nodev_qedd; a program's name as argument
-takes that. $QEDBLK_VERB_ROUNDS pairs are tried (80).
+takes that. $QEDBLK_VERB_ROUNDS pairs are tried (80; 1,000 with $QEDBLK_LONG).
 """
 
 import itertools
@@ -454,7 +454,8 @@ def main():
     with_device = len(sys.argv) > 1
     if with_device:
         qedd = os.path.abspath(sys.argv[1])
-    rounds = int(os.environ.get("QEDBLK_VERB_ROUNDS") or 80)
+    rounds = int(os.environ.get("QEDBLK_VERB_ROUNDS") or
+                 (1000 if os.environ.get("QEDBLK_LONG") else 80))
     rng = random.Random(interop.seed_from([]))
     results = interop.Results()
     with interop.WorkDir() as folder:

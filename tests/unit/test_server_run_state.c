@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A server's files: the name is taken once, stale files do not matter, long names work. */
+/*
+ * A server's files: the name is taken once, stale files do not matter, long names work, and other
+ * users can open none of them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
+
+static char default_dir[64];
+#define DEFAULT_DIR default_dir
 
 #include "server/run_state.c"
 
@@ -139,18 +145,156 @@ static void test_lock_is_of_the_name(void **state)
 	close(run.dir_fd);
 }
 
+/* ---- What other users may do ---- */
+
+static unsigned int mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void touch(const char *path, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, mode);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+/* All files of a server in the default directory, and their modes. */
+static void check_modes(void)
+{
+	static const char *const suffixes[] = { "lock", "sock", "json", "rescue" };
+	json_t *text = json_pack("{s:i}", "pid", 1);
+	struct error err = ERROR_INIT;
+	struct run_state run;
+	char path[128];
+	int rescue, fd;
+
+	assert_int_equal(run_state_acquire(&run, "vm1", &err), 0);
+	fd = run_state_listen(&run, &err);
+	rescue = run_state_open_rescue(&run, false, &err);
+	assert_true(fd >= 0 && rescue >= 0);
+	assert_int_equal(run_state_describe(&run, text, &err), 0);
+	assert_int_equal(mode_of(default_dir), 0750);
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		snprintf(path, sizeof(path), "%s/vm1.%s", default_dir, suffixes[i]);
+		assert_int_equal(mode_of(path), 0600);
+	}
+	close(rescue);
+	close(fd);
+	json_decref(text);
+	run_state_release(&run);
+}
+
+static void test_modes(void **state)
+{
+	static const mode_t masks[] = { 0, 022, 0177 };
+	mode_t before = umask(0);
+	char path[128];
+
+	(void)state;
+	assert_int_equal(unsetenv("QEDBLK_RUN_DIR"), 0);
+	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+		/* Of what its maker has no permission for, only root opens the rest. */
+		umask(geteuid() ? masks[i] & 077 : masks[i]);
+		check_modes();
+		assert_int_equal(rmdir(default_dir), 0);
+	}
+	umask(022);
+	/* As an older server left them, all. */
+	assert_int_equal(mkdir(default_dir, 0755), 0);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = { "vm1.lock", "vm1.json.new", "vm1.json",
+						     "vm1.rescue" };
+
+		snprintf(path, sizeof(path), "%s/%s", default_dir, names[i]);
+		touch(path, 0644);
+	}
+	check_modes();
+	assert_int_equal(rmdir(default_dir), 0);
+	umask(before);
+	assert_int_equal(setenv("QEDBLK_RUN_DIR", dir, 1), 0);
+}
+
+static void check_refused(const char *run_dir, const char *line)
+{
+	struct error err = ERROR_INIT;
+	struct run_state run;
+	char wanted[256];
+
+	assert_int_equal(setenv("QEDBLK_RUN_DIR", run_dir, 1), 0);
+	assert_true(run_state_acquire(&run, "vm1", &err) < 0);
+	snprintf(wanted, sizeof(wanted), "%s%s", run_dir, line);
+	assert_string_equal(error_text(&err), wanted);
+	error_free(&err);
+	assert_int_equal(setenv("QEDBLK_RUN_DIR", dir, 1), 0);
+}
+
+static void test_refused_directories(void **state)
+{
+	char other[128], lock[160];
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/other", dir);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(chmod(other, 01777), 0);
+	check_refused(other, ": other users can write to it (mode 1777)");
+	assert_int_equal(mode_of(other), 01777);
+	assert_int_equal(chmod(other, 0770), 0);
+	check_refused(other, ": other users can write to it (mode 0770)");
+	assert_int_equal(chmod(other, 0755), 0);
+	assert_int_equal(symlink(other, default_dir), 0);
+	check_refused(default_dir, ": not a directory (a symbolic link is none)");
+	unlink(default_dir);
+	if (!geteuid()) {
+		snprintf(lock, sizeof(lock), "%s/vm1.lock", other);
+		touch(lock, 0644);
+		assert_int_equal(chown(lock, 65534, 65534), 0);
+		check_refused(other, "/vm1.lock: belongs to another user (65534)");
+		unlink(lock);
+		assert_int_equal(chown(other, 65534, 65534), 0);
+		check_refused(other, ": belongs to another user (65534)");
+	}
+	assert_int_equal(rmdir(other), 0);
+}
+
+/* Killed after binding its socket, before the name was right. */
+static void test_early_socket(void **state)
+{
+	char early[DEVICE_SOCKET_LEN], path[128];
+	struct error err = ERROR_INIT;
+	struct run_state run;
+	int fd;
+
+	(void)state;
+	device_early_socket(early, "vm1");
+	snprintf(path, sizeof(path), "%s/%s", dir, early);
+	touch(path, 0600);
+	assert_int_equal(run_state_acquire(&run, "vm1", &err), 0);
+	fd = run_state_listen(&run, &err);
+	assert_true(fd >= 0);
+	close(fd);
+	run_state_release(&run);
+	assert_int_equal(count_files(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken_once),
-		cmocka_unit_test(test_after_a_kill),
-		cmocka_unit_test(test_longest_name),
-		cmocka_unit_test(test_lock_is_of_the_name),
+		cmocka_unit_test(test_taken_once),   cmocka_unit_test(test_after_a_kill),
+		cmocka_unit_test(test_longest_name), cmocka_unit_test(test_lock_is_of_the_name),
+		cmocka_unit_test(test_modes),	     cmocka_unit_test(test_refused_directories),
+		cmocka_unit_test(test_early_socket),
 	};
 	int failed;
 
 	if (!mkdtemp(dir) || setenv("QEDBLK_RUN_DIR", dir, 1))
 		return 1;
+	snprintf(default_dir, sizeof(default_dir), "%s-default", dir);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	rmdir(dir);
 	return failed;

@@ -19,7 +19,9 @@
 #include "common/client.h"
 #include "common/json.h"
 #include "qedctl/server.h"
+#include "ublk/name.h"
 #include "ublk/stale.h"
+#include "util/units.h"
 
 /* Making everything durable can take long on a slow disk; a hang must still show. */
 #define QUIT_TIMEOUT_MS (10 * 60 * 1000)
@@ -134,7 +136,8 @@ static int lock_name(const char *name)
 	int fd, ret;
 
 	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	/* A user that could read it could hold the lock. */
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	if (!flock(fd, LOCK_EX | LOCK_NB))
@@ -275,12 +278,28 @@ int server_check_removable(const struct device *dev, struct error *err)
 	return ret;
 }
 
+/* The files of a device without server, its lock left out. */
+static int unlink_files(const char *name, struct error *err)
+{
+	static const char *const kinds[] = { ".sock", ".json", ".json.new", ".rescue" };
+	char path[512], early[DEVICE_SOCKET_LEN];
+	size_t i;
+
+	device_early_socket(early, name);
+	for (i = 0; i <= ARRAY_SIZE(kinds); i++) {
+		if (i < ARRAY_SIZE(kinds))
+			snprintf(path, sizeof(path), "%s/%s%s", client_run_dir(), name, kinds[i]);
+		else
+			snprintf(path, sizeof(path), "%s/%s", client_run_dir(), early);
+		if (unlink(path) < 0 && errno != ENOENT)
+			return error_set_errno(err, -errno, "%s", path);
+	}
+	return 0;
+}
+
 int server_clear_away(const struct device *dev, bool force, struct error *err)
 {
-	static const char *const kinds[] = { "sock", "json", "rescue" };
-	char path[512];
 	int lock_fd, ret;
-	size_t i;
 
 	/* Under the lock that a server of this name holds: never from under a living one. */
 	lock_fd = lock_name(dev->name);
@@ -289,11 +308,8 @@ int server_clear_away(const struct device *dev, bool force, struct error *err)
 	ret = force ? 0 : check_nobody_waits(dev->name, err);
 	if (!ret)
 		ret = delete_ublk(dev->name, err);
-	for (i = 0; !ret && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s.%s", client_run_dir(), dev->name, kinds[i]);
-		if (unlink(path) < 0 && errno != ENOENT)
-			ret = error_set_errno(err, -errno, "%s", path);
-	}
+	if (!ret)
+		ret = unlink_files(dev->name, err);
 	unlock_name(dev->name, lock_fd, !ret);
 	return ret;
 }

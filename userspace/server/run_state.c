@@ -2,6 +2,7 @@
 /* The lock, the socket and the description of a running server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,12 @@
 #include "server/run_state.h"
 #include "ublk/name.h"
 
+#ifndef DEFAULT_DIR /* a test has its own */
 #define DEFAULT_DIR "/run/qedblk"
-#define BACKLOG	    16
+#endif
+#define DIR_MODE  0750
+#define FILE_MODE 0600
+#define BACKLOG	  16
 
 /* The longest file name: NAME, a suffix, and what makes it temporary. */
 #define FILE_NAME_LEN (DEVICE_NAME_MAX + 32)
@@ -26,19 +31,75 @@ static char *file_name(char buf[FILE_NAME_LEN], const struct run_state *state, c
 	return buf;
 }
 
+static int check_owner(const struct stat *st, const char *path, struct error *err)
+{
+	if (st->st_uid == geteuid())
+		return 0;
+	return error_set(err, -EPERM, "%s: belongs to another user (%u)", path,
+			 (unsigned int)st->st_uid);
+}
+
+/* @ours: made by us, or of the default name, and therefore of nothing but our files. */
+static int secure_dir(const struct run_state *state, bool ours, struct error *err)
+{
+	struct stat st;
+	int ret = fstat(state->dir_fd, &st) ? error_set_errno(err, -errno, "%s", state->dir) :
+					      check_owner(&st, state->dir, err);
+
+	if (ret)
+		return ret;
+	if (ours && (st.st_mode & 07777) != DIR_MODE) {
+		if (fchmod(state->dir_fd, DIR_MODE))
+			return error_set_errno(err, -errno, "%s", state->dir);
+	} else if (!ours && (st.st_mode & (S_IWGRP | S_IWOTH))) {
+		return error_set(err, -EPERM, "%s: other users can write to it (mode %04o)",
+				 state->dir, st.st_mode & 07777);
+	}
+	return 0;
+}
+
 static int open_dir(struct run_state *state, struct error *err)
 {
-	const char *dir = getenv("QEDBLK_RUN_DIR");
+	const char *named = getenv("QEDBLK_RUN_DIR");
+	bool ours = !named || !*named;
 
-	state->dir = strdup(dir && *dir ? dir : DEFAULT_DIR);
+	state->dir = strdup(ours ? DEFAULT_DIR : named);
 	if (!state->dir)
 		return error_set_errno(err, -ENOMEM, "%s", state->name);
-	if (mkdir(state->dir, 0755) && errno != EEXIST)
+	if (!mkdir(state->dir, DIR_MODE))
+		ours = true;
+	else if (errno != EEXIST)
 		return error_set_errno(err, -errno, "%s", state->dir);
-	state->dir_fd = open(state->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	state->dir_fd = open(state->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (state->dir_fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return error_set(err, -ENOTDIR, "%s: not a directory (a symbolic link is none)",
+				 state->dir);
 	if (state->dir_fd < 0)
 		return error_set_errno(err, -errno, "%s", state->dir);
-	return 0;
+	return secure_dir(state, ours, err);
+}
+
+/* Open a file that only we may have open, be it that an older server left it looser. */
+static int open_file(const struct run_state *state, const char *name, int flags, struct error *err)
+{
+	int fd = openat(state->dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	char path[PATH_MAX];
+	struct stat st;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/%s", state->dir, name);
+	if (fd < 0)
+		return error_set_errno(err, -errno, "%s", path);
+	if (fstat(fd, &st))
+		ret = error_set_errno(err, -errno, "%s", path);
+	else
+		ret = check_owner(&st, path, err);
+	if (!ret && (st.st_mode & 07777) != FILE_MODE && fchmod(fd, FILE_MODE))
+		ret = error_set_errno(err, -errno, "%s", path);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
 }
 
 /* Who holds the lock wrote its number into it. */
@@ -65,11 +126,11 @@ static bool is_current(const struct run_state *state, int fd, const char *name)
 /* Returns 0, or 1 when the file was removed under us by a server that ended. */
 static int try_lock(struct run_state *state, const char *name, struct error *err)
 {
-	int fd = openat(state->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = open_file(state, name, O_RDWR | O_CREAT, err);
 	int ret;
 
 	if (fd < 0)
-		return error_set_errno(err, -errno, "%s/%s", state->dir, name);
+		return fd;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		ret = errno == EWOULDBLOCK ?
 			      report_holder(fd, state, err) :
@@ -126,20 +187,21 @@ int run_state_acquire(struct run_state *state, const char *name, struct error *e
 
 /*
  * Bound under a short name and moved into place: a socket's address has room
- * for 108 bytes, less than a name may take, and nobody finds it before its
- * mode is right.
+ * for 108 bytes, less than a name may take, and its mode is right before a client
+ * finds it.  The short name is always the same for a device, so that what a server
+ * killed in between leaves is taken away by the next.
  */
 static int bind_socket(struct run_state *state, int fd, const char *name)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	char temp[32];
+	char temp[DEVICE_SOCKET_LEN];
 
-	snprintf(temp, sizeof(temp), ".sock.%ld", (long)getpid());
+	device_early_socket(temp, state->name);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", state->dir_fd, temp);
 	unlinkat(state->dir_fd, temp, 0);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return -errno;
-	if (fchmodat(state->dir_fd, temp, 0600, 0) || listen(fd, BACKLOG) ||
+	if (fchmodat(state->dir_fd, temp, FILE_MODE, 0) || listen(fd, BACKLOG) ||
 	    renameat(state->dir_fd, temp, state->dir_fd, name)) {
 		int ret = -errno;
 
@@ -166,12 +228,9 @@ int run_state_listen(struct run_state *state, struct error *err)
 int run_state_open_rescue(struct run_state *state, bool left, struct error *err)
 {
 	char name[FILE_NAME_LEN];
-	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (left ? 0 : O_CREAT);
-	int fd = openat(state->dir_fd, file_name(name, state, "rescue"), flags, 0600);
 
-	if (fd < 0)
-		return error_set_errno(err, -errno, "%s/%s", state->dir, name);
-	return fd;
+	return open_file(state, file_name(name, state, "rescue"), O_RDWR | (left ? 0 : O_CREAT),
+			 err);
 }
 
 static int write_text(int fd, const char *text)
@@ -191,39 +250,41 @@ static int write_text(int fd, const char *text)
 	return 0;
 }
 
-static int replace_file(struct run_state *state, const char *name, const char *text)
+static int replace_file(struct run_state *state, const char *name, const char *text,
+			struct error *err)
 {
 	char temp[FILE_NAME_LEN];
 	int fd, ret;
 
-	file_name(temp, state, "json.new");
-	fd = openat(state->dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	fd = open_file(state, file_name(temp, state, "json.new"), O_WRONLY | O_CREAT | O_TRUNC,
+		       err);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ret = write_text(fd, text);
 	close(fd);
 	if (!ret && renameat(state->dir_fd, temp, state->dir_fd, name))
 		ret = -errno;
-	if (ret < 0)
+	if (ret < 0) {
 		unlinkat(state->dir_fd, temp, 0);
-	return ret;
+		return error_set_errno(err, ret, "%s/%s", state->dir, name);
+	}
+	return 0;
 }
 
 int run_state_describe(struct run_state *state, const json_t *description, struct error *err)
 {
 	char name[FILE_NAME_LEN];
 	char *text = json_dumps(description, JSON_INDENT(1));
-	int ret = text ? replace_file(state, file_name(name, state, "json"), text) : -ENOMEM;
+	int ret = text ? replace_file(state, file_name(name, state, "json"), text, err) :
+			 error_set_errno(err, -ENOMEM, "%s/%s.json", state->dir, state->name);
 
 	free(text);
-	if (ret < 0)
-		return error_set_errno(err, ret, "%s/%s.json", state->dir, state->name);
-	return 0;
+	return ret;
 }
 
 void run_state_release(struct run_state *state)
 {
-	static const char *const suffixes[] = { "json", "sock", "rescue", "lock" };
+	static const char *const suffixes[] = { "json", "json.new", "sock", "rescue", "lock" };
 	char name[FILE_NAME_LEN];
 
 	/* The lock is the last to go: until then nobody makes files of this name. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A server's files below /run/qedblk (or $QEDBLK_RUN_DIR): the lock that makes
- * a name unique, the control socket, and a description for whoever looks.
+ * a name unique, the control socket, and a description for tools.
+ *
+ * No other user may open them, whatever the umask: whoever can read a lock's file can
+ * hold the lock, and whoever can write to the directory can make files of any name first.
  *
  * Blocking, though on a file system in memory: for the main thread.
  */
@@ -22,7 +25,8 @@ struct run_state {
 
 /*
  * Make the directory if need be and take the name.  -EBUSY: another server has
- * it; the line names its process.
+ * it; the line names its process.  -EPERM: another user owns or can write to the
+ * directory, or owns the lock's file.
  */
 int run_state_acquire(struct run_state *state, const char *name, struct error *err);
 

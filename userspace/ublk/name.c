@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The names that devices can have: of servers, of their files, of mappings. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "ublk/ctrl.h"
 #include "ublk/name.h"
 
 bool device_name_is_valid(const char *name)
@@ -12,4 +15,9 @@ bool device_name_is_valid(const char *name)
 
 	return len && len <= DEVICE_NAME_MAX && strspn(name, allowed) == len && strcmp(name, ".") &&
 	       strcmp(name, "..") && strcmp(name, "control");
+}
+
+void device_early_socket(char buf[DEVICE_SOCKET_LEN], const char *name)
+{
+	snprintf(buf, DEVICE_SOCKET_LEN, ".sock.%016" PRIx64, ublk_name_cookie(name));
 }

@@ -20,4 +20,11 @@
  */
 bool device_name_is_valid(const char *name);
 
+/*
+ * Under what name, in the servers' directory, the server of device @name binds its socket before
+ * it is reachable as NAME.sock.  Always the same, and not that of another device.
+ */
+#define DEVICE_SOCKET_LEN 32
+void device_early_socket(char buf[DEVICE_SOCKET_LEN], const char *name);
+
 #endif

@@ -93,7 +93,7 @@ CHAINS = (
          "	ret = blk_file_co_pwrite(img->file, name, len, h->backing_filename_offset);\n"
          "	if (!ret)\n		ret = qed_co_flush_file(img);\n",
          "	ret = blk_file_co_pwrite(img->file, name, len, h->backing_filename_offset);\n"),
-        Crash("rebased", "26")),
+        Unit("qed_order", "name_is_durable_before_the_header", "26")),
     Mutant(
         "emptied-before-the-base-is-flushed",
         ("job/commit.c",

@@ -106,6 +106,23 @@ CLUSTERS = (
          "		ret = 0;\n"),
         Unit("qed_faults", "metadata_space", "25")),
     Mutant(
+        "space-for-l1-is-not-taken",
+        ("alloc.c",
+         "	ret = blk_file_co_allocate(img->file, img->header.l1_table_offset, bytes);\n",
+         "	ret = 0;\n"),
+        Unit("qed_failures", "space_for_l1", "25")),
+    Mutant(
+        "no-cluster-left-at-the-end",
+        ("alloc.c",
+         "	uint64_t n = room ? min_u64(want, room - 1) : 0;\n",
+         "	uint64_t n = min_u64(want, room);\n"),
+        Unit("qed_order", "open_file_ends_in_a_hole", "20")),
+    Mutant(
+        "no-hole-at-the-end-of-a-writer-that-frees",
+        ("commit.c",
+         "		(void)qed_co_extend(img, 0);\n", "		;\n"),
+        Unit("qed_leaks", "leaks_of_discards", "20")),
+    Mutant(
         "dropped-clusters-free-at-once",
         ("free_list.c",
          "	if (qed_run_list_add(&img->alloc.dropped, start, count))\n		return;\n",

@@ -132,6 +132,25 @@ static void failed_commit_is_made_good(void *arg)
 	}
 }
 
+/* Without space for L1 the write that needs a new table fails, and no flush does. */
+static void space_for_l1(void *arg)
+{
+	struct rec_test *t = arg;
+
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	rec_open(t, BLK_O_RDWR | BLK_O_DIRECT, NULL);
+	/* As if there had been none when the image was opened. */
+	atomic_store(&image_of(t)->alloc.l1_space, 0);
+	t->rec.no_space_at = image_of(t)->header.l1_table_offset;
+	CHECK(rec_write(t, 0, 2) == -ENOSPC);
+	CHECK(blk_co_flush(t->node) == 0);
+	t->rec.no_space_at = UINT64_MAX;
+	CHECK(rec_write(t, 0, 2) == 0);
+	close_and_check(t);
+	CHECK(rec_reads(t, 0, 2));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
 /*
  * A copy whose write fails may have written all the same.  Its cluster is not handed out before
  * it is punched: who writes a part of a fresh cluster finds zeroes around it.
@@ -247,6 +266,7 @@ int main(void)
 		CO_TEST_BY(rec_run, failed_commit_frees_nothing),
 		CO_TEST_BY(rec_run, no_entry_without_the_first_flush),
 		CO_TEST_BY(rec_run, failed_commit_is_made_good),
+		CO_TEST_BY(rec_run, space_for_l1),
 		CO_TEST_BY(rec_run, failed_copy_of_a_part),
 		CO_TEST_BY(rec_run, failed_copy_of_a_whole),
 		CO_TEST_BY(rec_run, writer_joins_populating_of_zeroes),

@@ -278,7 +278,44 @@ static void table_goes_before_the_mark(void *arg)
 	CHECK(!peek(t, CLUSTER + 8));
 }
 
+/* ---- Another backing file ---- */
+
+/* All that was answered, and the new name, are durable before the header leads to the name. */
+static void name_is_durable_before_the_header(void *arg)
+{
+	struct rec_test *t = arg;
+	const struct op *header;
+
+	rec_create(t, CLUSTER, IMAGE_SIZE, 16);
+	rec_open(t, BLK_O_RDWR, NULL);
+	CHECK(rec_write(t, 0, 2) == 0);
+	CHECK(blk_co_change_backing(t->node, "other.raw", "raw", NULL) == 0);
+	header = first_write(t, 0);
+	CHECK(next_op(&t->rec, NULL, OP_WRITE, QED_HEADER_BYTES, CLUSTER) < header);
+	CHECK(all_flushed_before(&t->rec, header) && all_flushed(&t->rec));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
 /* ---- Closing ---- */
+
+/* By the hole at the file's end the next opener sees that the last one did not close the image. */
+static void open_file_ends_in_a_hole(void *arg)
+{
+	struct rec_test *t = arg;
+	uint64_t size, grown = 0;
+
+	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
+	rec_open(t, BLK_O_RDWR, NULL);
+	size = atomic_load(&t->node->file->size);
+	/* Until the file has grown twice. */
+	for (uint64_t block = 0; grown < 2; block++) {
+		CHECK(rec_write(t, block, 2) == 0);
+		grown += atomic_load(&t->node->file->size) != size;
+		size = atomic_load(&t->node->file->size);
+		CHECK(size >= (image_of(t)->alloc.frontier + 1) * CLUSTER);
+	}
+	CHECK(blk_co_close(t->node) == 0);
+}
 
 /* The hole at the file's end says that leaks are to be looked for, until the header does. */
 static void leaks_are_noted_before_the_cut(void *arg)
@@ -313,6 +350,8 @@ int main(void)
 		CO_TEST_BY(rec_run, mark_goes_after_the_repair),
 		CO_TEST_BY(rec_run, copy_is_durable_before_its_entry),
 		CO_TEST_BY(rec_run, table_goes_before_the_mark),
+		CO_TEST_BY(rec_run, name_is_durable_before_the_header),
+		CO_TEST_BY(rec_run, open_file_ends_in_a_hole),
 		CO_TEST_BY(rec_run, leaks_are_noted_before_the_cut),
 	};
 

@@ -33,6 +33,7 @@ struct recorder {
 	/* Errors; so many operations of the kind succeed first. */
 	int write_error, flush_error;
 	int fail_write_after, fail_flush_after;
+	uint64_t no_space_at; /* for this file offset no space can be taken */
 	bool failed_writes_land; /* a write that fails has reached the file all the same */
 	/* Such operations wait until this is reset. */
 	bool hold_flushes, hold_reads;
@@ -107,6 +108,9 @@ static inline int recorded_fallocate(struct blk_file *file, int mode, uint64_t o
 	struct op *op;
 
 	/* Taking space changes nothing that can be read. */
+	if (mode == FALLOC_FL_KEEP_SIZE && offset <= rec->no_space_at &&
+	    rec->no_space_at < offset + len)
+		return -ENOSPC;
 	if (mode == FALLOC_FL_KEEP_SIZE)
 		return blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
 	op = op_begin(rec, OP_PUNCH, offset, len);
@@ -132,7 +136,7 @@ static const struct blk_file_ops recorded_ops = {
 static inline void record_file(struct blk_file *file, struct recorder *rec)
 {
 	memset(rec, 0, sizeof(*rec));
-	rec->watched = UINT64_MAX;
+	rec->watched = rec->no_space_at = UINT64_MAX;
 	file->ops = &recorded_ops;
 	file->ops_data = rec;
 }

@@ -10,7 +10,7 @@ failure: mend it.
 
   test_mutations.py [NAME...]
   test_mutations.py --qedd NAME FILE    makes FILE a qedd with that mutant, and ends
-  test_mutations.py --table             prints the table of Documentation/ordering.rst, and ends
+  test_mutations.py --table             writes the table in Documentation/ordering.rst, and ends
 
 With QEDBLK_LONG set the simulator is run five times, so that a mutant that is noticed by luck
 shows.
@@ -236,9 +236,22 @@ def table():
     return "\n".join([rule, text[0], rule, *text[1:], rule]) + "\n"
 
 
-def check_table():
+def read_ordering():
+    """What comes before the table, the table, and what comes after."""
     with open(ORDERING) as file:
-        text = file.read()
+        return re.fullmatch(r"(.*\n\.\. The table of mutants\.\n\n)(.*)(\n\.\. Its end\.\n.*)",
+                            file.read(), re.S).groups()
+
+
+def write_table():
+    before, _, after = read_ordering()
+    with open(ORDERING, "w") as file:
+        file.write(before + table() + after)
+
+
+def check_table():
+    before, written, _ = read_ordering()
+    text = before
     promised = re.findall(r"^(R\d+):", text, re.M) + re.findall(r"^\*\*(\d+)\.\*\*", text, re.M)
     shown = {what for mutant in MUTANTS for judge in mutant.judges for what in judge.shows}
     lacking = [what for what in promised if what not in shown]
@@ -247,8 +260,8 @@ def check_table():
         return ["not ok table: no mutant of " + ", ".join(lacking)], False
     if unknown:
         return ["not ok table: ordering.rst does not have " + ", ".join(unknown)], False
-    if table() not in text:
-        return ["not ok table: ordering.rst has another one; put in what --table prints"], False
+    if table() != written:
+        return ["not ok table: ordering.rst has another one; --table writes it"], False
     return ["ok table"], True
 
 
@@ -277,7 +290,7 @@ def main():
     if names[:1] == ["--qedd"]:
         return mutant_server(names[1], names[2])
     if names == ["--table"]:
-        print(table(), end="")
+        write_table()
         return 0
     chosen = [m for m in MUTANTS if not names or m.name in names]
     cases = {judge.name: judge for m in chosen for judge in m.judges if isinstance(judge, Unit)}

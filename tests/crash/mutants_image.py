@@ -107,6 +107,11 @@ CHAINS = (
          "	return ret;\n"),
         Crash("committed", "28")),
     Mutant(
+        "emptied-image-takes-no-space-for-l1",
+        ("empty.c",
+         "	atomic_store_explicit(&a->l1_space, 0, memory_order_relaxed);\n", ""),
+        Unit("qed_failures", "space_for_l1", "25")),
+    Mutant(
         "longer-before-the-backing-file-is-hidden",
         ("resize.c",
          "	return ret ? ret : qed_co_flush(img->node);\n",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Backing chains that change below the guest's image: it is committed into the
- * image below, or rebased from one backing file onto another and back.  Whatever
- * a crash leaves of that, the image reads as before.
+ * image below, or rebased from one backing file onto another and back, or an image
+ * in the middle is streamed from and goes.  Whatever a crash leaves of that, the
+ * image reads as before.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,16 +46,6 @@ void make_raw(const struct geometry *geo, const char *path, uint64_t bytes, vers
 	close(fd);
 }
 
-void chain_make_backing(const struct geometry *geo, const struct files *files)
-{
-	make_raw(geo, files->backing, geo->backing_bytes, backing_version);
-	/* It ends elsewhere: before the first one, behind it, or behind the image. */
-	if (geo->verb == CHAIN_REBASED)
-		make_raw(geo, files->other,
-			 round_down(geo->size * (60 + geo->seed % 60) / 100, SECTOR_SIZE),
-			 other_version);
-}
-
 static void create(const struct geometry *geo, const char *path, uint64_t size, const char *backing,
 		   const char *format)
 {
@@ -72,7 +63,7 @@ static void create(const struct geometry *geo, const char *path, uint64_t size, 
 }
 
 /* Some clusters of the base's own, some of them zero. */
-static void co_fill_base(const struct geometry *geo, const char *path)
+void chain_co_fill(const struct geometry *geo, const char *path)
 {
 	struct blk_open_opts opts = { .format = "qed", .flags = BLK_O_RDWR };
 	uint64_t random = mix64(geo->seed);
@@ -93,11 +84,26 @@ static void co_fill_base(const struct geometry *geo, const char *path)
 	CHECK(blk_co_close(node) == 0);
 }
 
+void chain_co_make_backing(const struct geometry *geo, const struct files *files)
+{
+	make_raw(geo, files->backing, geo->backing_bytes, backing_version);
+	/* It ends elsewhere: before the first one, behind it, or behind the image. */
+	if (geo->verb == CHAIN_REBASED)
+		make_raw(geo, files->other,
+			 round_down(geo->size * (60 + geo->seed % 60) / 100, SECTOR_SIZE),
+			 other_version);
+	/* Longer than its backing file, behind whose end the guest's image must hide that. */
+	if (geo->verb == CHAIN_TO_BASE) {
+		create(geo, files->middle, geo->size, "backing.raw", "raw");
+		chain_co_fill(geo, files->middle);
+	}
+}
+
 void chain_co_make(const struct geometry *geo, const struct files *files)
 {
 	const char *base = files->image[FILE_BASE].live;
 
-	chain_make_backing(geo, files);
+	chain_co_make_backing(geo, files);
 	if (geo->verb == CHAIN_CONVERTED) {
 		make_raw(geo, files->image[FILE_TOP].live, 0, backing_version);
 		return;
@@ -105,8 +111,10 @@ void chain_co_make(const struct geometry *geo, const struct files *files)
 	if (geo->verb == CHAIN_COMMITTED) {
 		/* Shorter than the image, and than its own backing file, which must not show. */
 		create(geo, base, round_down(geo->size * 2 / 3, SECTOR_SIZE), "backing.raw", "raw");
-		co_fill_base(geo, base);
+		chain_co_fill(geo, base);
 		create(geo, files->image[FILE_TOP].live, geo->size, strrchr(base, '/') + 1, "qed");
+	} else if (geo->verb == CHAIN_TO_BASE) {
+		create(geo, files->image[FILE_TOP].live, geo->size, "middle.qed", "qed");
 	} else {
 		create(geo, files->image[FILE_TOP].live, geo->size,
 		       geo->backing_bytes ? "backing.raw" : NULL, "raw");

@@ -39,6 +39,8 @@
 /* What images that are committed to and rebased onto have of their own. */
 #define VERSION_OTHER	(UINT32_MAX - 2)
 #define VERSION_GARBAGE UINT32_MAX
+/* What clusters have that were named twice. */
+#define VERSION_SHARED (UINT32_MAX - 3)
 
 /* Fill 512 bytes with guest sector @sector's content in version @version. */
 void sector_fill(void *buf, uint64_t sector, uint32_t version);
@@ -51,7 +53,14 @@ uint32_t sector_identify(const void *buf, uint64_t *sector);
  * The guest uses @spots ranges of @spot_bytes, @spot_stride apart, which are
  * counted through in "arena" sectors.  All plain numbers: it is saved as it is.
  */
-enum chain_verb { CHAIN_LEFT_ALONE, CHAIN_COMMITTED, CHAIN_REBASED, CHAIN_CONVERTED };
+enum chain_verb {
+	CHAIN_LEFT_ALONE,
+	CHAIN_COMMITTED,
+	CHAIN_REBASED,
+	CHAIN_CONVERTED,
+	CHAIN_CHECKED, /* it needs a check at first */
+	CHAIN_TO_BASE, /* an image in the middle is streamed from, and goes, beside the guest */
+};
 
 /*
  * The image files that are written to: the guest's, and where it is committed the one below it,
@@ -61,6 +70,7 @@ enum { FILE_TOP, FILE_BASE, MAX_FILES };
 
 struct geometry {
 	char workload[32];
+	char dir[64]; /* the round's files; images name it, where they name their backing file */
 	uint64_t seed;
 	uint32_t round, images; /* crash images to make of this round */
 	uint32_t cluster_size, table_size;
@@ -74,6 +84,12 @@ struct geometry {
 	uint32_t verb; /* enum chain_verb: what is done after each session, or in place of all */
 	uint32_t sector; /* bytes that the disk writes as a whole: 512 or 4096 */
 };
+
+/* Is it done after each session? */
+static inline bool is_after_session(uint32_t verb)
+{
+	return verb == CHAIN_COMMITTED || verb == CHAIN_REBASED;
+}
 
 static inline unsigned int nr_files(const struct geometry *geo)
 {
@@ -95,6 +111,14 @@ static inline uint64_t guest_sector(const struct geometry *geo, uint64_t s)
 
 /* What the backing file has there: VERSION_BACKING or VERSION_ZERO. */
 uint32_t backing_version(const struct geometry *geo, uint64_t sector);
+
+/* Which sector content of @version in arena sector @s names. */
+static inline uint64_t named_sector(const struct geometry *geo, uint64_t s, uint32_t version)
+{
+	uint64_t sector = guest_sector(geo, s);
+
+	return version == VERSION_SHARED ? sector % (geo->cluster_size / SECTOR_SIZE) : sector;
+}
 
 /* ---- record.c ---- */
 
@@ -155,6 +179,7 @@ struct record {
 	uint32_t *restarts; /* by restart, version of each arena sector at it */
 	size_t nr_restarts;
 	_Atomic uint64_t jitter; /* state of the delays and of what goes wrong */
+	_Atomic bool header_written; /* since the session began */
 
 	/* What goes wrong while the workload runs; fault.c. */
 	struct faults {
@@ -245,6 +270,8 @@ void rescue_thaw(struct record *rec);
 
 bool record_save(const struct record *rec, const struct files *files, const char *path);
 bool record_load(struct record *rec, const struct files *files, const char *path);
+/* No more than what it begins with. */
+bool record_load_geometry(struct geometry *geo, const char *path);
 /* Copy what is data; the copy has the same size.  @to is overwritten. */
 void copy_sparse(const char *from, const char *to);
 
@@ -325,7 +352,7 @@ void model_explain(const struct model *model, uint64_t s, uint64_t position);
 
 /* The files of a round, in a folder of its own. */
 struct files {
-	char dir[PATH_MAX - 32];
+	char dir[64];
 	struct image_files {
 		char live[PATH_MAX]; /* what the workload runs on */
 		char start[PATH_MAX]; /* a copy of it as it was before */
@@ -336,6 +363,7 @@ struct files {
 	char raw[PATH_MAX]; /* qemu-img's reading of it */
 	char backing[PATH_MAX];
 	char other[PATH_MAX]; /* what is rebased onto in turn with it */
+	char middle[PATH_MAX]; /* an image between the guest's and the backing file */
 };
 
 struct judge {
@@ -346,6 +374,7 @@ struct judge {
 	uint32_t *kept; /* by arena sector: the version in files->next */
 	bool refused; /* the crash image is none: a conversion was not over */
 	uint64_t nr_refused;
+	bool dirty; /* the crash image needs a check: what was judged is files->copy after one */
 };
 
 void judge_init(struct judge *judge, const struct record *rec, const struct files *files);
@@ -408,10 +437,26 @@ typedef uint32_t version_fn(const struct geometry *geo, uint64_t sector);
 void make_raw(const struct geometry *geo, const char *path, uint64_t bytes, version_fn *version);
 /* Make the files below the image, and the image: of one that is converted to, an empty file. */
 void chain_co_make(const struct geometry *geo, const struct files *files);
-/* All but the images that a record has. */
-void chain_make_backing(const struct geometry *geo, const struct files *files);
+/* All but the images that a record has.  Parks. */
+void chain_co_make_backing(const struct geometry *geo, const struct files *files);
+/* Give the image at @path, or its first part, some content of its own.  Parks. */
+void chain_co_fill(const struct geometry *geo, const char *path);
 /* Commit or rebase the live image; recorded.  False: it failed.  Parks. */
 bool chain_co_verb(const struct record *rec, const struct files *files);
+
+/* ---- damage.c: images that need a check ---- */
+
+/* Are there clusters that are named twice?  Only a check mends that. */
+static inline bool damage_names_twice(const struct geometry *geo)
+{
+	return geo->verb == CHAIN_CHECKED && geo->seed & 1;
+}
+
+/* Damage the new live image; files->copy is what it is after a check.  Parks. */
+void damage_co_make(const struct record *rec, const struct files *files);
+/* Check the image and mend all.  False: it failed, and was printed.  Parks. */
+bool damage_co_check(const char *path);
+bool damage_is_dirty(const char *path);
 
 /* ---- convert.c: an image that is made of another one ---- */
 
@@ -434,6 +479,8 @@ struct guest {
 	uint32_t *current;
 	unsigned int owners;
 	bool broken; /* the session before did not close the image */
+	bool streaming;
+	_Atomic uint64_t next_block; /* of those that are written one after the other */
 	_Atomic bool failed;
 };
 

@@ -65,12 +65,25 @@ static struct range pick_scratch(struct worker *w, uint64_t max)
 			       min_u64(count, geo->scratch - start) };
 }
 
-/* Blocks of the worker's from a random one on, or some scratch; at most @max blocks. */
+/*
+ * Where to begin: anywhere.  But while a backing file is changed beside the guest's requests all
+ * workers meet in clusters that were not written before.
+ */
+static uint64_t first_block(struct worker *w, uint64_t blocks)
+{
+	if (!w->guest->streaming || w->guest->w->verb != CHAIN_TO_BASE)
+		return next_random(&w->random) % blocks;
+	if (w->guest->rec->header_written)
+		return w->guest->next_block++ % (blocks / 2);
+	return blocks / 2 + next_random(&w->random) % (blocks / 2);
+}
+
+/* Blocks of the worker's from some place on, or some scratch; at most @max blocks. */
 static struct range pick(struct worker *w, uint64_t max)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
 	uint64_t blocks = owned_blocks(geo), per_spot = blocks / geo->spots;
-	uint64_t block = next_random(&w->random) % blocks, count = 1, start, end;
+	uint64_t block = first_block(w, blocks), count = 1, start, end;
 
 	if (geo->scratch && next_random(&w->random) % 5 == 0)
 		return pick_scratch(w, max);
@@ -249,12 +262,12 @@ static void do_flush(struct worker *w)
 static bool reads_right(const struct worker *w, uint64_t s, const void *found)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
-	uint64_t sector = guest_sector(geo, s);
+	uint64_t sector = named_sector(geo, s, VERSION_ZERO);
 	uint32_t version = sector_identify(found, &sector);
 
 	if (w->guest->current[s] == VERSION_GARBAGE || w->guest->rec->faults.lossy)
-		return version != VERSION_GARBAGE && sector == guest_sector(geo, s);
-	return version == w->guest->current[s] && sector == guest_sector(geo, s);
+		return version != VERSION_GARBAGE && sector == named_sector(geo, s, version);
+	return version == w->guest->current[s] && sector == named_sector(geo, s, version);
 }
 
 static void tell_read(const struct worker *w, uint64_t s, const void *found)
@@ -298,6 +311,13 @@ static void do_read(struct worker *w)
 		}
 }
 
+/* Keep half of the requests for when the stream ends, or has not for too long. */
+static void await_change(const struct guest *guest)
+{
+	for (unsigned int i = 0; i < 5000 && !guest->rec->header_written; i++)
+		aio_co_sleep(100000);
+}
+
 void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, uint64_t seed)
 {
 	struct worker w = { .guest = guest, .owner = owner, .random = mix64(seed) };
@@ -308,6 +328,8 @@ void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, ui
 	for (unsigned int i = 0; i < ops && !guest->failed && !guest->rec->faults.dead; i++) {
 		unsigned int op = next_random(&w.random) % 100;
 
+		if (i == ops / 2 && guest->streaming && load->verb == CHAIN_TO_BASE)
+			await_change(guest);
 		if (op < load->writes)
 			do_write(&w, false);
 		else if ((op -= load->writes) < load->fuas)

@@ -153,7 +153,7 @@ uint32_t judge_version(const struct judge *judge, uint64_t s, uint64_t *sector)
 {
 	uint32_t version = sector_identify(judge->content + s * SECTOR_SIZE, sector);
 
-	if (version != VERSION_ZERO && *sector != guest_sector(&judge->rec->geo, s))
+	if (version != VERSION_ZERO && *sector != named_sector(&judge->rec->geo, s, version))
 		return VERSION_GARBAGE;
 	return version;
 }
@@ -179,13 +179,28 @@ void judge_explain(const struct judge *judge, uint64_t s, uint64_t position)
 	model_explain(&judge->model, s, position);
 }
 
+/* The image that is to be read: one that needs a check gets one, in a copy. */
+static const char *co_image_to_read(struct judge *judge)
+{
+	const struct files *files = judge->files;
+	const char *crash = files->image[FILE_TOP].crash;
+
+	judge->dirty = judge->rec->geo.verb == CHAIN_CHECKED && damage_is_dirty(crash);
+	if (!judge->dirty)
+		return crash;
+	copy_sparse(crash, files->copy);
+	return damage_co_check(files->copy) ? files->copy : NULL;
+}
+
 bool judge_co_image(struct judge *judge, uint64_t position)
 {
+	const char *path;
 	uint64_t sectors = arena_sectors(&judge->rec->geo), bad = 0, sector;
 
 	if (judge->rec->geo.verb == CHAIN_CONVERTED)
 		return convert_co_judge(judge, position);
-	if (!judge_co_read(judge->rec, judge->files->image[FILE_TOP].crash, judge->content))
+	path = co_image_to_read(judge);
+	if (!path || !judge_co_read(judge->rec, path, judge->content))
 		return false;
 	for (uint64_t s = 0; s < sectors; s++) {
 		if (model_allows(&judge->model, s, position, judge_version(judge, s, &sector)))

@@ -42,18 +42,29 @@ OPENING = (
 REPAIR = (
     Mutant(
         "mark-goes-before-the-repair-is-durable",
-        ("check.c",
-         "	if (check->fix) {\n		ret = qed_co_flush_file(img);\n",
-         "	if (check->fix) {\n		ret = 0;\n"),
+        (("check.c",
+          "	if (check->fix) {\n		ret = qed_co_flush_file(img);\n",
+          "	if (check->fix) {\n		ret = 0;\n"),
+         ("check.c",
+          "	return ret ? ret : qed_co_flush_file(check->img);\n",
+          "	return ret;\n")),
         Unit("qed_order", "mark_goes_after_the_repair", "34"),
-        Unit("qed_order", "table_goes_before_the_mark", "34")),
+        Unit("qed_order", "table_goes_before_the_mark", "34"),
+        Crash("checked", "34")),
     Mutant(
         "entry-before-its-separated-copy-is-durable",
         ("check.c",
          "	if (!ret)\n		ret = qed_co_flush_file(img);\n	if (!ret)\n"
          "		ret = cluster_set_add(&check->used, to, 1);\n",
          "	if (!ret)\n		ret = cluster_set_add(&check->used, to, 1);\n"),
-        Unit("qed_order", "copy_is_durable_before_its_entry", "34")),
+        Unit("qed_order", "copy_is_durable_before_its_entry", "34"),
+        Crash("checked", "34")),
+    Mutant(
+        "copies-beside-entries-behind-the-end",
+        ("check.c",
+         "		ret = mend_offsets(check);\n",
+         "		ret = 0;\n"),
+        Crash("checked", "34")),
 )
 
 CLOSING = (

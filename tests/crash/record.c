@@ -17,6 +17,9 @@
 #include "block/file.h"
 #include "crash.h"
 
+/* How long a header's write takes that changes the backing file, at least; in ns. */
+#define CHANGE_NS 1500000ULL
+
 static struct record *recording;
 static const struct files *recorded_files;
 
@@ -128,6 +131,8 @@ static size_t op_start(struct blk_file *file, enum rec_kind kind, uint64_t offse
 
 	op.grows = kind != REC_TRUNCATE && kind != REC_PUNCH && offset + len > file->size;
 	op.cached = kind == REC_WRITE && !file->direct;
+	if (kind == REC_WRITE && !offset)
+		rec->header_written = true;
 	fault_count(rec, kind == REC_FLUSH);
 	pthread_mutex_lock(&rec->lock);
 	rec->ops = make_room(rec->ops, rec->nr_ops, &rec->room_ops, sizeof(op));
@@ -202,6 +207,11 @@ static ssize_t recorded_write(struct blk_file *file, enum rec_kind kind, const s
 	for (size_t i = 0, pos = 0; i < (size_t)iovcnt; pos += iov[i++].iov_len)
 		memcpy(data + pos, iov[i].iov_base, iov[i].iov_len);
 	op = op_start(file, kind, offset, len, data);
+	/* While the backing file changes requests begin, and end when it has. */
+	if (r->rec->geo.verb == CHAIN_TO_BASE && r->rec->header_written && op % 4 == 0)
+		aio_co_sleep(CHANGE_NS);
+	if (r->rec->geo.verb == CHAIN_TO_BASE && !offset)
+		aio_co_sleep(CHANGE_NS * 2);
 	delay(r->rec);
 	part = fault_write(r->rec, op, len, max_u64(file->align, SECTOR_SIZE), &ret);
 	whole = (struct iovec){ data, part };

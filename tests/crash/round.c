@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "block/io.h"
@@ -28,13 +29,23 @@ static void name_image(const char *dir, struct image_files *image, unsigned int 
 	snprintf(image->next, sizeof(image->next), "%s/next-%u.qed", dir, i);
 }
 
-static void make_files(struct files *files)
+/* In a new folder; a record's, in the folder @dir, which images of it may name. */
+static bool make_files(struct files *files, const char *dir)
 {
 	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
+	int n;
 
 	memset(files, 0, sizeof(*files));
-	snprintf(files->dir, sizeof(files->dir), "%s/qedblk-crash-XXXXXX", base ? base : "/tmp");
-	CHECK(mkdtemp(files->dir));
+	if (!base || strlen(base) > sizeof(files->dir) - 32)
+		base = "/tmp";
+	n = snprintf(files->dir, sizeof(files->dir), "%s/qedblk-crash-XXXXXX", base);
+	CHECK(n < (int)sizeof(files->dir));
+	if (dir)
+		snprintf(files->dir, sizeof(files->dir), "%s", dir);
+	if (dir ? mkdir(dir, 0700) : !mkdtemp(files->dir)) {
+		printf("not ok %s: %s\n", files->dir, strerror(errno));
+		return false;
+	}
 	name_image(files->dir, &files->image[FILE_TOP], FILE_TOP, "live", "crash");
 	/* The image names its base, so that there can be one name only. */
 	name_image(files->dir, &files->image[FILE_BASE], FILE_BASE, "base", "base");
@@ -42,11 +53,14 @@ static void make_files(struct files *files)
 	snprintf(files->raw, sizeof(files->raw), "%s/qemu.raw", files->dir);
 	snprintf(files->backing, sizeof(files->backing), "%s/backing.raw", files->dir);
 	snprintf(files->other, sizeof(files->other), "%s/other.raw", files->dir);
+	snprintf(files->middle, sizeof(files->middle), "%s/middle.qed", files->dir);
+	return true;
 }
 
 static void remove_files(const struct files *files)
 {
-	const char *const paths[] = { files->copy, files->raw, files->backing, files->other };
+	const char *const paths[] = { files->copy, files->raw, files->backing, files->other,
+				      files->middle };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(paths); i++)
 		(void)unlink(paths[i]);
@@ -59,11 +73,12 @@ static void remove_files(const struct files *files)
 	(void)rmdir(files->dir);
 }
 
-static void fill_geometry(struct geometry *geo, const struct workload *w, uint64_t seed,
-			  uint32_t round)
+static void fill_geometry(struct geometry *geo, const struct workload *w, const struct files *files,
+			  uint64_t seed, uint32_t round)
 {
 	memset(geo, 0, sizeof(*geo));
 	snprintf(geo->workload, sizeof(geo->workload), "%s", w->name);
+	memcpy(geo->dir, files->dir, sizeof(geo->dir));
 	geo->seed = mix64(seed ^ mix64((uint64_t)(w - workloads) << 32 | round));
 	geo->round = round;
 	geo->cluster_size = w->cluster_size;
@@ -86,12 +101,15 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, uint64
 /* What the new image reads as, if there is one.  Of a base's content nobody else has notes. */
 static void co_note_initial(struct record *rec, const struct files *files)
 {
+	bool checked = rec->geo.verb == CHAIN_CHECKED;
+	const char *path = checked ? files->copy : files->image[FILE_TOP].live;
 	uint64_t sectors = arena_sectors(&rec->geo), sector;
 	uint8_t *content = aligned_alloc(BLOCK, round_up(sectors * SECTOR_SIZE, BLOCK));
-	bool has_base = rec->geo.verb == CHAIN_COMMITTED;
+	bool has_base = rec->geo.verb == CHAIN_COMMITTED || rec->geo.verb == CHAIN_TO_BASE ||
+			checked;
 
 	CHECK(content);
-	CHECK(!has_base || judge_co_read(rec, files->image[FILE_TOP].live, content));
+	CHECK(!has_base || judge_co_read(rec, path, content));
 	for (uint64_t s = 0; s < sectors; s++)
 		if (rec->geo.verb == CHAIN_CONVERTED)
 			rec->initial[s] = VERSION_GARBAGE;
@@ -236,6 +254,8 @@ static bool co_image(struct judge *judge, struct disk *disks, uint32_t image, ui
 		return false;
 	if (image == image_to_keep(geo))
 		keep_crash(judge);
+	if (judge->dirty)
+		return true;
 	if (wanted(geo->seed, image, QEMU_EVERY) && !sample_co_qemu(judge))
 		return false;
 	return judge->refused || !wanted(geo->seed, image, WRITING_EVERY) ||
@@ -327,6 +347,8 @@ static struct round *co_round(const struct workload *w, const struct options *op
 		go_on_with_crash(&round->rec, &before->judge, files);
 	} else {
 		chain_co_make(geo, files);
+		if (geo->verb == CHAIN_CHECKED)
+			damage_co_make(&round->rec, files);
 		co_note_initial(&round->rec, files);
 	}
 	for (unsigned int i = 0; i < nr_files(geo); i++)
@@ -358,7 +380,7 @@ static const char *missing(const struct workload *w, const struct tally *tally)
 		return "no L2 slice was evicted";
 	if (w->must_stream && !tally->streamed)
 		return "no stream came to its end";
-	if (w->verb && !tally->chained)
+	if ((is_after_session(w->verb) || w->verb == CHAIN_CONVERTED) && !tally->chained)
 		return "the chain never changed";
 	if (w->verb == CHAIN_CONVERTED && (!tally->refused || tally->refused == tally->images))
 		return "the image was whole always, or never";
@@ -394,14 +416,16 @@ bool round_co_workload(const struct workload *w, const struct options *opts, uin
 	struct files files;
 	bool ok = true;
 
-	make_files(&files);
+	if (!make_files(&files, NULL))
+		return false;
 	while (ok && tally.images < images) {
 		struct geometry geo;
 		struct round *round;
 
-		fill_geometry(&geo, w, opts->seed, tally.rounds);
+		fill_geometry(&geo, w, &files, opts->seed, tally.rounds);
 		geo.images = min_u64(IMAGES_PER_ROUND, images - tally.images);
-		if (tally.rounds % ROUNDS_IN_CHAIN == 0) {
+		/* What needs a check is made anew each time. */
+		if (tally.rounds % ROUNDS_IN_CHAIN == 0 || w->verb == CHAIN_CHECKED) {
 			round_free(before);
 			before = NULL;
 		}
@@ -418,15 +442,20 @@ bool round_co_workload(const struct workload *w, const struct options *opts, uin
 
 bool round_co_replay(const struct options *opts)
 {
+	struct geometry geo;
 	struct record rec;
 	struct judge judge;
 	struct files files;
 	uint32_t good = 0;
-	bool ok = true;
+	bool ok = record_load_geometry(&geo, opts->replay);
 
-	make_files(&files);
-	if (record_load(&rec, &files, opts->replay)) {
-		chain_make_backing(&rec.geo, &files);
+	if (!ok)
+		printf("not ok %s: is no record\n", opts->replay);
+	if (!ok || !make_files(&files, geo.dir))
+		return false;
+	ok = record_load(&rec, &files, opts->replay);
+	if (ok) {
+		chain_co_make_backing(&rec.geo, &files);
 		judge_init(&judge, &rec, &files);
 		good = co_judge(&judge, opts, opts->image, &ok);
 		printf("%s %s: %u images were good\n", ok ? "ok" : "not ok", rec.geo.workload,
@@ -435,7 +464,6 @@ bool round_co_replay(const struct options *opts)
 		record_destroy(&rec);
 	} else {
 		printf("not ok %s: cannot be read\n", opts->replay);
-		ok = false;
 	}
 	remove_files(&files);
 	return ok;

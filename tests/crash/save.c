@@ -11,7 +11,7 @@
 
 #include "crash.h"
 
-#define SAVE_MAGIC 0x3348534152434451ULL
+#define SAVE_MAGIC 0x3448534152434451ULL
 
 struct saved {
 	uint64_t magic;
@@ -183,6 +183,19 @@ static bool load_arrays(FILE *file, struct record *rec, const struct saved *head
 		}
 		rec->nr_ops++;
 	}
+	return ok;
+}
+
+bool record_load_geometry(struct geometry *geo, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct saved head;
+	bool ok = file && get(file, &head, sizeof(head)) && head.magic == SAVE_MAGIC;
+
+	if (file)
+		fclose(file);
+	if (ok)
+		*geo = head.geo;
 	return ok;
 }
 

@@ -84,6 +84,11 @@ static struct stream *co_start_stream(const struct guest *guest, uint64_t seed)
 	struct stream_opts opts = { .speed = speeds[mix64(seed) % ARRAY_SIZE(speeds)] };
 	struct stream *stream = NULL;
 
+	if (guest->w->verb == CHAIN_TO_BASE) {
+		opts.base = guest->node->backing->backing;
+		if (!opts.base) /* it is that by now */
+			return NULL;
+	}
 	if (guest->w->stream && guest->node->backing)
 		CHECK(stream_co_start(&stream, guest->node, &opts, NULL) == 0);
 	return stream;
@@ -131,7 +136,9 @@ static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
 					  .index = i,
 					  .seed = seed,
 					  .ops = w->ops / guest->owners / w->sessions };
+	guest->rec->header_written = false;
 	stream = co_start_stream(guest, seed);
+	guest->streaming = stream;
 	CHECK(aio_co_call(run_crews, crews) == 0);
 	co_end_stream(stream, seed, tally);
 	/* Closing drops what is not kept yet; every other time there is nothing left. */
@@ -217,9 +224,12 @@ static enum end co_turn(struct guest *guest, uint64_t seed, struct tally *tally)
 	struct record *rec = guest->rec;
 	enum end end;
 
+	if (damage_names_twice(&rec->geo) && damage_is_dirty(guest->files->image[FILE_TOP].live) &&
+	    !damage_co_check(guest->files->image[FILE_TOP].live))
+		return END_WRONG;
 	fault_arm(rec, w, w->ops * 2 / w->sessions, seed);
 	end = co_session(guest, next_random(&seed), tally);
-	if (end != END_CLOSED || !w->verb)
+	if (end != END_CLOSED || !is_after_session(w->verb))
 		return end;
 	if (chain_co_verb(rec, guest->files))
 		tally->chained++;

@@ -95,6 +95,27 @@ static int separate(struct check *check, uint64_t *entry)
 	return ret;
 }
 
+/* Returns whether @entry may be what it is; if not, it was reported, and perhaps mended. */
+static bool check_offset(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
+{
+	if (qed_entry_valid(check->img, *entry, check->end))
+		return true;
+	report(check, "ERROR guest cluster %" PRIu64 ": bad offset 0x%" PRIx64, guest, *entry);
+	if (found_corruption(check)) {
+		*entry = QED_L2_UNALLOCATED;
+		*changed = true;
+	}
+	return false;
+}
+
+static int check_offsets(void *arg, uint64_t first_cluster, uint64_t *entries, unsigned int n,
+			 bool *changed)
+{
+	for (unsigned int i = 0; i < n; i++)
+		(void)check_offset(arg, first_cluster + i, &entries[i], changed);
+	return 0;
+}
+
 static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	struct qed_image *img = check->img;
@@ -102,15 +123,8 @@ static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, boo
 
 	if (*entry == QED_L2_UNALLOCATED || *entry == QED_L2_ZERO)
 		return 0;
-	if (!qed_entry_valid(img, *entry, check->end)) {
-		report(check, "ERROR guest cluster %" PRIu64 ": bad offset 0x%" PRIx64, guest,
-		       *entry);
-		if (found_corruption(check)) {
-			*entry = QED_L2_UNALLOCATED;
-			*changed = true;
-		}
+	if (!check_offset(check, guest, entry, changed))
 		return 0;
-	}
 	check->result->allocated_clusters++;
 	if (check->last_entry && check->last_entry + img->header.cluster_size != *entry)
 		check->result->fragmented_clusters++;
@@ -182,7 +196,7 @@ static int check_tables(struct check *check)
 	return ret;
 }
 
-static int check_entries(struct check *check)
+static int walk_tables(struct check *check, qed_walk_fn *piece)
 {
 	struct qed_image *img = check->img;
 	struct cluster_set walked; /* first clusters of tables: once each, however often named */
@@ -199,10 +213,24 @@ static int check_entries(struct check *check)
 			continue;
 		ret = cluster_set_add(&walked, table >> img->cluster_bits, 1);
 		if (!ret)
-			ret = qed_co_walk_table(img, i, check_piece, check);
+			ret = qed_co_walk_table(img, i, piece, check);
 	}
 	cluster_set_destroy(&walked);
 	return ret;
+}
+
+/*
+ * An entry that points behind the file's end would point into the file once that is longer, to
+ * clusters that copies were written to.  So none is left, durably, before there are copies.
+ */
+static int mend_offsets(struct check *check)
+{
+	int ret;
+
+	if (!(check->fix & BLK_FIX_ERRORS) || !(check->img->node->flags & BLK_O_CHECK))
+		return 0;
+	ret = walk_tables(check, check_offsets);
+	return ret ? ret : qed_co_flush_file(check->img);
 }
 
 /* Everything in the file that nobody references becomes free; the number of clusters that did. */
@@ -265,7 +293,9 @@ static int run_check(struct check *check)
 	if (!ret)
 		ret = check_tables(check);
 	if (!ret)
-		ret = check_entries(check);
+		ret = mend_offsets(check);
+	if (!ret)
+		ret = walk_tables(check, check_piece);
 	if (ret)
 		return ret;
 	check->result->leaks = img->alloc.frontier - check->used.members;

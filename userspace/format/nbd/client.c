@@ -182,6 +182,9 @@ static void client_main(void *arg)
 			connection_lost(client, &err);
 		error_free(&err);
 	}
+	/* It may have been made while the close began. */
+	if (client->ready)
+		nbd_disconnect(client);
 	aio_timer_cancel(&client->give_up_timer);
 }
 

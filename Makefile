@@ -58,7 +58,11 @@ BENCHES := $(BENCH_SRC:%.c=$(OUT)/%)
 # Fuzz targets; with libFuzzer (FUZZ_ENGINE=-fsanitize=fuzzer) in place of our own driver.
 FUZZ_ENGINE ?=
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_COMMON := tests/fuzz/image.c $(if $(FUZZ_ENGINE),,tests/fuzz/driver.c)
+FUZZ_COMMON := $(filter-out $(FUZZ_SRC) $(if $(FUZZ_ENGINE),tests/fuzz/driver.c),\
+	$(wildcard tests/fuzz/*.c))
+# Of programs that have what a target is about in their own folder.
+fuzz_control_SRC := userspace/server/protocol.c
+fuzz_qed_io_SRC := $(filter-out tools/qed-io/main.c,$(wildcard tools/qed-io/*.c))
 FUZZ_TESTS := $(FUZZ_SRC:%.c=$(OUT)/%)
 
 # One program of all files of tests/crash, and of what qed-img convert copies with.
@@ -182,6 +186,7 @@ $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 $(OUT)/tests/interop/nodev_qedd: $(call obj_of,$(filter-out %/busy.c,$(wildcard userspace/server/*.c)))
 $(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(FUZZ_ENGINE))
+$(foreach t,$(FUZZ_TESTS),$(eval $(t): $(call obj_of,$($(notdir $(t))_SRC))))
 # The recorder comes between those who open image files and the block layer.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources

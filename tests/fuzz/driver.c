@@ -22,11 +22,13 @@
 #include "fuzz.h"
 #include "shared/random.h"
 
-#define DEFAULT_SECONDS 5
+#define DEFAULT_SECONDS 2
 /* One image may take so many seconds; sanitizers are slow. */
 #define HANG_SECONDS 60
 /* Of each seed all prefixes that are shorter than this are inputs, too. */
-#define SHORT_BYTES 32
+#define SHORT_BYTES 16
+/* Inputs that are shorter are texts or scripts, parts of which may be left out or said twice. */
+#define TEXT_BYTES 4096
 
 static uint64_t seed, iteration;
 static const char *program;
@@ -146,14 +148,36 @@ static void change_once(uint64_t *rng, uint8_t *image, size_t size)
 	}
 }
 
+/* Leave a part out, or say one again elsewhere.  Returns the new length. */
+static size_t change_text(uint64_t *rng, uint8_t *text, size_t size)
+{
+	size_t len = 1 + next_random(rng) % 16, from = next_random(rng) % size;
+	size_t to = next_random(rng) % size;
+	uint8_t part[16];
+
+	if (len > size - from)
+		len = size - from;
+	memcpy(part, text + from, len);
+	if (next_random(rng) & 1) {
+		memmove(text + from, text + from + len, size - from - len);
+		return size - len;
+	}
+	memmove(text + to + len, text + to, size - to);
+	memcpy(text + to, part, len);
+	return size + len;
+}
+
 static size_t make_image(uint64_t *rng, unsigned int seeds, uint8_t *image)
 {
 	size_t size = fuzz_seed(next_random(rng) % seeds, image);
 	unsigned int changes = 1 + next_random(rng) % 6;
 
-	for (unsigned int i = 0; i < changes; i++)
-		change_once(rng, image, size);
-	if (next_random(rng) % 8 == 0)
+	for (unsigned int i = 0; i < changes && size; i++)
+		if (size < TEXT_BYTES && next_random(rng) & 1)
+			size = change_text(rng, image, size);
+		else
+			change_once(rng, image, size);
+	if (size && next_random(rng) % 8 == 0)
 		size = next_random(rng) % size;
 	return size;
 }

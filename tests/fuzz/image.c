@@ -3,14 +3,10 @@
  * An image of any bytes, in a file that lives in memory, opened as programs do.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "aio/loop.h"
 #include "block/io.h"
 #include "fuzz.h"
-#include "util/log.h"
 #include "util/units.h"
 
 /* How much is done with an image at most: whatever it claims, this ends soon. */
@@ -25,25 +21,6 @@ struct call {
 	bool write;
 };
 
-static void require(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "fuzz: %s\n", what);
-	abort();
-}
-
-static struct aio_loop *loop_of_this_thread(void)
-{
-	struct aio_loop *loop = aio_loop_current();
-
-	if (!loop) {
-		log_init("fuzz", false, LOG_LEVEL_ERROR);
-		require(!aio_loop_create(&loop, 32, NULL), "no io_uring");
-	}
-	return loop;
-}
-
 /* All the runs, as far as there is patience; none may be empty, or reach too far. */
 static void walk_map(struct blk_node *node)
 {
@@ -55,7 +32,8 @@ static void walk_map(struct blk_node *node)
 			pos += min_u64(size - pos, node->cluster_size ? node->cluster_size : 512);
 			continue;
 		}
-		require(status.bytes && status.bytes <= size - pos, "a run has a wrong length");
+		fuzz_require(status.bytes && status.bytes <= size - pos,
+			     "a run has a wrong length");
 		pos += status.bytes;
 	}
 }
@@ -117,16 +95,14 @@ static void co_run(void *arg)
 	struct error err = ERROR_INIT;
 	struct blk_node *node;
 	char name[64];
-	int fd = memfd_create("image", MFD_CLOEXEC);
+	int fd = fuzz_memfd("image", call->data, call->size);
 
-	require(fd >= 0 && write(fd, call->data, call->size) == (ssize_t)call->size,
-		"no memory for an image");
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	if (!blk_co_open(&node, name, &opts, &err)) {
 		use(node, call->write);
 		(void)blk_co_close(node);
 	} else {
-		require(error_text(&err)[0], "an error without a line");
+		fuzz_require(error_text(&err)[0], "an error without a line");
 	}
 	error_free(&err);
 	close(fd);
@@ -136,7 +112,7 @@ static void run(const char *format, const uint8_t *data, size_t size, bool write
 {
 	struct call call = { format, data, size, write };
 
-	require(!aio_loop_run_co(loop_of_this_thread(), co_run, &call), "the ring failed");
+	fuzz_run_co(co_run, &call);
 }
 
 void fuzz_read_image(const char *format, const uint8_t *data, size_t size)
@@ -147,16 +123,4 @@ void fuzz_read_image(const char *format, const uint8_t *data, size_t size)
 void fuzz_write_image(const char *format, const uint8_t *data, size_t size)
 {
 	run(format, data, size, true);
-}
-
-void fuzz_put_be32(uint8_t *at, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		at[i] = value >> (24 - 8 * i);
-}
-
-void fuzz_put_be64(uint8_t *at, uint64_t value)
-{
-	fuzz_put_be32(at, value >> 32);
-	fuzz_put_be32(at + 4, value);
 }

@@ -434,11 +434,13 @@ int qed_co_commit_dirty(struct qed_image *img)
 	return ret;
 }
 
-/* Under meta_lock. */
-static bool too_much_is_dirty(const struct qed_image *img)
+bool qed_too_much_is_dirty(const struct qed_image *img)
 {
-	return img->commit.nr_dirty > img->commit.max_dirty || qed_too_many_dropped(img) ||
-	       !qed_rescue_has_room(img);
+	const struct qed_commit *c = &img->commit;
+
+	/* Those of the running commit become dirty again if it fails. */
+	return c->nr_dirty > c->max_dirty || c->nr_dirty + c->nr_batch > c->max_batch ||
+	       qed_too_many_dropped(img) || !qed_rescue_has_room(img);
 }
 
 int qed_co_throttle(struct qed_image *img)
@@ -447,11 +449,11 @@ int qed_co_throttle(struct qed_image *img)
 	int ret = 0;
 
 	pthread_mutex_lock(&img->meta_lock);
-	while (!ret && too_much_is_dirty(img)) {
+	while (!ret && qed_too_much_is_dirty(img)) {
 		qed_keeper_commit(img, true);
 		co_queue_wait(&c->dirty_waiters, &img->meta_lock);
 		/* As long as metadata can't be written, no more of it is made. */
-		if (too_much_is_dirty(img))
+		if (qed_too_much_is_dirty(img))
 			ret = c->last_error;
 	}
 	pthread_mutex_unlock(&img->meta_lock);

@@ -36,7 +36,7 @@ static int take_space(struct qed_image *img, uint64_t index)
 int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_slice **slice)
 {
 	uint64_t l1_index = cluster / img->table_entries;
-	bool room;
+	bool room, may_change;
 	int ret;
 
 	for (;;) {
@@ -51,7 +51,9 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 		pthread_mutex_lock(&img->meta_lock);
 		*slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
 		room = *slice && ((*slice)->slot || qed_rescue_has_room(img));
-		if (room && (*slice)->has_space)
+		/* Of those that passed the wait above, each may make another slice dirty. */
+		may_change = room && ((*slice)->dirty || !qed_too_much_is_dirty(img));
+		if (may_change && (*slice)->has_space)
 			return 0;
 		pthread_mutex_unlock(&img->meta_lock);
 		if (!*slice)

@@ -10,6 +10,13 @@
  *
  * Dirty slices, and slices whose copy a commit is writing, are never evicted:
  * what is not in the cache is on the disk.
+ *
+ * A load never waits for a commit, which may fail.  Any other slice can be evicted,
+ * however often it is read.  If there is none, the load takes a spare one, beyond the
+ * capacity.  Writers make no slice dirty while too many are (entries.c), so those
+ * that are dirty or on their way to the disk are fewer than there are slices.  So
+ * where there is no spare one, another slice is being loaded, or was evicted and comes
+ * back after the grace period; the end of either wakes those that wait.
  */
 #include <endian.h>
 #include <errno.h>
@@ -132,19 +139,22 @@ static void slice_reclaim(struct aio_rcu_head *head)
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
-/* Unpublish one slice that the clock's hand finds unused.  Under meta_lock. */
+/*
+ * Unpublish one slice that the clock's hand finds unused, or, after two rounds in which readers
+ * have marked all of them, the next.  Under meta_lock.  False: none can be evicted.
+ */
 static bool evict_one(struct qed_image *img)
 {
 	struct l2_cache *cache = &img->cache;
 
-	/* Twice around: the first may only clear the marks. */
-	for (unsigned int n = 0; n < 2 * cache->nr_slices; n++) {
+	for (unsigned int n = 0; n < 3 * cache->nr_slices; n++) {
 		struct l2_slice *slice = &cache->slices[cache->clock_hand];
 
 		cache->clock_hand = (cache->clock_hand + 1) % cache->nr_slices;
 		if (slice->state != L2_SLICE_READY || slice->dirty || slice->committing)
 			continue;
-		if (atomic_exchange_explicit(&slice->referenced, false, memory_order_relaxed))
+		if (atomic_exchange_explicit(&slice->referenced, false, memory_order_relaxed) &&
+		    n < 2 * cache->nr_slices)
 			continue;
 		unpublish(cache, slice);
 		slice->state = L2_SLICE_RETIRED;
@@ -158,28 +168,27 @@ static bool evict_one(struct qed_image *img)
 }
 
 /*
- * A slice to load into; *@slice NULL if it had to wait, so that the caller must
- * look again.  Under meta_lock, which is dropped to wait.
+ * A slice to load into; NULL after a wait, so that the caller must look again.  Under meta_lock,
+ * which is dropped to wait.
  */
-static int take_slice(struct qed_image *img, struct l2_slice **slice)
+static struct l2_slice *take_slice(struct qed_image *img)
 {
 	struct l2_cache *cache = &img->cache;
-	bool full = cache->published >= cache->capacity && !evict_one(img);
+	struct l2_slice *slice;
 
-	*slice = NULL;
-	if (full || !cache->free) {
-		/* Full of what is dirty: a commit cleans it.  Else readers are about to leave. */
-		if (full && img->commit.last_error && img->commit.nr_dirty)
-			return img->commit.last_error;
-		if (full)
-			qed_keeper_commit(img, true);
+	while (cache->published >= cache->capacity && evict_one(img))
+		;
+	/* Full of what is dirty: a commit makes it evictable. */
+	if (cache->published >= cache->capacity && img->commit.nr_dirty)
+		qed_keeper_commit(img, true);
+	slice = cache->free;
+	if (!slice) {
 		co_queue_wait(&cache->waiters, &img->meta_lock);
-		return 0;
+		return NULL;
 	}
-	*slice = cache->free;
-	cache->free = (*slice)->list_next;
+	cache->free = slice->list_next;
 	cache->published++;
-	return 0;
+	return slice;
 }
 
 uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index)
@@ -278,8 +287,8 @@ int l2_cache_co_load(struct qed_image *img, uint64_t index)
 			co_queue_wait(&cache->waiters, &img->meta_lock);
 			continue;
 		}
-		ret = take_slice(img, &slice);
-		if (!ret && slice)
+		slice = take_slice(img);
+		if (slice)
 			ret = load_locked(img, slice, index);
 		if (ret)
 			break;

@@ -78,7 +78,8 @@ struct l2_cache {
 	struct l2_slice *slices; /* @nr_slices, in use or spare */
 	_Atomic uint64_t *memory; /* their entries */
 	unsigned int nr_slices;
-	unsigned int capacity; /* slices in the hash at most; the rest lets readers finish */
+	/* Slices in the hash, but for dirty ones; the rest lets readers finish, and loads go on. */
+	unsigned int capacity;
 	unsigned int published; /* slices in the hash or being loaded */
 	unsigned int retired;
 	unsigned int clock_hand;
@@ -319,6 +320,8 @@ int qed_co_commit_dirty(struct qed_image *img);
 void qed_gauges(struct blk_node *node, uint64_t *values);
 /* Wait while too much metadata is dirty; an error if it can't be written.  Parks. */
 int qed_co_throttle(struct qed_image *img);
+/* Is that so now?  Under meta_lock. */
+bool qed_too_much_is_dirty(const struct qed_image *img);
 
 /* keeper.c */
 int qed_keeper_start(struct qed_image *img);

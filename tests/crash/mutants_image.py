@@ -94,7 +94,7 @@ CHAINS = (
     Mutant(
         "backing-file-dropped-before-the-flush",
         ("backing.c",
-         "		ret = qed_co_flush(node);\n",
+         "		ret = qed_co_commit(img);\n",
          "		ret = 0;\n"),
         Crash("streaming", "26"),
         Crash("rebased", "26")),
@@ -125,7 +125,7 @@ CHAINS = (
     Mutant(
         "longer-before-the-backing-file-is-hidden",
         ("resize.c",
-         "	return ret ? ret : qed_co_flush(img->node);\n",
+         "	return ret ? ret : qed_co_commit(img);\n",
          "	return ret;\n"),
         Crash("committed", "22")),
 )

@@ -72,6 +72,20 @@ COMMIT = (
          "		qed_drops_durable(img);\n	} else"),
         Unit("qed_failures", "failed_commit_frees_nothing", "R4", "R6", "11", "24")),
     Mutant(
+        "failed-commit-reported-to-others",
+        ("commit.c",
+         "			c->owed_error = told ? 0 : ret;\n",
+         "			told = true;\n"),
+        Unit("qed_errors", "owed", "R6", "24"),
+        Unit("qed_errors", "owed_by_others", "R6", "24")),
+    Mutant(
+        "failed-commit-reported-twice",
+        ("commit.c",
+         "			c->owed_error = told ? 0 : ret;\n",
+         "			c->owed_error = ret;\n"),
+        Unit("qed_errors", "reported_once", "R6", "24"),
+        Unit("qed_errors", "shared_commit", "R6", "24")),
+    Mutant(
         "failed-commit-leaves-slices-clean",
         ("commit.c",
          "			put_back(img, c->batch[b]);\n",

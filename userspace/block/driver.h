@@ -137,6 +137,11 @@ struct blk_driver {
 	/* Optional: without it, a discard does nothing. */
 	int (*co_pdiscard)(struct blk_node *node, uint64_t offset, uint64_t bytes);
 	int (*co_flush)(struct blk_node *node);
+	/*
+	 * Optional: the same for others than the guest.  What co_flush has yet to report to the
+	 * guest, it reports all the same, later.
+	 */
+	int (*co_sync)(struct blk_node *node);
 
 	/*
 	 * Optional.  What a longer node gains reads as zeroes, also where its backing

@@ -199,6 +199,17 @@ int blk_co_flush(struct blk_node *node)
 	return request_end(node, token, ret);
 }
 
+int blk_co_sync(struct blk_node *node)
+{
+	unsigned int token = inflight_begin(&node->inflight);
+	int ret = 0;
+
+	if (node->flags & BLK_O_RDWR)
+		ret = node->driver->co_sync ? node->driver->co_sync(node) :
+					      node->driver->co_flush(node);
+	return request_end(node, token, ret);
+}
+
 static int truncate_node(struct blk_node *node, uint64_t size, struct error *err)
 {
 	int ret;

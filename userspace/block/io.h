@@ -26,7 +26,13 @@ int blk_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const 
 int blk_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			 unsigned int flags);
 int blk_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes);
+/*
+ * The guest's FLUSH.  An error that was met behind the guest's back is reported by the next one,
+ * and only by that.
+ */
 int blk_co_flush(struct blk_node *node);
+/* Make durable what was answered, for others than the guest, to which nothing is reported here. */
+int blk_co_sync(struct blk_node *node);
 /*
  * Change the node's size.  What a longer node gains reads as zeroes, also where
  * its backing file is longer.  The error line names the file.

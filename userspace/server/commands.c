@@ -55,7 +55,7 @@ static int co_info(struct server *server, json_t *arguments, const struct event_
 static int co_flush(struct server *server, json_t *arguments, const struct event_sink *sink,
 		    json_t **result, struct error *err)
 {
-	int ret = blk_co_flush(server->image.node);
+	int ret = blk_co_sync(server->image.node);
 
 	(void)arguments;
 	(void)sink;

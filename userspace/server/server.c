@@ -392,10 +392,10 @@ static int co_stop_device(struct server *server)
 	int ret;
 
 	/* Now already, should the kernel's part take long. */
-	note_stop_error(server, blk_co_flush(server->image.node), "flush");
+	note_stop_error(server, blk_co_sync(server->image.node), "flush");
 	ret = aio_co_call(device_stop, &call);
 	if (ret < 0) {
-		blk_co_flush(server->image.node);
+		note_stop_error(server, blk_co_sync(server->image.node), "flush");
 		return ret;
 	}
 	aio_co_call(device_destroy, &call);

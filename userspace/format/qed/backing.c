@@ -85,7 +85,7 @@ int qed_co_change_backing(struct blk_node *node, const char *name, const char *f
 	if (!ret && name)
 		ret = qed_check_backing(node, name, err);
 	if (!ret) {
-		ret = qed_co_flush(node);
+		ret = qed_co_commit(img);
 		error_set_errno(ret ? err : NULL, ret, "flush");
 	}
 	header.features &= ~(uint64_t)(QED_F_BACKING_FILE | QED_F_BACKING_FORMAT_NO_PROBE);

@@ -313,8 +313,11 @@ static int run_commit(struct qed_image *img)
 	return ret;
 }
 
-/* Under meta_lock: tell all that waited for commit @number or before; how many they were. */
-static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int ret)
+/*
+ * Under meta_lock: answer all that waited for commit @number or before; returns how many they were.
+ * *@told is set if the guest is one of them.
+ */
+static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int ret, bool *told)
 {
 	struct flush_waiter **link = &c->waiters;
 	unsigned int n = 0;
@@ -329,6 +332,7 @@ static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int 
 		*link = waiter->next;
 		waiter->ret = ret;
 		waiter->done = true;
+		*told |= waiter->guest;
 		n++;
 		/* The waiter's frame may be gone as soon as the lock is dropped. */
 		co_wake(waiter->co);
@@ -344,8 +348,11 @@ static void count_group(struct qed_image *img, unsigned int n)
 	blk_stats_add(&img->node->stats, BLK_STAT_commit_requests, n);
 }
 
-/* Lead commits until our own request is served.  Under meta_lock, dropped for the work. */
-static int lead(struct qed_image *img, uint64_t want)
+/*
+ * Lead commits until our own request is served.  Under meta_lock, dropped for the work.  @guest:
+ * it is the guest's FLUSH, which reports what fails.
+ */
+static int lead(struct qed_image *img, uint64_t want, bool guest)
 {
 	struct qed_commit *c = &img->commit;
 	int ret = 0;
@@ -353,6 +360,7 @@ static int lead(struct qed_image *img, uint64_t want)
 	c->running = true;
 	while (c->finished < want) {
 		uint64_t number = ++c->started;
+		bool told = guest;
 
 		pthread_mutex_unlock(&img->meta_lock);
 		ret = run_commit(img);
@@ -360,23 +368,28 @@ static int lead(struct qed_image *img, uint64_t want)
 		c->finished = number;
 		c->succeeded |= !ret;
 		/* And we ourselves, in the last turn. */
-		count_group(img, complete_waiters(c, number, ret) + (number >= want));
+		count_group(img, complete_waiters(c, number, ret, &told) + (number >= want));
+		/* What no FLUSH is answered with now, the next one is. */
+		if (ret)
+			c->owed_error = told ? 0 : ret;
 	}
 	c->running = false;
 	return ret;
 }
 
 /* Under meta_lock: wait for a commit that starts after now, or to be made the leader of one. */
-static int follow(struct qed_image *img, uint64_t want)
+static int follow(struct qed_image *img, uint64_t want, bool guest)
 {
-	struct flush_waiter self = { .co = co_self(), .want = want, .next = img->commit.waiters };
+	struct flush_waiter self = {
+		.co = co_self(), .want = want, .guest = guest, .next = img->commit.waiters
+	};
 
 	blk_stats_add(&img->node->stats, BLK_STAT_commit_waiters, 1);
 	img->commit.waiters = &self;
 	pthread_mutex_unlock(&img->meta_lock);
 	co_park();
 	pthread_mutex_lock(&img->meta_lock);
-	return self.done ? self.ret : lead(img, want);
+	return self.done ? self.ret : lead(img, want, guest);
 }
 
 /* Under meta_lock: hand the lead to one of those that still wait. */
@@ -392,14 +405,26 @@ static void pass_lead(struct qed_commit *c)
 }
 
 /* Under meta_lock, which is dropped meanwhile: a commit that starts after now. */
-static int commit(struct qed_image *img)
+static int commit(struct qed_image *img, bool guest)
 {
 	struct qed_commit *c = &img->commit;
 	uint64_t want = c->started + 1;
-	int ret = c->running ? follow(img, want) : lead(img, want);
+	int ret = c->running ? follow(img, want, guest) : lead(img, want, guest);
 
 	if (!c->running)
 		pass_lead(c);
+	return ret;
+}
+
+int qed_co_commit(struct qed_image *img)
+{
+	int ret;
+
+	if (!img->writable)
+		return 0;
+	pthread_mutex_lock(&img->meta_lock);
+	ret = commit(img, false);
+	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
 }
 
@@ -411,11 +436,12 @@ int qed_co_flush(struct blk_node *node)
 	if (!img->writable)
 		return 0;
 	pthread_mutex_lock(&img->meta_lock);
-	ret = commit(img);
-	/* What failed behind the guest's back is told to it once. */
-	if (!ret)
-		ret = img->commit.unreported;
-	img->commit.unreported = 0;
+	ret = commit(img, true);
+	/* What failed in a commit that the guest did not wait for is reported to it once. */
+	if (!ret) {
+		ret = img->commit.owed_error;
+		img->commit.owed_error = 0;
+	}
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
 }
@@ -426,10 +452,8 @@ int qed_co_commit_dirty(struct qed_image *img)
 	int ret = 0;
 
 	pthread_mutex_lock(&img->meta_lock);
-	if (c->dirty || c->new_tables.nr || img->alloc.dropped.nr)
-		ret = commit(img);
-	if (ret)
-		c->unreported = ret;
+	if (c->dirty || c->new_tables.nr || c->batch_tables.nr || img->alloc.dropped.nr)
+		ret = commit(img, false);
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
 }

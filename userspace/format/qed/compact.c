@@ -183,7 +183,7 @@ static int move_all(struct compaction *c)
 static int settle(struct qed_image *img)
 {
 	bool left;
-	int ret = qed_co_flush(img->node);
+	int ret = qed_co_commit(img);
 
 	if (!ret)
 		qed_co_recycle(img, &left);

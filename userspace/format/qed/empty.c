@@ -74,7 +74,7 @@ int qed_co_make_empty(struct blk_node *node)
 	int ret;
 
 	qed_co_leak_scan_stop(img);
-	ret = qed_co_flush(node);
+	ret = qed_co_commit(img);
 	if (ret)
 		return ret;
 	qed_co_recycle(img, &left);

@@ -201,7 +201,7 @@ static int qed_co_close(struct blk_node *node)
 
 	if (img->keeper.running) {
 		qed_co_leak_scan_end(img);
-		ret = qed_co_flush(node);
+		ret = qed_co_commit(img);
 		if (!ret) {
 			qed_co_recycle(img, &left);
 			ret = qed_co_compact(img);
@@ -218,6 +218,11 @@ static int qed_co_close(struct blk_node *node)
 	free_image(img);
 	node->opaque = NULL;
 	return ret;
+}
+
+static int qed_co_sync(struct blk_node *node)
+{
+	return qed_co_commit(node->opaque);
 }
 
 static int qed_co_info(struct blk_node *node, struct blk_info *info)
@@ -251,6 +256,7 @@ const struct blk_driver blk_driver_qed = {
 	.co_pwrite_zeroes = qed_co_pwrite_zeroes,
 	.co_pdiscard = qed_co_pdiscard,
 	.co_flush = qed_co_flush,
+	.co_sync = qed_co_sync,
 	.co_truncate = qed_co_truncate,
 	.co_change_backing = qed_co_change_backing,
 	.check_backing = qed_check_backing,

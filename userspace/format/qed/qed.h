@@ -128,6 +128,7 @@ struct flush_waiter {
 	struct co *co;
 	struct flush_waiter *next;
 	uint64_t want; /* the commit's number */
+	bool guest; /* it is a FLUSH */
 	int ret;
 	bool done;
 };
@@ -138,7 +139,7 @@ struct qed_commit {
 	int last_error; /* of the last round; 0 when it went well */
 	bool succeeded; /* one ended well since the image was opened */
 	unsigned int largest_group; /* most requests that one commit was made for */
-	int unreported; /* a commit of the keeper's failed; the next FLUSH must say so */
+	int owed_error; /* of a commit that no FLUSH of the guest waited for; the next reports it */
 	struct flush_waiter *waiters;
 	struct co_queue dirty_waiters; /* writers, while too much is dirty */
 
@@ -313,8 +314,14 @@ void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count
 /* commit.c */
 int qed_commit_init(struct qed_image *img);
 void qed_commit_destroy(struct qed_image *img);
+/*
+ * blk_driver's: the guest's FLUSH.  It reports what failed in commits that no FLUSH waited for,
+ * once. Only for requests of the guest; all else calls qed_co_commit().
+ */
 int qed_co_flush(struct blk_node *node);
-/* The keeper's: nothing if there is no metadata to write; the next flush tells of a failure. */
+/* Everything that was answered is durable when 0 is returned.  Parks. */
+int qed_co_commit(struct qed_image *img);
+/* The background flusher's: nothing if there is no metadata to write.  Parks. */
 int qed_co_commit_dirty(struct qed_image *img);
 /* Figures for people, see blk_driver.gauges. */
 void qed_gauges(struct blk_node *node, uint64_t *values);

@@ -32,7 +32,7 @@ static int hide(struct qed_image *img, uint64_t old, uint64_t size)
 	/* Clusters that begin behind the old end show nothing yet: the last as a whole. */
 	end = round_up(end, qed_cluster_size(img));
 	ret = qed_co_pwrite_zeroes(img->node, old, end - old, BLK_REQ_MAY_UNMAP);
-	return ret ? ret : qed_co_flush(img->node);
+	return ret ? ret : qed_co_commit(img);
 }
 
 /*

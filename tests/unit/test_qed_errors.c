@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of an error of the disk: the guest's next FLUSH reports what failed behind the
+ * guest's back, whatever the server itself makes durable in between; and operations that failed
+ * half-way leave the image as usable as they found it.
+ */
+#include "test_qed_common.h"
+
+#include "format/qed/qed.h"
+#include "util/error.h"
+
+#define CLUSTER	   (64 * KiB)
+#define IMAGE_SIZE (256 * MiB)
+
+struct test {
+	struct scratch scratch;
+	struct blk_node *node;
+	struct qed_image *img;
+	struct blk_file_ops ops;
+};
+
+/* ---- a disk that fails ---- */
+
+static _Atomic int write_error;
+static _Atomic bool hold_write, write_held; /* the next of them yields until !write_held */
+
+static ssize_t failing_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			       uint64_t offset)
+{
+	if (atomic_exchange(&hold_write, false)) {
+		write_held = true;
+		while (write_held)
+			aio_co_sleep(MSEC / 10);
+	}
+	return write_error ? write_error :
+			     blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
+}
+
+static void open_node(struct test *t)
+{
+	t->node = scratch_co_open(&t->scratch, BLK_O_RDWR | BLK_O_DIRECT, 0);
+	t->img = t->node->opaque;
+	t->ops = blk_file_kernel_ops;
+	t->ops.co_pwritev = failing_pwritev;
+	t->node->file->ops = &t->ops;
+}
+
+static void start(struct test *t, bool backing)
+{
+	struct blk_create_opts opts = { .filename = t->scratch.image,
+					.format = "qed",
+					.size = IMAGE_SIZE,
+					.cluster_size = CLUSTER,
+					.table_size = 1,
+					.backing_file = backing ? "backing.raw" : NULL,
+					.backing_format = "raw" };
+	int fd = open(t->scratch.backing, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	CHECK(fd >= 0 && close(fd) == 0);
+	CHECK(blk_co_create(&opts, NULL) == 0);
+	open_node(t);
+}
+
+static int write_block(struct test *t, uint64_t block, uint32_t version)
+{
+	uint8_t buf[BLOCK] __attribute__((aligned(BLOCK)));
+
+	fill_block(buf, block, version);
+	return blk_co_pwrite(t->node, block * BLOCK, BLOCK, buf, 0);
+}
+
+static void expect_block(struct test *t, uint64_t block, uint32_t version)
+{
+	uint8_t want[BLOCK] __attribute__((aligned(8))), got[BLOCK] __attribute__((aligned(8)));
+
+	fill_block(want, block, version);
+	CHECK(blk_co_pread(t->node, block * BLOCK, BLOCK, got, 0) == 0);
+	CHECK(!memcmp(want, got, BLOCK));
+}
+
+/* Leaks are what the next writer finds; nothing else may be wrong. */
+static void close_and_check(struct test *t)
+{
+	struct blk_check_result result;
+
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t);
+	CHECK(blk_co_close(t->node) == 0);
+	open_node(t);
+	CHECK(blk_co_check(t->node, 0, NULL, NULL, &result, NULL) == 0);
+	CHECK(!result.corruptions && !result.leaks && !result.check_errors);
+}
+
+static void end(struct test *t)
+{
+	CHECK(blk_co_close(t->node) == 0);
+	(void)unlink(t->scratch.image);
+}
+
+/* ---- errors that the guest is to hear of ---- */
+
+/* What the server does of its own accord, each of which makes the image durable. */
+static int change_backing(struct test *t)
+{
+	return blk_co_change_backing(t->node, NULL, NULL, NULL);
+}
+
+static int grow(struct test *t)
+{
+	return blk_co_truncate(t->node, t->node->size + 123 * CLUSTER, NULL);
+}
+
+static int sync_node(struct test *t)
+{
+	return blk_co_sync(t->node);
+}
+
+static int commit_dirty(struct test *t)
+{
+	return qed_co_commit_dirty(t->img);
+}
+
+static int make_empty(struct test *t)
+{
+	return blk_co_make_empty(t->node, NULL);
+}
+
+static int (*const internal[])(struct test *t) = { change_backing, grow, sync_node, commit_dirty,
+						   make_empty };
+
+/* A commit of the background flusher fails, and others succeed before the guest asks. */
+static void owed(void *arg)
+{
+	struct test *t = arg;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(internal); i++) {
+		start(t, true);
+		CHECK(write_block(t, 0, 2) == 0);
+		write_error = -EIO;
+		CHECK(qed_co_commit_dirty(t->img) == -EIO);
+		write_error = 0;
+		CHECK(internal[i](t) == 0);
+		CHECK(blk_co_flush(t->node) == -EIO);
+		CHECK(blk_co_flush(t->node) == 0);
+		end(t);
+	}
+}
+
+/* The commit of one of those fails; tried again, it succeeds. */
+static void owed_by_others(void *arg)
+{
+	struct test *t = arg;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(internal); i++) {
+		start(t, true);
+		/* What is gained over the backing file is hidden: that is committed first. */
+		CHECK(truncate(t->scratch.backing, 2 * IMAGE_SIZE) == 0);
+		CHECK(blk_co_close(t->node) == 0);
+		open_node(t);
+		CHECK(write_block(t, 0, 2) == 0);
+		write_error = -EIO;
+		CHECK(internal[i](t) == -EIO);
+		write_error = 0;
+		CHECK(internal[i](t) == 0);
+		CHECK(blk_co_flush(t->node) == -EIO);
+		CHECK(blk_co_flush(t->node) == 0);
+		CHECK(truncate(t->scratch.backing, 0) == 0);
+		end(t);
+	}
+}
+
+/* A FLUSH that waited for the commit has reported it: the next has nothing to report. */
+static void reported_once(void *arg)
+{
+	struct test *t = arg;
+
+	start(t, false);
+	CHECK(write_block(t, 0, 2) == 0);
+	write_error = -EIO;
+	CHECK(qed_co_commit_dirty(t->img) == -EIO);
+	CHECK(blk_co_flush(t->node) == -EIO);
+	write_error = 0;
+	CHECK(blk_co_flush(t->node) == 0);
+	/* All is durable then: nothing is wrong with closing. */
+	CHECK(write_block(t, 1000, 2) == 0);
+	write_error = -EIO;
+	CHECK(qed_co_commit_dirty(t->img) == -EIO);
+	write_error = 0;
+	close_and_check(t);
+	expect_block(t, 0, 2);
+	expect_block(t, 1000, 2);
+	end(t);
+}
+
+struct flusher {
+	struct test *t;
+	struct group *group;
+	bool guest;
+	int ret;
+};
+
+static void flusher(void *arg)
+{
+	struct flusher *f = arg;
+
+	f->ret = f->guest ? blk_co_flush(f->t->node) : blk_co_sync(f->t->node);
+	group_done(f->group);
+}
+
+/* A FLUSH and another share a commit that fails: the guest is told, by that one. */
+static void shared_commit(void *arg)
+{
+	struct test *t = arg;
+	struct group group = { .left = 3 };
+	struct flusher first = { t, &group, false, 0 }, second = first, third = first;
+
+	start(t, false);
+	CHECK(write_block(t, 0, 2) == 0);
+	hold_write = true;
+	CHECK(co_start(flusher, &first) == 0);
+	while (!write_held)
+		aio_co_sleep(MSEC / 10);
+	CHECK(write_block(t, 30000, 2) == 0);
+	third.guest = true;
+	CHECK(co_start(flusher, &second) == 0);
+	CHECK(co_start(flusher, &third) == 0);
+	write_error = -EIO;
+	write_held = false;
+	group_wait(&group);
+	write_error = 0;
+	CHECK(first.ret == -EIO && second.ret == -EIO && third.ret == -EIO);
+	CHECK(blk_co_flush(t->node) == 0);
+	end(t);
+}
+
+static void run(void **state)
+{
+	co_fn **fn = *state;
+	struct test t = { 0 };
+
+	scratch_make(&t.scratch);
+	run_co(64, *fn, &t);
+	scratch_remove(&t.scratch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CO_TEST_BY(run, owed),
+		CO_TEST_BY(run, owed_by_others),
+		CO_TEST_BY(run, reported_once),
+		CO_TEST_BY(run, shared_commit),
+	};
+
+	return cmocka_run_group_tests_name("qed_errors", tests, NULL, NULL);
+}

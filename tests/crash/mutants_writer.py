@@ -68,9 +68,15 @@ COMMIT = (
     Mutant(
         "failed-commit-frees-what-it-dropped",
         ("commit.c",
-         "		(void)qed_run_list_move(&a->dropped, &a->committing);\n	} else",
+         "		qed_drops_not_durable(img);\n	} else",
          "		qed_drops_durable(img);\n	} else"),
         Unit("qed_failures", "failed_commit_frees_nothing", "R4", "R6", "11", "24")),
+    Mutant(
+        "failed-commit-keeps-what-it-dropped",
+        ("free_list.c",
+         "	from->nr = 0;\n	img->scan.leaked = true;\n",
+         "	leaked = 0;\n"),
+        Unit("qed_errors", "dropped_without_memory", "R4", "24")),
     Mutant(
         "failed-commit-reported-to-others",
         ("commit.c",
@@ -139,8 +145,8 @@ CLUSTERS = (
     Mutant(
         "dropped-clusters-free-at-once",
         ("free_list.c",
-         "	if (qed_run_list_add(&img->alloc.dropped, start, count))\n		return;\n",
-         "	if (cluster_set_add(&img->alloc.free, start, count))\n		return;\n"),
+         "	if (qed_run_list_add(&img->alloc.dropped, start, count)) {\n",
+         "	if (cluster_set_add(&img->alloc.free, start, count)) {\n"),
         Crash("discard-reuse", "R4", "11")),
     Mutant(
         "dropped-clusters-reused-before-the-commit",
@@ -172,6 +178,7 @@ CLUSTERS = (
          "	pthread_mutex_lock(&img->meta_lock);\n"
          "	if (!ret)\n"
          "		ret = make_free(img, start, count);\n"
+         "	img->scan.leaked |= ret;\n"
          "	pthread_mutex_unlock(&img->meta_lock);\n",
          "	int ret;\n\n"
          "	pthread_mutex_lock(&img->meta_lock);\n"

@@ -6,6 +6,8 @@
  */
 #include "test_qed_common.h"
 
+#include <linux/falloc.h>
+
 #include "format/qed/qed.h"
 #include "util/error.h"
 
@@ -19,10 +21,13 @@ struct test {
 	struct blk_file_ops ops;
 };
 
-/* ---- a disk that fails ---- */
+/* ---- a disk that fails, and memory that is short ---- */
 
 static _Atomic int write_error;
 static _Atomic bool hold_write, write_held; /* the next of them yields until !write_held */
+static _Atomic int truncate_error;
+static _Atomic int zero_error; /* of punching holes and zeroing; it has been done all the same */
+static _Atomic bool no_memory; /* for lists that grow */
 
 static ssize_t failing_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			       uint64_t offset)
@@ -36,12 +41,36 @@ static ssize_t failing_pwritev(struct blk_file *file, const struct iovec *iov, i
 			     blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
 }
 
+static int failing_truncate(struct blk_file *file, uint64_t size)
+{
+	return truncate_error ? truncate_error : blk_file_kernel_ops.co_truncate(file, size);
+}
+
+static int failing_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
+{
+	int ret = blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
+
+	return zero_error && mode != FALLOC_FL_KEEP_SIZE ? zero_error : ret;
+}
+
+/* In place of the C library's, for all of this program. */
+void *reallocarray(void *p, size_t n, size_t size)
+{
+	if (no_memory || (size && n > SIZE_MAX / size)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(p, n * size);
+}
+
 static void open_node(struct test *t)
 {
 	t->node = scratch_co_open(&t->scratch, BLK_O_RDWR | BLK_O_DIRECT, 0);
 	t->img = t->node->opaque;
 	t->ops = blk_file_kernel_ops;
 	t->ops.co_pwritev = failing_pwritev;
+	t->ops.co_truncate = failing_truncate;
+	t->ops.co_fallocate = failing_fallocate;
 	t->node->file->ops = &t->ops;
 }
 
@@ -233,6 +262,113 @@ static void shared_commit(void *arg)
 	end(t);
 }
 
+/* ---- emptying that fails half-way ---- */
+
+/* The file cannot be cut: what lies in it is not what a fresh cluster has. */
+static void empty_not_cut(void *arg)
+{
+	struct test *t = arg;
+
+	start(t, false);
+	for (uint64_t b = 0; b < 64 * (CLUSTER / BLOCK); b++)
+		CHECK(write_block(t, b, 2) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	truncate_error = -EIO;
+	CHECK(blk_co_make_empty(t->node, NULL) == -EIO);
+	truncate_error = 0;
+	for (uint64_t b = 0; b < 64 * (CLUSTER / BLOCK); b += CLUSTER / BLOCK)
+		CHECK(write_block(t, b, 3) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	for (uint64_t b = 0; b < 64 * (CLUSTER / BLOCK); b++)
+		expect_block(t, b, b % (CLUSTER / BLOCK) ? 0 : 3);
+	close_and_check(t);
+	for (uint64_t b = 0; b < 64 * (CLUSTER / BLOCK); b++)
+		expect_block(t, b, b % (CLUSTER / BLOCK) ? 0 : 3);
+	/* And it can be tried again. */
+	CHECK(blk_co_make_empty(t->node, NULL) == 0);
+	CHECK(write_block(t, 0, 4) == 0);
+	close_and_check(t);
+	expect_block(t, 0, 4);
+	expect_block(t, 1, 0);
+	end(t);
+}
+
+/* L1 on disk may be zero or not: what is flushed afterwards is there. */
+static void empty_half_zeroed(void *arg)
+{
+	struct test *t = arg;
+
+	start(t, false);
+	CHECK(write_block(t, 0, 2) == 0);
+	CHECK(write_block(t, IMAGE_SIZE / BLOCK - 1, 2) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	zero_error = -EIO;
+	CHECK(blk_co_make_empty(t->node, NULL) == -EIO);
+	zero_error = 0;
+	expect_block(t, 0, 2);
+	CHECK(write_block(t, 1, 3) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	close_and_check(t);
+	expect_block(t, 0, 2);
+	expect_block(t, 1, 3);
+	expect_block(t, IMAGE_SIZE / BLOCK - 1, 2);
+	end(t);
+}
+
+/* ---- a commit that fails while memory is short ---- */
+
+/* No two clusters of it are neighbours: a list needs a run for each. */
+static void discard_every_second(struct test *t, uint64_t first, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		CHECK(blk_co_pdiscard(t->node, (first + 2 * i) * CLUSTER, CLUSTER) == 0);
+}
+
+/*
+ * What was dropped before the commit finds no room beside what was dropped since.  It must not
+ * stay among what a commit carries: a next one, of several rounds, would free it after the first
+ * of them.
+ */
+static void dropped_without_memory(void *arg)
+{
+	struct test *t = arg;
+	struct qed_allocator *a;
+	struct group group = { .left = 1 };
+	struct flusher f = { t, &group, true, 0 };
+
+	start(t, false);
+	a = &t->img->alloc;
+	for (unsigned int c = 0; c < 256; c++)
+		CHECK(write_block(t, c * (CLUSTER / BLOCK), 2) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	discard_every_second(t, 0, 8);
+	hold_write = true;
+	CHECK(co_start(flusher, &f) == 0);
+	while (!write_held)
+		aio_co_sleep(MSEC / 10);
+	discard_every_second(t, 100, 64);
+	CHECK(a->committing.nr == 8 && a->dropped.nr == a->dropped.room);
+	no_memory = true;
+	write_error = -EIO;
+	write_held = false;
+	group_wait(&group);
+	no_memory = false;
+	CHECK(f.ret == -EIO);
+	CHECK(a->committing.nr == 0);
+	CHECK(a->dropping == qed_run_list_clusters(&a->dropped));
+	write_error = 0;
+	CHECK(blk_co_flush(t->node) == 0);
+	CHECK(a->dropping == 0);
+	for (unsigned int c = 0; c < 256; c++) {
+		bool gone = (c < 16 && c % 2 == 0) || (c >= 100 && c < 228 && c % 2 == 0);
+
+		expect_block(t, c * (CLUSTER / BLOCK), gone ? 0 : 2);
+	}
+	/* What found no memory is leaked until the next writer. */
+	close_and_check(t);
+	end(t);
+}
+
 static void run(void **state)
 {
 	co_fn **fn = *state;
@@ -250,6 +386,9 @@ int main(void)
 		CO_TEST_BY(run, owed_by_others),
 		CO_TEST_BY(run, reported_once),
 		CO_TEST_BY(run, shared_commit),
+		CO_TEST_BY(run, empty_not_cut),
+		CO_TEST_BY(run, empty_half_zeroed),
+		CO_TEST_BY(run, dropped_without_memory),
 	};
 
 	return cmocka_run_group_tests_name("qed_errors", tests, NULL, NULL);

@@ -83,7 +83,7 @@ uint64_t qed_alloc_run(struct qed_image *img, uint64_t least, uint64_t want, uin
 void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	/* Without memory to remember them they are leaked, which is harmless. */
-	(void)cluster_set_add(&img->alloc.free, start, count);
+	img->scan.leaked |= cluster_set_add(&img->alloc.free, start, count);
 }
 
 /* Under meta_lock: exactly @count clusters in one run; false: grow first. */

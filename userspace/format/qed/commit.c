@@ -92,7 +92,7 @@ static bool take_batch(struct qed_image *img)
 	 */
 	if (!more) {
 		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);
-		(void)qed_run_list_move(&img->alloc.committing, &img->alloc.dropped);
+		qed_drops_committing(img);
 	}
 	qed_rescue_tables_taken(img, !more && !c->new_tables.nr);
 	pthread_mutex_unlock(&img->meta_lock);
@@ -267,7 +267,6 @@ static void put_back(struct qed_image *img, struct l2_slice *slice)
 static void end_batch(struct qed_image *img, int ret)
 {
 	struct qed_commit *c = &img->commit;
-	struct qed_allocator *a = &img->alloc;
 
 	pthread_mutex_lock(&img->meta_lock);
 	for (unsigned int b = 0; b < c->nr_batch; b++) {
@@ -280,8 +279,9 @@ static void end_batch(struct qed_image *img, int ret)
 	c->nr_batch = 0;
 	c->last_error = ret;
 	if (ret) {
+		/* What finds no memory there is written with the next round's, from where it is. */
 		(void)qed_run_list_move(&c->new_tables, &c->batch_tables);
-		(void)qed_run_list_move(&a->dropped, &a->committing);
+		qed_drops_not_durable(img);
 	} else {
 		c->batch_tables.nr = 0;
 		qed_rescue_tables_clean(img);

@@ -19,8 +19,18 @@ static uint64_t l1_end(const struct qed_image *img)
 	return img->header.l1_table_offset + img->table_bytes;
 }
 
+static int list_tables(struct qed_image *img, struct qed_run_list *tables)
+{
+	int ret = 0;
+
+	for (uint64_t i = 0; !ret && i < img->table_entries; i++)
+		if (atomic_load_explicit(&img->l1[i], memory_order_relaxed))
+			ret = qed_run_list_add(tables, i, 1);
+	return ret;
+}
+
 /* On disk.  The whole table: what lies behind the image's size, too, if anything does. */
-static int zero_l1(struct qed_image *img)
+static int write_zero_l1(struct qed_image *img)
 {
 	int ret = blk_file_co_write_zeroes(img->file, img->header.l1_table_offset, img->table_bytes,
 					   true);
@@ -28,21 +38,42 @@ static int zero_l1(struct qed_image *img)
 	return ret ? ret : qed_co_flush_file(img);
 }
 
-/* Nobody looks: no request is in flight, and nothing is dirty. */
-static int forget_tables(struct qed_image *img)
+static int zero_l1(struct qed_image *img)
 {
-	uint64_t cache_bytes = (uint64_t)img->cache.capacity * QED_SLICE_BYTES;
+	struct qed_run_list tables = { 0 };
+	int ret = list_tables(img, &tables);
 
+	if (!ret) {
+		ret = write_zero_l1(img);
+		pthread_mutex_lock(&img->meta_lock);
+		/* Its space went with the entries. */
+		atomic_store_explicit(&img->alloc.l1_space, 0, memory_order_relaxed);
+		if (ret) {
+			/* The disk may have any part of the zeroes: a commit writes all again. */
+			(void)qed_run_list_move(&img->commit.new_tables, &tables); /* a swap */
+			qed_keeper_commit(img, false);
+		}
+		pthread_mutex_unlock(&img->meta_lock);
+	}
+	qed_run_list_destroy(&tables);
+	return ret;
+}
+
+/* No request is in flight, and nothing is dirty. */
+static void forget_tables(struct qed_image *img)
+{
 	for (uint64_t i = 0; i < img->table_entries; i++)
 		if (atomic_load_explicit(&img->l1[i], memory_order_relaxed) || img->l1_disk[i]) {
 			atomic_store_explicit(&img->l1[i], 0, memory_order_relaxed);
 			img->l1_disk[i] = 0;
 		}
-	l2_cache_destroy(img);
-	return l2_cache_init(img, cache_bytes);
+	l2_cache_co_forget(img);
 }
 
-/* Cut the file behind L1, where taking clusters begins anew. */
+/*
+ * Cut the file behind L1, where taking clusters begins anew.  Where it cannot be cut, what lies
+ * behind is not zero: it is leaked, and clusters are taken behind it as before.
+ */
 static int cut_file(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;
@@ -50,18 +81,21 @@ static int cut_file(struct qed_image *img)
 	uint64_t end = l1_end(img);
 	int ret = blk_file_co_truncate(img->file, end);
 
+	if (ret) {
+		img->scan.unfinished = true;
+		return ret;
+	}
+	/* Whatever was leaked is gone. */
+	img->scan.unfinished = img->scan.leaked = false;
 	pthread_mutex_lock(&img->meta_lock);
 	/* What was on its way to be free is not there any more. */
 	a->dropped.nr = a->committing.nr = a->durable.nr = a->waiting.nr = 0;
 	a->dropping = 0;
 	cluster_set_destroy(&a->free);
 	a->frontier = end >> img->cluster_bits;
-	a->physical = ret ? a->physical : end;
+	a->physical = end;
 	atomic_store_explicit(&a->end, end, memory_order_release);
-	atomic_store_explicit(&a->l1_space, 0, memory_order_relaxed);
 	pthread_mutex_unlock(&img->meta_lock);
-	if (ret)
-		return ret;
 	/* Images of others may have had clusters in front of L1. */
 	gap = (img->header.l1_table_offset >> img->cluster_bits) - gap;
 	return gap ? qed_co_free_run(img, img->header.header_size, gap) : 0;
@@ -79,12 +113,8 @@ int qed_co_make_empty(struct blk_node *node)
 		return ret;
 	qed_co_recycle(img, &left);
 	ret = zero_l1(img);
-	if (!ret)
-		ret = forget_tables(img);
-	if (!ret)
-		ret = cut_file(img);
-	/* Whatever was not found to be leaked is gone. */
-	if (!ret)
-		img->scan.unfinished = false;
-	return ret;
+	if (ret)
+		return ret;
+	forget_tables(img);
+	return cut_file(img);
 }

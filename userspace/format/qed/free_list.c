@@ -98,15 +98,46 @@ bool qed_too_many_dropped(const struct qed_image *img)
 	return img->alloc.dropping > max_dropping(img);
 }
 
+/*
+ * Move clusters of @from to the next stage, or to the one before.  Those for which there is no
+ * memory must not stay: they would count as carried by a commit that they are no part of.  They
+ * are leaked, which is harmless.  Returns how many.
+ */
+static uint64_t move_or_leak(struct qed_image *img, struct qed_run_list *to,
+			     struct qed_run_list *from)
+{
+	uint64_t leaked;
+
+	if (!qed_run_list_move(to, from))
+		return 0;
+	leaked = qed_run_list_clusters(from);
+	from->nr = 0;
+	img->scan.leaked = true;
+	return leaked;
+}
+
+void qed_drops_committing(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+
+	a->dropping -= move_or_leak(img, &a->committing, &a->dropped);
+}
+
+void qed_drops_not_durable(struct qed_image *img)
+{
+	struct qed_allocator *a = &img->alloc;
+
+	a->dropping -= move_or_leak(img, &a->dropped, &a->committing);
+}
+
 void qed_drops_durable(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;
-	uint64_t before = qed_run_list_clusters(&a->committing);
 
-	if (!before)
+	if (!a->committing.nr)
 		return;
-	(void)qed_run_list_move(&a->durable, &a->committing);
-	a->dropping -= before - qed_run_list_clusters(&a->committing);
+	a->dropping -= qed_run_list_clusters(&a->committing);
+	(void)move_or_leak(img, &a->durable, &a->committing);
 	qed_keeper_recycle(img);
 }
 
@@ -114,8 +145,10 @@ void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	qed_leak_scan_dropped(img, start, count);
 	/* Without memory to remember them they are leaked, which is harmless. */
-	if (qed_run_list_add(&img->alloc.dropped, start, count))
+	if (qed_run_list_add(&img->alloc.dropped, start, count)) {
+		img->scan.leaked = true;
 		return;
+	}
 	blk_stats_add(&img->node->stats, BLK_STAT_freed_clusters, count);
 	img->alloc.dropping += count;
 	/* Half-way there a commit begins, so that nobody need wait for its end. */
@@ -146,6 +179,7 @@ int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count)
 	pthread_mutex_lock(&img->meta_lock);
 	if (!ret)
 		ret = make_free(img, start, count);
+	img->scan.leaked |= ret;
 	pthread_mutex_unlock(&img->meta_lock);
 	if (ret) {
 		static struct log_ratelimit limit;

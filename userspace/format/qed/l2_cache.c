@@ -73,20 +73,47 @@ int l2_cache_init(struct qed_image *img, uint64_t bytes)
 	return 0;
 }
 
+/* Under meta_lock: evicted slices come back on a helper thread, each after a grace period. */
+static void await_retired(struct qed_image *img)
+{
+	while (img->cache.retired)
+		co_queue_wait(&img->cache.waiters, &img->meta_lock);
+}
+
 void l2_cache_destroy(struct qed_image *img)
 {
 	struct l2_cache *cache = &img->cache;
 
-	/* Retired slices come back on a helper thread; they must be home before memory goes. */
+	/* Before their memory goes. */
 	pthread_mutex_lock(&img->meta_lock);
-	while (cache->retired)
-		co_queue_wait(&cache->waiters, &img->meta_lock);
+	await_retired(img);
 	pthread_mutex_unlock(&img->meta_lock);
 	if (cache->memory)
 		munmap(cache->memory, (size_t)cache->nr_slices * QED_SLICE_BYTES);
 	free(cache->slices);
 	free(cache->buckets);
 	memset(cache, 0, sizeof(*cache));
+}
+
+void l2_cache_co_forget(struct qed_image *img)
+{
+	struct l2_cache *cache = &img->cache;
+
+	pthread_mutex_lock(&img->meta_lock);
+	await_retired(img);
+	for (unsigned int i = 0; i < cache->nr_slices; i++) {
+		struct l2_slice *slice = &cache->slices[i];
+
+		if (slice->state != L2_SLICE_READY)
+			continue;
+		slice->state = L2_SLICE_FREE;
+		slice->list_next = cache->free;
+		cache->free = slice;
+	}
+	for (uint64_t b = 0; b <= cache->bucket_mask; b++)
+		atomic_store_explicit(&cache->buckets[b], NULL, memory_order_relaxed);
+	cache->published = 0;
+	pthread_mutex_unlock(&img->meta_lock);
 }
 
 struct l2_slice *l2_cache_find(struct qed_image *img, uint64_t index)

@@ -79,7 +79,9 @@ static int note_leaks(struct qed_image *img)
 {
 	uint64_t others = img->header.autoclear_features & ~QED_AUTOCLEAR_LEAKS;
 
-	return set_autoclear(img, others | (img->scan.unfinished ? QED_AUTOCLEAR_LEAKS : 0));
+	bool leaks = img->scan.unfinished || img->scan.leaked;
+
+	return set_autoclear(img, others | (leaks ? QED_AUTOCLEAR_LEAKS : 0));
 }
 
 /*

@@ -167,7 +167,8 @@ struct qed_keeper {
 /* The search for what a crash leaked. */
 struct qed_leak_scan {
 	bool running;
-	bool unfinished; /* there may be leaks that nobody has looked for */
+	bool unfinished; /* there may be leaks that were not searched for */
+	bool leaked; /* there are some since: the next opener is to search for them */
 	_Atomic bool stop;
 	_Atomic bool hurry; /* no guest is there any more to wait for */
 	uint64_t end; /* file clusters when the image was opened */
@@ -234,6 +235,8 @@ bool qed_entry_valid(const struct qed_image *img, uint64_t entry, uint64_t end);
 /* l2_cache.c */
 int l2_cache_init(struct qed_image *img, uint64_t bytes);
 void l2_cache_destroy(struct qed_image *img);
+/* Empty it.  No slice is dirty, and no request is in flight.  Parks. */
+void l2_cache_co_forget(struct qed_image *img);
 /* The published slice, or NULL.  No lock needed; valid until the caller parks. */
 struct l2_slice *l2_cache_find(struct qed_image *img, uint64_t index);
 /*
@@ -288,8 +291,13 @@ uint64_t qed_run_list_clusters(const struct qed_run_list *list);
 void qed_run_list_destroy(struct qed_run_list *list);
 /* Clusters whose reference was just taken away.  Under meta_lock. */
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);
-/* A commit that carried them has ended.  Under meta_lock. */
+/*
+ * A commit takes what was dropped until now, and with it the last of the changed entries; later: it
+ * ended well, or it failed.  Under meta_lock.
+ */
+void qed_drops_committing(struct qed_image *img);
 void qed_drops_durable(struct qed_image *img);
+void qed_drops_not_durable(struct qed_image *img);
 /* So many clusters wait for a commit that no more should be dropped.  Under meta_lock. */
 bool qed_too_many_dropped(const struct qed_image *img);
 /* Punch and free what may be.  Parks.  *@left tells whether some must wait for requests. */

@@ -94,8 +94,8 @@ CHAINS = (
     Mutant(
         "backing-file-dropped-before-the-flush",
         ("backing.c",
-         "		ret = qed_co_commit(img);\n",
-         "		ret = 0;\n"),
+         "	ret = qed_co_commit(img);\n",
+         "	ret = 0;\n"),
         Crash("streaming", "26"),
         Crash("rebased", "26")),
     Mutant(

@@ -203,10 +203,25 @@ COPIES = (
         "entry-set-before-the-copy-is-complete",
         ("copy.c",
          "	ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);\n",
-         "	ret = qed_co_set_entries(img, part->cluster, 1, run.start << img->cluster_bits, 0);\n"
+         "	ret = qed_co_set_unallocated(img, part->cluster, 1, run.start << img->cluster_bits,\n"
+         "				     0, &set);\n"
          "	if (!ret)\n"
          "		ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);\n"),
         Crash("copy-on-write", "R2", "3")),
+    Mutant(
+        "entry-set-although-it-has-changed",
+        ("entries.c",
+         "		    QED_L2_UNALLOCATED)\n			break;\n",
+         "		    QED_L2_UNALLOCATED)\n			;\n"),
+        Unit("qed_chain", "part_write", "R2"),
+        Unit("qed_chain", "whole_write", "R2"),
+        Unit("qed_chain", "populating", "R2")),
+    Mutant(
+        "populating-shows-before-it-is-written",
+        ("write.c",
+         "	if (cluster_start >= backing_end && (flags & BLK_REQ_POPULATE))\n",
+         "	if (!bytes)\n"),
+        Unit("qed_chain", "populating_late", "R2")),
     Mutant(
         "late-writer-of-a-copied-cluster-left-out",
         ("copy.c",
@@ -220,18 +235,17 @@ COPIES = (
     Mutant(
         "part-of-a-failed-copy-not-punched",
         ("copy.c",
-         "	if (ret)\n		give_back_written(img, &run);\n	answer_joined(&fill, ret);\n",
+         "	if (!set)\n		give_back_written(img, &run);\n	answer_joined(",
          "	pthread_mutex_lock(&img->meta_lock);\n"
-         "	if (ret)\n		qed_alloc_undo(img, run.start, run.count);\n"
-         "	pthread_mutex_unlock(&img->meta_lock);\n"
-         "	answer_joined(&fill, ret);\n"),
+         "	if (!set)\n		qed_alloc_undo(img, run.start, run.count);\n"
+         "	pthread_mutex_unlock(&img->meta_lock);\n	answer_joined("),
         Unit("qed_failures", "failed_copy_of_a_part", "R1", "7")),
     Mutant(
         "failed-write-of-whole-clusters-not-punched",
         ("copy.c",
-         "	if (ret)\n		give_back_written(img, &run);\n	return ret;\n",
+         "	if (run.count)\n		give_back_written(img, &run);\n	return ret;\n",
          "	pthread_mutex_lock(&img->meta_lock);\n"
-         "	if (ret)\n		qed_alloc_undo(img, run.start, run.count);\n"
+         "	if (run.count)\n		qed_alloc_undo(img, run.start, run.count);\n"
          "	pthread_mutex_unlock(&img->meta_lock);\n"
          "	return ret;\n"),
         Unit("qed_failures", "failed_copy_of_a_whole", "R1", "7")),

@@ -70,11 +70,39 @@ static void set_names(struct blk_node *node, char *name, char *format)
 	node->backing_format = format;
 }
 
+/* On disk, after all that was written before, and in @img->header.  With header_lock held. */
+static int change_header(struct qed_image *img, const char *name, const char *format,
+			 struct error *err)
+{
+	struct qed_header header = img->header;
+	int ret = name ? qed_check_backing(img->node, name, err) : 0;
+
+	if (ret)
+		return ret;
+	ret = qed_co_commit(img);
+	if (ret)
+		return error_set_errno(err, ret, "flush");
+	header.features &= ~(uint64_t)(QED_F_BACKING_FILE | QED_F_BACKING_FORMAT_NO_PROBE);
+	header.backing_filename_offset = header.backing_filename_size = 0;
+	if (name)
+		ret = put_name(img, &header, name, format, err);
+	if (ret)
+		return ret;
+	ret = qed_co_write_header(img, &header);
+	if (ret)
+		return error_set_errno(err, ret, "could not write the QED header");
+	/* Not the whole of it: what does not change is read by other threads meanwhile. */
+	img->header.features = header.features;
+	img->header.backing_filename_offset = header.backing_filename_offset;
+	img->header.backing_filename_size = header.backing_filename_size;
+	img->has_backing = name;
+	return 0;
+}
+
 int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
 			  struct error *err)
 {
 	struct qed_image *img = node->opaque;
-	struct qed_header header = img->header;
 	bool raw = name && format && !strcmp(format, "raw");
 	char *name_copy = name ? strdup(name) : NULL;
 	char *format_copy = raw ? strdup("raw") : NULL;
@@ -82,30 +110,16 @@ int qed_co_change_backing(struct blk_node *node, const char *name, const char *f
 
 	if ((name && !name_copy) || (raw && !format_copy))
 		ret = error_set_errno(err, -ENOMEM, "backing file name");
-	if (!ret && name)
-		ret = qed_check_backing(node, name, err);
 	if (!ret) {
-		ret = qed_co_commit(img);
-		error_set_errno(ret ? err : NULL, ret, "flush");
-	}
-	header.features &= ~(uint64_t)(QED_F_BACKING_FILE | QED_F_BACKING_FORMAT_NO_PROBE);
-	header.backing_filename_offset = header.backing_filename_size = 0;
-	if (!ret && name)
-		ret = put_name(img, &header, name, format, err);
-	if (!ret) {
-		ret = qed_co_write_header(img, &header);
-		error_set_errno(ret ? err : NULL, ret, "could not write the QED header");
+		co_mutex_lock(&img->header_lock);
+		ret = change_header(img, name, format, err);
+		co_mutex_unlock(&img->header_lock);
 	}
 	if (ret) {
 		free(name_copy);
 		free(format_copy);
 		return ret;
 	}
-	/* Not the whole of it: what does not change is read by other threads meanwhile. */
-	img->header.features = header.features;
-	img->header.backing_filename_offset = header.backing_filename_offset;
-	img->header.backing_filename_size = header.backing_filename_size;
-	img->has_backing = name;
 	set_names(node, name_copy, format_copy);
 	return 0;
 }

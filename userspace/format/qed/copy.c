@@ -6,9 +6,15 @@
  *
  * Here the entry can be set only when the whole cluster is written, since until
  * then readers must see the backing file.  The clusters' range is locked from
- * the look at their entries until the new ones are set, so nobody else gives
- * them clusters, zeroes or discards them meanwhile; a writer that waited finds
- * them allocated and writes in place.
+ * the look at their entries until the new ones are set, so no other copy is made
+ * of them, and they are not zeroed or discarded meanwhile; a writer that waited
+ * finds them allocated and writes in place.
+ *
+ * The lock does not keep out a fresh write (fresh.c): when the backing file is
+ * replaced by a shorter one, the end behind which clusters read as zeroes moves
+ * down, under a copy that began before.  So the entry is set only where it is
+ * still unallocated.  Else another writer's request has been answered from that
+ * entry; the copy is given back, and its writers start over, in place.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,8 +31,9 @@ struct part {
 
 	/* Of one that joined a fill. */
 	struct part *next; /* that joined the same later */
-	struct co *co; /* parked until @ret is set */
+	struct co *co; /* yields until @ret is set */
 	int ret;
+	bool stale; /* nothing was written, since the entry changed: look again */
 };
 
 /*
@@ -70,7 +77,7 @@ static void close_fill(struct qed_image *img, struct qed_fill *fill)
 }
 
 /* Answer those that joined; the first part is the filler's own. */
-static void answer_joined(struct qed_fill *fill, int ret)
+static void answer_joined(struct qed_fill *fill, int ret, bool stale)
 {
 	struct part *part = fill->parts->next, *next;
 
@@ -78,6 +85,7 @@ static void answer_joined(struct qed_fill *fill, int ret)
 		/* Its frame may be gone as soon as it is woken. */
 		next = part->next;
 		part->ret = ret;
+		part->stale = stale;
 		co_wake(part->co);
 	}
 }
@@ -184,10 +192,14 @@ static void give_back_written(struct qed_image *img, const struct qed_run *run)
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
-/* Populating: all of it is zeroes, and the cluster that was taken is not needed. */
+/*
+ * Populating: all of it is zeroes, and the cluster that was taken is not needed.  Nor is the zero
+ * cluster, where a newer write has changed the entry.
+ */
 static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct qed_run *run)
 {
-	int ret = qed_co_set_entries(img, cluster, 1, QED_L2_ZERO, 0);
+	uint64_t set;
+	int ret = qed_co_set_unallocated(img, cluster, 1, QED_L2_ZERO, 0, &set);
 
 	pthread_mutex_lock(&img->meta_lock);
 	qed_alloc_undo(img, run->start, 1);
@@ -201,6 +213,7 @@ static int write_part(struct qed_image *img, struct part *part, unsigned int fla
 	struct qed_fill fill;
 	struct qed_run run;
 	bool wrote = false;
+	uint64_t set = 0;
 	int ret = qed_co_take_clusters(img, part->cluster, 1, is_unallocated, false, &run);
 
 	*stale = !ret && !run.count;
@@ -213,10 +226,12 @@ static int write_part(struct qed_image *img, struct part *part, unsigned int fla
 	if (!ret && !wrote && (flags & BLK_REQ_POPULATE) && !part->next)
 		return keep_zeroes(img, part->cluster, &run);
 	if (!ret)
-		ret = qed_co_set_entries(img, part->cluster, 1, run.start << img->cluster_bits, 0);
-	if (ret)
+		ret = qed_co_set_unallocated(img, part->cluster, 1, run.start << img->cluster_bits,
+					     0, &set);
+	*stale = !ret && !set;
+	if (!set)
 		give_back_written(img, &run);
-	answer_joined(&fill, ret);
+	answer_joined(&fill, ret, *stale);
 	return ret;
 }
 
@@ -228,15 +243,17 @@ static int write_whole(struct qed_image *img, uint64_t cluster, uint64_t max, ui
 	uint64_t to;
 	int ret = qed_co_take_clusters(img, cluster, max, is_unallocated, false, &run);
 
-	*n = ret ? 0 : run.count;
+	*n = 0;
 	if (ret || !run.count)
 		return ret;
 	to = run.start << img->cluster_bits;
 	bytes = min_u64(bytes, run.count << img->cluster_bits);
 	ret = blk_file_co_pwrite(img->file, buf, bytes, to);
 	if (!ret)
-		ret = qed_co_set_entries(img, cluster, run.count, to, qed_cluster_size(img));
-	if (ret)
+		ret = qed_co_set_unallocated(img, cluster, run.count, to, qed_cluster_size(img), n);
+	run.start += *n;
+	run.count -= *n;
+	if (run.count)
 		give_back_written(img, &run);
 	return ret;
 }
@@ -279,7 +296,7 @@ int qed_co_write_copying(struct qed_image *img, uint64_t offset, uint64_t bytes,
 
 	/* What populates is older than what is being written: it looks again afterwards. */
 	if (!whole && !(flags & BLK_REQ_POPULATE) && join_fill(img, &part)) {
-		*done = part.to - part.from;
+		*done = part.stale ? 0 : part.to - part.from;
 		return part.ret;
 	}
 	range_lock_co_acquire(&img->clusters, &hold, part.cluster, max_u64(whole, 1), true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing L2 entries: getting at the slice, and giving clusters to a run of
- * entries that lack them.
+ * Changing L2 entries: getting at the slice, giving clusters to a run of entries
+ * that lack them, and replacing entries that are still what the writer decided by.
  */
 #include <errno.h>
 
@@ -111,16 +111,23 @@ int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, 
 	}
 }
 
-int qed_co_set_entries(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
-		       uint64_t step)
+int qed_co_set_unallocated(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
+			   uint64_t step, uint64_t *set)
 {
 	struct l2_slice *slice;
 	int ret = qed_co_slice_for_change(img, cluster, &slice);
 
+	*set = 0;
 	if (ret)
 		return ret;
-	for (uint64_t i = 0; i < n; i++)
-		l2_slice_set(img, slice, (cluster + i) % QED_SLICE_ENTRIES, first + i * step);
+	for (; *set < n; ++*set) {
+		unsigned int i = (cluster + *set) % QED_SLICE_ENTRIES;
+
+		if (atomic_load_explicit(&slice->entries[i], memory_order_relaxed) !=
+		    QED_L2_UNALLOCATED)
+			break;
+		l2_slice_set(img, slice, i, first + *set * step);
+	}
 	pthread_mutex_unlock(&img->meta_lock);
 	return 0;
 }

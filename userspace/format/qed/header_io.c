@@ -69,15 +69,20 @@ int qed_co_write_header(struct qed_image *img, const struct qed_header *h)
 int qed_co_set_complete(struct blk_node *node)
 {
 	struct qed_image *img = node->opaque;
-	struct qed_header header = img->header;
+	struct qed_header header;
 	/* All that makes the image whole is durable before it says that it is. */
 	int ret = qed_co_flush(node);
 
-	if (ret || !(header.features & QED_F_INCOMPLETE))
+	if (ret)
 		return ret;
-	header.features &= ~QED_F_INCOMPLETE;
-	ret = qed_co_write_header(img, &header);
-	if (!ret)
-		img->header.features = header.features;
+	co_mutex_lock(&img->header_lock);
+	header = img->header;
+	if (header.features & QED_F_INCOMPLETE) {
+		header.features &= ~QED_F_INCOMPLETE;
+		ret = qed_co_write_header(img, &header);
+		if (!ret)
+			img->header.features = header.features;
+	}
+	co_mutex_unlock(&img->header_lock);
 	return ret;
 }

@@ -23,6 +23,7 @@ static void free_image(struct qed_image *img)
 	qed_alloc_destroy(img);
 	qed_l1_free(img);
 	range_lock_destroy(&img->clusters);
+	co_mutex_destroy(&img->header_lock);
 	pthread_mutex_destroy(&img->fill_lock);
 	pthread_mutex_destroy(&img->meta_lock);
 	free(img);
@@ -139,6 +140,7 @@ static int qed_co_open(struct blk_node *node, const struct blk_open_opts *opts, 
 	pthread_mutex_init(&img->meta_lock, NULL);
 	pthread_mutex_init(&img->fill_lock, NULL);
 	range_lock_init(&img->clusters);
+	co_mutex_init(&img->header_lock);
 	co_queue_init(&img->keeper.wakeup);
 	co_queue_init(&img->keeper.stopped);
 	co_queue_init(&img->scan.stopped);

@@ -13,8 +13,16 @@
  * - A change that copies from the backing file takes long: from its look at the
  *   entry until the new entry is set it holds the cluster's range in @clusters
  *   (a range lock in cluster numbers).  So does every change to zero or
- *   unallocated, which must not happen in the middle of such a copy.  A zero
- *   cluster that gets a fresh one needs no copy, and no range.
+ *   unallocated, which must not happen in the middle of such a copy.  A cluster
+ *   that reads as zeroes and gets a fresh one needs no copy, and no range.
+ * - Which of the two a write is depends on the backing file, which a stream may
+ *   replace at any moment (block/rebase.c): the node's @backing is not under our
+ *   locks.  So what a request decided by it, or by an entry, holds only under the
+ *   meta_lock under which it looked.  A writer that sets an entry looks again at it
+ *   under the same meta_lock, and sets it only if it is what the writer decided by
+ *   (qed_co_take_clusters(), qed_co_set_unallocated(), zero.c); if not, it gives
+ *   back what it took and starts over.  Nothing else is needed: what is unallocated
+ *   reads alike by the old backing file and the new one.
  * - A cluster of the file that lost its reference is used again only after the
  *   loss is durable and all requests that could have seen it are over
  *   (free_list.c), so an address that was looked up stays good for as long as
@@ -194,6 +202,7 @@ struct qed_image {
 	struct l2_cache cache;
 
 	pthread_mutex_t meta_lock;
+	struct co_mutex header_lock; /* from a copy of @header to its change, on disk, too */
 	struct range_lock clusters; /* guest clusters */
 	pthread_mutex_t fill_lock; /* of @fills and of what hangs there; a leaf */
 	struct qed_fill *fills[QED_FILL_BUCKETS];
@@ -383,9 +392,12 @@ typedef bool qed_lacks_fn(const struct qed_image *img, uint64_t entry, uint64_t 
  */
 int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, qed_lacks_fn *lacks,
 			 bool set, struct qed_run *run);
-/* Set the entries of @n clusters, which one slice holds: @first, rising by @step.  Parks. */
-int qed_co_set_entries(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
-		       uint64_t step);
+/*
+ * Set the entries of @n clusters, which one slice holds, to @first, rising by @step, up to the
+ * first that is not unallocated any more.  *@set of them were.  Parks.
+ */
+int qed_co_set_unallocated(struct qed_image *img, uint64_t cluster, uint64_t n, uint64_t first,
+			   uint64_t step, uint64_t *set);
 
 /* zero.c */
 int qed_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,

@@ -3,32 +3,53 @@
  * Growing an image.
  *
  * What it gains must read as zeroes, where the backing file may have bytes, or
- * the image's last cluster some that nobody saw.  That is seen to, durably,
+ * the image's last cluster some that were never visible.  That is seen to, durably,
  * before the header says that there is more: a crash in between shows nothing.
+ *
+ * A stream may replace the backing file by one further down the chain at any moment,
+ * and it has looked only at what the image had when it began.  So what is gained is
+ * hidden from the whole chain, not only from the backing file of now.
  */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "format/qed/qed.h"
 
-/* How far the backing file reaches, bytes. */
-static uint64_t backing_end(const struct qed_image *img)
+/* How far any image of the backing chain reaches, bytes. */
+static uint64_t chain_end(const struct qed_image *img)
 {
+	uint64_t end = 0;
+
 	/* Left out: how long it is is not known. */
 	if (img->has_backing && !img->node->backing)
 		return INT64_MAX;
-	return qed_backing_bytes(img);
+	/* The caller is in flight: what a stream takes out of the chain is not closed yet. */
+	for (const struct blk_node *below = img->node->backing; below; below = below->backing)
+		end = max_u64(end, atomic_load_explicit(&below->size, memory_order_relaxed));
+	return end;
+}
+
+/*
+ * Have the image's last cluster, of which [@old, ...) is not visible, not show what an image
+ * further down the chain has there, if it reads as zeroes only by the backing file's end.
+ */
+static int hide_last_cluster(struct qed_image *img, uint64_t old)
+{
+	uint64_t start = round_down(old, qed_cluster_size(img));
+
+	if (start == old || start < qed_backing_bytes(img) || start >= chain_end(img))
+		return 0;
+	return qed_co_pwrite_zeroes(img->node, start, qed_cluster_size(img), BLK_REQ_POPULATE);
 }
 
 /* [old, size) is to be the image's: have it read as zeroes. */
 static int hide(struct qed_image *img, uint64_t old, uint64_t size)
 {
-	uint64_t end =
-		min_u64(size, max_u64(backing_end(img), round_up(old, qed_cluster_size(img))));
-	int ret;
+	uint64_t end = min_u64(size, max_u64(chain_end(img), round_up(old, qed_cluster_size(img))));
+	int ret = hide_last_cluster(img, old);
 
-	if (end <= old)
-		return 0;
+	if (ret || end <= old)
+		return ret;
 	/* Clusters that begin behind the old end show nothing yet: the last as a whole. */
 	end = round_up(end, qed_cluster_size(img));
 	ret = qed_co_pwrite_zeroes(img->node, old, end - old, BLK_REQ_MAY_UNMAP);
@@ -55,9 +76,10 @@ static int check_last_cluster(struct qed_image *img, uint64_t old, struct error 
 	return 0;
 }
 
-int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+/* With header_lock held. */
+static int resize(struct qed_image *img, uint64_t size, struct error *err)
 {
-	struct qed_image *img = node->opaque;
+	struct blk_node *node = img->node;
 	struct qed_header header = img->header;
 	uint64_t old = atomic_load_explicit(&node->size, memory_order_relaxed);
 	int ret;
@@ -80,4 +102,15 @@ int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	img->header.image_size = size;
 	atomic_store_explicit(&node->size, size, memory_order_release);
 	return 0;
+}
+
+int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+{
+	struct qed_image *img = node->opaque;
+	int ret;
+
+	co_mutex_lock(&img->header_lock);
+	ret = resize(img, size, err);
+	co_mutex_unlock(&img->header_lock);
+	return ret;
 }

@@ -14,7 +14,26 @@ uint64_t qed_backing_bytes(const struct qed_image *img)
 	return backing ? atomic_load_explicit(&backing->size, memory_order_relaxed) : 0;
 }
 
-/* Write a first part of a run that has no data clusters; see qed.h. */
+/*
+ * Populating what the backing file does not reach any more, since it was replaced by a shorter one:
+ * the bytes are zeroes.  A fresh cluster would show before they are in it, and they would then
+ * overwrite what a guest writes there meanwhile.
+ */
+static int populate_zeroes(struct qed_image *img, uint64_t offset, uint64_t bytes, uint64_t *done)
+{
+	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_relaxed);
+	uint64_t start = round_down(offset, qed_cluster_size(img));
+	uint64_t end = min_u64(round_up(offset + bytes, qed_cluster_size(img)), size);
+
+	*done = bytes;
+	return qed_co_pwrite_zeroes(img->node, start, end - start, BLK_REQ_POPULATE);
+}
+
+/*
+ * Write a first part of a run that has no data clusters; see qed.h.  The backing file may be
+ * replaced at any moment: what is decided here by its size is decided again under meta_lock where
+ * the entry is set.
+ */
 static int write_unmapped(struct qed_image *img, const struct blk_map *map, uint64_t offset,
 			  const void *buf, unsigned int flags, uint64_t *done)
 {
@@ -26,6 +45,8 @@ static int write_unmapped(struct qed_image *img, const struct blk_map *map, uint
 		*done = bytes; /* newer than what is to be kept */
 		return 0;
 	}
+	if (cluster_start >= backing_end && (flags & BLK_REQ_POPULATE))
+		return populate_zeroes(img, offset, bytes, done);
 	if (map->kind == BLK_MAP_ZERO || cluster_start >= backing_end)
 		return qed_co_write_fresh(img, offset, bytes, buf, done);
 	bytes = min_u64(bytes, backing_end - offset);

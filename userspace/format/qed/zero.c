@@ -137,15 +137,15 @@ static int whole_clusters(struct qed_image *img, uint64_t cluster, uint64_t n, e
 /* Zeroes into a part of one cluster. */
 static int zero_part(struct qed_image *img, uint64_t offset, uint64_t bytes, unsigned int flags)
 {
-	uint64_t backing_end = round_up(qed_backing_bytes(img), qed_cluster_size(img));
-
 	while (bytes) {
 		struct blk_map map;
-		uint64_t done;
+		uint64_t backing_end, done;
 		int ret = qed_co_map(img->node, offset, bytes, &map);
 
 		if (ret)
 			return ret;
+		/* After the look at the entry, since the backing file may be replaced meanwhile. */
+		backing_end = round_up(qed_backing_bytes(img), qed_cluster_size(img));
 		done = map.bytes;
 		if (map.kind == BLK_MAP_DATA && !(flags & BLK_REQ_POPULATE))
 			ret = blk_file_co_write_zeroes(map.file, map.file_offset, done, false);

@@ -120,7 +120,7 @@ CHAINS = (
     Mutant(
         "emptied-image-takes-no-space-for-l1",
         ("empty.c",
-         "	atomic_store_explicit(&a->l1_space, 0, memory_order_relaxed);\n", ""),
+         "		atomic_store_explicit(&img->alloc.l1_space, 0, memory_order_relaxed);\n", ""),
         Unit("qed_failures", "space_for_l1", "25")),
     Mutant(
         "longer-before-the-backing-file-is-hidden",

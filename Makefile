@@ -177,7 +177,7 @@ $(OUT)/nbdkit-qed-plugin.so: $(call obj_of,$(PLUGIN_SRC)) $(LIBS_ALL) $(OBJ)/.so
 $(MAN_OPTIONS): $(OBJ)/tools/man/device_options.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
 $(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
-	$(call link,$(CMOCKA_LIBS))
+	$(call link,$(UNIT_LDFLAGS) $(CMOCKA_LIBS))
 $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
 	$(call link,$(CMOCKA_LIBS))
 $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
@@ -187,8 +187,9 @@ $(OUT)/tests/interop/nodev_qedd: $(call obj_of,$(filter-out %/busy.c,$(wildcard 
 $(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(FUZZ_ENGINE))
 $(foreach t,$(FUZZ_TESTS),$(eval $(t): $(call obj_of,$($(notdir $(t))_SRC))))
-# The recorder comes between those who open image files and the block layer.
+# The recorder, or a test's own disk, comes between those who open image files and the block layer.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
+$(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLAGS := $(CRASH_LDFLAGS)
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 

@@ -21,7 +21,16 @@ OPENING = (
         ("rescue.c",
          "	ret = qed_co_flush_file(img);\n	if (!ret)\n		ret = replay_tables(img);\n",
          "	ret = replay_tables(img);\n"),
-        Unit("qed_order", "replay_is_a_commit", "R3", "33"),
+        Unit("qed_order", "replay_is_a_commit", "R3", "33")),
+    Mutant(
+        "replay-without-an-fdatasync-before-it",
+        (("rescue.c",
+          "	ret = qed_co_flush_file(img);\n	if (!ret)\n		ret = replay_tables(img);\n",
+          "	ret = replay_tables(img);\n"),
+         ("block/node.c",
+          "	int ret = blk_file_co_settle(node->file);\n",
+          "	int ret = 0;\n")),
+        Unit("qed_reopen", "killed_with_rescue", "R7", "33"),
         Crash("rescued", "R3", "33")),
     Mutant(
         "replay-without-its-last-fdatasync",
@@ -37,6 +46,26 @@ OPENING = (
          "	if (img->rescue.started)\n		atomic_store_explicit(&img->rescue.area->table_tail,",
          "	if (img->rescue.area)\n		atomic_store_explicit(&img->rescue.area->table_tail,"),
         Unit("qed_order", "replay_fails_and_is_repeated", "R6", "33")),
+    Mutant(
+        "replay-after-a-failed-flush",
+        ("rescue.c",
+         "	if (!area->lost)\n		return 0;\n",
+         "	if (area)\n		return 0;\n"),
+        Unit("qed_order", "replay_without_a_flush_is_refused", "R6", "33"),
+        Unit("qed_reopen", "no_entry_for_what_may_be_lost", "R6", "33")),
+    Mutant(
+        "opened-without-a-flush",
+        ("block/node.c",
+         "	int ret = blk_file_co_settle(node->file);\n",
+         "	int ret = 0;\n"),
+        Unit("qed_reopen", "killed_in_commit", "R7", "20", "35"),
+        Unit("qed_reopen", "error_for_the_opener", "R7")),
+    Mutant(
+        "pages-kept-when-opened",
+        ("block/file_flush.c",
+         "	return file->ops->co_drop_cache(file);\n",
+         "	return 0;\n"),
+        Unit("qed_reopen", "lost_pages", "R7", "37")),
 )
 
 REPAIR = (

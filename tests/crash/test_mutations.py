@@ -44,6 +44,8 @@ CRASH_RUNS = 5 if os.environ.get("QEDBLK_LONG") else 1
 MOVING = "going on with the image"
 PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd", "libedit",
             "libnbd")
+# As in Makefile: the programs that come between those who open image files and the block layer.
+WRAP, WRAPPED = ("-Wl,--wrap=blk_file_co_open",), ("test_qed_reopen",)
 # What the simulator takes of qed-img, as in Makefile.
 TOOL_OBJECTS = ("tools/qed-img/convert_copy.o", "tools/qed-img/progress.o")
 
@@ -122,12 +124,12 @@ def link_judge(judge, objects, folder):
     if isinstance(judge, Unit):
         program = os.path.join(folder, judge.program)
         objects = objects + [os.path.join(BUILD, "obj/tests/unit", judge.program + ".o")]
-        flags, packages = (), ("cmocka",)
+        flags, packages = WRAP if judge.program in WRAPPED else (), ("cmocka",)
     else:
         program = os.path.join(folder, "qed_crash")
         objects = objects + objects_below("tests/crash") + \
             [os.path.join(BUILD, "obj", name) for name in TOOL_OBJECTS]
-        flags, packages = ("-Wl,--wrap=blk_file_co_open",), ()
+        flags, packages = WRAP, ()
     if not os.path.exists(program):
         link(program, objects, flags, packages)
     return program

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Flushing image files.  The kernel tells of what it could not write back once: to the one
- * who asks next.  Nobody may be told after that, or beside it, that all is durable.
+ * Flushing image files.  The kernel reports what it could not write back once, to the next
+ * fdatasync.  After that, or beside it, no flush may succeed.
  */
 #include "test_block_file.h"
 
 /* The kernel's page cache and a disk, in small. */
 static struct {
 	bool lost; /* pages were thrown away; the next fdatasync to end tells it */
+	int write_error; /* of writes, also of durable ones */
 	unsigned int begun, running, most_running;
 	bool hold; /* fdatasync waits */
 } disk;
@@ -29,6 +30,24 @@ static int disk_flush(struct blk_file *file)
 	return ret;
 }
 
+static ssize_t disk_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			    uint64_t offset)
+{
+	if (disk.write_error)
+		return disk.write_error;
+	return blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
+}
+
+/* As the kernel does it: a write, and if that went well a sync of the file. */
+static ssize_t disk_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				    uint64_t offset)
+{
+	ssize_t done = disk_pwritev(file, iov, iovcnt, offset);
+	int ret = done < 0 ? (int)done : disk_flush(file);
+
+	return ret ? ret : done;
+}
+
 static struct blk_file_ops disk_ops;
 
 static struct blk_file *open_disk(bool direct)
@@ -39,6 +58,8 @@ static struct blk_file *open_disk(bool direct)
 	memset(&disk, 0, sizeof(disk));
 	disk_ops = blk_file_kernel_ops;
 	disk_ops.co_flush = disk_flush;
+	disk_ops.co_pwritev = disk_pwritev;
+	disk_ops.co_pwritev_durable = disk_pwritev_durable;
 	file->ops = &disk_ops;
 	return file;
 }
@@ -57,23 +78,70 @@ static void flush_one(void *arg)
 	group_done(f->group);
 }
 
-static void told_once(void *arg)
+static void reported_once(void *arg)
 {
-	struct blk_file *file = open_disk(false);
+	struct blk_file *file;
 
 	(void)arg;
-	CHECK(blk_file_co_flush(file) == 0);
-	disk.lost = true;
-	CHECK(blk_file_co_flush(file) == -EIO);
-	CHECK(blk_file_co_flush(file) == -EIO);
-	blk_file_co_close(file);
-	/* Without the page cache nothing is thrown away. */
+	/* O_DIRECT: the edges of zeroed blocks and the file system's own pages can be lost. */
+	for (int direct = 0; direct < 2; direct++) {
+		file = open_disk(direct);
+		CHECK(blk_file_co_flush(file) == 0);
+		disk.lost = true;
+		CHECK(blk_file_co_flush(file) == -EIO);
+		CHECK(blk_file_co_flush(file) == -EIO);
+		CHECK(blk_file_lost(file) == -EIO);
+		blk_file_co_close(file);
+	}
+	/* Nothing of a device with O_DIRECT is in memory here. */
 	file = open_disk(true);
 	if (file->direct) {
+		file->is_device = true;
 		disk.lost = true;
 		CHECK(blk_file_co_flush(file) == -EIO);
 		CHECK(blk_file_co_flush(file) == 0);
 	}
+	blk_file_co_close(file);
+}
+
+/* A durable write whose sync fails has taken the error that the flush was to report. */
+static void taken_by_durable_write(void *arg)
+{
+	static uint8_t block[4096] __attribute__((aligned(4096)));
+	struct blk_file *file = open_disk(true);
+
+	(void)arg;
+	if (!file->direct) {
+		blk_file_co_close(file);
+		return;
+	}
+	file->keeps_dsync = true;
+	CHECK(blk_file_co_pwrite(file, block, sizeof(block), 0) == 0);
+	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == 0);
+	/* A bad sector is the write's error, and no reason to fail what was written elsewhere. */
+	disk.write_error = -EIO;
+	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -EIO);
+	disk.write_error = 0;
+	CHECK(blk_file_co_flush(file) == 0);
+	disk.lost = true;
+	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -EIO);
+	CHECK(!disk.lost);
+	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -ENOTSUP);
+	CHECK(blk_file_co_flush(file) == -EIO);
+	blk_file_co_close(file);
+}
+
+/* RWF_DSYNC is believed where it is known to hold, and nowhere else. */
+static void where_durable_writes_are_used(void *arg)
+{
+	static uint8_t block[4096] __attribute__((aligned(4096)));
+	struct blk_file *file = open_disk(true);
+
+	(void)arg;
+	CHECK(blk_file_co_pwrite(file, block, sizeof(block), 0) == 0);
+	file->keeps_dsync = false;
+	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -ENOTSUP);
+	CHECK(disk.begun == 0);
 	blk_file_co_close(file);
 }
 
@@ -164,7 +232,9 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CO_TEST(told_once),
+		CO_TEST(reported_once),
+		CO_TEST(taken_by_durable_write),
+		CO_TEST(where_durable_writes_are_used),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_threads),
 	};

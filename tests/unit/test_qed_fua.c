@@ -20,7 +20,7 @@ struct test {
 
 	/* Of the image file. */
 	unsigned int flushes, durable_writes;
-	int flush_error, write_error;
+	int flush_error, write_error, plain_error; /* of durable and of other writes */
 	bool hold; /* flushes wait */
 };
 
@@ -33,6 +33,14 @@ static ssize_t counted_pwritev_durable(struct blk_file *file, const struct iovec
 	if (test.write_error)
 		return test.write_error;
 	return blk_file_kernel_ops.co_pwritev_durable(file, iov, iovcnt, offset);
+}
+
+static ssize_t failing_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			       uint64_t offset)
+{
+	if (test.plain_error)
+		return test.plain_error;
+	return blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
 }
 
 static int counted_flush(struct blk_file *file)
@@ -48,8 +56,11 @@ static void open_node(struct test *t, unsigned int flags)
 	t->node = scratch_co_open(&t->scratch, flags, 0);
 	t->ops = blk_file_kernel_ops;
 	t->ops.co_pwritev_durable = counted_pwritev_durable;
+	t->ops.co_pwritev = failing_pwritev;
 	t->ops.co_flush = counted_flush;
 	t->node->file->ops = &t->ops;
+	/* On whatever file system. */
+	t->node->file->keeps_dsync = true;
 }
 
 static void start(struct test *t, unsigned int flags)
@@ -156,11 +167,17 @@ static void odd_ones(void *arg)
 	CHECK(blk_co_pwrite(t->node, CLUSTER - BLOCK, 2 * BLOCK, t->buf, BLK_REQ_FUA) == 0);
 	CHECK(t->flushes == 2 && !t->durable_writes);
 	/* The disk's error is the guest's. */
+	t->write_error = t->plain_error = -EIO;
+	CHECK(blk_co_pwrite(t->node, 0, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
+	t->write_error = t->plain_error = 0;
+	write_fua(t, 0, 0);
+	/* Where only the sync behind the write fails, it is as a flush that failed. */
 	t->write_error = -EIO;
 	CHECK(blk_co_pwrite(t->node, 0, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
 	t->write_error = 0;
-	write_fua(t, 0, 0);
-	CHECK(blk_co_close(t->node) == 0);
+	CHECK(blk_co_pwrite(t->node, 0, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
+	CHECK(blk_co_flush(t->node) == -EIO);
+	CHECK(blk_co_close(t->node) == -EIO);
 }
 
 static void flush_one(void *arg)
@@ -200,13 +217,20 @@ static void beside_commits(void *arg)
 	expect_block(t, 0, t->version);
 	write_fua(t, 0, 0);
 	write_block(t, CLUSTER / BLOCK);
-	t->flush_error = -EIO;
+	t->plain_error = -EIO;
 	CHECK(blk_co_flush(t->node) == -EIO);
-	t->flush_error = 0;
+	t->plain_error = 0;
 	write_fua(t, SLICE_BLOCKS, 0);
 	write_fua(t, 0, 2);
 	write_fua(t, 0, 0);
-	CHECK(blk_co_close(t->node) == 0);
+	/* A flush that fails is the last word. */
+	t->flush_error = -EIO;
+	CHECK(blk_co_flush(t->node) == -EIO);
+	t->flush_error = 0;
+	t->durable_writes = 0;
+	CHECK(blk_co_pwrite(t->node, 0, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
+	CHECK(!t->durable_writes);
+	CHECK(blk_co_close(t->node) == -EIO);
 }
 
 /* In the page cache all goes the long way. */

@@ -159,29 +159,52 @@ static void replay_is_a_commit(void *arg)
 }
 
 /*
- * An error of either fdatasync, or of a write, ends the replay; closing the image then keeps what
- * the dead server left, so that the replay can be done again.
+ * An error of a write ends the replay; closing the image then keeps what the dead server left, so
+ * that the replay can be done again.
  */
 static void replay_fails_and_is_repeated(void *arg)
 {
 	struct rec_test *t = arg;
 
 	die_with_two_tables(t);
-	/* The two fdatasyncs, then the four writes. */
-	for (int step = 0; step < 6; step++) {
+	for (int step = 0; step < 4; step++) {
 		open_with_rescue(t, true, BLK_O_CHECK | BLK_O_DIRECT);
-		t->rec.flush_error = step < 2 ? -EIO : 0;
-		t->rec.fail_flush_after = step;
-		t->rec.write_error = step < 2 ? 0 : -EIO;
-		t->rec.fail_write_after = step - 2;
+		t->rec.write_error = -EIO;
+		t->rec.fail_write_after = step;
 		CHECK(qed_co_rescue_replay(image_of(t), NULL) == -EIO);
-		/* Without the first fdatasync nothing is written. */
-		CHECK(!next_op(&t->rec, NULL, OP_WRITE, 0, UINT64_MAX) == !step);
 		(void)blk_co_close(t->node);
 	}
 	open_with_rescue(t, true, 0);
 	CHECK(rec_reads(t, 0, 2) && rec_reads(t, TABLE_BLOCKS, 3));
 	CHECK(blk_co_close(t->node) == 0);
+}
+
+/*
+ * An error of either fdatasync ends it for good: what the entries lead to may be lost.  Without
+ * the first nothing is written; a later successor does not begin.
+ */
+static void replay_without_a_flush_is_refused(void *arg)
+{
+	struct rec_test *t = arg;
+	struct blk_rescue rescue = { .replay = true };
+	struct blk_open_opts opts = { .format = "qed", .flags = BLK_O_RDWR, .rescue = &rescue };
+	struct error err = ERROR_INIT;
+
+	for (int step = 0; step < 2; step++) {
+		die_with_two_tables(t);
+		open_with_rescue(t, true, BLK_O_CHECK | BLK_O_DIRECT);
+		t->rec.flush_error = -EIO;
+		t->rec.fail_flush_after = step;
+		CHECK(qed_co_rescue_replay(image_of(t), NULL) == -EIO);
+		CHECK(!next_op(&t->rec, NULL, OP_WRITE, 0, UINT64_MAX) == !step);
+		(void)blk_co_close(t->node);
+		rescue.fd = open(t->rescue, O_RDWR);
+		CHECK(rescue.fd >= 0);
+		CHECK(blk_co_open(&t->node, t->scratch.image, &opts, &err) == -EIO);
+		CHECK(strstr(error_text(&err), "a flush had failed"));
+		error_free(&err);
+		close(rescue.fd);
+	}
 }
 
 /* ---- Repairing ---- */
@@ -347,6 +370,7 @@ int main(void)
 		CO_TEST_BY(rec_run, later_table_is_not_in_the_commit),
 		CO_TEST_BY(rec_run, replay_is_a_commit),
 		CO_TEST_BY(rec_run, replay_fails_and_is_repeated),
+		CO_TEST_BY(rec_run, replay_without_a_flush_is_refused),
 		CO_TEST_BY(rec_run, mark_goes_after_the_repair),
 		CO_TEST_BY(rec_run, copy_is_durable_before_its_entry),
 		CO_TEST_BY(rec_run, table_goes_before_the_mark),

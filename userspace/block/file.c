@@ -87,13 +87,21 @@ static int set_io_flags(struct blk_file *file, bool want_direct)
 		return -errno;
 	return 0;
 }
-static bool is_in_memory(const struct blk_file *file)
+
+/* What the file system is known for. */
+static void find_file_system(struct blk_file *file)
 {
 	struct statfs fs;
 
 	if (file->is_device || fstatfs(file->fd, &fs) < 0)
-		return false;
-	return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+		return;
+	file->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+	/*
+	 * Of the others NFS leaves out the error of the sync behind such a write; FUSE and 9p only
+	 * pass the flag on to servers, many of which ignore it; overlayfs can be of any of them.
+	 */
+	file->keeps_dsync = file->in_memory || fs.f_type == EXT4_SUPER_MAGIC ||
+			    fs.f_type == XFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC;
 }
 
 static int find_size(struct blk_file *file, struct error *err)
@@ -124,8 +132,8 @@ static int find_identity(struct open_call *call)
 	if (ret)
 		return ret;
 
-	file->in_memory = is_in_memory(file);
 	file->is_device = S_ISBLK(st.st_mode);
+	find_file_system(file);
 	ret = find_size(file, call->err);
 	if (ret)
 		return ret;

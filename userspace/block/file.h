@@ -57,6 +57,8 @@ struct blk_file_ops {
 	/* Only for files with an exact end: unaligned bytes there, not padded, durable. */
 	ssize_t (*co_pwrite_tail)(struct blk_file *file, const void *buf, size_t len,
 				  uint64_t offset);
+	/* Optional.  Have reads come from the disk: drop the pages that are clean. */
+	int (*co_drop_cache)(struct blk_file *file);
 };
 
 /* The kernel's, for those who wrap them. */
@@ -68,7 +70,7 @@ struct blk_file_flushes {
 	struct co_queue waiters; /* for one to end */
 	uint64_t begun, ended; /* how many; the same while none runs */
 	int result; /* of the last that ended */
-	_Atomic int lost; /* of the first that failed for a file in the page cache */
+	_Atomic int lost; /* of a failure after which no flush may succeed; 0: none */
 };
 
 struct blk_file {
@@ -79,6 +81,7 @@ struct blk_file {
 	bool direct; /* O_DIRECT is on */
 	bool is_device; /* a block device: its size is fixed */
 	bool in_memory; /* on a file system without a disk, so that I/O is copying */
+	bool keeps_dsync; /* a write with RWF_DSYNC is known to be durable when it returns */
 	bool exact_end; /* see blk_file_co_keep_exact_end() */
 	int tail_fd; /* buffered, for an exact end that is not aligned; -1: none */
 	uint32_t align; /* of offsets and lengths, bytes; 1 when buffered */
@@ -147,16 +150,27 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
 /*
  * The same, and these bytes are durable when it returns 0, if they lie inside the file and their
  * place in it is durable.  -ENOTSUP, and nothing is written, where that is not one write past the
- * page cache; there it would be slow, and take the kernel's word of other pages that were lost
- * from a flush beside it.
+ * page cache (there it would be slow, and its sync could take the error of other pages away from
+ * a flush beside it), where the file system is not known to honour RWF_DSYNC, and where a flush
+ * has failed for good.
  */
 int blk_file_co_pwrite_durable(struct blk_file *file, const void *buf, size_t len, uint64_t offset);
 /*
- * Make durable all that was written (fdatasync).  Once that has failed for a file in the page
- * cache it fails always, since nobody knows what the kernel has thrown away.
+ * Make durable all that was written (fdatasync).  Once that has failed it fails until the file is
+ * opened again, since what the kernel has thrown away is not known; see file_flush.c, also for
+ * the exception.
  */
 int blk_file_co_flush(struct blk_file *file);
-/* 0, or the errno of that failure. */
+/* From now on every flush fails with @error: an fdatasync in another guise has failed. */
+void blk_file_set_lost(struct blk_file *file, int error);
+/*
+ * Before anything is read of a file that is open for writing, and locked: make durable what
+ * others wrote, and in cached mode have reads come from the disk.  What is read afterwards is
+ * durable.  Fails where the kernel has lost writes of others that it told nobody about; the next
+ * attempt then finds what is left.
+ */
+int blk_file_co_settle(struct blk_file *file);
+/* 0, or the errno of the failure after which no flush succeeds. */
 static inline int blk_file_lost(const struct blk_file *file)
 {
 	return atomic_load_explicit(&file->flushes.lost, memory_order_relaxed);

@@ -236,21 +236,40 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
 	return 0;
 }
 
+/*
+ * A durable write failed with @error, in its write or in the sync behind it.  The latter is an
+ * fdatasync that failed, and may have taken an error that was a flush's to report.  The kernel
+ * syncs only what it wrote: so where the bytes cannot be written either it was the write.
+ */
+static int judge_failure(struct blk_file *file, const void *buf, size_t len, uint64_t offset,
+			 int error)
+{
+	int ret = write_blocks(file, buf, len, offset);
+
+	if (ret)
+		return ret;
+	blk_file_set_lost(file, error);
+	return error;
+}
+
 int blk_file_co_pwrite_durable(struct blk_file *file, const void *buf, size_t len, uint64_t offset)
 {
 	uint64_t size = atomic_load_explicit(&file->size, memory_order_acquire);
 	struct iovec iov = { (void *)buf, len };
 	struct range_hold hold;
 	ssize_t done;
+	int ret;
 
-	if (!file->direct || file->no_flush || !file->ops->co_pwritev_durable ||
+	if (!file->direct || !file->keeps_dsync || file->no_flush ||
+	    !file->ops->co_pwritev_durable || blk_file_lost(file) ||
 	    !blk_file_is_aligned(file, buf, len, offset) || len > BLK_FILE_MAX_TRANSFER ||
 	    offset > size || len > size - offset)
 		return -ENOTSUP;
 	range_lock_co_acquire(&file->ranges, &hold, offset, len, false);
 	done = file->ops->co_pwritev_durable(file, &iov, 1, offset);
+	ret = done < 0 ? (int)done : (size_t)done == len ? 0 : -EIO;
+	if (ret)
+		ret = judge_failure(file, buf, len, offset, ret);
 	range_lock_release(&file->ranges, &hold);
-	if (done < 0)
-		return (int)done;
-	return (size_t)done == len ? 0 : -EIO;
+	return ret;
 }

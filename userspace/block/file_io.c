@@ -5,6 +5,7 @@
  * Short transfers are continued here, so that nobody above has to.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -159,6 +160,20 @@ static ssize_t kernel_pwrite_tail(struct blk_file *file, const void *buf, size_t
 	return done >= 0 && (size_t)done != len ? -EIO : done;
 }
 
+static int drop_cache_on_worker(void *arg)
+{
+	const struct blk_file *file = arg;
+	int ret = posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+
+	/* A kernel may be built without it. */
+	return ret == ENOSYS ? 0 : -ret;
+}
+
+static int kernel_drop_cache(struct blk_file *file)
+{
+	return aio_co_call(drop_cache_on_worker, file);
+}
+
 const struct blk_file_ops blk_file_kernel_ops = {
 	.co_preadv = kernel_preadv,
 	.co_pwritev = kernel_pwritev,
@@ -167,4 +182,5 @@ const struct blk_file_ops blk_file_kernel_ops = {
 	.co_fallocate = kernel_fallocate,
 	.co_truncate = kernel_truncate,
 	.co_pwrite_tail = kernel_pwrite_tail,
+	.co_drop_cache = kernel_drop_cache,
 };

@@ -111,6 +111,22 @@ static int lock_file(struct blk_node *node, struct error *err)
 	return blk_file_co_lock(node->file, perm, SHARED_PERMS, err);
 }
 
+/*
+ * Make durable what a killed writer may have left in a cache, before anything is decided by what
+ * is read (rule R7 of ordering.rst).
+ */
+static int settle_file(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
+{
+	int ret = blk_file_co_settle(node->file);
+
+	/* The users of a dead server go on as if nothing had happened: their flushes must fail. */
+	if (blk_file_lost(node->file) && opts->rescue && opts->rescue->replay)
+		return 0;
+	return ret ? error_set_errno(err, ret,
+				     "what was written to it before could not be made durable") :
+		     0;
+}
+
 /* Is @format a word for the bytes of the file as they are? */
 static const char *protocol_named(const char *format)
 {
@@ -184,6 +200,8 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 		ret = check_loop(top, node, err);
 	if (!ret)
 		ret = lock_file(node, err);
+	if (!ret)
+		ret = settle_file(node, opts, err);
 	if (!ret)
 		ret = choose_driver(node, name->format, err);
 	if (!ret)

@@ -190,6 +190,28 @@ static int check_identity(struct qed_image *img, struct error *err)
 	return 0;
 }
 
+/*
+ * May what we mapped be written to the image?  Not where a flush has failed, the dead server's or
+ * the one when the image was opened: no entry is written for data that may be gone (rule R6).
+ */
+static int check_left(struct qed_image *img, struct error *err)
+{
+	struct qed_rescue_area *area = img->rescue.area;
+	int ret = area->started ? check_identity(img, err) : 0;
+
+	if (ret)
+		return ret;
+	/* The kernel reports it once: the next successor would not see it. */
+	if (blk_file_lost(img->file))
+		area->lost = blk_file_lost(img->file);
+	if (!area->lost)
+		return 0;
+	return error_set(err, area->lost,
+			 "a flush had failed (%s): what was written before may be lost; remove "
+			 "the device and create it again to see what is left",
+			 strerror(-area->lost));
+}
+
 static unsigned int limit(unsigned int asked, unsigned int most)
 {
 	return asked && asked < most ? asked : most;
@@ -224,7 +246,7 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	ret = read_boot_id(rescue->boot_id);
 	if (ret)
 		return error_set_errno(err, ret, BOOT_ID_PATH);
-	return rescue->replay && rescue->area->started ? check_identity(img, err) : 0;
+	return rescue->replay ? check_left(img, err) : 0;
 }
 
 void qed_rescue_close(struct qed_image *img)
@@ -322,7 +344,6 @@ int qed_co_rescue_replay(struct qed_image *img, struct error *err)
 		return error_set_errno(err, ret, "could not write what the dead server left");
 	log_info("%s: %u slices of tables taken over from a server that died", img->node->filename,
 		 slices);
-	atomic_store(&img->file->flushes.lost, area->lost);
 	return 0;
 }
 

@@ -213,6 +213,81 @@ static void leaks_of_discards(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
+/* A read of what lies at @offset of the file stands still when it is done. */
+static struct {
+	uint64_t offset; /* 0: none does */
+	bool held;
+} hold;
+
+static ssize_t held_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			   uint64_t offset)
+{
+	ssize_t ret = blk_file_kernel_ops.co_preadv(file, iov, iovcnt, offset);
+
+	hold.held |= hold.offset == offset;
+	while (offset && hold.offset == offset)
+		aio_co_sleep(MSEC);
+	return ret;
+}
+
+static uint64_t frontier(struct test *t)
+{
+	struct qed_image *img = t->node->opaque;
+	uint64_t end;
+
+	pthread_mutex_lock(&img->meta_lock);
+	end = img->alloc.frontier;
+	pthread_mutex_unlock(&img->meta_lock);
+	return end;
+}
+
+static void hold_at(struct test *t, uint64_t offset)
+{
+	hold.held = false;
+	hold.offset = offset;
+	while (!hold.held) {
+		CHECK(scan_running(t));
+		aio_co_sleep(MSEC);
+	}
+}
+
+/*
+ * The last clusters are freed, and the end of what is in use goes back, between the search's read
+ * of their entries and its look at them: that is no damage.
+ */
+static void end_goes_back(void *arg)
+{
+	static struct blk_file_ops ops;
+	struct test *t = arg;
+	uint64_t table = IMAGE_SIZE / CLUSTER / 512 - 1, end;
+	struct qed_image *img;
+
+	make_crashed(t);
+	ops = blk_file_kernel_ops;
+	ops.co_preadv = held_preadv;
+	open_node(t, BLK_O_RDWR);
+	t->node->file->ops = &ops;
+	img = t->node->opaque;
+	/* So that the search is not over before there is something to read. */
+	hold_at(t, img->l1[100]);
+	for (uint64_t c = 0; c < 8; c++)
+		write_cluster(t, table * 512 + c, 3);
+	CHECK(blk_co_flush(t->node) == 0);
+	end = frontier(t);
+	/* On to the table with the entries. */
+	hold_at(t, img->l1[table]);
+	CHECK(blk_co_pdiscard(t->node, table * 512 * CLUSTER, 8 * CLUSTER) == 0);
+	CHECK(blk_co_flush(t->node) == 0);
+	while (frontier(t) == end)
+		aio_co_sleep(MSEC);
+	hold.offset = 0;
+	while (scan_running(t))
+		aio_co_sleep(MSEC);
+	CHECK(!img->scan.unfinished);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+}
+
 /* An image that was closed is not searched. */
 static void closed_image_is_left_alone(void *arg)
 {
@@ -247,6 +322,7 @@ int main(void)
 		CO_TEST_BY(run, scan_under_writes),
 		CO_TEST_BY(run, search_is_taken_up_again),
 		CO_TEST_BY(run, leaks_of_discards),
+		CO_TEST_BY(run, end_goes_back),
 		CO_TEST_BY(run, closed_image_is_left_alone),
 	};
 

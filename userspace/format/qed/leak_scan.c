@@ -9,7 +9,9 @@
  * still are when their slice is read, whatever a commit is writing beside them.
  * So what was neither read nor dropped was named by nobody from the start, and
  * nobody can have got hold of it: the allocator knows only what lies behind the
- * old end, or was dropped.
+ * old end, or was dropped.  What is read is durable: the file was flushed before
+ * the first read of it (block/node.c), and what changed since then is noted as
+ * dropped.  So the disk does not know the old name of a cluster that is freed here.
  *
  * Whether the last writer ended in order is written nowhere.  But the file of a
  * writer that takes or frees clusters always ends in one that was never used (see
@@ -57,6 +59,17 @@ void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count
 		scan->stop = true;
 }
 
+/*
+ * Up to where in the file entries may point, bytes.  Not the end of what is handed out: that goes
+ * back when the last clusters are freed, as an entry that was read before may be one of theirs.
+ */
+static uint64_t end_of_file(const struct qed_image *img)
+{
+	uint64_t size = atomic_load_explicit(&img->file->size, memory_order_acquire);
+
+	return round_up(size, qed_cluster_size(img));
+}
+
 static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int n, bool *changed)
 {
 	struct qed_image *img = arg;
@@ -69,8 +82,7 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 		if (entries[i] <= QED_L2_ZERO)
 			continue;
 		/* A damaged image: what it uses can't be told. */
-		if (!qed_entry_valid(img, entries[i],
-				     atomic_load_explicit(&img->alloc.end, memory_order_acquire)))
+		if (!qed_entry_valid(img, entries[i], end_of_file(img)))
 			return -EINVAL;
 		if (entries[i] < end)
 			ret = note_used(img, entries[i] >> img->cluster_bits, 1);
@@ -84,13 +96,12 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 static int scan_table(struct qed_image *img, uint64_t i, struct cluster_set *seen)
 {
 	uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_acquire);
-	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
 	int ret;
 
 	if (!table)
 		return 0;
 	/* Named twice, a table of a damaged image would be read as often. */
-	if (!qed_table_offset_valid(img, table, end) ||
+	if (!qed_table_offset_valid(img, table, end_of_file(img)) ||
 	    cluster_set_has(seen, table >> img->cluster_bits))
 		return -EINVAL;
 	ret = cluster_set_add(seen, table >> img->cluster_bits, 1);

@@ -249,6 +249,7 @@ static void expect_status(struct blk_node *node, uint64_t offset, enum blk_map_k
 
 	CHECK(blk_co_status(node, offset, size - offset, &status) == 0);
 	CHECK(status.kind == kind && status.bytes == bytes && status.depth == depth);
+	CHECK(status.zero == (kind != BLK_MAP_DATA));
 	while (depth--)
 		node = node->backing;
 	CHECK(status.node == node);
@@ -289,15 +290,18 @@ static void status(void *arg)
 	CHECK(blk_co_status(node, 0, 512, &status) == 0);
 	CHECK(status.bytes == 512 && status.file == status.node->file && !status.file_offset);
 	CHECK(blk_co_status(node, MiB, 1, &status) == -EIO);
-	/* As far as the images above one say: where it ends does not matter, nor its holes. */
+	/* As far as the images above one say: its holes do not matter, but where it ends does. */
 	base = node->backing->backing;
 	CHECK(blk_co_status_above(node, base, 3 * 65536, MiB - 3 * 65536, &status) == 0);
 	CHECK(status.kind == BLK_MAP_DATA && status.depth == 1 && status.bytes == 65536);
 	CHECK(blk_co_status_above(node, base, 4 * 65536, MiB - 4 * 65536, &status) == 0);
 	CHECK(status.kind == BLK_MAP_BACKING && status.node == base && status.depth == 2);
-	CHECK(status.bytes == 12 * 65536);
+	CHECK(status.bytes == 65536 && !status.zero);
+	CHECK(blk_co_status_above(node, base, 5 * 65536, MiB - 5 * 65536, &status) == 0);
+	CHECK(status.kind == BLK_MAP_BACKING && status.node == base && status.depth == 2);
+	CHECK(status.bytes == 11 * 65536 && status.zero);
 	CHECK(blk_co_status_above(node, node->backing, 3 * 65536, 65536, &status) == 0);
-	CHECK(status.kind == BLK_MAP_BACKING && status.node == node->backing);
+	CHECK(status.kind == BLK_MAP_BACKING && status.node == node->backing && !status.zero);
 	CHECK(blk_co_close(node) == 0);
 
 	/* Where no image has it, the last one of the chain says so. */
@@ -308,11 +312,66 @@ static void status(void *arg)
 	fake_clear();
 }
 
+/* What a target holds before it is filled. */
+static void zero_from(void *arg)
+{
+	struct fake_image empty = { .name = "empty", .size = MiB, .cluster_size = 65536 };
+	struct fake_image over = { .name = "over",
+				   .size = MiB,
+				   .cluster_size = 65536,
+				   .backing = "short",
+				   .backing_format = "raw" };
+	char *ones = malloc(65536);
+	struct blk_node *node;
+
+	(void)arg;
+	memset(ones, 1, 65536);
+	make_file(scratch("hole"), ones, 0, MiB);
+	make_file(scratch("old"), ones, 512, MiB);
+	make_file(scratch("short"), ones, 65536, 65536);
+	fake_add(&empty);
+	fake_add(&over);
+
+	node = must_open("hole", "raw", BLK_O_RDWR);
+	CHECK(blk_co_zero_from(node, MiB) == 0);
+	CHECK(blk_co_pwrite(node, MiB - 512, 512, ones, 0) == 0);
+	CHECK(blk_co_zero_from(node, MiB) == MiB);
+	CHECK(blk_co_zero_from(node, 65536) == 0);
+	CHECK(blk_co_close(node) == 0);
+	node = must_open("old", "raw", BLK_O_RDWR);
+	CHECK(blk_co_zero_from(node, MiB) == MiB);
+	/* By the word of the caller that it was just made. */
+	node->flags |= BLK_O_INCOMPLETE;
+	CHECK(blk_co_zero_from(node, MiB) == 0);
+	node->file->is_device = true;
+	CHECK(blk_co_zero_from(node, MiB) == MiB);
+	node->file->is_device = false;
+	CHECK(blk_co_close(node) == 0);
+
+	node = must_open("empty", "fake", BLK_O_RDWR);
+	CHECK(blk_co_zero_from(node, MiB) == 0);
+	empty.state[3] = FAKE_ZERO;
+	CHECK(blk_co_zero_from(node, MiB) == 0);
+	empty.state[15] = FAKE_DATA;
+	CHECK(blk_co_zero_from(node, MiB) == MiB);
+	CHECK(blk_co_close(node) == 0);
+	/* Behind the backing file's end nothing shows. */
+	node = must_open("over", "fake", BLK_O_RDWR);
+	CHECK(blk_co_zero_from(node, MiB) == 65536);
+	over.state[0] = FAKE_ZERO;
+	CHECK(blk_co_zero_from(node, MiB) == 0);
+	over.state[1] = FAKE_DATA;
+	CHECK(blk_co_zero_from(node, MiB) == MiB);
+	CHECK(blk_co_close(node) == 0);
+	free(ones);
+	fake_clear();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CO_TEST(bounds), CO_TEST(pieces),   CO_TEST(fua_and_flush), CO_TEST(zero_fallback),
-		CO_TEST(maps),	 CO_TEST(raw_maps), CO_TEST(status),
+		CO_TEST(maps),	 CO_TEST(raw_maps), CO_TEST(status),	    CO_TEST(zero_from),
 	};
 
 	return cmocka_run_group_tests_name("block_io", tests, NULL, NULL);

@@ -62,7 +62,7 @@ int request_co_extents(struct engine_call *call)
 		if (ret && !count)
 			return ret;
 		/* What was found is an answer; the error is for who asks for the rest. */
-		if (ret || !add_extent(call, &count, status.bytes, status.kind != BLK_MAP_DATA))
+		if (ret || !add_extent(call, &count, status.bytes, status.zero))
 			break;
 		offset += status.bytes;
 	}

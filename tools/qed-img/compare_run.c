@@ -124,7 +124,7 @@ static int co_look(struct comparer *c, size_t i)
 
 static bool is_zero(const struct run *run)
 {
-	return run->status.kind != BLK_MAP_DATA;
+	return run->status.zero;
 }
 
 /* What --strict wants to be alike: the kind, who says so, and whether it has a place. */

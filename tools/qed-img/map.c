@@ -75,7 +75,7 @@ static struct extent to_extent(uint64_t start, const struct blk_status *st)
 		.length = st->bytes,
 		.depth = st->depth - beyond,
 		.present = present,
-		.zero = st->kind != BLK_MAP_DATA,
+		.zero = st->zero,
 		.data = st->kind == BLK_MAP_DATA,
 		.has_offset = st->file,
 		.offset = st->file_offset,

@@ -158,6 +158,12 @@ struct blk_driver {
 				 struct error *err);
 	/* Optional.  Whether the image could name that backing file; changes nothing. */
 	int (*check_backing)(struct blk_node *node, const char *name, struct error *err);
+	/*
+	 * Optional: does an image that co_create() has just made read as zeroes, where it shows no
+	 * backing file?  For a format whose map need not know that: a file system may have no holes
+	 * to tell of, and space that was allocated is data to some.
+	 */
+	bool (*new_is_zero)(const struct blk_node *node);
 	/* See blk_co_make_empty(). */
 	int (*co_make_empty)(struct blk_node *node);
 	/* For formats that heed blk_create_opts' incomplete.  See blk_co_set_complete(). */

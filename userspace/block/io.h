@@ -63,9 +63,17 @@ int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes,
 		  struct blk_status *status);
 /*
  * The same as far as the images above @base, a node of @node's backing chain, say:
- * what they leave to it is BACKING, with @base as the node, and nobody looks there.
+ * what they leave to it is BACKING, with @base as the node, and what @base has there is not
+ * looked at.  What they leave to it behind its end is zero, and an answer of its own.
  */
 int blk_co_status_above(struct blk_node *node, const struct blk_node *base, uint64_t offset,
 			uint64_t bytes, struct blk_status *status);
+
+/*
+ * What a node that is to be filled up to @end holds before: the offset from which on, to @end,
+ * it reads as zeroes.  @end if that is not known.  Nothing is read but tables.  An image that was
+ * opened with BLK_O_INCOMPLETE counts as new until its first write; ask before that.
+ */
+uint64_t blk_co_zero_from(struct blk_node *node, uint64_t end);
 
 #endif

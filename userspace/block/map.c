@@ -112,6 +112,7 @@ static int look_through(struct blk_node *node, const struct blk_node *base, uint
 	struct blk_map map = { .kind = BLK_MAP_ZERO, .bytes = bytes };
 	unsigned int depth = 0;
 	uint64_t size = atomic_load(&node->size);
+	bool nothing_below = false;
 
 	if (offset > size || bytes > size - offset)
 		return -EIO;
@@ -123,15 +124,19 @@ static int look_through(struct blk_node *node, const struct blk_node *base, uint
 		if (ret)
 			return ret;
 		bytes = map.bytes = min_u64(map.bytes, bytes);
+		nothing_below = !backing;
 		if (map.kind != BLK_MAP_BACKING || !backing)
 			break;
 
 		node = backing;
 		depth++;
+		backing_size = atomic_load(&node->size);
+		nothing_below = offset >= backing_size;
+		if (!nothing_below)
+			bytes = map.bytes = min_u64(bytes, backing_size - offset);
 		if (node == base)
 			break;
-		backing_size = atomic_load(&node->size);
-		if (offset >= backing_size) {
+		if (nothing_below) {
 			/*
 			 * What is missing of a backing file is zero by that file's
 			 * shortness; a place that the node above keeps stays in the answer.
@@ -139,10 +144,10 @@ static int look_through(struct blk_node *node, const struct blk_node *base, uint
 			map.kind = BLK_MAP_ZERO;
 			break;
 		}
-		bytes = min_u64(bytes, backing_size - offset);
 	}
 	*status = (struct blk_status){
 		.kind = map.kind,
+		.zero = map.kind == BLK_MAP_ZERO || (map.kind == BLK_MAP_BACKING && nothing_below),
 		.bytes = map.bytes,
 		.depth = depth,
 		.node = node,
@@ -165,4 +170,29 @@ int blk_co_status_above(struct blk_node *node, const struct blk_node *base, uint
 int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_status *status)
 {
 	return blk_co_status_above(node, NULL, offset, bytes, status);
+}
+
+/* Is it known that [offset, end) reads as zeroes?  Stops at the first run that may not. */
+static bool co_is_zero(struct blk_node *node, uint64_t offset, uint64_t end)
+{
+	struct blk_status status;
+
+	for (; offset < end; offset += status.bytes)
+		if (blk_co_status(node, offset, end - offset, &status) || !status.zero)
+			return false;
+	return true;
+}
+
+uint64_t blk_co_zero_from(struct blk_node *node, uint64_t end)
+{
+	struct blk_node *backing = node->backing;
+	uint64_t backing_end = backing ? min_u64(atomic_load(&backing->size), end) : end;
+
+	if ((node->flags & BLK_O_INCOMPLETE) && node->driver->new_is_zero &&
+	    node->driver->new_is_zero(node))
+		return 0;
+	if (co_is_zero(node, 0, end))
+		return 0;
+	/* Where nothing is allocated yet, the backing file's end is all that there is to know. */
+	return co_is_zero(node, backing_end, end) ? backing_end : end;
 }

@@ -6,6 +6,7 @@
 #ifndef QEDBLK_BLOCK_MAP_H
 #define QEDBLK_BLOCK_MAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct blk_file;
@@ -28,11 +29,16 @@ struct blk_map {
 };
 
 /*
- * The same through the whole chain: what a reader sees, and who says so.  Where
+ * The same through the whole chain: what a reader sees, and which node says so.  Where
  * a backing file is too short, that file says ZERO.
  */
 struct blk_status {
 	enum blk_map_kind kind; /* DATA, ZERO, or BACKING where no node of the chain has it */
+	/*
+	 * A reader sees zeroes: a node says so, or what is unallocated has no backing file below
+	 * it, or one that ends before.  "Unallocated" alone does not tell.
+	 */
+	bool zero;
 	uint64_t bytes;
 	unsigned int depth; /* 0 is the top node */
 	struct blk_node *node; /* the node that answered */

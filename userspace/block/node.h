@@ -29,7 +29,8 @@ enum blk_open_flags {
 	BLK_O_REFUSE_BACKING = 1 << 7, /* an image that names a backing file is refused */
 	BLK_O_BELOW = 1 << 8, /* backing_dir holds for the image itself, too; for reading */
 	BLK_O_NO_FLUSH = 1 << 9, /* nothing is made durable: for images that can be made again */
-	BLK_O_INCOMPLETE = 1 << 10, /* for who fills it: blk_create_opts' incomplete is no reason */
+	/* The caller has made it by blk_co_create() just now, as incomplete, and fills it. */
+	BLK_O_INCOMPLETE = 1 << 10,
 };
 
 /*

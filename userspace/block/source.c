@@ -29,7 +29,7 @@ static struct source_extent ask(struct blk_node *backing, const struct blk_node 
 	extent.end = offset + status.bytes;
 	if (base && status.node == base)
 		extent.kind = SOURCE_BELOW;
-	else if (status.kind != BLK_MAP_DATA)
+	else if (status.zero)
 		extent.kind = SOURCE_ZERO;
 	return extent;
 }

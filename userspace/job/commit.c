@@ -57,7 +57,7 @@ static int co_look(struct commit *c, uint64_t offset, struct error *err)
 	if (status.node == c->opts->base)
 		c->kind = PIECE_NOTHING;
 	else
-		c->kind = status.kind == BLK_MAP_DATA ? PIECE_DATA : PIECE_ZERO;
+		c->kind = status.zero ? PIECE_ZERO : PIECE_DATA;
 	return 0;
 }
 

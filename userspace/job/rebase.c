@@ -95,23 +95,22 @@ static int co_look(struct side *side, uint64_t offset, uint64_t bytes, struct er
 	size = side->node ? atomic_load(&side->node->size) : 0;
 	side->start = offset;
 	side->end = offset + bytes;
-	if (side->node && side->node == side->common) {
-		side->kind = SIDE_COMMON;
-		return 0;
-	}
 	side->kind = SIDE_ZERO;
 	if (offset >= size)
 		return 0;
+	if (side->node == side->common) {
+		side->kind = SIDE_COMMON;
+		side->end = min_u64(side->end, size);
+		return 0;
+	}
 	ret = blk_co_status_above(side->node, side->common, offset, min_u64(bytes, size - offset),
 				  &status);
 	if (ret)
 		return error_set_errno(err, ret, "%s: reading metadata for byte %" PRIu64,
 				       side->node->filename, offset);
 	side->end = offset + status.bytes;
-	if (side->common && status.node == side->common)
-		side->kind = SIDE_COMMON;
-	else if (status.kind == BLK_MAP_DATA)
-		side->kind = SIDE_DATA;
+	if (!status.zero)
+		side->kind = status.node == side->common ? SIDE_COMMON : SIDE_DATA;
 	return 0;
 }
 

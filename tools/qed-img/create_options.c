@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/image.h"
@@ -283,6 +284,16 @@ static void prepare_file(const struct img_create_options *opts, const char *path
 	close(fd);
 }
 
+/* A device has all of its space.  Asked before it is written to. */
+static int check_preallocation(const char *path, const char *mode, struct error *err)
+{
+	struct stat st;
+
+	if (!mode || !strcmp(mode, "off") || stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+		return 0;
+	return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'", mode);
+}
+
 static bool in_range(uint64_t n, uint64_t min, uint64_t max)
 {
 	return n >= min && n <= max && is_power_of_2(n);
@@ -345,6 +356,8 @@ int img_co_make(const struct img_create_options *opts, const char *filename, con
 	if (!path)
 		return err->code;
 	ret = check_options(opts, err);
+	if (!ret)
+		ret = check_preallocation(path, opts->preallocation, err);
 	if (ret < 0)
 		return ret;
 	prepare_file(opts, path);

@@ -102,16 +102,31 @@ static int raw_co_close(struct blk_node *node)
 	return ret;
 }
 
+/*
+ * A device cannot be emptied, and its bytes stay until they are written to.  But the header of
+ * another format would be believed the next time that the format is probed.  All that probing
+ * looks for lies in the first sector, which is cleared, durably.
+ */
+static int create_on_device(struct blk_file *file, const struct blk_create_opts *opts,
+			    struct error *err)
+{
+	uint64_t size = atomic_load(&file->size);
+	int ret;
+
+	if (opts->size > size)
+		return error_set(err, -ENOSPC, "Cannot grow device files");
+	ret = blk_file_co_write_zeroes(file, 0, min_u64(size, SECTOR_SIZE), false);
+	if (!ret)
+		ret = blk_file_co_flush(file);
+	return ret ? error_set_errno(err, ret, "cannot clear the device's first sector") : 0;
+}
+
 static int create_file(struct blk_file *file, const struct blk_create_opts *opts, struct error *err)
 {
 	int ret;
 
-	if (file->is_device) {
-		if (opts->size > atomic_load(&file->size))
-			return error_set_errno(err, -ENOSPC, "device is smaller than %llu bytes",
-					       (unsigned long long)opts->size);
-		return 0;
-	}
+	if (file->is_device)
+		return create_on_device(file, opts, err);
 	/* To nothing first, so that no old bytes remain. */
 	ret = blk_file_co_truncate(file, 0);
 	if (!ret)
@@ -140,6 +155,12 @@ static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
 		(void)unlink(opts->filename);
 	blk_file_co_close(file);
 	return ret;
+}
+
+/* A device keeps what it had. */
+static bool raw_new_is_zero(const struct blk_node *node)
+{
+	return !node->file->is_device && !node->file->protocol;
 }
 
 static int raw_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
@@ -258,7 +279,7 @@ static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *e
 		return error_set(err, -EFBIG, "Disk size too large for the chosen offset");
 	ret = blk_file_co_truncate(node->file, start_of(node) + size);
 	if (ret == -ENOTSUP)
-		return error_set(err, ret, "Cannot resize a block device");
+		return error_set(err, ret, "Cannot resize device files");
 	if (ret)
 		return error_set_errno(err, ret, "Could not resize file");
 	atomic_store(&node->size, round_up(size, SECTOR_SIZE));
@@ -280,4 +301,5 @@ const struct blk_driver blk_driver_raw = {
 	.co_pdiscard = raw_co_pdiscard,
 	.co_flush = raw_co_flush,
 	.co_truncate = raw_co_truncate,
+	.new_is_zero = raw_new_is_zero,
 };

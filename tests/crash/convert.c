@@ -63,7 +63,6 @@ bool convert_co_run(struct record *rec, const struct files *files)
 		.source_count = 1,
 		.total = geo->size,
 		.target_is_new = true,
-		.target_is_zero = true,
 		.flush = true,
 	};
 	struct blk_open_opts open = { .format = "raw" };

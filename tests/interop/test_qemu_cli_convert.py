@@ -94,6 +94,13 @@ qemu-img convert -O qed -o preallocation=metadata base n3
 qemu-img convert -O qed -B nope -F raw a b
 ~qemu-img convert -O qed -B nope -F foo a b ~[1] Could not open 'nope'
 qemu-img convert -O qed -B base -F qed a b
+qemu-img convert -O qed -B base -F raw new b
+qemu-img compare new b
+qemu-img convert -n -O qed -B base -F raw new b
+qemu-img compare new b
+~qemu-img convert -n --target-is-zero -O qed -B base -F raw new b ~[1] Cannot use --target-is-zero
+qemu-img convert -n --target-is-zero -O qed -B base -F raw nope b
+qemu-img convert -n --target-is-zero -m 0 -O qed -B base -F raw new b
 """
 
 DD = """

@@ -50,6 +50,33 @@ const char *image_path(const char *filename, struct error *err)
 	return NULL;
 }
 
+static bool same_path(const char *a, const char *b)
+{
+	char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
+	bool same = real_a && real_b && !strcmp(real_a, real_b);
+
+	free(real_a);
+	free(real_b);
+	return same;
+}
+
+bool image_has_backing(const struct blk_node *node, const char *name)
+{
+	const char *path = node->backing->filename;
+	char *wanted = blk_resolve_backing(node->filename, name);
+	bool is;
+
+	if (blk_name_is_json(name))
+		is = node->backing_name && !node->backing_options &&
+		     !strcmp(name, node->backing_name);
+	else if (blk_name_is_url(name) || blk_name_is_url(path))
+		is = wanted && !strcmp(path, wanted);
+	else
+		is = wanted && same_path(path, wanted);
+	free(wanted);
+	return is;
+}
+
 const char *image_new_path(const char *filename, struct error *err)
 {
 	if (!blk_name_is_json(filename))

@@ -38,6 +38,12 @@ const char *image_new_path(const char *filename, struct error *err);
 int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		  struct error *err);
 
+/*
+ * Is @name, a path seen from where @node is, the backing file that @node has open?  That need not
+ * be the one that it names: options can say another.
+ */
+bool image_has_backing(const struct blk_node *node, const char *name);
+
 /* Take "FILE: ", which lower layers put in front of a reason, off @err's line. */
 void image_unname(const char *filename, struct error *err);
 

@@ -24,44 +24,13 @@ struct commit {
 	struct blk_options *options; /* of that list, or NULL */
 };
 
-static bool same_path(const char *a, const char *b)
-{
-	char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
-	bool same = real_a && real_b && !strcmp(real_a, real_b);
-
-	free(real_a);
-	free(real_b);
-	return same;
-}
-
-/*
- * Is @name, a path seen from where @node is, the backing file that @node has?  That need not
- * be the one that it names: options can say another.
- */
-static bool is_backing_of(const struct blk_node *node, const char *name)
-{
-	const char *path = node->backing->filename;
-	char *wanted = blk_resolve_backing(node->filename, name);
-	bool is;
-
-	if (blk_name_is_json(name))
-		is = node->backing_name && !node->backing_options &&
-		     !strcmp(name, node->backing_name);
-	else if (blk_name_is_url(name) || blk_name_is_url(path))
-		is = wanted && !strcmp(path, wanted);
-	else
-		is = wanted && same_path(path, wanted);
-	free(wanted);
-	return is;
-}
-
 /* How far down the chain @name is (NULL: the direct backing file), or 0: nowhere. */
 static unsigned int find_base(const struct blk_node *top, const char *name, struct blk_node **base)
 {
 	unsigned int depth = 1;
 
 	for (const struct blk_node *node = top; node->backing; node = node->backing, depth++)
-		if (!name || is_backing_of(node, name)) {
+		if (!name || image_has_backing(node, name)) {
 			*base = node->backing;
 			return depth;
 		}

@@ -205,6 +205,9 @@ static int check_target(struct convert *c)
 {
 	struct error err = ERROR_INIT;
 
+	if (c->target_is_zero && c->backing_file)
+		return report_error("Cannot use --target-is-zero when the destination image has a "
+				    "backing file");
 	if (!c->no_create && !blk_driver_find(c->target_format))
 		return report_error("Unknown file format '%s'", c->target_format);
 	if (!c->no_create && !image_new_path(c->target_name, &err))
@@ -251,9 +254,12 @@ static int co_convert(struct convert *c)
 
 	if (co_open_sources(c) || co_check_snapshot(c) || check_target(c) || co_open_target(c))
 		return 1;
-	/* Whatever was given to an image that is not new, its bytes are not known. */
-	job->target_has_backing = c->create.backing_file && job->target->backing;
-	job->target_is_zero = c->target_is_zero || (!c->no_create && !job->target->backing);
+	/* An image that was there before may have another backing file than -B says: copy all. */
+	job->target_has_backing =
+		c->create.backing_file && job->target->backing &&
+		(!c->no_create || image_has_backing(job->target, c->create.backing_file));
+	/* With a backing file it cannot be known from the image that it reads as zeroes. */
+	job->target_is_zero = c->target_is_zero && !job->target->backing;
 	job->write_flags = c->target_mode.writethrough ? BLK_REQ_FUA : 0;
 	job->flush = !c->target_mode.no_flush;
 	job->target_is_new = !c->no_create;

@@ -35,8 +35,10 @@ struct convert_job {
 	uint64_t total; /* bytes */
 	struct blk_node *target;
 	bool target_is_new; /* was made for this, as incomplete */
-	bool target_is_zero; /* what is not written reads as zeroes */
-	bool target_has_backing; /* what the source's top image has not is the backing file's */
+	/* The user says that all of it reads as zeroes; else the target is asked. */
+	bool target_is_zero;
+	/* What the source's top image has not is in the target's backing file, up to its end. */
+	bool target_has_backing;
 	uint64_t min_sparse; /* bytes that must be zero to be left out; 0: write all */
 	unsigned int coroutines;
 	bool any_order; /* of writes; else by offset */

@@ -2,7 +2,8 @@
 /*
  * Copying images: several coroutines take one piece after the other.
  *
- * A piece is data, zeroes, or what the target's backing file has already.
+ * A piece is data, zeroes, or what the target shows already of its backing file, or behind that
+ * file's end.
  * Reads overlap; writes follow each other by offset unless any order will do,
  * since files that are written in order read faster afterwards.
  */
@@ -22,6 +23,12 @@
 #include "qed-img/progress.h"
 #include "util/units.h"
 
+/*
+ * A device saves no space by a short run of zeroes, and its command for that takes longer than to
+ * write them.  Bytes.
+ */
+#define DEVICE_MIN_SPARSE (64 * KiB)
+
 /* Bytes between one writing out and the next. */
 #define WRITE_OUT_BYTES (16 * MiB)
 
@@ -34,6 +41,8 @@ struct piece {
 
 struct copier {
 	const struct convert_job *job;
+	uint64_t zero_from; /* bytes: behind it the target reads as zeroes if it is not written */
+	uint64_t min_sparse; /* of zeroes among data, bytes; 0: all is written */
 	struct co_mutex next_lock; /* of @next and @source: finding a piece may park */
 	uint64_t next; /* start of the next piece */
 	size_t source; /* that @next is in */
@@ -69,29 +78,60 @@ static uint64_t offset_in(const struct convert_source *src, uint64_t pos)
 	return src->offset + pos - src->start;
 }
 
-/* What the source says of the bytes from @pos on. */
-static int co_look_up(const struct convert_job *job, const struct convert_source *src, uint64_t pos,
+/* Cut the run where it reaches @edge, or call it @kind where it begins behind that. */
+static void cut_at(struct piece *run, uint64_t edge, enum piece_kind kind)
+{
+	if (run->start >= edge)
+		run->kind = kind;
+	else
+		run->bytes = min_u64(run->bytes, edge - run->start);
+}
+
+/*
+ * The source leaves the run to its backing file.  So may the target, as far as its own backing file
+ * reaches, to @edge, and where an image that was there before holds nothing itself.
+ */
+static int co_leave_to_backing(const struct convert_job *job, struct piece *run, uint64_t edge)
+{
+	struct blk_status st;
+	int ret;
+
+	run->kind = PIECE_BACKING;
+	cut_at(run, edge, PIECE_DATA);
+	if (run->kind == PIECE_DATA || job->target_is_new)
+		return 0;
+	ret = blk_co_status_above(job->target, job->target->backing, run->start, run->bytes, &st);
+	if (ret < 0)
+		return ret;
+	run->bytes = st.bytes;
+	if (st.kind != BLK_MAP_BACKING)
+		run->kind = PIECE_DATA;
+	return 0;
+}
+
+/* What the source says of the bytes from @pos on, and what comes of that. */
+static int co_look_up(const struct copier *c, const struct convert_source *src, uint64_t pos,
 		      struct piece *run)
 {
-	uint64_t offset = offset_in(src, pos);
+	const struct convert_job *job = c->job;
+	const struct blk_node *base = job->target_has_backing ? src->node->backing : NULL;
 	struct blk_status st;
 	uint64_t edge;
 	int ret;
 
-	ret = blk_co_status(src->node, offset, src->start + src->size - pos, &st);
+	ret = blk_co_status_above(src->node, base, offset_in(src, pos),
+				  src->start + src->size - pos, &st);
 	if (ret < 0)
 		return ret;
-	run->start = pos;
-	run->bytes = st.bytes;
-	run->kind = st.kind == BLK_MAP_DATA ? PIECE_DATA : PIECE_ZERO;
-	if (job->target_has_backing && (st.depth > 0 || st.kind == BLK_MAP_BACKING))
-		run->kind = PIECE_BACKING;
-	/* Past the end of the target's backing file there are zeroes without a word. */
-	edge = job->target_has_backing ? job->target->backing->size : UINT64_MAX;
-	if (run->kind == PIECE_ZERO && pos >= edge)
-		run->kind = PIECE_BACKING;
-	else if (run->kind == PIECE_ZERO && pos + run->bytes > edge)
-		run->bytes = edge - pos;
+	*run = (struct piece){ st.zero ? PIECE_ZERO : PIECE_DATA, pos, st.bytes };
+	if (!job->target_has_backing)
+		return 0;
+	edge = atomic_load(&job->target->backing->size);
+	if (!st.zero && st.kind == BLK_MAP_BACKING)
+		return co_leave_to_backing(job, run, edge);
+	/* Behind the end of its backing file the target may read as zeroes already. */
+	if (st.zero)
+		cut_at(run, max_u64(edge, c->zero_from), PIECE_BACKING);
 	return 0;
 }
 
@@ -114,7 +154,7 @@ static int co_cut(struct copier *c, struct piece *piece)
 	while (c->next >= src->start + src->size)
 		src = &job->sources[++c->source];
 	if (c->next >= c->run.start + c->run.bytes) {
-		ret = co_look_up(job, src, c->next, &c->run);
+		ret = co_look_up(c, src, c->next, &c->run);
 		if (ret < 0 && !job->salvage)
 			return fail(c, ret, "reading block status at offset",
 				    offset_in(src, c->next));
@@ -171,12 +211,12 @@ static int co_read(struct copier *c, const struct piece *piece, char *buf)
 	return ret < 0 ? fail(c, ret, "reading at byte", offset_in(src, piece->start)) : 0;
 }
 
-static int co_write_zeroes(const struct convert_job *job, uint64_t start, uint64_t bytes)
+static int co_write_zeroes(const struct copier *c, uint64_t start, uint64_t bytes)
 {
-	if (job->target_is_zero)
+	if (start >= c->zero_from)
 		return 0;
-	return blk_co_pwrite_zeroes(job->target, start, bytes,
-				    BLK_REQ_MAY_UNMAP | job->write_flags);
+	return blk_co_pwrite_zeroes(c->job->target, start, min_u64(bytes, c->zero_from - start),
+				    BLK_REQ_MAY_UNMAP | c->job->write_flags);
 }
 
 /* How much of @buf, from its start, is alike as to being zero, in steps of @unit by @start. */
@@ -196,7 +236,7 @@ static uint64_t alike(const char *buf, uint64_t start, uint64_t bytes, uint64_t 
 	return len;
 }
 
-static int co_write_data(const struct convert_job *job, const struct piece *piece, const char *buf)
+static int co_write_data(const struct copier *c, const struct piece *piece, const char *buf)
 {
 	uint64_t pos, len;
 	bool zero = false;
@@ -204,13 +244,13 @@ static int co_write_data(const struct convert_job *job, const struct piece *piec
 
 	for (pos = 0; pos < piece->bytes; pos += len) {
 		len = piece->bytes - pos;
-		if (job->min_sparse)
-			len = alike(buf + pos, piece->start + pos, len, job->min_sparse, &zero);
+		if (c->min_sparse)
+			len = alike(buf + pos, piece->start + pos, len, c->min_sparse, &zero);
 		if (zero)
-			ret = co_write_zeroes(job, piece->start + pos, len);
+			ret = co_write_zeroes(c, piece->start + pos, len);
 		else
-			ret = blk_co_pwrite(job->target, piece->start + pos, len, buf + pos,
-					    job->write_flags);
+			ret = blk_co_pwrite(c->job->target, piece->start + pos, len, buf + pos,
+					    c->job->write_flags);
 		if (ret < 0)
 			return ret;
 	}
@@ -219,13 +259,12 @@ static int co_write_data(const struct convert_job *job, const struct piece *piec
 
 static int co_write(struct copier *c, const struct piece *piece, const char *buf)
 {
-	const struct convert_job *job = c->job;
 	int ret = 0;
 
-	if (is_work(job, piece->kind))
-		ret = co_write_data(job, piece, buf);
+	if (is_work(c->job, piece->kind))
+		ret = co_write_data(c, piece, buf);
 	else if (piece->kind == PIECE_ZERO)
-		ret = co_write_zeroes(job, piece->start, piece->bytes);
+		ret = co_write_zeroes(c, piece->start, piece->bytes);
 	return ret < 0 ? fail(c, ret, "writing at byte", piece->start) : 0;
 }
 
@@ -393,6 +432,10 @@ int convert_co_copy(const struct convert_job *job)
 	co_mutex_init(&c.next_lock);
 	pthread_mutex_init(&c.mutex, NULL);
 	co_queue_init(&c.turn);
+	c.zero_from = job->target_is_zero ? 0 : blk_co_zero_from(job->target, job->total);
+	c.min_sparse = job->min_sparse;
+	if (c.min_sparse && c.zero_from && job->target->file->is_device)
+		c.min_sparse = max_u64(c.min_sparse, DEVICE_MIN_SPARSE);
 	co_measure(&c);
 	co_run_workers(&c);
 	ret = c.ret;

@@ -93,7 +93,6 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 		.source_count = 1,
 		.total = src->size,
 		.target_is_new = true,
-		.target_is_zero = true,
 		.min_sparse = CONVERT_DEFAULT_SPARSE,
 		.coroutines = CONVERT_DEFAULT_COROUTINES,
 		.flush = true,

@@ -43,7 +43,7 @@ static int count_data(struct blk_node *source, const struct geometry *g, uint64_
 
 		if (ret)
 			return ret;
-		if (status.kind != BLK_MAP_DATA)
+		if (status.zero)
 			continue;
 		count_new(pos, pos + status.bytes, g->cluster, &next_cluster, clusters);
 		count_new(pos, pos + status.bytes, g->covered, &next_table, tables);
@@ -65,6 +65,11 @@ int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 	g.covered = g.table / 8 * cluster;
 	result->fully_allocated = image_bytes(&g, div_round_up(opts->size, g.covered),
 					      div_round_up(opts->size, cluster));
+	/* How much of the source the backing file has is not known: as if it had nothing. */
+	if (source && opts->backing_file) {
+		result->required = result->fully_allocated;
+		return 0;
+	}
 	ret = source ? count_data(source, &g, &tables, &clusters) : 0;
 	if (ret)
 		return error_set_errno(err, ret, "could not look for data");

@@ -189,7 +189,7 @@ $(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(
 $(foreach t,$(FUZZ_TESTS),$(eval $(t): $(call obj_of,$($(notdir $(t))_SRC))))
 # The recorder, or a test's own disk, comes between those who open image files and the block layer.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
-$(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLAGS := $(CRASH_LDFLAGS)
+$(OUT)/tests/unit/test_qed_opening $(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLAGS := $(CRASH_LDFLAGS)
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 

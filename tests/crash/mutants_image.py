@@ -147,6 +147,11 @@ CHAINS = (
          "	return ret;\n"),
         Crash("committed", "28")),
     Mutant(
+        "emptied-while-the-search-for-leaks-runs",
+        ("empty.c",
+         "	qed_co_leak_scan_stop(img);\n", ""),
+        Unit("qed_leaks", "emptied_while_searched", "20", "28")),
+    Mutant(
         "emptied-image-takes-no-space-for-l1",
         ("empty.c",
          "		atomic_store_explicit(&img->alloc.l1_space, 0, memory_order_relaxed);\n", ""),
@@ -177,7 +182,21 @@ FILLING = (
         ("header_io.c",
          "	return ret ? ret : qed_co_flush_file(img);\n",
          "	return ret;\n"),
-        Crash("converted", "31")),
+        Crash("converted", "31"),
+        Unit("qed_opening", "unknown_bits_go_first", "22"),
+        Unit("qed_opening", "repaired_when_opened", "34")),
+    Mutant(
+        "old-image-not-cut-before-the-new-header",
+        ("create.c",
+         "		ret = blk_file_co_truncate(file, size);\n	if (!ret)\n"
+         "		ret = blk_file_co_flush(file);\n",
+         "		ret = blk_file_co_truncate(file, size);\n"),
+        Unit("qed_opening", "old_image_is_gone_before_the_new_header", "29")),
+    Mutant(
+        "made-without-a-last-flush",
+        ("create.c",
+         "	return ret ? ret : blk_file_co_flush(file);\n", "	return ret;\n"),
+        Unit("qed_opening", "old_image_is_gone_before_the_new_header", "29")),
 )
 
 MUTANTS = OPENING + REPAIR + CLOSING + CHAINS + FILLING

@@ -45,7 +45,8 @@ MOVING = "going on with the image"
 PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd", "libedit",
             "libnbd")
 # As in Makefile: the programs that come between those who open image files and the block layer.
-WRAP, WRAPPED = ("-Wl,--wrap=blk_file_co_open",), ("test_qed_reopen",)
+WRAP = ("-Wl,--wrap=blk_file_co_open",)
+WRAPPED = ("test_qed_opening", "test_qed_reopen")
 # What the simulator takes of qed-img, as in Makefile.
 TOOL_OBJECTS = ("tools/qed-img/convert_copy.o", "tools/qed-img/progress.o")
 

@@ -154,6 +154,25 @@ static void scan_under_writes(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
+/* Emptying ends the search: what is written then takes clusters that the search saw unused. */
+static void emptied_while_searched(void *arg)
+{
+	struct test *t = arg;
+
+	make_crashed(t);
+	open_node(t, BLK_O_RDWR);
+	CHECK(scan_running(t));
+	CHECK(blk_co_make_empty(t->node, NULL) == 0);
+	/* Or else it was over before. */
+	CHECK(!scan_running(t) && ((struct qed_image *)t->node->opaque)->scan.stop);
+	for (uint64_t c = 0; c < USED; c++)
+		write_cluster(t, c, 5);
+	for (uint64_t c = 0; c < USED; c++)
+		expect_cluster(t, c, 5);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(check(t).leaks == 0);
+}
+
 /* A session too short for the search: the next one begins it again. */
 static void search_is_taken_up_again(void *arg)
 {
@@ -320,6 +339,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CO_TEST_BY(run, leaks_are_freed),
 		CO_TEST_BY(run, scan_under_writes),
+		CO_TEST_BY(run, emptied_while_searched),
 		CO_TEST_BY(run, search_is_taken_up_again),
 		CO_TEST_BY(run, leaks_of_discards),
 		CO_TEST_BY(run, end_goes_back),

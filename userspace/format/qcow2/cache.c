@@ -155,16 +155,20 @@ static void reclaim(struct aio_rcu_head *head)
 	pthread_mutex_unlock(&cache->lock);
 }
 
-/* Unpublish one item that the clock's hand finds unused.  Under the lock. */
+/*
+ * Unpublish one item that the clock's hand finds unused, or, after two rounds in which readers have
+ * marked all of them, the next.  Under the lock.  False: all are being loaded.
+ */
 static bool evict_one(struct qcow2_cache *cache)
 {
-	/* Twice around: the first may only clear the marks. */
-	for (unsigned int n = 0; n < 2 * cache->nr_items; n++) {
+	for (unsigned int n = 0; n < 3 * cache->nr_items; n++) {
 		struct qcow2_item *item = &cache->items[cache->clock_hand];
 
 		cache->clock_hand = (cache->clock_hand + 1) % cache->nr_items;
-		if (item->state != QCOW2_ITEM_READY ||
-		    atomic_exchange_explicit(&item->referenced, false, memory_order_relaxed))
+		if (item->state != QCOW2_ITEM_READY)
+			continue;
+		if (atomic_exchange_explicit(&item->referenced, false, memory_order_relaxed) &&
+		    n < 2 * cache->nr_items)
 			continue;
 		unpublish(cache, item);
 		item->state = QCOW2_ITEM_RETIRED;
@@ -185,7 +189,7 @@ static struct qcow2_item *take_item(struct qcow2_cache *cache)
 	struct qcow2_item *item;
 
 	if ((cache->used >= cache->capacity && !evict_one(cache)) || !cache->free) {
-		/* Loads end, and readers leave: both wake us. */
+		/* Some are being loaded, or were evicted: both end, and wake the waiters. */
 		co_queue_wait(&cache->waiters, &cache->lock);
 		return NULL;
 	}

@@ -48,7 +48,7 @@ created() {
 try_device() {
 	local kind=$1 dev=$2 flags
 	check "$kind: create clears the first sector" created "$dev"
-	for flags in "" "-S 512 -t none" "-n -W -t none"; do
+	for flags in "" "-n -W -t none"; do
 		# shellcheck disable=SC2086
 		check "$kind: convert $flags" \
 			copied "$dev" src.raw convert $flags -f raw -O raw src.raw "$dev"

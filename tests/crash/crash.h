@@ -83,6 +83,7 @@ struct geometry {
 	uint32_t first_version; /* of this round's first request */
 	uint32_t verb; /* enum chain_verb: what is done after each session, or in place of all */
 	uint32_t sector; /* bytes that the disk writes as a whole: 512 or 4096 */
+	uint32_t unreadable; /* it may not be able to read what it was writing */
 };
 
 /* Is it done after each session? */
@@ -189,6 +190,7 @@ struct record {
 		bool kill_at_flush; /* at the first flush after that */
 		uint64_t died; /* position at which it was */
 		bool failing; /* writes and flushes fail now and then */
+		bool losses; /* a failed flush has lost something */
 		uint64_t flushed; /* what returned before this position is durable */
 		struct rescue *rescue; /* what survives the server, or NULL */
 	} faults;
@@ -395,6 +397,17 @@ bool judge_co_read(const struct record *rec, const char *path, uint8_t *content)
 bool sample_co_qemu(struct judge *judge);
 bool sample_co_writing(struct judge *judge, uint64_t random);
 
+/* ---- unreadable.c: a disk that cannot read what it was writing ---- */
+
+struct blk_file;
+/* Choose what of the crash image that is there. */
+void unreadable_choose(const struct disk *disk, uint64_t random);
+/* @file was opened. */
+void unreadable_opened(struct blk_file *file);
+/* judge_co_image() with that, and without. */
+bool unreadable_co_judge(struct judge *judge, uint64_t position, uint64_t random);
+void unreadable_explain(void);
+
 /* ---- workload.c and guest.c ---- */
 
 struct workload {
@@ -411,6 +424,7 @@ struct workload {
 	bool rescue; /* its memory of what is not committed survives */
 	bool failing; /* writes and flushes fail now and then */
 	uint32_t sector; /* of the disk, bytes; 0: 512 */
+	bool unreadable; /* the disk may not be able to read what it was writing */
 	uint32_t l2_cache; /* bytes, 0: the default */
 	unsigned int loops, workers; /* threads, and coroutines in each */
 	unsigned int ops; /* of all workers together, in all sessions */

@@ -146,6 +146,7 @@ void fault_lose(struct record *rec, size_t op, const char *live)
 		    lost->lost != NEVER || mix64(random ^ i) % 3 == 0)
 			continue;
 		lost->lost = flush->end;
+		rec->faults.losses = true;
 		if (lost->old)
 			show_old(rec, lost, live);
 	}

@@ -8,6 +8,7 @@
  * Without arguments at least 20000 crash images are judged, in all workloads.
  * CRASH_IMAGES and SEED of the environment do what the options do.  A crash
  * image that is bad is described, and its record kept, in FOLDER, for --replay.
+ * --help lists the workloads.
  *
  * timeout: 1200
  */
@@ -65,6 +66,23 @@ static void replay(void *arg)
 	job->ok = round_co_replay(&job->opts);
 }
 
+static void print_help(void)
+{
+	printf("usage: qed_crash [--images N] [--seed N] [--workload NAME] [--keep FOLDER]\n"
+	       "       qed_crash --replay RECORD [--image N]\n\n"
+	       "Simulates losses of power under the QED driver, %d images by default.\n\n"
+	       "  --images N       judge N images; also CRASH_IMAGES of the environment\n"
+	       "  --seed N         repeat a run's random choices; also SEED\n"
+	       "  --workload NAME  run one workload alone\n"
+	       "  --keep FOLDER    where the record of a bad image goes\n"
+	       "  --replay RECORD  judge the images of a record again\n"
+	       "  --image N        of these only image N\n\n"
+	       "Workloads:\n",
+	       DEFAULT_IMAGES);
+	for (unsigned int i = 0; i < nr_workloads; i++)
+		printf("  %s\n", workloads[i].name);
+}
+
 static uint64_t number(const char *text)
 {
 	char *end;
@@ -98,6 +116,7 @@ static void parse_options(struct options *opts, int argc, char **argv)
 		{ "keep", required_argument, NULL, 'k' },
 		{ "replay", required_argument, NULL, 'r' },
 		{ "image", required_argument, NULL, 'i' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -115,7 +134,10 @@ static void parse_options(struct options *opts, int argc, char **argv)
 			opts->replay = optarg;
 		else if (c == 'i')
 			opts->image = (long)number(optarg);
-		else
+		else if (c == 'h') {
+			print_help();
+			exit(0);
+		} else
 			exit(2);
 	}
 	if (optind < argc) {

@@ -332,6 +332,19 @@ static int recorded_truncate(struct blk_file *file, uint64_t size)
 	return ret;
 }
 
+/* Reads come from the disk: what failed flushes lost is seen to be gone. */
+static int recorded_drop_cache(struct blk_file *file)
+{
+	struct recorded *r = file->ops_data;
+
+	delay(r->rec);
+	if (r->rec->faults.dead)
+		return -EIO;
+	if (r->rec->faults.losses)
+		fault_drop_cache(r->rec, recorded_files);
+	return 0;
+}
+
 static const struct blk_file_ops recorded_ops = {
 	.co_preadv = recorded_preadv,
 	.co_pwritev = recorded_pwritev,
@@ -339,6 +352,7 @@ static const struct blk_file_ops recorded_ops = {
 	.co_flush = recorded_flush,
 	.co_fallocate = recorded_fallocate,
 	.co_truncate = recorded_truncate,
+	.co_drop_cache = recorded_drop_cache,
 };
 
 int __real_blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
@@ -352,6 +366,8 @@ int __wrap_blk_file_co_open(struct blk_file **file, const char *name, unsigned i
 	int ret = __real_blk_file_co_open(file, name, flags, perm, shared, err);
 	struct recorded *r = NULL;
 
+	if (!ret)
+		unreadable_opened(*file);
 	if (ret || !recording)
 		return ret;
 	for (unsigned int i = 0; i < nr_files(&recording->geo); i++)

@@ -96,6 +96,7 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, const 
 	geo->first_version = VERSION_FIRST;
 	geo->verb = w->verb;
 	geo->sector = w->sector ? w->sector : SECTOR_SIZE;
+	geo->unreadable = w->unreadable;
 }
 
 /* What the new image reads as, if there is one.  Of a base's content nobody else has notes. */
@@ -250,11 +251,14 @@ static bool co_image(struct judge *judge, struct disk *disks, uint32_t image, ui
 
 	for (unsigned int i = 0; i < nr_files(geo); i++)
 		disk_crash(&disks[i], position, mix64(random + i));
-	if (!judge_co_image(judge, position))
+	if (geo->unreadable)
+		unreadable_choose(&disks[FILE_TOP], random);
+	if (geo->unreadable ? !unreadable_co_judge(judge, position, random) :
+			      !judge_co_image(judge, position))
 		return false;
 	if (image == image_to_keep(geo))
 		keep_crash(judge);
-	if (judge->dirty)
+	if (judge->dirty || geo->unreadable)
 		return true;
 	if (wanted(geo->seed, image, QEMU_EVERY) && !sample_co_qemu(judge))
 		return false;
@@ -283,6 +287,8 @@ static void explain_failure(const struct judge *judge, const struct disk *disks,
 	       rec->geo.images, disks->position, rec->position);
 	for (unsigned int i = 0; i < nr_files(&rec->geo); i++)
 		disk_explain(&disks[i]);
+	if (rec->geo.unreadable)
+		unreadable_explain();
 }
 
 /* Judge the record's crash images: all, or image @only.  The number of good ones. */

@@ -190,6 +190,16 @@ CHAIN_READERS = tuple(command for command in READERS if "info" not in command) +
     (interop.QED_IMG, "info", "--backing-chain", "{}"),)
 
 
+def name_for_a_terminal():
+    """A backing file's name does not make two lines of one, and gives no terminal orders."""
+    make_image(backing="none\nqed-img: all is well\x1b[2J\xc2\x9b1m.raw")
+    for command in READERS[2:]:
+        result = interop.run(*(word.format("bad.qed") for word in command))
+        if result.status != 1 or result.err.count("\n") != 1 or "\x1b" in result.err or \
+                "none\\x0aqed-img" not in result.err:
+            raise Failure("%s: %r" % (command, result.err))
+
+
 def missing_backing():
     make_image(backing="gone.raw")
     for command in CHAIN_READERS + WRITERS:
@@ -394,7 +404,7 @@ def main(results):
     for name, (fields, words) in HEADERS.items():
         case(name, damage_header, fields, words)
     for function in (truncated_header, truncated_before_l1, empty_file, directory, fifo, missing,
-                     missing_backing, backing_is_directory, corrupt_backing, unused_l1_entry,
+                     missing_backing, name_for_a_terminal, backing_is_directory, corrupt_backing, unused_l1_entry,
                      in_use_by_us, in_use_by_our_reader, lock_ends_with_death, convert_onto_itself,
                      guessed_raw_stays_raw, absurd_but_legal):
         case(function.__name__.replace("_", "-"), function)

@@ -9,35 +9,7 @@
 #include <string.h>
 
 #include "common/table.h"
-
-/* How many bytes at @text a terminal would obey rather than show: control characters, or 0. */
-static int control_bytes(const unsigned char *text)
-{
-	if (text[0] < 0x20 || text[0] == 0x7f)
-		return text[0] != 0;
-	/* U+0080 to U+009F */
-	return text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0 ? 2 : 0;
-}
-
-/* @text, taken over, with what is no text as \xNN; NULL without memory. */
-static char *printable(char *text)
-{
-	unsigned char *from = (unsigned char *)text;
-	char *copy = malloc(4 * strlen(text) + 1), *to = copy;
-
-	while (copy && *from) {
-		int n = control_bytes(from);
-
-		if (!n)
-			*to++ = (char)*from++;
-		for (; n; n--)
-			to += sprintf(to, "\\x%02x", *from++);
-	}
-	if (copy)
-		*to = '\0';
-	free(text);
-	return copy;
-}
+#include "util/text.h"
 
 /* In characters, not bytes, of UTF-8. */
 static size_t width_of(const char *text)
@@ -58,7 +30,7 @@ int table_add(struct table *table, const char *fmt, ...)
 	va_start(ap, fmt);
 	len = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	text = len < 0 ? NULL : printable(text);
+	text = len < 0 ? NULL : text_make_printable(text, "");
 	if (!text)
 		return -ENOMEM;
 	cells = reallocarray(table->cells, table->count + 1, sizeof(*cells));

@@ -8,6 +8,15 @@
 #include <string.h>
 
 #include "util/error.h"
+#include "util/text.h"
+
+/* Names in a line may be an image's or a server's choice: it stays one line, but for @keep. */
+static char *format_line(const char *keep, const char *fmt, va_list ap)
+{
+	char *line;
+
+	return vasprintf(&line, fmt, ap) < 0 ? NULL : text_make_printable(line, keep);
+}
 
 int error_set(struct error *err, int code, const char *fmt, ...)
 {
@@ -20,8 +29,8 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 	err->code = code;
 	va_start(ap, fmt);
 	/* Without memory for the line, error_text() falls back to the code. */
-	if (vasprintf(&err->text, fmt, ap) < 0)
-		err->text = NULL;
+	/* Lines of ours, in the format or in an error's text that is passed on, stay lines. */
+	err->text = format_line(strchr(fmt, '\n') || !strcmp(fmt, "%s") ? "\n" : "", fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -37,8 +46,7 @@ int error_set_errno(struct error *err, int code, const char *fmt, ...)
 		return err->code;
 	err->code = code;
 	va_start(ap, fmt);
-	if (vasprintf(&line, fmt, ap) < 0)
-		line = NULL;
+	line = format_line("", fmt, ap);
 	va_end(ap);
 	if (!line || asprintf(&err->text, "%s: %s", line, strerror(-code)) < 0)
 		err->text = NULL;
@@ -54,8 +62,7 @@ void error_prefix(struct error *err, const char *fmt, ...)
 	if (!err || !err->code)
 		return;
 	va_start(ap, fmt);
-	if (vasprintf(&prefix, fmt, ap) < 0)
-		prefix = NULL;
+	prefix = format_line("", fmt, ap);
 	va_end(ap);
 	if (prefix && asprintf(&text, "%s: %s", prefix, error_text(err)) >= 0) {
 		free(err->text);

@@ -31,7 +31,10 @@ int error_set_errno(struct error *err, int code, const char *fmt, ...)
 /* Put "PREFIX: " in front of the line, if one is set. */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The line, or the text of the code where there is none.  Never NULL. */
+/*
+ * The line, with control characters of names as \xNN, or the text of the code where there is none.
+ * Never NULL.
+ */
 const char *error_text(const struct error *err);
 
 /* Give the line back; @err can be used again afterwards. */

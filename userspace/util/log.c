@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/text.h"
 #include "util/units.h"
 
 #define MAX_LINE       1024
@@ -45,11 +46,11 @@ static size_t format_line(char *line, size_t size, const char *head, const char 
 {
 	int n = snprintf(line, size - 1, "%s", head);
 	size_t len = n < 0 ? 0 : min_u64((uint64_t)n, size - 2);
+	char text[MAX_LINE];
 
-	n = vsnprintf(line + len, size - 1 - len, fmt, ap);
-	if (n > 0)
-		len = min_u64(len + (uint64_t)n, size - 2);
-	return len;
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		return len;
+	return len + text_printable(line + len, size - 1 - len, text, "");
 }
 
 /* A datagram in the form that syslog(3) sends; the daemon adds the time. */
@@ -104,7 +105,9 @@ bool log_allowed(struct log_ratelimit *state)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	start = atomic_load(&state->window_start);
-	/* Soon after boot the clock is near zero, as a new state is: then the count alone tells. */
+	/*
+	 * Soon after boot the clock is near zero, as a new state is: then the count alone tells.
+	 */
 	if (now.tv_sec - start >= WINDOW_SECONDS &&
 	    atomic_compare_exchange_strong(&state->window_start, &start, now.tv_sec))
 		atomic_store(&state->count, 0);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Text for people: control characters are shown, in errors and elsewhere, and all else is as it
+ * was.
+ */
+#include "test_aio_common.h"
+
+#include "util/error.h"
+#include "util/text.h"
+
+static void expect(const char *text, size_t size, const char *shown)
+{
+	char *copy = strdup(text), to[64];
+
+	assert_true(size <= sizeof(to));
+	memset(to, 'x', sizeof(to));
+	assert_int_equal(text_printable(to, size, text, ""), strlen(shown));
+	assert_string_equal(to, shown);
+	for (size_t i = size; i < sizeof(to); i++)
+		assert_int_equal(to[i], 'x');
+	if (size < sizeof(to)) {
+		free(copy);
+		return;
+	}
+	copy = text_make_printable(copy, "");
+	assert_string_equal(copy, shown);
+	free(copy);
+}
+
+static void test_printable(void **state)
+{
+	(void)state;
+	expect("", 64, "");
+	expect("a b~\xc3\xa9", 64, "a b~\xc3\xa9");
+	expect("a\nb\x1b[1m\x7f\t", 64, "a\\x0ab\\x1b[1m\\x7f\\x09");
+	/* One of UTF-8; a byte that is none is no command of a terminal's. */
+	expect("\xc2\x9b", 64, "\\xc2\\x9b");
+	expect("\xc2", 64, "\xc2");
+	expect("\xc2\xa0", 64, "\xc2\xa0");
+	expect("abc\n", 1, "");
+	expect("abc\n", 4, "abc");
+	expect("abc\n", 7, "abc");
+	expect("abc\n", 8, "abc\\x0a");
+}
+
+static void test_errors(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	error_set(&err, -EIO, "a %s", "x\ny");
+	error_prefix(&err, "a%sb", "\r");
+	assert_string_equal(error_text(&err), "a\\x0db: a x\\x0ay");
+	error_free(&err);
+	/* An error's text that is passed on has its own lines. */
+	error_set(&err, -EIO, "%s", "x\ny\033");
+	assert_string_equal(error_text(&err), "x\ny\\x1b");
+	error_free(&err);
+	error_set_errno(&err, -EIO, "%s", "\033");
+	assert_string_equal(error_text(&err), "\\x1b: Input/output error");
+	error_free(&err);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

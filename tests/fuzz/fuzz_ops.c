@@ -447,6 +447,7 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf)
 		{ WITH_RESCUE, 0, 255, 0 },
 		{ WITH_RESCUE | BASE_BY_OPTION, 1, 255, 1 },
 		{ WITH_RESCUE | KEEP_READS, 4, 255, 4 },
+		{ WITH_RESCUE | WITH_CHECK, 0, 255, 0 },
 	};
 	struct head head = { 0 };
 	size_t used = sizeof(head);

@@ -223,7 +223,8 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	void *map;
 	int ret;
 
-	if (!opts->rescue || !img->writable)
+	/* A check takes nothing over, so it starts no area, and an area has room only then. */
+	if (!opts->rescue || !img->writable || (opts->flags & BLK_O_CHECK))
 		return 0;
 	rescue->replay = opts->rescue->replay;
 	rescue->nr_slots = limit(opts->rescue->max_slices, NR_SLOTS);
@@ -268,6 +269,8 @@ static int replay_tables(struct qed_image *img)
 	const struct qed_rescue_area *area = img->rescue.area;
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
 
+	if (area->table_head - area->table_tail > NR_TABLES)
+		return -ESTALE;
 	for (uint64_t n = area->table_tail; n != area->table_head; n++) {
 		const struct qed_rescue_table *table = &area->tables[n % NR_TABLES];
 		uint64_t block = round_down(table->index * 8, L1_BLOCK_BYTES), old;

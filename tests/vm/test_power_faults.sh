@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
 # Disks that fail under an image: power is cut (dm-flakey drops what is written from some moment
-# on), writes fail for a while (dm-flakey), and the disk is full.
+# on), writes fail for a while (dm-flakey) and are lost, and the disk is full.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/power_lib.sh"
 
@@ -91,6 +91,68 @@ same "errors: what was written then is there" \
 	"$(qemu-img convert -f qed -O raw mnt/p.qed raw.img && head -c $((1500 * 16384)) raw.img |
 		cksum)" "$(cat sum)"
 check "errors: end" end_faulty
+
+# ---- A flush that failed is final, and pages that were lost are not read again ----
+# begin_io MODE: qed-io, which takes its commands from descriptor 9.
+begin_io() {
+	rm -f commands && mkfifo commands || return 1
+	qed-io -f raw -t "$1" mnt/r.raw <commands >io.out 2>&1 &
+	io=$!
+	exec 9>commands
+	# Open before anything fails.
+	io read 0 512
+}
+
+# io COMMAND...: gives it a command, and a read by whose answer the end of that is seen.
+io() {
+	local n
+	n=$(grep -c "read 512/512" io.out)
+	printf '%s\nread 1020k 512\n' "$*" >&9
+	wait_until 20 eval '[ "$(grep -c "read 512/512" io.out)" -gt '"$n"' ]'
+}
+
+end_io() {
+	exec 9>&-
+	wait "$io"
+}
+
+failed_flushes() { grep -c "Input/output error" io.out; }
+
+require "lost: file system without a journal" new_faulty -O ^has_journal
+check "lost: image" qed-img create -q -f raw mnt/r.raw 1M
+check "lost: what is durable" qed-io -f raw -t none -c "write -P 1 0 64k" -c flush mnt/r.raw
+check "lost: all of it" sync -f mnt
+
+# Zeroing a part of a block goes through the page cache with O_DIRECT, too.
+require "O_DIRECT: open" begin_io none
+check "O_DIRECT: the disk fails" failing
+check "O_DIRECT: a part of a block is zeroed" io write -z 512 512
+check "O_DIRECT: flush" io flush
+same "O_DIRECT: it fails" "$(failed_flushes)" 1
+check "O_DIRECT: the disk is well" healthy
+check "O_DIRECT: flush again" io flush
+check "O_DIRECT: and again" io flush
+same "O_DIRECT: no flush succeeds" "$(failed_flushes)" 3
+end_io
+
+# An error that nobody was told of is for the next opener, once.
+check "cached: opened again" eval \
+	'qed-io -f raw -c flush mnt/r.raw || qed-io -f raw -c flush mnt/r.raw'
+require "cached: open" begin_io writeback
+check "cached: the disk fails" failing
+check "cached: a write" io write -P 2 4k 4k
+check "cached: flush" io flush
+same "cached: it fails" "$(failed_flushes)" 1
+check "cached: the disk is well" healthy
+check "cached: flush again" io flush
+same "cached: it fails, too" "$(failed_flushes)" 2
+end_io
+check "cached: opened again, the disk's bytes are read" \
+	qed-io -f raw -t writeback -c "read -P 1 4k 4k" -c flush mnt/r.raw
+check "cached: drop the page cache" eval 'echo 3 >/proc/sys/vm/drop_caches'
+check "cached: they are still the same" \
+	qed-io -f raw -t writeback -c "read -P 1 4k 4k" mnt/r.raw
+check "lost: end" end_faulty
 
 # With a journal the file system gives up at the first error, until it is mounted again.
 require "journal: file system" new_faulty

@@ -4,9 +4,12 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/client.h"
@@ -15,6 +18,8 @@
 
 /* A server answers `status` from memory: one that does not within this is not well. */
 #define STATUS_TIMEOUT_MS 5000
+/* How long another verb may take: suspending waits for requests in flight. */
+#define ALONE_TIMEOUT_MS 30000
 
 int device_check_name(const char *name, struct error *err)
 {
@@ -86,6 +91,49 @@ int device_find(const char *name, struct device *dev, struct error *err)
 		ret = error_set(err, -ENODEV, "no such device");
 	if (ret)
 		device_put(dev);
+	return ret;
+}
+
+/* Lock @fd exclusively, within ALONE_TIMEOUT_MS. */
+static int lock_in_time(int fd)
+{
+	const struct timespec pause = { 0, 20 * 1000 * 1000 };
+	int64_t end = client_now_ms() + ALONE_TIMEOUT_MS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (client_now_ms() > end)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int device_find_alone(const char *name, struct device *dev, int *lock_fd, struct error *err)
+{
+	char path[512];
+	int ret;
+
+	*lock_fd = -1;
+	ret = device_check_name(name, err);
+	if (ret)
+		return ret;
+	/* A file that each server has, all its life, and that is locked for nothing else. */
+	snprintf(path, sizeof(path), "%s/%s.rescue", client_run_dir(), name);
+	*lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* Without a server such a verb refuses, or the kernel does it in one step. */
+	ret = *lock_fd < 0 ? 0 : lock_in_time(*lock_fd);
+	if (ret == -EBUSY)
+		ret = error_set(err, ret, "another qedctl is changing it");
+	else if (ret)
+		ret = error_set_errno(err, ret, "%s", path);
+	else
+		ret = device_find(name, dev, err);
+	if (ret && *lock_fd >= 0) {
+		close(*lock_fd);
+		*lock_fd = -1;
+	}
 	return ret;
 }
 

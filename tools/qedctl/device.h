@@ -30,6 +30,12 @@ int device_check_name(const char *name, struct error *err);
 int device_look(const char *name, struct device *dev, struct error *err);
 /* The same, but an error where there is nothing, or another program's mapping. */
 int device_find(const char *name, struct device *dev, struct error *err);
+/*
+ * device_find() for a verb that acts on what it finds, in several steps: another such verb runs
+ * before it or after it.  *@lock_fd is to be closed at the end, if it is not negative.  -EBUSY
+ * after half a minute.
+ */
+int device_find_alone(const char *name, struct device *dev, int *lock_fd, struct error *err);
 void device_put(struct device *dev);
 
 bool device_exists(const struct device *dev);

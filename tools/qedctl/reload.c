@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "block/zero_run.h"
 #include "common/report.h"
@@ -102,11 +103,11 @@ static int run_reload(int argc, char **argv)
 	struct error err = ERROR_INIT;
 	struct reload_args args;
 	struct device dev;
-	int ret;
+	int lock_fd, ret;
 
 	if (parse(argc, argv, &args))
 		return 1;
-	if (device_find(args.name, &dev, &err))
+	if (device_find_alone(args.name, &dev, &lock_fd, &err))
 		return report_fail(&err);
 	ret = check(&dev, &err);
 	if (!ret) {
@@ -127,6 +128,8 @@ static int run_reload(int argc, char **argv)
 		signals_release();
 	}
 	device_put(&dev);
+	if (lock_fd >= 0)
+		close(lock_fd);
 	return ret ? report_fail(&err) : 0;
 }
 

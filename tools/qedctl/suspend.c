@@ -4,6 +4,7 @@
  * image then, so that the image can be copied while the device is held.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "common/report.h"
 #include "qedctl/device.h"
@@ -44,11 +45,11 @@ static int run_suspend(int argc, char **argv)
 	struct one_device_args args;
 	bool was_suspended;
 	struct device dev;
-	int ret;
+	int lock_fd, ret;
 
 	if (parse_one_device(argc, argv, "fl", &args))
 		return 1;
-	ret = device_find(args.name, &dev, &err);
+	ret = device_find_alone(args.name, &dev, &lock_fd, &err);
 	if (ret)
 		return report_fail(&err);
 	was_suspended = dev.map.suspended;
@@ -60,6 +61,8 @@ static int run_suspend(int argc, char **argv)
 	device_put(&dev);
 	if (!ret)
 		ret = suspend(&args, was_suspended, &err);
+	if (lock_fd >= 0)
+		close(lock_fd);
 	return ret ? report_fail(&err) : 0;
 }
 

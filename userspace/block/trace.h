@@ -24,7 +24,8 @@ int trace_read(const char *path, struct trace_range **ranges, size_t *nr, struct
 
 /*
  * Record the first reads of @node from now on to a new file @path.  One trace at a
- * time (-EBUSY).  Coroutine; parks.
+ * time (-EBUSY).  Coroutine; yields between that look and the start, so the caller sees to
+ * it that only one of trace_co_start() and trace_co_stop() of a node runs at a time.
  */
 int trace_co_start(struct blk_node *node, const char *path, struct error *err);
 /*

@@ -68,7 +68,8 @@ struct stream_status {
 
 /*
  * Start streaming into @node.  Takes @opts->first over in any case.  Returns 0 or
- * a negative errno with a line.  Coroutine.
+ * a negative errno with a line.  Coroutine.  The caller sees to it that a node has one
+ * stream at a time, be it that one is only starting.
  */
 int stream_co_start(struct stream **stream, struct blk_node *node, const struct stream_opts *opts,
 		    struct error *err);

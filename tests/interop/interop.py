@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 BUILD = os.path.abspath(os.environ.get("QEDBLK_BUILD") or "build")
 SANITIZE = os.environ.get("QEDBLK_SANITIZE", "")
@@ -25,6 +26,14 @@ os.environ["TSAN_OPTIONS"] = ":".join(filter(None, (os.environ.get("TSAN_OPTIONS
 
 # Seconds that any one program may take; sanitizers make them slow.
 TIMEOUT = 600
+
+
+def patience(seconds):
+    """The limit, now, for what takes @seconds at most on a quiet machine: see patience.sh."""
+    begin = time.monotonic()
+    for _ in range(10):
+        subprocess.run(["/bin/true"], check=True)
+    return seconds * min(3 + int((time.monotonic() - begin) / 0.1), 20)
 
 
 class Failure(Exception):

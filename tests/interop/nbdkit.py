@@ -9,16 +9,16 @@ import struct
 import subprocess
 import time
 
-from interop import BUILD, Failure, must, SANITIZE
+from interop import BUILD, Failure, must, patience, SANITIZE
 
 # Seconds for a server to come up; sanitizers make a plugin slow.
 START_LIMIT = 60
 
 
 def wait_until(condition, what, limit=START_LIMIT):
-    end = time.monotonic() + limit
+    begin = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        if time.monotonic() - begin > limit and time.monotonic() - begin > patience(limit):
             raise Failure("%s: not in %d seconds" % (what, limit))
         time.sleep(0.02)
 

@@ -176,7 +176,7 @@ def timed(low, high, what, function):
 
 
 # Room for a slow machine in the upper bounds.
-SLACK = 20 if interop.SANITIZE else 8
+SLACK = interop.patience(20 if interop.SANITIZE else 8)
 
 
 def expect_failed(text):

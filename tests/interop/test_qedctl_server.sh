@@ -128,10 +128,7 @@ END
 start() {
 	python3 "$dir/actor" "$QEDBLK_RUN_DIR" "$name" "$1" &
 	server=$!
-	for _ in {1..100}; do
-		[ -e "$QEDBLK_RUN_DIR/$name.json" ] && return 0
-		sleep 0.05
-	done
+	wait_until 5 test -e "$QEDBLK_RUN_DIR/$name.json" && return 0
 	echo "not ok the play-actor starts: it did not"
 	exit 1
 }
@@ -251,7 +248,7 @@ bad "no answer" \
 stop
 
 start deaf
-timeout 60 "$qedctl" ls >"$dir/out" 2>&1
+within 60 "$qedctl" ls >"$dir/out" 2>&1
 if [ $? -eq 0 ] && grep -q "^$name .* dead\$" "$dir/out"; then
 	echo "ok a server that does not accept any more"
 else
@@ -338,15 +335,11 @@ kill -STOP "$waiter" || not_ok "somebody waits for its last close" "no process d
 stop
 start late
 kill -CONT "$waiter"
-for _ in {1..100}; do
-	kill -0 "$waiter" 2>/dev/null || break
-	sleep 0.05
-done
-if kill -0 "$waiter" 2>/dev/null; then
-	not_ok "who waited does so no longer" "it does"
-	kill "$waiter"
+if wait_until 5 eval '! kill -0 "$waiter"'; then
+	echo "ok the process that waited does so no longer"
 else
-	echo "ok who waited does so no longer"
+	not_ok "the process that waited does so no longer" "it does"
+	kill "$waiter"
 fi
 if kill -0 "$server" && [ ! -s "$dir/said" ]; then
 	echo "ok another device of that name goes on"
@@ -421,12 +414,9 @@ rm -f "$dir/out"
 env --default-signal=TERM "$qedctl" create "$name" /dev/null --no-dm --foreground \
 	>"$dir/out" 2>"$dir/err" &
 pid=$!
-for _ in {1..100}; do
-	[ ! -s "$dir/out" ] || break
-	sleep 0.05
-done
+wait_until 5 test -s "$dir/out"
 kill -TERM $pid
-sleep 1
+wait_until 5 test -s "$dir/err"
 if kill -0 $pid 2>/dev/null && [ "$(cat "$dir/err")" = \
 	"qedctl: create $name: device is in use: it ends at its last close" ]; then
 	echo "ok one in use, without a mapping, in the foreground, goes on"

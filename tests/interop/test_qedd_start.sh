@@ -28,15 +28,6 @@ check() {
 	fi
 }
 
-wait_until() {
-	local i
-	for ((i = 0; i < 200; i++)); do
-		"$@" 2>/dev/null && return
-		sleep 0.05
-	done
-	return 1
-}
-
 # In a folder, since a socket's path must be short.
 python3 -c '
 import os, socket, sys
@@ -48,7 +39,7 @@ kept = []
 while True:
     kept.append(listener.accept())' "$dir" &
 mute=$!
-wait_until test -S "$dir/mute" || { echo "not ok a server that is mute: it did not start"; exit 1; }
+wait_until 10 test -S "$dir/mute" || { echo "not ok a server that is mute: it did not start"; exit 1; }
 
 # start SIGNAL-THAT-IT-HAS-AS-BY-DEFAULT OPTION...: sets pid to the caller's, server to the server's.
 start() {
@@ -60,7 +51,7 @@ start() {
 		>out 2>err 7>"$dir/lock" &
 	pid=$!
 	cd - >/dev/null || exit 1
-	wait_until test -s "$QEDBLK_RUN_DIR/$name.lock" ||
+	wait_until 10 test -s "$QEDBLK_RUN_DIR/$name.lock" ||
 		{ echo "not ok qedd starts: it did not: $(cat "$dir/err")"; exit 1; }
 	server=$(cat "$QEDBLK_RUN_DIR/$name.lock")
 }
@@ -96,7 +87,7 @@ wait $pid
 status=$?
 check "a second signal ends the caller at once" test $status = 130
 kill -CONT "$server"
-check "and the server does not stay either" wait_until nothing_left
+check "and the server does not stay either" wait_until 10 nothing_left
 
 # In the foreground there is one process, which has what it was given.
 start INT --foreground

@@ -49,7 +49,7 @@ static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int client(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct timeval limit = { .tv_sec = 20 };
+	struct timeval limit = { .tv_sec = 300 };
 
 	CHECK(fd >= 0);
 	CHECK(!connect(fd, (struct sockaddr *)&address, sizeof(address)));
@@ -225,7 +225,7 @@ static void test_slow_clients(void **state)
 	(void)state;
 	run(slow_ones);
 	assert_int_equal(answers, 52);
-	assert_in_range((aio_now() - start) / MSEC, 600, 15000);
+	assert_in_range((aio_now() - start) / MSEC, 600, 200000);
 }
 
 static void crowd(void)

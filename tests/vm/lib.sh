@@ -13,6 +13,7 @@ set -u
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 REPO=${vm_dir%/tests/vm}
+. "$REPO/tests/shared/patience.sh"
 QEDBLK_BUILD=${QEDBLK_BUILD:-$REPO/build}
 PATH=$QEDBLK_BUILD:$PATH
 # On a disk-backed file system, where O_DIRECT means something.
@@ -72,16 +73,6 @@ same() {
 		not_ok "$1" "got '$2', wanted '$3'"
 		return 1
 	fi
-}
-
-# wait_until SECONDS COMMAND...: tries the command until it succeeds.
-wait_until() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.2
-	done
 }
 
 # The server of device NAME: its process; it ends in order; it is killed. Both wait for its end.

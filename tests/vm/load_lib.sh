@@ -61,7 +61,7 @@ perhaps() {
 kill_and_recover_all() {
 	pkill -KILL -x qedd
 	perhaps a_while
-	timeout 120 qedctl recover --all
+	within 120 qedctl recover --all
 }
 
 # no_errors DEVICE...: no request of theirs has failed in the end.

@@ -86,7 +86,7 @@ kill_stream_server() {
 }
 
 recover_stream() {
-	require "$1: recovered" timeout 120 qedctl recover "$1"
+	require "$1: recovered" within 120 qedctl recover "$1"
 }
 
 # kill_and_recover NAME: its server is killed in the middle of a stream. The next one goes on with

@@ -42,7 +42,7 @@ check "version" qedctl version
 # ---- Holding it ----
 check "suspend" qedctl suspend vm1
 same "ls calls it suspended" "$(qedctl ls | awk '$1 == "vm1" { print $NF }')" suspended
-timeout 30 dd if=$dev of="$SCRATCH/held" bs=4k count=1 iflag=direct 2>/dev/null &
+within 30 dd if=$dev of="$SCRATCH/held" bs=4k count=1 iflag=direct 2>/dev/null &
 reader=$!
 sleep 1
 same "a read waits" "$(stat -c %s "$SCRATCH/held" 2>/dev/null || echo 0)" 0

@@ -75,7 +75,7 @@ run_fio() {
 	echo "fio's seed: $seed"
 	write_job $seed
 	write_zeroes &
-	timeout 200 fio --output=fio.out --output-format=normal job || { cat fio.out; return 1; }
+	within 200 fio --output=fio.out --output-format=normal job || { cat fio.out; return 1; }
 	wait $! || { echo "write-zeroes or discard failed"; return 1; }
 }
 

@@ -15,7 +15,7 @@ kill -STOP "$pid"
 dd if=/dev/zero of=$dev bs=64K count=1 oflag=direct 2>/dev/null &
 writer=$!
 sleep 1
-check "remove --force of a hung server with I/O in flight" timeout 60 qedctl remove --force vm1
+check "remove --force of a hung server with I/O in flight" within 60 qedctl remove --force vm1
 expect_fail "the I/O has failed" wait $writer
 expect_fail "the server is gone" kill -0 "$pid"
 check "nothing is left" eval '[ ! -e $dev ] && [ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v :)" ]'

@@ -114,7 +114,7 @@ server_kill
 begin=$SECONDS
 expect_fail "gone: a read fails" dd if=$dev of=/dev/null bs=64k count=1 skip=800 iflag=direct \
 	status=none
-check "gone: in time" test $((SECONDS - begin)) -lt 15
+check "gone: in time" test $((SECONDS - begin)) -lt "$(patience 15)"
 check "gone: what was read is there" dd if=$dev of=/dev/null bs=64k count=1 iflag=direct status=none
 check "gone: writes of whole clusters work" dd if=/dev/urandom of=$dev bs=64k count=4 seek=900 \
 	oflag=direct conv=fsync status=none

@@ -33,7 +33,7 @@ read_all() {
 }
 
 run_fio() {
-	timeout 150 fio --name=v --filename=$dev --direct=1 --ioengine=io_uring --iodepth=16 \
+	within 150 fio --name=v --filename=$dev --direct=1 --ioengine=io_uring --iodepth=16 \
 		--numjobs=2 --size=16M --offset_increment=16M --io_size=4M --rw=randrw \
 		--rwmixread=40 --bsrange=512-64k --verify=crc32c --verify_backlog=32 \
 		--randseed=$RANDOM --output=fio.out || { cat fio.out; return 1; }
@@ -102,7 +102,7 @@ expect_line "a backing file elsewhere is refused" "" qedctl create vm1 vm1.qed \
 expect_line "a link to elsewhere is refused" "" qedctl create vm1 vm1.qed \
 	--backing golden/link.qcow2 --backing-dir golden
 expect_line "a FIFO is refused" "create vm1: $SCRATCH/golden/fifo: Not a regular file or block device" \
-	timeout 60 qedctl create vm1 fifo.qed --backing-dir golden
+	within 60 qedctl create vm1 fifo.qed --backing-dir golden
 expect_line "no backing file is allowed" \
 	"create vm1: $SCRATCH/fifo.qed: has the backing file golden/fifo, and none is allowed" \
 	qedctl create vm1 fifo.qed --backing none

@@ -40,16 +40,26 @@ begin_create() {
 }
 
 # ---- A server that ends while its mapping is made ----
-# Ending takes a while.
+# Ending takes until it may go on.
 mv /sbin/blockdev /sbin/blockdev.real
 at_exit mv -f /sbin/blockdev.real /sbin/blockdev
-printf '#!/bin/sh\nsleep 3\nexec /sbin/blockdev.real "$@"\n' >/sbin/blockdev
+cat >/sbin/blockdev <<END
+#!/bin/sh
+for i in \$(seq 3000); do
+	[ ! -e $SCRATCH/go-on ] || break
+	sleep 0.1
+done
+exec /sbin/blockdev.real "\$@"
+END
 chmod +x /sbin/blockdev
+touch go-on
 require "create, held before it maps" begin_create
+rm go-on
 qedctl remove vm1 >remove.out 2>&1 &
 remover=$!
 check "remove has its server end" wait_until 20 eval '[ "$(status_of vm1 state)" = stopping ]'
 kill -CONT $creator
+touch go-on
 wait $creator
 same "create notices" "$? $(cat create.out create.err)" \
 	"1 qedctl: create vm1: it was removed in this moment"
@@ -120,6 +130,29 @@ for round in 1 2; do
 		"1 STATE 3 live"
 done
 check "all go" qedctl remove --all --retry
+
+# ---- reload looks, and then swaps tables, which resumes the device ----
+check "create" qedctl create vm1 vm1.qed --size 64M
+bad=0 held=0
+for round in 1 2 3 4 5 6; do
+	qedctl reload vm1 --detect-zeroes $([ $((round % 2)) = 0 ] && echo on || echo off) >first 2>&1 &
+	reloader=$!
+	sleep 0.$((RANDOM % 4))
+	qedctl suspend vm1 >second 2>&1
+	suspended=$?
+	wait $reloader
+	reloaded=$?
+	if [ $suspended != 0 ] || [ "$(status_of vm1 state)" != suspended ] ||
+		{ [ $reloaded != 0 ] && [ "$(cat first)" != "qedctl: reload vm1: it is suspended" ]; }; then
+		bad=$((bad + 1))
+		echo "    suspend $suspended, reload $reloaded, $(status_of vm1 state): $(cat first second)"
+	fi
+	[ $reloaded = 0 ] || held=$((held + 1))
+	qedctl resume vm1
+done
+same "suspend beside reload: it is suspended ($held of 6 reloads came later)" $bad 0
+check "remove" qedctl remove vm1 --retry
+rm -f vm1.qed
 
 # ---- Without mapping: the server alone knows who has its device open ----
 lower=$(qedctl create vm1 vm1.qed --size 64M --no-dm)

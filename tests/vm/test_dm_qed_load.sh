@@ -80,7 +80,7 @@ disturb() {
 run_fio() {
 	local status
 	load disturb disturb
-	timeout $((seconds + 150)) fio --output=fio.out --output-format=normal job
+	within $((seconds + 150)) fio --output=fio.out --output-format=normal job
 	status=$?
 	kill -0 "${load_pids[disturb]}" || status=1
 	touch enough

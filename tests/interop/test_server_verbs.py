@@ -81,8 +81,8 @@ class Client:
 class Server:
     """One server after the other, of an image whose stream lasts longer than the test."""
 
-    def __init__(self, qedd):
-        self.qedd = qedd
+    def __init__(self, qedd, with_device):
+        self.qedd, self.with_device = qedd, with_device
         self.process = None
         self.run_dir = os.environ.get("QEDBLK_RUN_DIR") or "/run/qedblk"
         # Bytes that no zero cluster stands for: they count against a stream's speed.
@@ -98,6 +98,7 @@ class Server:
             self.process = subprocess.Popen(
                 [self.qedd, "--foreground", "--name", NAME, "--image", "top.qed",
                  "--backing", "mid.qed", "--backing-format", "qed", "--cluster-size", str(4 * KiB),
+                 "--queues", "1", "--depth", "8",
                  # So that the first stream has its thread still to start.
                  "--no-copy-on-read"],
                 stdout=subprocess.PIPE, stderr=errors)
@@ -152,6 +153,14 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def restart(self):
+        """A new server, whatever became of the last one."""
+        if self.process and self.process.poll() is None:
+            self.stop()
+        elif self.process and self.with_device:
+            interop.run(os.path.join(BUILD, "qedctl"), "remove", "--force", NAME)
+        self.start()
 
 
 class Request:
@@ -247,7 +256,8 @@ def forget_traces():
 class Pairs:
     def __init__(self, server, rng):
         self.server, self.rng = server, rng
-        self.known = {}  # (state, first, second): what one after the other come to
+        self.known = {}  # (state, first, second, order): what one after the other come to
+        self.alone = {}  # (state, request): its answer
         server.start()
         commands = server.clients[2].ask("commands", arguments=True)["return"]
         self.requests = all_requests(commands) + [Request("SIGTERM", [])]
@@ -295,10 +305,18 @@ class Pairs:
             answers = [None, None]
             for index in order:
                 pair[index].send(self.server, index)
-                # What ends the server is answered at its very end.
                 answers[index] = pair[index].answer(self.server, index)
-            self.known[key] = (answers, self.finish_round(pair))
+            self.known[key] = (answers, self.end_state())
         return self.known[key]
+
+    def answer_alone(self, state, request, index):
+        key = (state, str(request), index)
+        if key not in self.alone:
+            self.set_state(state)
+            request.send(self.server, index)
+            self.alone[key] = request.answer(self.server, index)
+            self.end_state()
+        return self.alone[key]
 
     def at_once(self, state, pair):
         self.set_state(state)
@@ -316,23 +334,23 @@ class Pairs:
         return answers, self.finish_round(pair)
 
     def is_right(self, state, pair, result):
-        orders = [order for order in ((0, 1), (1, 0))
-                  # After its end nothing is answered: that needs no measuring.
-                  if not pair[order[0]].ends]
-        allowed = [self.one_after_the_other(state, pair, order) for order in orders]
         if not any(request.ends for request in pair):
+            allowed = [self.one_after_the_other(state, pair, order)
+                       for order in ((0, 1), (1, 0))]
             return result in allowed, allowed
         # What comes beside the end is carried out, refused, or not read any more.
         for index, request in enumerate(pair):
-            fine = [answers[index] for answers, _ in allowed]
             if request.verb == "quit":
-                fine.append("{}")
+                fine = ["{}"]
                 if any(other.verb == "SIGTERM" for other in pair):
                     fine.append("no answer")
+                # Beside another end it may come too late to ask for more than the end.
+                if pair[1 - index].ends and len(request.arguments) > 1:
+                    fine.append(STOPPING)
             elif request.verb == "SIGTERM":
-                fine.append(None)
+                fine = [None]
             else:
-                fine += [STOPPING, ENDED]
+                fine = [self.answer_alone(state, request, index), STOPPING, ENDED]
                 # What is told of a server that stops is less.
                 if request.verb in ("status", "info") and result[0][index][0] == request.verb:
                     continue
@@ -356,6 +374,7 @@ class Pairs:
                  if state == "busy" or not request.ends]
         pairs = [(state, pair) for pair in itertools.combinations(self.requests, 2)
                  for state in ("idle", "busy")]
+        self.rng.shuffle(twice)
         done, failures = 0, []
         while done < rounds and len(failures) < MOST_FAILURES:
             self.rng.shuffle(pairs)
@@ -363,13 +382,15 @@ class Pairs:
                 if len(failures) == MOST_FAILURES:
                     break
                 done += 1
+                if not done % 100:
+                    print("# %d rounds" % done, flush=True)
                 try:
                     self.round(state, pair)
                 except Failure as failure:
                     failures.append(str(failure))
                     self.server.kill()
                     forget_traces()
-                    self.server.start()
+                    self.server.restart()
         if failures:
             raise Failure("%d of %d went wrong: %s" % (len(failures), done, "; ".join(failures)))
 
@@ -402,8 +423,7 @@ def crowd(server, rng, requests, rounds):
 
 def streams_to_their_end(server):
     """Two streams at once, the first of their server, and all that both say until it is done."""
-    server.stop()
-    server.start()
+    server.restart()
     server.freeze()
     for client in server.clients[:2]:
         client.send("stream", {"wait": True})
@@ -416,8 +436,6 @@ def streams_to_their_end(server):
     status = server.clients[2].ask("status")["return"]
     if status["backing-chain"] or status["stream"]["state"] != "done":
         raise Failure("afterwards: %s" % status)
-    server.stop()
-    server.start()
 
 
 def quit_while_starting(server):
@@ -461,20 +479,16 @@ def main():
     with interop.WorkDir() as folder:
         if not with_device:
             os.environ["QEDBLK_RUN_DIR"] = os.path.join(folder, "run")
-        server = Server(qedd)
+        server = Server(qedd, with_device)
         try:
             pairs = Pairs(server, rng)
             results.run("verbs beside themselves and each other: %d rounds" % rounds, pairs.run,
                         rounds)
-            server.kill()
-            server.start()
             results.run("two streams at once, to their end", streams_to_their_end, server)
-            server.kill()
-            server.start()
+            server.restart()
             results.run("a crowd of clients", crowd, server, rng, pairs.requests, 4 * rounds)
             if not with_device:
-                server.kill()
-                server.start()
+                server.restart()
                 results.run("quit of a server that starts", quit_while_starting, server)
         finally:
             server.kill()

@@ -24,6 +24,13 @@ check "write" dd if=data of=$dev bs=64k seek=128 oflag=direct status=none
 check "write zeroes" blkdiscard -z -o 1048576 -l 131072 $dev
 kill_server vm1
 same "ls shows it as dead" "$(qedctl ls | awk '$1 == "vm1" { print $NF }')" dead
+# Recovery needs the lock, which another user must not be able to hold.
+same "other users have no access to its files" "$(stat -c %a /run/qedblk /run/qedblk/vm1.* | xargs)" \
+	"750 600 600 600 600"
+other=(setpriv --reuid 65534 --regid 65534 --clear-groups -- flock --shared /run/qedblk/vm1.lock)
+"${other[@]}" sleep 1000 2>/dev/null &
+at_exit kill $!
+expect_fail "another user cannot take its lock" within 20 "${other[@]}" true
 dd if=$dev of=back bs=64k skip=128 count=64 iflag=direct status=none &
 reader=$!
 sleep 1
@@ -62,7 +69,7 @@ kill_server vm1
 dd if=/dev/zero of=$dev bs=64k count=1 oflag=direct 2>/dev/null &
 writer=$!
 sleep 1
-check "remove --force of a dead one with I/O in flight" timeout 60 qedctl remove --force vm1
+check "remove --force of a dead one with I/O in flight" within 60 qedctl remove --force vm1
 expect_fail "the I/O has failed" wait $writer
 check "remove the other" qedctl remove vm2
 check "nothing is left" eval '[ ! -e $dev ] && [ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v :)" ]'

@@ -48,6 +48,16 @@ static ssize_t disk_pwritev_durable(struct blk_file *file, const struct iovec *i
 	return ret ? ret : done;
 }
 
+/* Also where the folder of the test has no ZERO_RANGE. */
+static int disk_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
+{
+	(void)file;
+	(void)mode;
+	(void)offset;
+	(void)len;
+	return 0;
+}
+
 static struct blk_file_ops disk_ops;
 
 static struct blk_file *open_disk(bool direct)
@@ -128,6 +138,26 @@ static void taken_by_durable_write(void *arg)
 	CHECK(!disk.lost);
 	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -ENOTSUP);
 	CHECK(blk_file_co_flush(file) == -EIO);
+	blk_file_co_close(file);
+}
+
+/* The same of a disk that then fails the write, too, while the edges of zeroes wait for a flush. */
+static void taken_by_write_to_failing_disk(void *arg)
+{
+	static uint8_t block[4096] __attribute__((aligned(4096)));
+	struct blk_file *file = open_disk(true);
+
+	(void)arg;
+	if (file->direct) {
+		file->keeps_dsync = true;
+		disk_ops.co_fallocate = disk_fallocate;
+		CHECK(blk_file_co_pwrite(file, block, sizeof(block), 0) == 0);
+		CHECK(blk_file_co_write_zeroes(file, 512, 512, false) == 0);
+		disk.write_error = -EIO;
+		CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -EIO);
+		disk.write_error = 0;
+		CHECK(blk_file_co_flush(file) == -EIO);
+	}
 	blk_file_co_close(file);
 }
 
@@ -234,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CO_TEST(reported_once),
 		CO_TEST(taken_by_durable_write),
+		CO_TEST(taken_by_write_to_failing_disk),
 		CO_TEST(where_durable_writes_are_used),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_threads),

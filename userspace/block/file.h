@@ -71,6 +71,11 @@ struct blk_file_flushes {
 	uint64_t begun, ended; /* how many; the same while none runs */
 	int result; /* of the last that ended */
 	_Atomic int lost; /* of a failure after which no flush may succeed; 0: none */
+	/*
+	 * fallocate() calls that may leave a part of a block in the page cache: begun, ended, and
+	 * ended before the last good flush began.
+	 */
+	_Atomic uint64_t edges_begun, edges_ended, edges_flushed;
 };
 
 struct blk_file {

@@ -239,14 +239,17 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
 /*
  * A durable write failed with @error, in its write or in the sync behind it.  The latter is an
  * fdatasync that failed, and may have taken an error that was a flush's to report.  The kernel
- * syncs only what it wrote: so where the bytes cannot be written either it was the write.
+ * syncs only what it wrote: so where the bytes cannot be written either it was the write.  But a
+ * disk that fails altogether may have failed in the sync first; while parts of blocks may wait in
+ * the page cache, that must not be forgotten.
  */
 static int judge_failure(struct blk_file *file, const void *buf, size_t len, uint64_t offset,
 			 int error)
 {
+	const struct blk_file_flushes *f = &file->flushes;
 	int ret = write_blocks(file, buf, len, offset);
 
-	if (ret)
+	if (ret && atomic_load(&f->edges_begun) == atomic_load(&f->edges_flushed))
 		return ret;
 	blk_file_set_lost(file, error);
 	return error;

@@ -38,6 +38,9 @@ void blk_file_flushes_init(struct blk_file_flushes *flushes)
 	flushes->begun = flushes->ended = 0;
 	flushes->result = 0;
 	atomic_init(&flushes->lost, 0);
+	atomic_init(&flushes->edges_begun, 0);
+	atomic_init(&flushes->edges_ended, 0);
+	atomic_init(&flushes->edges_flushed, 0);
 }
 
 void blk_file_flushes_destroy(struct blk_file_flushes *flushes)
@@ -55,6 +58,7 @@ void blk_file_set_lost(struct blk_file *file, int error)
 static void flush_now(struct blk_file *file)
 {
 	struct blk_file_flushes *f = &file->flushes;
+	uint64_t edges = atomic_load(&f->edges_ended);
 	int ret;
 
 	f->begun++;
@@ -63,6 +67,8 @@ static void flush_now(struct blk_file *file)
 	pthread_mutex_lock(&f->mutex);
 	if (ret)
 		blk_file_set_lost(file, ret);
+	else
+		atomic_store(&f->edges_flushed, edges);
 	f->result = ret;
 	f->ended = f->begun;
 	co_queue_wake_all(&f->waiters);

@@ -38,14 +38,22 @@ static int write_zero_pages(struct blk_file *file, uint64_t offset, uint64_t len
 	return 0;
 }
 
+/* No file system's blocks are larger. */
+#define MAX_FS_BLOCK (64 * KiB)
+
 static int locked_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
+	bool edges = mode != FALLOC_FL_KEEP_SIZE && ((offset | len) & (MAX_FS_BLOCK - 1));
 	struct range_hold hold;
 	int ret;
 
+	if (edges)
+		atomic_fetch_add(&file->flushes.edges_begun, 1);
 	if (file->align > 1)
 		range_lock_co_acquire(&file->ranges, &hold, offset, len, false);
 	ret = file->ops->co_fallocate(file, mode, offset, len);
+	if (edges)
+		atomic_fetch_add(&file->flushes.edges_ended, 1);
 	if (file->align > 1)
 		range_lock_release(&file->ranges, &hold);
 	return ret;

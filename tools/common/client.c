@@ -16,6 +16,7 @@
 
 #include "common/client.h"
 #include "common/json.h"
+#include "util/json_memory.h"
 
 /* No answer is longer: more is a broken server, not a reason to take memory without end. */
 #define ANSWER_MAX (16u << 20)
@@ -171,7 +172,8 @@ int client_send(int fd, const char *execute, json_t *arguments)
 	if (arguments && request)
 		json_object_set(request, "arguments", arguments);
 	json_decref(arguments);
-	if (request)
+	/* A command without one of its arguments would be another command. */
+	if (request && !json_memory_failures())
 		text = json_dumps(request, JSON_COMPACT);
 	json_decref(request);
 	if (text)

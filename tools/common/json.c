@@ -5,10 +5,13 @@
 #include <stdio.h>
 
 #include "common/json.h"
+#include "util/json_memory.h"
 
 void json_print(const json_t *value)
 {
-	/* A failed write shows in ferror(stdout), which the program looks at when it ends. */
+	/* The program looks at its end whether a write failed, or @value lacks something. */
+	if (json_memory_failures())
+		return;
 	json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENCODE_ANY);
 	putchar('\n');
 }

@@ -6,6 +6,7 @@
 
 #include "common/report.h"
 #include "common/verbs.h"
+#include "util/json_memory.h"
 #include "util/version.h"
 
 static const struct verb *verb_find(const struct verb_table *table, const char *name)
@@ -102,6 +103,8 @@ int verbs_main(const struct verb_table *table, int argc, char **argv)
 	if (argc < 2)
 		return report_error("a verb is needed; `%s help` lists them", table->program);
 	status = run_verb(table, argc - 1, argv + 1);
+	if (!status && json_memory_failures())
+		status = report_error("not enough memory for the output");
 	return report_flush() ? 1 : status;
 }
 

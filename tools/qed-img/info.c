@@ -59,7 +59,12 @@ static int co_look(const char *filename, const char *format, unsigned int source
 		.backing_format = copy_string(node->backing_format),
 		.backing_path = blk_backing_path(node),
 	};
-	ret = blk_co_info(node, &facts->info);
+	if (!facts->filename || !facts->backing_name != !node->backing_name ||
+	    !facts->backing_path != !node->backing_name ||
+	    !facts->backing_format != !node->backing_format)
+		ret = -ENOMEM;
+	else
+		ret = blk_co_info(node, &facts->info);
 	blk_co_close(node);
 	if (ret == 0)
 		return 0;

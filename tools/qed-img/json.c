@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "qed-img/img.h"
+#include "util/json_memory.h"
 
 /* How many bytes of UTF-8 start at @p: 1..4, or 0 where there is no character. */
 static size_t utf8_len(const unsigned char *p)
@@ -48,8 +49,10 @@ json_t *img_json_string(const char *bytes)
 	json_t *value;
 	size_t len;
 
-	if (!text)
+	if (!text) {
+		json_memory_fail();
 		return NULL;
+	}
 	while (*p) {
 		len = utf8_len(p);
 		memcpy(to, len ? (const char *)p : "\xef\xbf\xbd", len ? len : 3);
@@ -64,9 +67,11 @@ json_t *img_json_string(const char *bytes)
 
 int img_json_print(json_t *value)
 {
-	/* A failed write shows in ferror(stdout), which the program looks at when it ends. */
-	json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
-	putchar('\n');
+	/* The program looks at its end whether a write failed, or @value lacks something. */
+	if (!json_memory_failures()) {
+		json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
+		putchar('\n');
+	}
 	json_decref(value);
 	return 0;
 }

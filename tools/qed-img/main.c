@@ -13,6 +13,7 @@
 #include "common/object.h"
 #include "util/version.h"
 #include "qed-img/img.h"
+#include "util/json_memory.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -142,5 +143,7 @@ int main(int argc, char **argv)
 	report_program("qed-img");
 	log_init("qed-img", false, LOG_LEVEL_ERROR);
 	status = run_program(argc, argv);
+	if (!status && json_memory_failures())
+		status = report_error("not enough memory for the output");
 	return report_flush() ? 1 : status;
 }

@@ -12,6 +12,7 @@
 #include "server/server.h"
 #include "server/state_file.h"
 #include "server/status.h"
+#include "util/json_memory.h"
 #include "util/units.h"
 
 #define BUSY_TRIES  5
@@ -210,6 +211,7 @@ char *commands_co_answer(struct server *server, const char *line, size_t len,
 {
 	struct protocol_request request;
 	struct error err = ERROR_INIT;
+	uint64_t failures = json_memory_failures();
 	json_t *result = NULL;
 	char *answer;
 	int ret;
@@ -217,6 +219,8 @@ char *commands_co_answer(struct server *server, const char *line, size_t len,
 	ret = protocol_parse(&request, line, len, &err);
 	if (!ret)
 		ret = co_execute(server, &request, sink, &result, &err);
+	if (!ret && json_memory_failures() != failures)
+		ret = error_set(&err, -ENOMEM, "not enough memory for the answer");
 	if (ret < 0) {
 		json_decref(result);
 		answer = protocol_error(&err, request.id);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/protocol.h"
+#include "util/json_memory.h"
 
 /* Take the members apart; @request->whole is an object. */
 static int take_members(struct protocol_request *request, struct error *err)
@@ -91,8 +92,10 @@ json_t *protocol_text(const char *text)
 	if (json)
 		return json;
 	copy = malloc(3 * strlen(text) + 1);
-	if (!copy)
+	if (!copy) {
+		json_memory_fail();
 		return NULL;
+	}
 	to = copy;
 	for (; *text; text++) {
 		if (*text & 0x80) {
@@ -116,9 +119,7 @@ static char *to_line(json_t *answer, json_t *id)
 
 	if (!answer)
 		return NULL;
-	if (id)
-		json_object_set(answer, "id", id);
-	text = json_dumps(answer, JSON_COMPACT);
+	text = id && json_object_set(answer, "id", id) ? NULL : json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
 	if (!text)
 		return NULL;

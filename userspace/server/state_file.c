@@ -9,6 +9,7 @@
 #include "server/protocol.h"
 #include "server/server.h"
 #include "server/state_file.h"
+#include "util/json_memory.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -21,8 +22,10 @@ static json_t *argument_json(const char *arg)
 	if (json)
 		return json;
 	to = hex = malloc(2 * strlen(arg) + 1);
-	if (!hex)
+	if (!hex) {
+		json_memory_fail();
 		return NULL;
+	}
 	for (*hex = '\0'; *arg; arg++)
 		to += sprintf(to, "%02x", (unsigned char)*arg);
 	json = json_pack("{s:s}", "hex", hex);
@@ -35,8 +38,10 @@ static void append_option(json_t *options, const char *name, const char *value)
 {
 	char *arg;
 
-	if (asprintf(&arg, "--%s%s%s", name, *value ? "=" : "", value) < 0)
+	if (asprintf(&arg, "--%s%s%s", name, *value ? "=" : "", value) < 0) {
+		json_memory_fail();
 		return;
+	}
 	json_array_append_new(options, argument_json(arg));
 	free(arg);
 }
@@ -97,10 +102,15 @@ static json_t *state_file_json(struct server *server)
 
 int state_file_write(struct server *server, struct error *err)
 {
+	uint64_t failures = json_memory_failures();
 	json_t *json = state_file_json(server);
-	int ret = json ? run_state_describe(&server->run, json, err) :
-			 error_set(err, -ENOMEM, "not enough memory");
+	int ret;
 
+	/* A server that is started again without one of its options could lose data. */
+	if (!json || json_memory_failures() != failures)
+		ret = error_set(err, -ENOMEM, "not enough memory");
+	else
+		ret = run_state_describe(&server->run, json, err);
 	json_decref(json);
 	return ret;
 }

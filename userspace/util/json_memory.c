@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * JSON values that were made without enough memory: jansson's failed allocations are counted.
+ */
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "util/json_memory.h"
+
+static _Atomic uint64_t failures;
+
+void json_memory_fail(void)
+{
+	atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+}
+
+static void *counted_malloc(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (!memory)
+		json_memory_fail();
+	return memory;
+}
+
+/* Before main(), since nothing may be allocated the other way. */
+__attribute__((constructor)) static void count_failures(void)
+{
+	json_set_alloc_funcs(counted_malloc, free);
+}
+
+uint64_t json_memory_failures(void)
+{
+	return atomic_load_explicit(&failures, memory_order_relaxed);
+}

@@ -404,20 +404,24 @@ static void co_measure(struct copier *c)
 
 static void co_run_workers(struct copier *c)
 {
-	unsigned int i;
+	unsigned int started = 0;
 	int ret = 0;
 
-	pthread_mutex_lock(&c->mutex);
-	c->running = c->job->coroutines;
-	pthread_mutex_unlock(&c->mutex);
-	for (i = 0; i < c->job->coroutines; i++) {
-		if (!ret)
-			ret = co_start(co_worker, c);
-		if (ret < 0) {
-			c->ret = c->ret ? c->ret : ret;
+	/* Fewer than there are to be copy as well. */
+	for (unsigned int i = 0; i < c->job->coroutines && !ret; i++) {
+		pthread_mutex_lock(&c->mutex);
+		c->running++;
+		pthread_mutex_unlock(&c->mutex);
+		ret = co_start(co_worker, c);
+		if (ret) {
+			pthread_mutex_lock(&c->mutex);
 			c->running--;
+			pthread_mutex_unlock(&c->mutex);
 		}
+		started += !ret;
 	}
+	if (!started)
+		fail(c, ret, "copying from byte", 0);
 	pthread_mutex_lock(&c->mutex);
 	while (c->running)
 		co_queue_wait(&c->turn, &c->mutex);

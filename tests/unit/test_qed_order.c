@@ -102,13 +102,20 @@ static void later_table_is_not_in_the_commit(void *arg)
 
 /* ---- Replaying what a killed server left ---- */
 
+/*
+ * With BLK_O_CHECK, which otherwise has no such area: nothing is replayed yet, so that the test can
+ * record it.
+ */
 static void open_with_rescue(struct rec_test *t, bool replay, unsigned int flags)
 {
 	struct blk_rescue rescue = { .replay = replay };
+	struct blk_open_opts opts = { .flags = BLK_O_RDWR, .rescue = &rescue };
 
 	rescue.fd = open(t->rescue, O_RDWR | O_CREAT, 0600);
 	CHECK(rescue.fd >= 0);
 	rec_open(t, BLK_O_RDWR | flags, &rescue);
+	if (flags & BLK_O_CHECK)
+		CHECK(qed_rescue_open(image_of(t), &opts, NULL) == 0);
 	close(rescue.fd);
 }
 

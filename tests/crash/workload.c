@@ -267,6 +267,7 @@ const struct workload workloads[] = {
 	  .spot_bytes = 1 * MiB,
 	  .backing = 60,
 	  .verb = CHAIN_CHECKED,
+	  .kills = 60,
 	  .loops = 1,
 	  .workers = 6,
 	  .ops = 150,

@@ -100,7 +100,9 @@ void rescue_thaw(struct record *rec)
 
 	if (!rescue)
 		return;
-	rescue->copy = copy_area(rescue->opts.fd);
+	/* Before it has made the area a server has answered nothing. */
+	if (lseek(rescue->opts.fd, 0, SEEK_END) > 0)
+		rescue->copy = copy_area(rescue->opts.fd);
 	if (rescue->img)
 		pthread_mutex_unlock(&rescue->img->meta_lock);
 }

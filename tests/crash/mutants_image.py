@@ -63,7 +63,7 @@ OPENING = (
         Crash("killed", "R7", "20", "35")),
     Mutant(
         "pages-kept-when-opened",
-        ("block/file_flush.c",
+        ("file/file_flush.c",
          "	return file->ops->co_drop_cache(file);\n",
          "	return 0;\n"),
         Unit("qed_reopen", "lost_pages", "R7", "37")),

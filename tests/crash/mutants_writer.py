@@ -105,20 +105,20 @@ COMMIT = (
         Unit("qed_failures", "failed_commit_is_made_good", "R6", "10", "24")),
     Mutant(
         "lost-pages-are-forgotten",
-        ("block/file_flush.c",
+        ("file/file_flush.c",
          "	ret = blk_file_lost(file);\n	if (!ret)\n		ret = f->result;\n",
          "	ret = f->result;\n"),
         Unit("block_flush", "reported_once", "R6", "23", "36")),
     Mutant(
         "lost-pages-are-forgotten-with-o-direct",
-        ("block/file_flush.c",
+        ("file/file_flush.c",
          "	if (!file->direct || !file->is_device)\n",
          "	if (!file->direct)\n"),
         Unit("block_flush", "reported_once", "R6", "36"),
         Unit("qed_faults", "flush_error", "R6", "36")),
     Mutant(
         "failed-sync-of-a-durable-write-is-forgotten",
-        ("block/file_align.c",
+        ("file/file_align.c",
          "	blk_file_set_lost(file, error);\n",
          ""),
         Unit("block_flush", "taken_by_durable_write", "R6", "36")),
@@ -319,7 +319,7 @@ FUA = (
         Unit("qed_fua", "what_is_on_disk", "21", "32")),
     Mutant(
         "durable-writes-believed-everywhere",
-        ("block/file_align.c",
+        ("file/file_align.c",
          "!file->keeps_dsync || ", ""),
         Unit("block_flush", "where_durable_writes_are_used", "R5", "32")),
 )

@@ -14,7 +14,7 @@
 
 #include "aio/co.h"
 #include "aio/io.h"
-#include "block/file.h"
+#include "file/file.h"
 #include "crash.h"
 
 /* How long a header's write takes that changes the backing file, at least; in ns. */

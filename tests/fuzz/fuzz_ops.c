@@ -16,7 +16,7 @@
 
 #include "aio/io.h"
 #include "block/io.h"
-#include "block/options.h"
+#include "file/options.h"
 #include "block/populate.h"
 #include "fuzz.h"
 #include "job/commit.h"

@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "block/node.h"
-#include "block/options.h"
+#include "file/options.h"
 #include "common/image.h"
 #include "common/image_opts.h"
 #include "common/size.h"
-#include "format/nbd/options.h"
-#include "format/nbd/uri.h"
+#include "file/nbd/options.h"
+#include "file/nbd/uri.h"
 #include "fuzz.h"
 #include "util/units.h"
 

@@ -202,9 +202,9 @@ for file in "$root"/Documentation/*.rst; do
 done
 
 # The design has a table of the files of each driver that has several.
-for driver in "qed:The QED driver" "qcow2:The qcow2 driver" "nbd:Network images"; do
-	compare "design.rst: files of format/${driver%:*}" \
-		"$(cd "$root/userspace/format/${driver%:*}" && printf '%s\n' *.c | sort)" \
+for driver in "format/qed:The QED driver" "format/qcow2:The qcow2 driver" "file/nbd:Network images"; do
+	compare "design.rst: files of ${driver%:*}" \
+		"$(cd "$root/userspace/${driver%:*}" && printf '%s\n' *.c | sort)" \
 		"$(awk -v title="${driver#*:}" '/^===*$/ { inside = before == title }
 			{ before = $0 } inside' "$root/Documentation/design.rst" |
 			sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"

@@ -8,7 +8,7 @@
 
 #include "test_block_common.h"
 
-#include "block/file.h"
+#include "file/file.h"
 
 /* ---- opening a file in one of the ways that matter ---- */
 

@@ -8,7 +8,7 @@
 
 #include "test_block_file.h"
 
-#include "block/image_lock.h"
+#include "file/image_lock.h"
 
 /* ---- opening ---- */
 

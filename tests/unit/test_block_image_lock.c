@@ -7,7 +7,7 @@
 
 #include "test_block_common.h"
 
-#include "block/image_lock.h"
+#include "file/image_lock.h"
 
 #define WRITER (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE)
 #define READER IMAGE_PERM_CONSISTENT_READ

@@ -5,7 +5,7 @@
  */
 #include "test_block_fake.h"
 
-#include "block/image_lock.h"
+#include "file/image_lock.h"
 
 static void expect_no_open(const char *name, const struct blk_open_opts *opts, int code,
 			   const char *line)

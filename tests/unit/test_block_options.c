@@ -6,7 +6,7 @@
 
 #include "block/image_name.h"
 #include "block/node.h"
-#include "block/objects.h"
+#include "file/objects.h"
 
 static void check_value(struct blk_options *o, const char *name, const char *value)
 {

@@ -4,7 +4,7 @@
  */
 #include "test_aio_common.h"
 
-#include "block/range_lock.h"
+#include "file/range_lock.h"
 
 static struct range_lock lock;
 

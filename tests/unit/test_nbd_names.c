@@ -4,7 +4,7 @@
  */
 #include "test_aio_common.h"
 
-#include "format/nbd/uri.h"
+#include "file/nbd/uri.h"
 
 /* ---- names ---- */
 

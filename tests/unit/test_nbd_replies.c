@@ -5,8 +5,8 @@
  */
 #include "test_aio_common.h"
 
-#include "format/nbd/chunks.h"
-#include "format/nbd/runs.h"
+#include "file/nbd/chunks.h"
+#include "file/nbd/runs.h"
 #include "shared/random.h"
 #include "util/units.h"
 

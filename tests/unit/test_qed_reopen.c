@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "block/file.h"
+#include "file/file.h"
 #include "format/qed/qed.h"
 
 #define CLUSTER	   (64 * KiB)

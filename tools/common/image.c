@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "block/image_name.h"
-#include "block/protocol.h"
+#include "file/protocol.h"
 #include "common/image.h"
 #include "util/units.h"
 

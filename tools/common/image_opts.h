@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "block/options.h"
+#include "file/options.h"
 
 /* The length of the first NAME=VALUE of @text; ",," is a comma of the value. */
 size_t image_opts_item_len(const char *text);

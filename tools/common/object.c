@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "block/objects.h"
+#include "file/objects.h"
 #include "common/image_opts.h"
 #include "common/object.h"
 #include "common/report.h"

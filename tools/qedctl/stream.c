@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "block/node.h"
-#include "block/options.h"
+#include "file/options.h"
 #include "common/client_events.h"
 #include "common/json.h"
 #include "common/report.h"

@@ -6,7 +6,7 @@
  * buffers are handed out last-in first-out so that a quiet pool stays small.
  *
  * Whoever holds a buffer may wait for a buffer of a pool of *lower rank* only
- * (see block/file.h), and for no second one of the same pool: so waiting
+ * (see file/file.h), and for no second one of the same pool: so waiting
  * always ends.
  */
 #ifndef QEDBLK_AIO_BUFPOOL_H

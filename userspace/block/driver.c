@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "block/node_internal.h"
-#include "block/protocol.h"
+#include "file/protocol.h"
 #include "util/units.h"
 
 /* Formats that we know by sight only.  None of them has a driver. */

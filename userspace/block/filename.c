@@ -7,19 +7,6 @@
 #include <string.h>
 
 #include "block/node.h"
-#include "util/units.h"
-
-bool blk_name_is_url(const char *name)
-{
-	static const char *const schemes[] = {
-		"nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "null-co://", "json:",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
-		if (!strncmp(name, schemes[i], strlen(schemes[i])))
-			return true;
-	return false;
-}
 
 char *blk_resolve_backing(const char *filename, const char *backing)
 {

@@ -12,7 +12,7 @@
 #include "aio/io.h"
 #include "block/io.h"
 #include "block/node_internal.h"
-#include "block/protocol.h"
+#include "file/protocol.h"
 
 /* The word for it in an image: a protocol is not one that a format has to know. */
 static const char *stored_format(const char *format)

@@ -13,7 +13,7 @@
 
 #include "block/image_name.h"
 #include "block/node.h"
-#include "block/protocol.h"
+#include "file/protocol.h"
 #include "util/units.h"
 
 /* What any driver and any protocol takes. */

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "block/options.h"
+#include "file/options.h"
 
 struct blk_image_name {
 	char *filename; /* heap: a path, or what a protocol takes */

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block/image_lock.h"
+#include "file/image_lock.h"
 #include "block/image_name.h"
 #include "block/node_internal.h"
 #include "block/populate.h"
-#include "block/protocol.h"
+#include "file/protocol.h"
 #include "util/units.h"
 
 /* Buffers for copying: bytes of all of a pool, and limits of one. */

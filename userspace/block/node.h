@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 #include "block/driver.h"
-#include "block/file.h"
+#include "file/file.h"
 #include "block/inflight.h"
-#include "block/options.h"
+#include "file/options.h"
 #include "block/stats.h"
 
 /* A chain longer than this is refused: it is a loop or an attack. */
@@ -62,7 +62,7 @@ struct blk_open_opts {
 	uint64_t l2_cache_size; /* bytes, 0: the default */
 	const struct blk_rescue *rescue; /* or NULL */
 	/*
-	 * What else is said of the image (block/options.h), or NULL; they can also name
+	 * What else is said of the image (file/options.h), or NULL; they can also name
 	 * the file.  Not changed.  To a driver: those that are its own.
 	 */
 	struct blk_options *options;
@@ -182,12 +182,6 @@ int blk_co_make_empty(struct blk_node *node, struct error *err);
 
 /* Make a new image.  An existing file is overwritten, unless it is in use or @exclusive. */
 int blk_co_create(const struct blk_create_opts *opts, struct error *err);
-
-/*
- * Is @name that of something else than a file of this machine: a network
- * export, or QEMU's json: words?  Such a name is never completed by a directory.
- */
-bool blk_name_is_url(const char *name);
 
 /* The format as people call it: that of the driver, or a protocol's name. */
 const char *blk_node_format(const struct blk_node *node);

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "block/node_internal.h"
-#include "block/zero_pages.h"
+#include "file/zero_pages.h"
 #include "util/units.h"
 
 static int write_plainly(struct blk_node *node, uint64_t offset, uint64_t bytes, unsigned int flags)

@@ -9,7 +9,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
-#include "block/protocol.h"
+#include "file/protocol.h"
 #include "device/device_image.h"
 #include "util/log.h"
 #include "util/units.h"

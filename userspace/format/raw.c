@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "block/image_lock.h"
+#include "file/image_lock.h"
 #include "block/node.h"
 #include "format/formats.h"
 #include "util/units.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "block/image_lock.h"
+#include "file/image_lock.h"
 #include "format/qed/qed.h"
 
 static int fill_header(const struct blk_create_opts *opts, struct qed_header *h, struct error *err)

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Making durable what was written to an image file.
+ *
+ * One fdatasync at a time: a caller that comes while one runs waits for the next, which all
+ * that wait share.  The kernel reports pages that it could not write back once, to the first
+ * fdatasync of the descriptor that ends after that; of two that run side by side the other
+ * would report success.
+ *
+ * After a failure every flush fails until the file is opened again.  The kernel marks what it
+ * could not write as clean, may drop it, and no later fdatasync knows of it.  That holds with
+ * O_DIRECT, too: zeroing a part of a file system's block goes through the page cache
+ * (FALLOC_FL_ZERO_RANGE, a hole's edges, the end of a file that is cut or grown), and a file
+ * system without a journal keeps extents and sizes in such pages, by which all that was written
+ * to new clusters is found.  A file system with a journal stops itself at that point, so there
+ * this costs nothing; elsewhere a disk that recovers leaves an image that can be read and
+ * written, but whose flushes fail, as the guest's own file system expects of a disk that lost
+ * something.  The way out is to open the image again (remove the device, add it again), which
+ * shows what is left.
+ *
+ * The exception is a block device with O_DIRECT.  Nothing of it is in this machine's memory: the
+ * failure is the device's own, and the guest gets its answers as it would from the device itself,
+ * also the success of a path that came back.
+ *
+ * A new descriptor knows nothing of errors that another one was told of, and the pages that were
+ * lost may still be in the page cache, clean, with bytes that the disk never had.  Nothing on the
+ * disk tells that this happened: a raw image has no place for it, and in a QED image that was
+ * only written in place nothing changes.  So each opening for writing flushes, which makes
+ * durable what a writer that was killed left, and reports an error that nobody was told of; in
+ * cached mode it then drops the file's pages.
+ */
+#include "file/file_internal.h"
+
+void blk_file_flushes_init(struct blk_file_flushes *flushes)
+{
+	pthread_mutex_init(&flushes->mutex, NULL);
+	co_queue_init(&flushes->waiters);
+	flushes->begun = flushes->ended = 0;
+	flushes->result = 0;
+	atomic_init(&flushes->lost, 0);
+	atomic_init(&flushes->edges_begun, 0);
+	atomic_init(&flushes->edges_ended, 0);
+	atomic_init(&flushes->edges_flushed, 0);
+}
+
+void blk_file_flushes_destroy(struct blk_file_flushes *flushes)
+{
+	pthread_mutex_destroy(&flushes->mutex);
+}
+
+void blk_file_set_lost(struct blk_file *file, int error)
+{
+	if (!file->direct || !file->is_device)
+		atomic_store_explicit(&file->flushes.lost, error, memory_order_relaxed);
+}
+
+/* With the mutex held, which is dropped meanwhile. */
+static void flush_now(struct blk_file *file)
+{
+	struct blk_file_flushes *f = &file->flushes;
+	uint64_t edges = atomic_load(&f->edges_ended);
+	int ret;
+
+	f->begun++;
+	pthread_mutex_unlock(&f->mutex);
+	ret = file->ops->co_flush(file);
+	pthread_mutex_lock(&f->mutex);
+	if (ret)
+		blk_file_set_lost(file, ret);
+	else
+		atomic_store(&f->edges_flushed, edges);
+	f->result = ret;
+	f->ended = f->begun;
+	co_queue_wake_all(&f->waiters);
+}
+
+int blk_file_co_flush(struct blk_file *file)
+{
+	struct blk_file_flushes *f = &file->flushes;
+	uint64_t want;
+	int ret;
+
+	if (!file->writable || file->no_flush)
+		return 0;
+	pthread_mutex_lock(&f->mutex);
+	want = f->begun + 1;
+	while (f->ended < want) {
+		if (f->begun == f->ended)
+			flush_now(file);
+		else
+			co_queue_wait(&f->waiters, &f->mutex);
+	}
+	ret = blk_file_lost(file);
+	if (!ret)
+		ret = f->result;
+	pthread_mutex_unlock(&f->mutex);
+	return ret;
+}
+
+int blk_file_co_settle(struct blk_file *file)
+{
+	int ret;
+
+	if (!file->writable || file->no_flush)
+		return 0;
+	ret = blk_file_co_flush(file);
+	if (ret || file->direct || !file->ops->co_drop_cache)
+		return ret;
+	return file->ops->co_drop_cache(file);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Image files that are reached by a protocol and have no descriptor here.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "file/file_internal.h"
+#include "file/protocol.h"
+
+const struct blk_protocol *blk_protocol_of(const char *filename)
+{
+	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
+		if ((*protocol)->matches(filename))
+			return *protocol;
+	return NULL;
+}
+
+const struct blk_protocol *blk_protocol_find(const char *name)
+{
+	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
+		if (!strcmp((*protocol)->name, name))
+			return *protocol;
+	return NULL;
+}
+
+bool blk_name_is_url(const char *name)
+{
+	return blk_name_is_json(name) || blk_protocol_of(name);
+}
+
+bool blk_format_is_protocol(const char *format)
+{
+	return blk_protocol_find(format);
+}
+
+int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err)
+{
+	const struct blk_protocol *protocol = blk_protocol_of(file->name);
+	int ret;
+
+	if (!protocol)
+		ret = error_set(err, -EINVAL, "Unknown protocol '%.*s'",
+				(int)strcspn(file->name, ":"), file->name);
+	else if (flags & BLK_FILE_CREATE)
+		ret = error_set(err, -ENOTSUP, "images cannot be created there");
+	else
+		ret = protocol->co_open(file, err);
+	if (ret) {
+		error_set_errno(err, ret, "cannot open it");
+		error_prefix(err, "%s", file->name);
+		return ret;
+	}
+	file->protocol = protocol;
+	return 0;
+}
+
+bool blk_file_is_same(const struct blk_file *a, const struct blk_file *b)
+{
+	if (a->protocol || b->protocol)
+		return a->protocol == b->protocol && !strcmp(a->name, b->name);
+	return a->dev == b->dev && a->ino == b->ino;
+}

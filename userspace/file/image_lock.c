@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Image locks in QEMU's protocol.
+ *
+ * All locks are shared ones, so taking them never fails among those that keep
+ * the protocol; what conflicts is found afterwards, by asking whether an
+ * exclusive lock on the other side's byte could be had.  Each party locks
+ * before it looks, so of two that race at least one sees the other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file/image_lock.h"
+#include "util/units.h"
+
+/* Bytes of the image file whose locks carry the protocol. */
+#define LOCK_HELD_BASE	 100
+#define LOCK_DENIED_BASE 200
+
+static const char *const perm_names[] = {
+	"consistent read",
+	"write",
+	"write unchanged",
+	"resize",
+};
+
+static int set_lock(int fd, short type, uint64_t start, uint64_t len)
+{
+	struct flock fl = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)start,
+		.l_len = (off_t)len,
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &fl) < 0 ? -errno : 0;
+}
+
+/* Does anybody else lock that byte?  Errors count as no: locks are advisory help here. */
+static bool is_locked(int fd, uint64_t byte)
+{
+	struct flock fl = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)byte,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}
+
+/* Lock our bytes.  -EAGAIN: somebody has an exclusive lock there. */
+static int lock_bytes(int fd, unsigned int perm, unsigned int denied)
+{
+	for (unsigned int n = 0; n < ARRAY_SIZE(perm_names); n++) {
+		int ret = 0;
+
+		if (perm & (1u << n))
+			ret = set_lock(fd, F_RDLCK, LOCK_HELD_BASE + n, 1);
+		if (!ret && (denied & (1u << n)))
+			ret = set_lock(fd, F_RDLCK, LOCK_DENIED_BASE + n, 1);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int conflict(struct error *err, const char *how, unsigned int n)
+{
+	return error_set(err, -EBUSY,
+			 "Failed to get %s\"%s\" lock: is another process using the image?", how,
+			 perm_names[n]);
+}
+
+static int check_conflicts(int fd, unsigned int perm, unsigned int denied, struct error *err)
+{
+	unsigned int n;
+
+	for (n = 0; n < ARRAY_SIZE(perm_names); n++)
+		if ((perm & (1u << n)) && is_locked(fd, LOCK_DENIED_BASE + n))
+			return conflict(err, "", n);
+	for (n = 0; n < ARRAY_SIZE(perm_names); n++)
+		if ((denied & (1u << n)) && is_locked(fd, LOCK_HELD_BASE + n))
+			return conflict(err, "shared ", n);
+	return 0;
+}
+
+int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err)
+{
+	unsigned int denied = IMAGE_PERM_ALL & ~shared;
+	int ret = lock_bytes(fd, perm, denied);
+
+	switch (ret) {
+	case 0:
+		ret = check_conflicts(fd, perm, denied, err);
+		break;
+	case -EAGAIN:
+	case -EACCES:
+		ret = error_set(err, -EBUSY, "Failed to lock: is another process using the image?");
+		break;
+	case -EPERM:
+	case -ENOLCK:
+	case -EINVAL:
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+		/* The file system has no such locks: nobody can see us, nor we them. */
+		ret = 0;
+		break;
+	default:
+		ret = error_set_errno(err, ret, "Failed to lock");
+	}
+	if (ret)
+		image_lock_release(fd);
+	return ret;
+}
+
+void image_lock_release(int fd)
+{
+	unsigned int count = ARRAY_SIZE(perm_names);
+
+	/* Fails only where nothing could be locked either. */
+	(void)set_lock(fd, F_UNLCK, LOCK_HELD_BASE, count);
+	(void)set_lock(fd, F_UNLCK, LOCK_DENIED_BASE, count);
+}

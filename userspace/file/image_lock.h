@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Image locks in QEMU's protocol, so that its programs and ours refuse an
+ * image that the other is using.
+ *
+ * Open-file-description locks, all shared: a permission that is held locks
+ * byte 100 + n, one that is denied to others locks byte 200 + n.  Locks go
+ * away with the open file description, so a killed process leaves none.
+ */
+#ifndef QEDBLK_FILE_IMAGE_LOCK_H
+#define QEDBLK_FILE_IMAGE_LOCK_H
+
+#include "util/error.h"
+
+enum image_perm {
+	IMAGE_PERM_CONSISTENT_READ = 1 << 0,
+	IMAGE_PERM_WRITE = 1 << 1,
+	IMAGE_PERM_WRITE_UNCHANGED = 1 << 2,
+	IMAGE_PERM_RESIZE = 1 << 3,
+	IMAGE_PERM_ALL = 0xf,
+};
+
+/*
+ * Take the permissions @perm and deny others all but @shared on @fd.  Does not
+ * block.  Returns 0, -EBUSY (somebody's use conflicts; nothing is held then),
+ * or another negative errno.  A file system without such locks is no error.
+ */
+int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err);
+
+/* Let go of all that image_lock_acquire() took. */
+void image_lock_release(int fd);
+
+#endif

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests: from whatever thread they come, through the queue and the slots, to
+ * libnbd and back.
+ *
+ * A request waits in the queue until slots were taken for all its bytes.  A
+ * slot outlives the connection: what was sent when it broke is sent again.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "file/nbd/client.h"
+#include "util/log.h"
+#include "util/units.h"
+
+#define NSEC 1000000000ULL
+/*
+ * A command that was sent this often, and on each connection others were answered, is not sent
+ * again once it has waited for as long as for a server that is gone.
+ */
+#define MAX_LOSSES 64
+
+void nbd_queue_init(struct nbd_client *client)
+{
+	client->queue = NULL;
+	client->queue_tail = &client->queue;
+	client->nr_sent = client->nr_waiting = 0;
+	memset(client->slot, 0, sizeof(client->slot));
+}
+
+bool nbd_queue_busy(const struct nbd_client *client)
+{
+	return client->queue || nbd_queue_owed(client);
+}
+
+bool nbd_queue_owed(const struct nbd_client *client)
+{
+	return client->nr_sent || client->nr_waiting;
+}
+
+/* ---- Coming and going ---- */
+
+static void on_post(struct aio_post *post)
+{
+	struct nbd_request *req = container_of(post, struct nbd_request, post);
+	struct nbd_client *client = req->client;
+
+	if (client->given_up) {
+		req->ret = -ENOTCONN;
+		co_wake(req->co);
+		return;
+	}
+	req->next = NULL;
+	*client->queue_tail = req;
+	client->queue_tail = &req->next;
+	nbd_kick(client);
+}
+
+int nbd_client_co_request(struct nbd_client *client, struct nbd_request *req)
+{
+	req->client = client;
+	req->co = co_self();
+	req->post.fn = on_post;
+	req->begun = 0;
+	req->slots = 0;
+	req->ret = 0;
+	aio_loop_post(client->loop, &req->post);
+	co_park();
+	return req->ret;
+}
+
+static bool all_begun(const struct nbd_request *req)
+{
+	/* After an error nothing more is begun. */
+	return req->ret || req->begun == req->bytes;
+}
+
+static void unqueue(struct nbd_client *client, struct nbd_request **link)
+{
+	struct nbd_request *req = *link;
+
+	*link = req->next;
+	if (!*link)
+		client->queue_tail = link;
+}
+
+/* ---- Sending ---- */
+
+/* Called by libnbd in the middle of things: only note it. */
+static int on_completion(void *opaque, int *error)
+{
+	struct nbd_slot *slot = opaque;
+
+	if (slot->state == NBD_SLOT_SENT) {
+		slot->state = NBD_SLOT_DONE;
+		slot->error = *error;
+	}
+	return 1; /* libnbd shall forget the command */
+}
+
+/* What came for @slot cannot be right: it fails, and the connection ends. */
+static void break_slot(struct nbd_slot *slot, const char *why)
+{
+	static struct log_ratelimit limit;
+
+	slot->broken = true;
+	if (slot->client->broken)
+		return;
+	slot->client->broken = true;
+	if (log_allowed(&limit))
+		log_error("%s: %s", slot->client->name, why);
+}
+
+/*
+ * A piece of a reply, data or a hole, that is in the buffer.  libnbd leaves it to us
+ * whether they are all of what was asked for, and whether one came twice.
+ */
+static int on_chunk(void *opaque, const void *buf, size_t count, uint64_t offset,
+		    unsigned int status, int *error)
+{
+	struct nbd_slot *slot = opaque;
+
+	(void)buf;
+	(void)error;
+	if (slot->state != NBD_SLOT_SENT || status == LIBNBD_READ_ERROR)
+		return 0;
+	if (offset < slot->offset || !nbd_chunks_add(&slot->chunks, offset - slot->offset,
+						     offset - slot->offset + count, slot->bytes))
+		break_slot(slot, "the server sent a part of a read twice, or in too many pieces");
+	return 0;
+}
+
+/* What the server says about holes; entries are pairs of a length and flags. */
+static int on_extents(void *opaque, const char *context, uint64_t offset, uint32_t *entries,
+		      size_t count, int *error)
+{
+	struct nbd_slot *slot = opaque;
+	struct nbd_runs *runs = slot->req->runs;
+
+	(void)error;
+	if (slot->state != NBD_SLOT_SENT || strcmp(context, LIBNBD_CONTEXT_BASE_ALLOCATION))
+		return 0;
+	if (runs->answered || offset != runs->start) {
+		break_slot(slot, "the server said twice where holes are");
+		return 0;
+	}
+	runs->answered = true;
+	for (size_t i = 0; i + 1 < count; i += 2)
+		if (!nbd_runs_add(runs, entries[i], entries[i + 1] & LIBNBD_STATE_ZERO))
+			break;
+	return 0;
+}
+
+static void send_slot(struct nbd_client *client, struct nbd_slot *slot)
+{
+	nbd_completion_callback done = { .callback = on_completion, .user_data = slot };
+	struct nbd_request *req = slot->req;
+	int64_t cookie;
+
+	/* Before the call: libnbd may be done when it returns. */
+	slot->state = NBD_SLOT_SENT;
+	slot->sent_at = aio_now();
+	nbd_chunks_init(&slot->chunks);
+	if (req->kind == NBD_REQ_READ) {
+		nbd_chunk_callback chunk = { .callback = on_chunk, .user_data = slot };
+
+		cookie = nbd_aio_pread_structured(client->nbd,
+						  req->buf + (slot->offset - req->offset),
+						  slot->bytes, slot->offset, chunk, done, 0);
+	} else {
+		nbd_extent_callback extents = { .callback = on_extents, .user_data = slot };
+
+		nbd_runs_init(req->runs, slot->offset, slot->offset + slot->bytes,
+			      client->align > NBD_RUN_BLOCK ? client->align : NBD_RUN_BLOCK);
+		cookie = nbd_aio_block_status(client->nbd, slot->bytes, slot->offset, extents, done,
+					      0);
+	}
+	client->nr_waiting--;
+	client->nr_sent++;
+	if (cookie < 0 && slot->state == NBD_SLOT_SENT) {
+		slot->state = NBD_SLOT_DONE;
+		slot->error = nbd_get_errno() ? nbd_get_errno() : EIO;
+	}
+}
+
+/* Take a slot for the next piece of @req. */
+static void begin_piece(struct nbd_client *client, struct nbd_request *req, struct nbd_slot *slot)
+{
+	uint64_t max = req->kind == NBD_REQ_READ ? client->max_piece : client->max_holes;
+
+	slot->state = NBD_SLOT_TO_SEND;
+	slot->req = req;
+	slot->offset = req->offset + req->begun;
+	slot->bytes = (uint32_t)min_u64(req->bytes - req->begun, max);
+	slot->error = 0;
+	slot->client = client;
+	slot->broken = false;
+	slot->losses = 0;
+	slot->begun_at = aio_now();
+	/* Of holes one answer is enough, however long it is. */
+	req->begun = req->kind == NBD_REQ_READ ? req->begun + slot->bytes : req->bytes;
+	req->slots++;
+	client->nr_waiting++;
+}
+
+/* The next request that may have one slot more, or NULL. */
+static struct nbd_request **next_to_begin(struct nbd_client *client)
+{
+	struct nbd_request **link = &client->queue;
+
+	while (*link && (*link)->slots >= NBD_SLOTS_PER_REQUEST)
+		link = &(*link)->next;
+	return *link ? link : NULL;
+}
+
+void nbd_queue_send(struct nbd_client *client)
+{
+	struct nbd_request **link;
+
+	if (!client->nr_sent)
+		client->last_reply = aio_now();
+	if (!client->queue && !client->nr_waiting)
+		return;
+	for (size_t i = 0; i < NBD_SLOTS && nbd_is_alive(client) && !client->broken; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state == NBD_SLOT_FREE) {
+			link = next_to_begin(client);
+			if (!link)
+				continue;
+			begin_piece(client, *link, slot);
+			if (all_begun(*link))
+				unqueue(client, link);
+		}
+		if (slot->state == NBD_SLOT_TO_SEND)
+			send_slot(client, slot);
+	}
+}
+
+/* ---- Answering ---- */
+
+/* @slot is through with @error.  The last one of a request ends it. */
+static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error)
+{
+	struct nbd_request *req = slot->req, **link;
+
+	slot->state = NBD_SLOT_FREE;
+	slot->req = NULL;
+	req->slots--;
+	if (error && !req->ret) {
+		/* What is left of it is not begun. */
+		if (!all_begun(req)) {
+			for (link = &client->queue; *link != req;)
+				link = &(*link)->next;
+			unqueue(client, link);
+		}
+		req->ret = -error;
+	}
+	if (!req->slots && all_begun(req))
+		co_wake(req->co);
+}
+
+/*
+ * Judge a reply of the server: an error, all that was asked for, or not what the protocol allows.
+ */
+static void check_reply(struct nbd_client *client, struct nbd_slot *slot)
+{
+	static struct log_ratelimit limit;
+	uint32_t sent = nbd_chunks_bytes(&slot->chunks);
+
+	if (slot->broken || slot->req->kind != NBD_REQ_READ)
+		return;
+	if (slot->error) {
+		if (slot->error != EIO && log_allowed(&limit))
+			log_error("%s: the server refused a read: %s", client->name,
+				  strerror(slot->error));
+		return;
+	}
+	if (sent == slot->bytes)
+		return;
+	slot->broken = client->broken = true;
+	if (log_allowed(&limit))
+		log_error("%s: the server answered a read of %" PRIu32 " bytes with %" PRIu32,
+			  client->name, slot->bytes, sent);
+}
+
+/* The reply to @slot did not come, or is not to be had on this connection. */
+static void slot_lost(struct nbd_client *client, struct nbd_slot *slot)
+{
+	slot->state = NBD_SLOT_TO_SEND;
+	slot->losses++;
+	client->nr_waiting++;
+}
+
+unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
+{
+	unsigned int replies = 0;
+
+	for (size_t i = 0; i < NBD_SLOTS && client->nr_sent; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state != NBD_SLOT_DONE)
+			continue;
+		client->nr_sent--;
+		/* Errors that are the connection's, and a server that is going. */
+		if (!slot->broken && slot->error && (connection_lost || slot->error == ESHUTDOWN)) {
+			client->leaving = !connection_lost;
+			slot_lost(client, slot);
+			continue;
+		}
+		check_reply(client, slot);
+		if (slot->broken) {
+			end_slot(client, slot, EIO);
+			continue;
+		}
+		replies++;
+		client->newest_answered = max_u64(client->newest_answered, slot->sent_at);
+		end_slot(client, slot, slot->error);
+	}
+	return replies;
+}
+
+bool nbd_queue_overdue(struct nbd_client *client, uint64_t timeout)
+{
+	bool found = false;
+
+	if (!client->nr_sent)
+		return false;
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state != NBD_SLOT_SENT ||
+		    client->newest_answered <= slot->sent_at + timeout)
+			continue;
+		/* Once more, on another connection. */
+		slot->losses += MAX_LOSSES / 2;
+		found = true;
+	}
+	return found;
+}
+
+void nbd_queue_lost(struct nbd_client *client)
+{
+	nbd_queue_finish(client, true);
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		if (client->slot[i].state != NBD_SLOT_SENT)
+			continue;
+		client->nr_sent--;
+		slot_lost(client, &client->slot[i]);
+	}
+	client->broken = false;
+	client->newest_answered = 0;
+}
+
+void nbd_queue_fail_hopeless(struct nbd_client *client)
+{
+	uint64_t patience = (client->uri.reconnect_delay + client->uri.reply_timeout) * NSEC;
+	uint64_t now = aio_now();
+
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		struct nbd_slot *slot = &client->slot[i];
+
+		if (slot->state != NBD_SLOT_TO_SEND)
+			continue;
+		if (!slot->broken && (slot->losses < MAX_LOSSES || now - slot->begun_at < patience))
+			continue;
+		client->nr_waiting--;
+		end_slot(client, slot, EIO);
+	}
+}
+
+void nbd_queue_fail(struct nbd_client *client, int error)
+{
+	for (size_t i = 0; i < NBD_SLOTS; i++) {
+		if (client->slot[i].state != NBD_SLOT_TO_SEND)
+			continue;
+		client->nr_waiting--;
+		end_slot(client, &client->slot[i], error);
+	}
+	while (client->queue) {
+		struct nbd_request *req = client->queue;
+
+		unqueue(client, &client->queue);
+		req->ret = -error;
+		co_wake(req->co);
+	}
+}

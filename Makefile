@@ -32,7 +32,7 @@ endif
 
 # ---- What is built: everything by wildcard, so that a new file needs no line here ----
 
-LIB_SRC := $(foreach d,util aio file file/* block format format/* job ublk device,$(wildcard userspace/$(d)/*.c))
+LIB_SRC := $(foreach d,util aio file file/* block format format/* populate job ublk device,$(wildcard userspace/$(d)/*.c))
 TOOLLIB_SRC := $(wildcard tools/common/*.c)
 
 # A program exists as soon as its folder has a main().

@@ -18,7 +18,7 @@
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "block/io.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "util/units.h"
 
 #define BLOCK	   4096u
@@ -127,11 +127,11 @@ static bool open_overlay(struct bench *b)
 					  .backing_file = b->golden,
 					  .backing_format = "raw" };
 	struct blk_open_opts opts = { .format = "qed",
-				      .flags = BLK_O_RDWR | (b->buffered ? 0 : BLK_O_DIRECT) |
-					       (b->copy_on_read ? BLK_O_COPY_ON_READ : 0) };
+				      .flags = BLK_O_RDWR | (b->buffered ? 0 : BLK_O_DIRECT) };
 	struct error err = ERROR_INIT;
 
-	if (!blk_co_create(&create, &err) && !blk_co_open(&b->node, b->overlay, &opts, &err))
+	if (!blk_co_create(&create, &err) && !blk_co_open(&b->node, b->overlay, &opts, &err) &&
+	    !populate_co_attach(b->node, b->copy_on_read, &err))
 		return true;
 	fprintf(stderr, "bench_copy_on_read: %s\n", error_text(&err));
 	error_free(&err);
@@ -168,7 +168,7 @@ static void one_run(void *arg)
 	qsort(b->latency, b->ops, sizeof(*b->latency), compare_u64);
 	b->p99[which][round] = (double)b->latency[b->ops * 99 / 100] / 1000;
 	start = aio_now();
-	blk_co_populate_drain(b->node);
+	populate_co_drain(b->node);
 	if (which)
 		b->drain[round] = (double)(aio_now() - start) / 1e9;
 	if (blk_co_close(b->node))

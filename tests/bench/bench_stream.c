@@ -22,6 +22,7 @@
 #include "aio/timer.h"
 #include "block/io.h"
 #include "job/stream.h"
+#include "populate/populate.h"
 #include "util/units.h"
 
 #define READ_BYTES 4096u
@@ -62,7 +63,9 @@ static int co_make(struct bench *b, struct blk_node **node, struct error *err)
 	ret = blk_co_close(*node);
 	if (!ret)
 		ret = blk_co_create(&create, err);
-	return ret ? ret : blk_co_open(node, b->overlay, &opts, err);
+	if (!ret)
+		ret = blk_co_open(node, b->overlay, &opts, err);
+	return ret ? ret : populate_co_attach(*node, false, err);
 }
 
 static int co_stream(struct bench *b, struct blk_node *node, struct error *err)

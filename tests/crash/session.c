@@ -10,7 +10,7 @@
 #include "aio/io.h"
 #include "aio/loop.h"
 #include "block/io.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "crash.h"
 #include "job/stream.h"
 
@@ -143,7 +143,7 @@ static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
 	co_end_stream(stream, seed, tally);
 	/* Closing drops what is not kept yet; every other time there is nothing left. */
 	if (seed % 2)
-		blk_co_populate_drain(guest->node);
+		populate_co_drain(guest->node);
 	count_stats(guest->node, tally);
 }
 
@@ -189,7 +189,7 @@ static enum end co_session(struct guest *guest, uint64_t seed, struct tally *tal
 	const char *path = guest->files->image[FILE_TOP].live;
 	struct blk_open_opts opts = {
 		.format = "qed",
-		.flags = BLK_O_RDWR | (w->copy_on_read ? BLK_O_COPY_ON_READ : 0),
+		.flags = BLK_O_RDWR,
 		.l2_cache_size = w->l2_cache,
 		.rescue = rescue_before_open(guest->rec),
 	};
@@ -199,6 +199,7 @@ static enum end co_session(struct guest *guest, uint64_t seed, struct tally *tal
 
 	if (blk_co_open(&guest->node, path, &opts, &err))
 		return broken_or_wrong(guest, "opening for writing", &err);
+	CHECK(populate_co_attach(guest->node, w->copy_on_read, NULL) == 0);
 	rescue_opened(guest->rec, guest->node);
 	if (guest->broken)
 		guest->failed = !co_restart(guest, tally);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "aio/io.h"
-#include "block/file.h"
+#include "file/file.h"
 #include "block/io.h"
 #include "crash.h"
 

@@ -17,7 +17,7 @@
 #include "aio/io.h"
 #include "block/io.h"
 #include "file/options.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "fuzz.h"
 #include "job/commit.h"
 #include "job/rebase.h"
@@ -122,8 +122,7 @@ static void co_open(struct run *r, bool replay)
 	struct blk_open_opts opts = {
 		.format = "qed",
 		.flags = BLK_O_NO_LOCK | (flags & WITH_CHECK ? BLK_O_CHECK : 0) |
-			 (flags & READ_ONLY ? 0 : BLK_O_RDWR) |
-			 (flags & KEEP_READS ? BLK_O_COPY_ON_READ : 0),
+			 (flags & READ_ONLY ? 0 : BLK_O_RDWR),
 		.l2_cache_size = 64 * KiB,
 		.rescue = flags & WITH_RESCUE ? &rescue : NULL,
 		.options = flags & BASE_BY_OPTION ? base_options(r) : NULL,
@@ -134,6 +133,10 @@ static void co_open(struct run *r, bool replay)
 	if (blk_co_open(&r->node, TOP, &opts, &err)) {
 		r->node = NULL;
 		fuzz_require(error_text(&err)[0], "an error without a line");
+	} else if (populate_co_attach(r->node, flags & KEEP_READS, &err)) {
+		fuzz_require(error_text(&err)[0], "an error without a line");
+		(void)blk_co_close(r->node);
+		r->node = NULL;
 	}
 	error_free(&err);
 	blk_options_free(opts.options);
@@ -278,7 +281,7 @@ static void co_run_whole(struct run *r, const struct op *op)
 	struct blk_check_result result;
 	struct error err = ERROR_INIT;
 
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	if (op->kind % NR_OPS == OP_CHECK)
 		(void)blk_co_check(node, op->arg & (BLK_FIX_LEAKS | BLK_FIX_ERRORS), NULL, NULL,
 				   &result, &err);
@@ -329,7 +332,7 @@ static void co_run_op(struct run *r, const struct op *op)
 		(void)blk_co_flush(r->node);
 		break;
 	case OP_RESIZE:
-		blk_co_populate_drain(r->node);
+		populate_co_drain(r->node);
 		if (place <= MAX_GROWN && r->node->flags & BLK_O_RDWR)
 			(void)blk_co_truncate(r->node, place, NULL);
 		break;

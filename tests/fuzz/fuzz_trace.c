@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "block/trace.h"
+#include "populate/trace.h"
 #include "fuzz.h"
 #include "util/units.h"
 

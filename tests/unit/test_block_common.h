@@ -15,6 +15,10 @@
 #include "block/io.h"
 #include "block/zero.h"
 #include "format/formats.h"
+#include "populate/populate.h"
+
+/* For those here that open a node: each of its reads is kept.  No flag of blk_co_open()'s. */
+#define OPEN_COPY_ON_READ (1u << 31)
 
 /* ---- scratch files ---- */
 

@@ -46,7 +46,7 @@ static void keeping(void *arg)
 /* Runs of clusters that are alike go to the driver together. */
 static void runs(void *arg)
 {
-	struct blk_node *node = open_over(15 * CLUSTER, 15 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(15 * CLUSTER, 15 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 
 	(void)arg;
 	memset(golden + 4 * CLUSTER, 0, 4 * CLUSTER);
@@ -67,7 +67,7 @@ static void runs(void *arg)
 static void long_reads(void *arg)
 {
 	uint64_t size = 3 * MiB + 5 * CLUSTER;
-	struct blk_node *node = open_over(size, size, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(size, size, CLUSTER, OPEN_COPY_ON_READ);
 
 	(void)arg;
 	check_kept(node, 3, size - 5, 0);
@@ -86,7 +86,7 @@ static void ends(void *arg)
 
 	(void)arg;
 	/* The backing file ends in the fifth cluster; what is behind it is not kept. */
-	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 	check_kept(node, 6 * CLUSTER, CLUSTER, 0);
 	CHECK(overlay.populates == 0);
 	check_kept(node, 0, 8 * CLUSTER, 0);
@@ -95,13 +95,13 @@ static void ends(void *arg)
 	close_over(node);
 
 	/* Reading behind its end, in the cluster where it ends, needs nothing of it. */
-	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 	check_kept(node, 4 * CLUSTER + 1024, 100, 0);
 	expect_states("--------");
 	close_over(node);
 
 	/* The image's last cluster is a part of one, and counts as whole. */
-	node = open_over(8 * CLUSTER, 4 * CLUSTER + 512, CLUSTER, BLK_O_COPY_ON_READ);
+	node = open_over(8 * CLUSTER, 4 * CLUSTER + 512, CLUSTER, OPEN_COPY_ON_READ);
 	check_kept(node, 4 * CLUSTER + 511, 1, 0);
 	expect_states("----#");
 	CHECK(overlay.longest == 512);
@@ -116,10 +116,10 @@ static void large_clusters(void *arg)
 {
 	const uint32_t large = 4 * MiB;
 	struct blk_node *node =
-		open_over(3 * (uint64_t)large, 3 * (uint64_t)large, large, BLK_O_COPY_ON_READ);
+		open_over(3 * (uint64_t)large, 3 * (uint64_t)large, large, OPEN_COPY_ON_READ);
 
 	(void)arg;
-	CHECK(bufpool_buf_size(node->populate_pool) == MiB);
+	CHECK(bufpool_buf_size(populate_of(node)->pool) == MiB);
 	/* Zeroes in a cluster that holds more than those. */
 	memset(golden + 5000, 0, 10000);
 	make_file(scratch("golden"), golden, 3 * (uint64_t)large, 3 * (uint64_t)large);
@@ -163,7 +163,7 @@ static ssize_t failing_preadv(struct blk_file *file, const struct iovec *iov, in
 
 static void failures(void *arg)
 {
-	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 	struct blk_file_ops ops = blk_file_kernel_ops;
 	struct source_fault fault = { .end = UINT64_MAX };
 	char buf[CLUSTER];
@@ -257,7 +257,7 @@ static void worker(void *arg)
 static void stress(void *arg)
 {
 	uint64_t size = STRESS_SIZE - 3000;
-	struct blk_node *node = open_over(size, STRESS_SIZE, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(size, STRESS_SIZE, CLUSTER, OPEN_COPY_ON_READ);
 	struct group group = { .left = WORKERS };
 	struct worker workers[WORKERS];
 	uint64_t seed = *(uint64_t *)arg;
@@ -299,7 +299,7 @@ static void reader(void *arg)
 
 static void once(void *arg)
 {
-	struct blk_node *node = open_over(65536, 65536, 65536, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(65536, 65536, 65536, OPEN_COPY_ON_READ);
 	struct reader readers[16];
 	struct group group = { .left = ARRAY_SIZE(readers) };
 
@@ -310,7 +310,7 @@ static void once(void *arg)
 		CHECK(co_start(reader, &readers[i]) == 0);
 	}
 	group_wait(&group);
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 65536 + 16 * 512);
 	CHECK(overlay.populates == 1);
 	close_over(node);
@@ -326,13 +326,13 @@ static void not_applicable(void *arg)
 
 	(void)arg;
 	CHECK(blk_co_close(node) == 0);
-	node = must_open("overlay", "fake", BLK_O_COPY_ON_READ); /* read-only */
+	node = must_open("overlay", "fake", OPEN_COPY_ON_READ); /* read-only */
 	check_read(node, 0, 4 * CLUSTER, BLK_REQ_COPY_ON_READ);
 	expect_states("----");
 	CHECK(overlay.populates == 0);
 	CHECK(blk_co_close(node) == 0);
 	fake_add(&lone);
-	node = must_open("lone", "fake", BLK_O_RDWR | BLK_O_COPY_ON_READ);
+	node = must_open("lone", "fake", BLK_O_RDWR | OPEN_COPY_ON_READ);
 	CHECK(blk_co_pread(node, 0, 512, buf, 0) == 0 && buffer_is_zero(buf, 512));
 	CHECK(lone.populates == 0);
 	close_over(node);

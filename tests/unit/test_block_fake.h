@@ -410,7 +410,7 @@ const struct blk_driver *const blk_drivers[] = {
 /* Open an image of the scratch directory, which must work. */
 static inline struct blk_node *must_open(const char *name, const char *format, unsigned int flags)
 {
-	struct blk_open_opts opts = { .format = format, .flags = flags };
+	struct blk_open_opts opts = { .format = format, .flags = flags & ~OPEN_COPY_ON_READ };
 	struct error err = ERROR_INIT;
 	struct blk_node *node;
 
@@ -418,6 +418,7 @@ static inline struct blk_node *must_open(const char *name, const char *format, u
 		fprintf(stderr, "%s: %s\n", name, error_text(&err));
 		abort();
 	}
+	CHECK(populate_co_attach(node, flags & OPEN_COPY_ON_READ, NULL) == 0);
 	return node;
 }
 

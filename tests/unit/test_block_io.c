@@ -199,13 +199,13 @@ static void maps(void *arg)
 	expect_write(node, 8192, 4096, BLK_MAP_ASK, 4096, NULL);
 	CHECK(blk_co_close(node) == 0);
 
-	node = must_open("img", "fake", BLK_O_RDWR | BLK_O_COPY_ON_READ);
+	node = must_open("img", "fake", BLK_O_RDWR | OPEN_COPY_ON_READ);
 	expect_read(node, 8192, 57344, BLK_MAP_ASK, 20480 - 8192, NULL);
 	expect_read(node, 20480, 45056, BLK_MAP_ZERO, 45056, NULL);
 	CHECK(blk_co_close(node) == 0);
 
 	/* Copying on read needs a place to copy to. */
-	node = must_open("img", "fake", BLK_O_COPY_ON_READ);
+	node = must_open("img", "fake", OPEN_COPY_ON_READ);
 	expect_read(node, 8192, 4096, BLK_MAP_DATA, 4096, node->backing->file);
 	CHECK(blk_co_close(node) == 0);
 	fake_clear();

@@ -88,11 +88,11 @@ static void chain(void *arg)
 	CHECK(rename(scratch("middle"), scratch("sub/middle")) == 0);
 	make_file(scratch("golden"), "golden", 6, 1000);
 
-	node = must_open("top", "fake", BLK_O_RDWR | BLK_O_COPY_ON_READ | BLK_O_CHECK);
-	CHECK(!node->probed && node->copy_pool && node->populate_pool);
+	node = must_open("top", "fake", BLK_O_RDWR | OPEN_COPY_ON_READ | BLK_O_CHECK);
+	CHECK(!node->probed && node->copy_pool && populate_can(node));
 	CHECK(bufpool_buf_size(node->copy_pool) == 65536);
 	CHECK(node->backing->opaque == &middle && node->backing->flags == 0);
-	CHECK(node->backing->copy_pool && !node->backing->populate_pool);
+	CHECK(node->backing->copy_pool && !node->backing->filter);
 	CHECK(node->backing->backing->driver == &blk_driver_raw);
 	CHECK(atomic_load(&node->backing->backing->size) == 1024);
 	CHECK(!node->backing->backing->file->writable);

@@ -3,7 +3,7 @@
 #ifndef QEDBLK_TEST_BLOCK_OVERLAY_H
 #define QEDBLK_TEST_BLOCK_OVERLAY_H
 
-#include "block/populate.h"
+#include "populate/internal.h"
 #include "test_block_fake.h"
 
 #define CLUSTER 4096u
@@ -32,7 +32,7 @@ static inline struct blk_node *open_over(uint64_t golden_size, uint64_t size, ui
 static inline void close_over(struct blk_node *node)
 {
 	CHECK(inflight_idle(&node->inflight));
-	CHECK(!node->populating.head);
+	CHECK(!populate_of(node)->ranges.head);
 	CHECK(blk_co_close(node) == 0);
 	free(golden);
 	fake_clear();
@@ -56,8 +56,8 @@ static inline void check_kept(struct blk_node *node, uint64_t offset, uint64_t b
 			      unsigned int flags)
 {
 	check_read(node, offset, bytes, flags);
-	blk_co_populate_drain(node);
-	CHECK(blk_populate_pending(node) == 0);
+	populate_co_drain(node);
+	CHECK(populate_pending(node) == 0);
 }
 
 static inline void expect_states(const char *states)

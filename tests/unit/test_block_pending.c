@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The sparse set of what is to be populated: members, runs, and adding beside taking. */
-#include "block/pending.h"
+#include "populate/pending.h"
 #include "test_aio_common.h"
 
 /* ---- one thread, against a plain array ---- */

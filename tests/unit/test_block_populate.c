@@ -16,14 +16,14 @@ static void wait_held(unsigned int n)
 
 static void served_first(void *arg)
 {
-	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 
 	(void)arg;
 	overlay.hold = true;
 	check_read(node, 0, 1, 0);
 	check_read(node, 2 * CLUSTER, CLUSTER, 0);
 	wait_held(1);
-	CHECK(blk_populate_pending(node) == 2);
+	CHECK(populate_pending(node) == 2);
 	expect_states("--------");
 	/* Not kept twice for being read twice. */
 	check_read(node, 5, 1, 0);
@@ -34,7 +34,7 @@ static void served_first(void *arg)
 	CHECK(blk_co_pwrite_zeroes(node, 0, CLUSTER, BLK_REQ_MAY_UNMAP) == 0);
 	check_read(node, 0, 8 * CLUSTER, 0);
 	overlay.hold = false;
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	expect_states("00#0#0#0");
 	check_read(node, 0, 8 * CLUSTER, 0);
 	close_over(node);
@@ -45,16 +45,16 @@ static void none_forgotten(void *arg)
 {
 	const unsigned int n = 300;
 	struct blk_node *node =
-		open_over(2 * n * CLUSTER, 2 * n * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+		open_over(2 * n * CLUSTER, 2 * n * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 
 	(void)arg;
 	overlay.hold = true;
 	for (unsigned int i = 0; i < n; i++)
 		check_read(node, 2 * i * CLUSTER + (i % 2 ? 0 : 7), i % 2 ? CLUSTER : 9, 0);
-	CHECK(blk_populate_pending(node) == n);
+	CHECK(populate_pending(node) == n);
 	wait_held(1);
 	overlay.hold = false;
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	for (unsigned int i = 0; i < 2 * n; i++)
 		CHECK(overlay.state[i] == (i % 2 ? FAKE_UNALLOCATED : FAKE_DATA));
 	CHECK(stat_of(node, BLK_STAT_populated_clusters) == n);
@@ -75,7 +75,7 @@ static void dropped(void *arg)
 {
 	const unsigned int n = 300;
 	struct blk_node *node =
-		open_over(2 * n * CLUSTER, 2 * n * CLUSTER, CLUSTER, BLK_O_COPY_ON_READ);
+		open_over(2 * n * CLUSTER, 2 * n * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 	struct group group = { .left = 1 };
 	unsigned int kept = 0;
 
@@ -111,7 +111,7 @@ static void holes(void *arg)
 {
 	const uint32_t cluster = 64 * KiB;
 	uint64_t size = 32 * (uint64_t)cluster;
-	struct blk_node *node = open_over(cluster, size, cluster, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(cluster, size, cluster, OPEN_COPY_ON_READ);
 	struct blk_file_ops ops = blk_file_kernel_ops;
 	char byte;
 	int fd;
@@ -124,13 +124,13 @@ static void holes(void *arg)
 	CHECK(fd >= 0 && pwrite(fd, "x", 1, 9 * cluster + 4096) == 1);
 	CHECK(close(fd) == 0);
 	golden[9 * cluster + 4096] = 'x';
-	node = must_open("overlay", "fake", BLK_O_RDWR | BLK_O_COPY_ON_READ);
+	node = must_open("overlay", "fake", BLK_O_RDWR | OPEN_COPY_ON_READ);
 	ops.co_preadv = counting_preadv;
 	source_bytes = 0;
 	node->backing->file->ops = &ops;
 	for (unsigned int c = 0; c < 32; c++)
 		CHECK(blk_co_pread(node, c * (uint64_t)cluster + 5, 1, &byte, 0) == 0);
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	expect_states("#00000000#0000000000000000000000");
 	/* By readers a byte each; by populating two clusters and no more. */
 	CHECK(source_bytes == 32 + 2 * cluster);

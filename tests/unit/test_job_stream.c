@@ -70,7 +70,7 @@ static void to_the_end(void *arg)
 static void taken_up(void *arg)
 {
 	uint64_t size = 512 * CLUSTER;
-	struct blk_node *node = open_over(size, size, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(size, size, CLUSTER, OPEN_COPY_ON_READ);
 	struct stream_opts opts = { .speed = 2 * MiB };
 	struct stream_status first, second;
 	struct stream *stream;
@@ -87,7 +87,7 @@ static void taken_up(void *arg)
 	end_stream(stream, JOB_CANCELLED, &first);
 	CHECK(node->backing && overlay.backing_changes == 0);
 	check_read(node, 0, size, 0);
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	stream_all(node, &second);
 	CHECK(second.source_bytes == 0);
 	CHECK(!node->backing);
@@ -376,7 +376,7 @@ static void writer(void *arg)
 static void beside_writers(void *arg)
 {
 	uint64_t size = 2048 * CLUSTER, seed = *(uint64_t *)arg;
-	struct blk_node *node = open_over(size - 3000, size, CLUSTER, BLK_O_COPY_ON_READ);
+	struct blk_node *node = open_over(size - 3000, size, CLUSTER, OPEN_COPY_ON_READ);
 	struct stream_opts opts = { .speed = 0 };
 	struct stream *stream;
 	struct writer writers[8];

@@ -303,7 +303,7 @@ static void expect_refused(struct test *t, struct blk_node *base, int code, cons
 		fprintf(stderr, "%d: %s\n", ret, error_text(&err));
 	CHECK(ret == code && strstr(error_text(&err), line));
 	error_free(&err);
-	CHECK(t->node->backing == old && t->node->populate);
+	CHECK(t->node->backing == old && populate_can(t->node));
 }
 
 /* An image over a middle one over the raw one; @options: the first says what the second is over. */

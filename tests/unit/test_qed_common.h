@@ -14,7 +14,11 @@
 #include <sys/stat.h>
 
 #include "block/io.h"
+#include "populate/populate.h"
 #include "shared/random.h"
+
+/* For those here that open a node: each of its reads is kept.  No flag of blk_co_open()'s. */
+#define OPEN_COPY_ON_READ (1u << 31)
 
 #define BLOCK 4096u
 
@@ -45,7 +49,9 @@ static inline void scratch_remove(struct scratch *s)
 static inline struct blk_node *scratch_co_open(const struct scratch *s, unsigned int flags,
 					       uint64_t l2_cache)
 {
-	struct blk_open_opts opts = { .format = "qed", .flags = flags, .l2_cache_size = l2_cache };
+	struct blk_open_opts opts = { .format = "qed",
+				      .flags = flags & ~OPEN_COPY_ON_READ,
+				      .l2_cache_size = l2_cache };
 	struct error err = ERROR_INIT;
 	struct blk_node *node;
 
@@ -53,6 +59,7 @@ static inline struct blk_node *scratch_co_open(const struct scratch *s, unsigned
 		fprintf(stderr, "%s\n", error_text(&err));
 		abort();
 	}
+	CHECK(populate_co_attach(node, flags & OPEN_COPY_ON_READ, NULL) == 0);
 	return node;
 }
 

@@ -316,8 +316,8 @@ static void hammer_main(void *arg)
 	for (unsigned int i = 0; i < THREADS; i++)
 		threads[i] = (struct hammer_thread){ .h = h, .index = i };
 	make_image(h);
-	h->node = open_image(h, BLK_O_RDWR | BLK_O_DIRECT |
-					(h->copy_on_read ? BLK_O_COPY_ON_READ : 0));
+	h->node = open_image(h,
+			     BLK_O_RDWR | BLK_O_DIRECT | (h->copy_on_read ? OPEN_COPY_ON_READ : 0));
 	/* Joined on a worker thread: this loop goes on, for the image's keeper. */
 	CHECK(aio_co_call(join_threads, threads) == 0);
 	CHECK(blk_stats_get(&h->node->stats, BLK_STAT_l2_evictions) > 0);

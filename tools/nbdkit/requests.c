@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "nbdkit/requests.h"
 #include "util/units.h"
 
@@ -83,7 +83,7 @@ int request_co_cache(struct engine_call *call)
 	}
 	/* Kept is what it shall be when this is answered, not only soon after. */
 	if (!ret)
-		blk_co_populate_drain(call->node);
+		populate_co_drain(call->node);
 	return ret;
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "common/image.h"
 #include "qed-img/bench.h"
 #include "qed-img/img.h"
@@ -146,14 +146,20 @@ static int parse_options(struct bench_options *o, int argc, char **argv)
 static struct blk_node *co_open(const struct bench_options *o)
 {
 	unsigned int flags = o->source_flags;
+	struct error err = ERROR_INIT;
+	struct blk_node *node;
 
 	if (o->job.write || o->copy_on_read)
 		flags |= BLK_O_RDWR;
-	if (o->copy_on_read)
-		flags |= BLK_O_COPY_ON_READ;
 	if (o->cache.direct)
 		flags |= BLK_O_DIRECT;
-	return img_co_open(o->filename, o->format, flags);
+	node = img_co_open(o->filename, o->format, flags);
+	if (node && o->copy_on_read && populate_co_attach(node, true, &err)) {
+		report_fail(&err);
+		(void)blk_co_close(node); /* nothing was written */
+		return NULL;
+	}
+	return node;
 }
 
 static void print_plan(const struct bench_job *job)
@@ -191,7 +197,7 @@ static int co_bench(struct bench_options *o)
 		printf("Run completed in %3.3f seconds.\n", seconds);
 	/* Readers did not wait for it; closing would let go of what is not kept yet. */
 	if (o->copy_on_read)
-		blk_co_populate_drain(job->node);
+		populate_co_drain(job->node);
 	closed = blk_co_close(job->node);
 	if (closed < 0 && !ret)
 		return report_error("%s: %s", o->filename, strerror(-closed));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 
@@ -94,7 +94,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	io->running = !(command->flags & IO_NO_FILE);
 	/* What was read with copy-on-read is kept a moment later: whoever looks waits for it. */
 	if (command->flags & IO_LOOKS)
-		blk_co_populate_drain(io->node);
+		populate_co_drain(io->node);
 	optind = 0; /* a new scan by getopt() */
 	if (command->request)
 		ret = io_request_co_run(io, command, argc, argv);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "block/io.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "common/image.h"
 #include "qed-io/io.h"
 #include "util/units.h"
@@ -25,7 +25,6 @@ void io_session_init(struct io_session *io)
 static unsigned int open_flags(const struct io_open *how)
 {
 	return (how->read_only ? 0 : BLK_O_RDWR) | (how->cache.direct ? BLK_O_DIRECT : 0) |
-	       (how->copy_on_read ? BLK_O_COPY_ON_READ : 0) |
 	       (how->force_share ? BLK_O_NO_LOCK : 0) |
 	       (how->discard_ignore ? BLK_O_DISCARD_IGNORE : 0);
 }
@@ -60,12 +59,20 @@ static int co_open_node(struct blk_node **node, const struct io_open *how, struc
 		.flags = open_flags(how),
 		.options = (struct blk_options *)how->options, /* which is not changed */
 	};
+	int ret;
 
 	if (!how->filename && !how->options)
 		return error_set(err, -EINVAL, "Must specify either driver or file");
 	if (how->snapshot)
-		return io_snapshot_co_open(node, how, opts.flags, err);
-	return image_co_open(node, how->filename, &opts, err);
+		ret = io_snapshot_co_open(node, how, opts.flags, err);
+	else
+		ret = image_co_open(node, how->filename, &opts, err);
+	if (ret || !how->copy_on_read)
+		return ret;
+	ret = populate_co_attach(*node, true, err);
+	if (ret)
+		(void)blk_co_close(*node); /* nothing was written */
+	return ret;
 }
 
 /* Is this the error of a format, or of an export, that can only be read? */
@@ -166,7 +173,7 @@ static int co_close(struct io_session *io)
 	io->node = NULL;
 	io_session_co_drain(io);
 	/* Scripts believe that what was read with copy-on-read is kept. */
-	blk_co_populate_drain(node);
+	populate_co_drain(node);
 	ret = blk_co_close(node);
 	if (ret < 0)
 		io_error("%s: %s", io->filename ? io->filename : "image", strerror(-ret));

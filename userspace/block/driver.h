@@ -26,7 +26,8 @@ enum blk_req_flags {
 	 * that newer data of a guest is never overwritten.
 	 */
 	BLK_REQ_POPULATE = 1 << 2,
-	BLK_REQ_COPY_ON_READ = 1 << 3, /* keep what had to be read from the backing file */
+	BLK_REQ_COPY_ON_READ =
+		1 << 3, /* keep what had to be read from the backing file (filter.h) */
 };
 
 /* Something that only one format has, for people to read. */

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block/filter.h"
 #include "block/io.h"
 #include "block/node_internal.h"
-#include "block/trace.h"
 #include "util/units.h"
 
 /*
@@ -49,22 +49,16 @@ static void count(struct blk_node *node, enum blk_stat ops, enum blk_stat amount
 	blk_stats_add(&node->stats, amount, bytes);
 }
 
-static bool keeps_what_it_reads(const struct blk_node *node, unsigned int flags)
-{
-	return ((flags & BLK_REQ_COPY_ON_READ) || (node->flags & BLK_O_COPY_ON_READ)) &&
-	       node->populate && node->backing;
-}
-
 static int read_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf,
 		       unsigned int flags)
 {
-	bool populate = keeps_what_it_reads(node, flags);
+	bool filtered = blk_filter_takes(node, flags);
 	int ret = 0;
 
 	while (bytes && !ret) {
 		uint64_t n = piece_len(offset, bytes);
 
-		ret = populate ? blk_co_read_populating(node, offset, n, buf) :
+		ret = filtered ? node->filter->ops->co_read(node, offset, n, buf) :
 				 node->driver->co_pread(node, offset, n, buf);
 		offset += n;
 		bytes -= n;
@@ -80,8 +74,8 @@ int blk_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *b
 	int ret = check_request(node, offset, bytes, false);
 
 	count(node, BLK_STAT_read_ops, BLK_STAT_read_bytes, ret ? 0 : bytes);
-	if (!ret)
-		blk_trace_read(node, offset, bytes);
+	if (!ret && blk_filter_watches(node))
+		node->filter->ops->seen(node, offset, bytes);
 	if (!ret)
 		ret = read_pieces(node, offset, bytes, buf, flags);
 	return request_end(node, token, ret);

@@ -16,7 +16,7 @@
 
 #include "block/node.h"
 
-/* @flags: BLK_REQ_COPY_ON_READ.  A node opened with BLK_O_COPY_ON_READ does so always. */
+/* @flags: BLK_REQ_COPY_ON_READ: for the node's filter, if it has one. */
 int blk_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf,
 		 unsigned int flags);
 /* @flags: BLK_REQ_FUA, BLK_REQ_POPULATE. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "block/filter.h"
 #include "block/io.h"
 #include "util/units.h"
 
@@ -50,15 +51,14 @@ static void ask_driver(struct blk_node *node, uint64_t offset, uint64_t bytes, s
 		map->bytes = min_u64(map->bytes, bytes);
 }
 
-static bool copies_on_read(const struct blk_node *node)
-{
-	return (node->flags & BLK_O_COPY_ON_READ) && (node->flags & BLK_O_RDWR);
-}
-
 void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
 	const struct blk_node *top = node;
 
+	if (blk_filter_watches(node)) {
+		answer(map, BLK_MAP_ASK, bytes);
+		return;
+	}
 	for (;;) {
 		struct blk_node *backing;
 		uint64_t backing_size;
@@ -82,7 +82,7 @@ void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 			return;
 		}
 		bytes = min_u64(bytes, backing_size - offset);
-		if (copies_on_read(node)) {
+		if (blk_filter_takes(node, 0)) {
 			answer(map, BLK_MAP_ASK, bytes);
 			return;
 		}

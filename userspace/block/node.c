@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "file/image_lock.h"
+#include "block/filter.h"
 #include "block/image_name.h"
 #include "block/node_internal.h"
-#include "block/populate.h"
 #include "file/protocol.h"
 #include "util/units.h"
 
@@ -17,8 +17,6 @@
 #define POOL_BYTES   (16 * MiB)
 #define POOL_BUF_MIN (64 * KiB)
 #define POOL_BUF_MAX (1 * MiB)
-/* Populating goes in runs: what the longest request of a guest may hand over. */
-#define POPULATE_BUF_MIN (512 * KiB)
 
 /*
  * A writer lets others read only what does not change under them, so nobody;
@@ -42,12 +40,8 @@ void blk_error_name_file(struct error *err, const char *filename)
 
 static void node_free(struct blk_node *node)
 {
-	populate_destroy(node);
 	if (node->copy_pool)
 		bufpool_destroy(node->copy_pool);
-	if (node->populate_pool)
-		bufpool_destroy(node->populate_pool);
-	range_lock_destroy(&node->populating);
 	blk_file_co_close(node->file);
 	blk_stats_destroy(&node->stats);
 	free(node->filename);
@@ -65,7 +59,6 @@ static struct blk_node *node_alloc(const char *filename, unsigned int flags)
 	if (!node)
 		return NULL;
 	memset(node, 0, sizeof(*node));
-	range_lock_init(&node->populating);
 	inflight_init(&node->inflight);
 	node->flags = flags;
 	node->filename = strdup(filename);
@@ -309,29 +302,19 @@ static int open_chain(struct blk_node *top, const struct blk_open_opts *opts, st
 	return 0;
 }
 
-static int create_pools(struct blk_node *node)
+static int create_pool(struct blk_node *node)
 {
 	uint64_t size = max_u64(POOL_BUF_MIN, min_u64(node->cluster_size, POOL_BUF_MAX));
-	int ret;
 
-	if (!node->backing)
-		return 0;
-	ret = bufpool_create(&node->copy_pool, size, POOL_BYTES / size);
-	if (ret || !(node->flags & BLK_O_RDWR) || !node->cluster_size)
-		return ret;
-	size = max_u64(POPULATE_BUF_MIN, size);
-	ret = bufpool_create(&node->populate_pool, size, POOL_BYTES / size);
-	return ret ? ret : populate_create(node);
+	return node->backing ? bufpool_create(&node->copy_pool, size, POOL_BYTES / size) : 0;
 }
 
 static int start_one(struct blk_node *node, struct error *err)
 {
-	int ret = create_pools(node);
+	int ret = create_pool(node);
 
 	if (!ret && node->driver->co_start)
 		ret = node->driver->co_start(node, err);
-	if (!ret && node->populate && (node->flags & BLK_O_COPY_ON_READ))
-		ret = blk_co_background_start(node, err);
 	if (ret) {
 		error_set_errno(err, ret, "%s", node->filename);
 		blk_error_name_file(err, node->filename);
@@ -392,7 +375,8 @@ int blk_co_close(struct blk_node *node)
 		struct blk_node *backing = node->backing;
 		int ret;
 
-		populate_co_stop(node);
+		if (node->filter)
+			node->filter->ops->co_detach(node);
 		ret = node->driver->co_close(node);
 		if (ret && !first_error)
 			first_error = ret;

@@ -24,13 +24,12 @@ enum blk_open_flags {
 	BLK_O_NO_LOCK = 1 << 2, /* -U: look at an image that somebody uses */
 	BLK_O_NO_BACKING = 1 << 3, /* do not open the backing chain */
 	BLK_O_CHECK = 1 << 4, /* for check: an image that needs one is opened as it is */
-	BLK_O_COPY_ON_READ = 1 << 5, /* every read of this node keeps what it read */
-	BLK_O_DISCARD_IGNORE = 1 << 6, /* discards do nothing */
-	BLK_O_REFUSE_BACKING = 1 << 7, /* an image that names a backing file is refused */
-	BLK_O_BELOW = 1 << 8, /* backing_dir holds for the image itself, too; for reading */
-	BLK_O_NO_FLUSH = 1 << 9, /* nothing is made durable: for images that can be made again */
+	BLK_O_DISCARD_IGNORE = 1 << 5, /* discards do nothing */
+	BLK_O_REFUSE_BACKING = 1 << 6, /* an image that names a backing file is refused */
+	BLK_O_BELOW = 1 << 7, /* backing_dir holds for the image itself, too; for reading */
+	BLK_O_NO_FLUSH = 1 << 8, /* nothing is made durable: for images that can be made again */
 	/* The caller has made it by blk_co_create() just now, as incomplete, and fills it. */
-	BLK_O_INCOMPLETE = 1 << 10,
+	BLK_O_INCOMPLETE = 1 << 9,
 };
 
 /*
@@ -84,8 +83,7 @@ struct blk_create_opts {
 	bool incomplete;
 };
 
-struct populate;
-struct blk_trace;
+struct blk_filter;
 
 struct blk_node {
 	const struct blk_driver *driver;
@@ -116,16 +114,7 @@ struct blk_node {
 	 * node.  Whoever holds one asks for no second.
 	 */
 	struct bufpool *copy_pool;
-	/*
-	 * The same for populating, which writes to the driver while it holds
-	 * one, so it ranks above the driver's locks and copy_pool.  Both exist where
-	 * there is a backing node and the node is writable.
-	 */
-	struct bufpool *populate_pool;
-	struct populate *populate; /* populate_internal.h */
-	struct range_lock populating; /* bytes: clusters that are being populated */
-
-	_Atomic(struct blk_trace *) trace; /* of first reads (trace.h), or NULL */
+	struct blk_filter *filter; /* of reads (block/filter.h), or NULL */
 	struct inflight inflight;
 	struct blk_stats stats;
 };

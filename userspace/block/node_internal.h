@@ -25,7 +25,5 @@ void blk_error_name_file(struct error *err, const char *filename);
 /* Write zeroes by the driver's way, else as data. @flags: BLK_REQ_MAY_UNMAP, BLK_REQ_POPULATE. */
 int blk_co_do_write_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			   unsigned int flags);
-/* Read, and keep in @node what came from the backing file. */
-int blk_co_read_populating(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 
 #endif

@@ -10,7 +10,6 @@
 #include "aio/co.h"
 #include "block/io.h"
 #include "block/request.h"
-#include "block/trace.h"
 #include "util/units.h"
 
 /* ---- By coroutine ---- */
@@ -141,12 +140,10 @@ static bool may_be_direct(const struct blk_request *req)
 
 static void map_request(const struct blk_request *req, struct blk_map *map)
 {
-	if (req->op == BLK_OP_READ) {
-		blk_trace_read(req->node, req->offset, req->bytes);
+	if (req->op == BLK_OP_READ)
 		blk_map_read(req->node, req->offset, req->bytes, map);
-	} else {
+	else
 		blk_map_write(req->node, req->offset, req->bytes, map);
-	}
 }
 
 /* Serve @req by what @map says; false if that does not do. */

@@ -11,6 +11,7 @@
 #include "aio/timer.h"
 #include "file/protocol.h"
 #include "device/device_image.h"
+#include "populate/populate.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -267,11 +268,8 @@ static int co_open_node(struct device_image *image, const struct device_options 
 
 	if (image->created && !opts.format)
 		opts.format = "qed";
-	if (!options->read_only) {
+	if (!options->read_only)
 		opts.flags |= BLK_O_RDWR;
-		if (!options->no_copy_on_read)
-			opts.flags |= BLK_O_COPY_ON_READ;
-	}
 	if (options->cache == DEVICE_CACHE_NONE)
 		opts.flags |= BLK_O_DIRECT;
 	if (!options->discard)
@@ -283,8 +281,9 @@ static int co_open_node(struct device_image *image, const struct device_options 
 	if (ret < 0)
 		return ret;
 	node = image->node;
-	if (!node->backing)
-		node->flags &= ~BLK_O_COPY_ON_READ;
+	ret = populate_co_attach(node, !options->no_copy_on_read, err);
+	if (ret < 0)
+		return ret;
 	if (node->size < SECTOR_SIZE)
 		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
 	return image->created || options->recover ? 0 : co_check_existing(image, options, err);
@@ -327,5 +326,5 @@ void device_image_free(struct device_image *image)
 
 bool device_image_copies_on_read(const struct device_image *image)
 {
-	return image->node->flags & BLK_O_COPY_ON_READ;
+	return populate_keeps_reads(image->node);
 }

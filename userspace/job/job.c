@@ -7,7 +7,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "job/job.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -102,12 +102,12 @@ static void on_start(struct aio_post *post)
 
 int job_co_start(struct job *job, struct error *err)
 {
-	int ret = blk_co_background_start(job->node, err);
+	int ret = populate_co_start_background(job->node, err);
 
 	if (ret)
 		return ret;
 	job->start.fn = on_start;
-	aio_loop_post(blk_background_loop(job->node), &job->start);
+	aio_loop_post(populate_background_loop(job->node), &job->start);
 	return 0;
 }
 

@@ -14,7 +14,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "job/stream.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -59,7 +59,7 @@ static void count_left(struct stream *s, uint64_t offset, uint64_t clusters, boo
 }
 
 static void count_kept(struct stream *s, uint64_t offset, uint64_t bytes,
-		       const struct blk_populated *populated)
+		       const struct populated *populated)
 {
 	count_left(s, offset, div_round_up(bytes, s->job.node->cluster_size), false);
 	s->zero += populated->zero;
@@ -113,7 +113,7 @@ static int co_count(struct stream *s)
 static uint64_t piece_bytes(struct stream *s)
 {
 	struct blk_node *node = s->job.node;
-	uint64_t bytes = blk_populate_window(node), speed = job_get_speed(&s->job);
+	uint64_t bytes = populate_window(node), speed = job_get_speed(&s->job);
 
 	if (speed)
 		bytes = min_u64(bytes, round_down(speed / PIECES_A_SECOND, node->cluster_size));
@@ -189,14 +189,14 @@ static int co_next(struct stream *s, struct worker *worker, uint64_t *offset, ui
 /* Populate a piece, again and again if need be.  False: the job is to end. */
 static bool co_do_piece(struct stream *s, uint64_t offset, uint64_t bytes)
 {
-	struct blk_populated populated = { 0 };
+	struct populated populated = { 0 };
 	char what[64];
 	int ret;
 
 	if (!job_co_pace(&s->job, bytes))
 		return false;
 	for (;;) {
-		ret = blk_co_populate(s->job.node, s->opts.base, offset, bytes, &populated);
+		ret = populate_co_range(s->job.node, s->opts.base, offset, bytes, &populated);
 		if (!ret)
 			break;
 		snprintf(what, sizeof(what), "streaming at offset %" PRIu64, offset);
@@ -212,7 +212,7 @@ static bool co_do_piece(struct stream *s, uint64_t offset, uint64_t bytes)
 static bool co_step(struct stream *s, struct worker *worker)
 {
 	uint64_t offset, bytes, begin;
-	bool busy = blk_foreground_is_busy(s->job.node);
+	bool busy = populate_foreground_is_busy(s->job.node);
 	int ret;
 
 	if (busy && worker->index) {
@@ -358,7 +358,7 @@ int stream_co_start(struct stream **out, struct blk_node *node, const struct str
 	struct stream *s;
 	int ret = 0;
 
-	if (!node->backing || !node->populate)
+	if (!node->backing || !populate_can(node))
 		ret = error_set(err, -EINVAL, "%s",
 				node->backing ? "the image is not writable" :
 						"there is no backing file");

@@ -19,7 +19,7 @@
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "block/io.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "server/state_file.h"
@@ -422,7 +422,7 @@ static void co_stop(struct server *server)
 	ret = co_stop_device(server);
 	server->image_closes = true;
 	if (!ret && server->finish_pending)
-		blk_co_populate_drain(server->image.node);
+		populate_co_drain(server->image.node);
 	if (!ret)
 		note_stop_error(server, device_image_co_close(&server->image), "close");
 	stopped(server);

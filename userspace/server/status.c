@@ -8,7 +8,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
-#include "block/populate.h"
+#include "populate/populate.h"
 #include "job/stream.h"
 #include "server/protocol.h"
 #include "server/server.h"
@@ -106,7 +106,7 @@ static void add_background(const struct server *server, json_t *json)
 	json_t *stream = server_stream_json(server);
 
 	json_object_set_new(json, "pending-clusters",
-			    json_integer(blk_populate_pending(server->image.node)));
+			    json_integer(populate_pending(server->image.node)));
 	if (stream)
 		json_object_set_new(json, "stream", stream);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "aio/timer.h"
-#include "block/trace.h"
+#include "populate/trace.h"
 #include "job/stream.h"
 #include "server/server.h"
 #include "server/state_file.h"

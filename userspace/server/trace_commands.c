@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "aio/timer.h"
-#include "block/trace.h"
+#include "populate/trace.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "util/log.h"

@@ -13,15 +13,15 @@
 #include <string.h>
 
 #include "aio/io.h"
-#include "block/pending.h"
-#include "block/trace.h"
+#include "populate/internal.h"
+#include "populate/trace.h"
 #include "util/units.h"
 
 #define TRACE_MAGIC "qedblk-trace 1"
 #define LIST_ROOM   65536u
 #define LOOK_NS	    2000000ULL
 
-struct blk_trace {
+struct trace {
 	uint64_t cluster_size;
 	FILE *file;
 	char *path;
@@ -40,7 +40,7 @@ struct blk_trace {
 
 /* ---- Recording ---- */
 
-void trace_note(struct blk_trace *trace, uint64_t offset, uint64_t bytes)
+static void note(struct trace *trace, uint64_t offset, uint64_t bytes)
 {
 	uint64_t end = div_round_up(offset + bytes, trace->cluster_size);
 
@@ -56,14 +56,27 @@ void trace_note(struct blk_trace *trace, uint64_t offset, uint64_t bytes)
 	}
 }
 
+/*
+ * A trace goes away only after all requests that began before; see trace_co_stop().  The caller is
+ * one of them.
+ */
+void trace_seen(struct blk_node *node, uint64_t offset, uint64_t bytes)
+{
+	struct trace *trace = populate_of(node)->trace;
+
+	if (trace)
+		note(trace, offset, bytes);
+}
+
 const char *trace_path(struct blk_node *node)
 {
-	struct blk_trace *trace = node->trace;
+	struct populate *p = populate_of(node);
+	struct trace *trace = p ? p->trace : NULL;
 
 	return trace ? trace->path : NULL;
 }
 
-static int write_run(struct blk_trace *trace)
+static int write_run(struct trace *trace)
 {
 	int n = 0;
 
@@ -78,7 +91,7 @@ static int write_run(struct blk_trace *trace)
 /* On a worker thread. */
 static int write_list(void *arg)
 {
-	struct blk_trace *trace = arg;
+	struct trace *trace = arg;
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < trace->nr_writing; i++) {
@@ -98,7 +111,8 @@ static int write_list(void *arg)
 
 int trace_co_write(struct blk_node *node, struct error *err)
 {
-	struct blk_trace *trace = node->trace;
+	struct populate *p = populate_of(node);
+	struct trace *trace = p ? p->trace : NULL;
 	uint64_t *list;
 	int ret;
 
@@ -115,7 +129,7 @@ int trace_co_write(struct blk_node *node, struct error *err)
 	return ret ? error_set_errno(err, ret, "%s", trace->path) : 0;
 }
 
-static void trace_free(struct blk_trace *trace)
+static void trace_free(struct trace *trace)
 {
 	if (trace->file)
 		(void)fclose(trace->file);
@@ -130,7 +144,7 @@ static void trace_free(struct blk_trace *trace)
 /* On a worker thread. */
 static int open_file(void *arg)
 {
-	struct blk_trace *trace = arg;
+	struct trace *trace = arg;
 
 	trace->file = fopen(trace->path, "wxe");
 	if (!trace->file)
@@ -142,12 +156,14 @@ int trace_co_start(struct blk_node *node, const char *path, struct error *err)
 {
 	uint64_t size = atomic_load(&node->size);
 	uint32_t cluster = node->cluster_size ? node->cluster_size : 64 * KiB;
-	struct blk_trace *trace;
+	struct populate *p = populate_of(node);
+	struct trace *trace = p ? p->trace : NULL;
 	int ret;
 
-	if (node->trace)
-		return error_set(err, -EBUSY, "a trace is recorded already, to %s",
-				 node->trace->path);
+	if (!p)
+		return error_set(err, -ENOTSUP, "%s: its reads cannot be traced", node->filename);
+	if (trace)
+		return error_set(err, -EBUSY, "a trace is recorded already, to %s", trace->path);
 	trace = calloc(1, sizeof(*trace));
 	if (!trace)
 		return error_set_errno(err, -ENOMEM, "%s", path);
@@ -165,13 +181,15 @@ int trace_co_start(struct blk_node *node, const char *path, struct error *err)
 		trace_free(trace);
 		return error_set_errno(err, ret, "%s", path);
 	}
-	atomic_store_explicit(&node->trace, trace, memory_order_release);
+	p->trace = trace;
+	/* Last: who sees this sees the trace. */
+	atomic_store_explicit(&p->filter.watches, true, memory_order_release);
 	return 0;
 }
 
 static int write_rest(void *arg)
 {
-	struct blk_trace *trace = arg;
+	struct trace *trace = arg;
 	int ret = write_run(trace), closed = fclose(trace->file) ? -errno : 0;
 
 	trace->file = NULL;
@@ -180,7 +198,8 @@ static int write_rest(void *arg)
 
 int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 {
-	struct blk_trace *trace = node->trace;
+	struct populate *p = populate_of(node);
+	struct trace *trace = p ? p->trace : NULL;
 	uint64_t ticket;
 	int ret, rest;
 
@@ -189,7 +208,8 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 		return error_set(err, -ENOENT, "no trace is recorded");
 	/* Who has loaded the pointer is in flight since before the ticket. */
 	ret = trace_co_write(node, err);
-	node->trace = NULL;
+	p->filter.watches = false;
+	p->trace = NULL;
 	ticket = inflight_ticket(&node->inflight);
 	while (!inflight_passed(&node->inflight, ticket))
 		aio_co_sleep(LOOK_NS);
@@ -203,6 +223,13 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 	*lost = trace->lost;
 	trace_free(trace);
 	return ret;
+}
+
+void trace_abandon(struct populate *p)
+{
+	if (p->trace)
+		trace_free(p->trace);
+	p->trace = NULL;
 }
 
 /* ---- Reading ---- */

@@ -5,26 +5,25 @@
  *
  * The driver writes, by that flag, only what is unallocated when it looks, so
  * that nothing a guest does meanwhile is overwritten, and no guest request is
- * ever held up here.  Ranges are held in node->populating against each other
+ * ever held up here.  Ranges are held in populate->ranges against each other
  * only, so that no cluster is fetched twice.
  */
 #include <errno.h>
 
 #include "block/io.h"
 #include "block/node_internal.h"
-#include "block/populate_internal.h"
+#include "populate/internal.h"
 #include "block/zero.h"
 #include "util/units.h"
 
-uint64_t blk_populate_window(const struct blk_node *node)
+uint64_t populate_window(const struct blk_node *node)
 {
-	uint64_t size = bufpool_buf_size(node->populate_pool);
+	uint64_t size = bufpool_buf_size(populate_of(node)->pool);
 
 	return max_u64(round_down(size, node->cluster_size), node->cluster_size);
 }
 
-static void count_run(struct blk_node *node, uint64_t bytes, bool zero,
-		      struct blk_populated *populated)
+static void count_run(struct blk_node *node, uint64_t bytes, bool zero, struct populated *populated)
 {
 	uint64_t clusters = div_round_up(bytes, node->cluster_size);
 
@@ -36,7 +35,7 @@ static void count_run(struct blk_node *node, uint64_t bytes, bool zero,
 
 /* Write a run of whole clusters that are alike. */
 static int populate_run(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
-			bool zero, struct blk_populated *populated)
+			bool zero, struct populated *populated)
 {
 	int ret;
 
@@ -58,7 +57,7 @@ static bool cluster_is_zero(const struct blk_node *node, const char *buf, uint64
 }
 
 int populate_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, const char *buf,
-		      struct blk_populated *populated)
+		      struct populated *populated)
 {
 	uint64_t step = node->cluster_size;
 	bool zero = cluster_is_zero(node, buf, 0, bytes);
@@ -87,7 +86,7 @@ int populate_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, co
 
 /* Keep a cluster of which @buf is a part.  The driver reads the rest, and looks for zeroes. */
 static int populate_part(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
-			 struct blk_populated *populated)
+			 struct populated *populated)
 {
 	struct blk_map map;
 	int ret = node->driver->co_pwrite(node, offset, bytes, buf, BLK_REQ_POPULATE);
@@ -103,9 +102,9 @@ static int populate_part(struct blk_node *node, uint64_t offset, uint64_t bytes,
 
 /* Read from the backing file and keep; a cluster that is larger than @buf by its first part. */
 static int copy_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, char *buf,
-			 struct blk_populated *populated)
+			 struct populated *populated)
 {
-	uint64_t len = min_u64(bytes, bufpool_buf_size(node->populate_pool));
+	uint64_t len = min_u64(bytes, bufpool_buf_size(populate_of(node)->pool));
 	int ret = blk_co_pread_backing(node, offset, len, buf);
 
 	if (ret) {
@@ -120,14 +119,14 @@ static int copy_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes,
 
 /* [offset, offset + bytes) shows the backing file. */
 static int keep_backing(struct blk_node *node, const struct blk_node *base, uint64_t offset,
-			uint64_t bytes, char *buf, struct blk_populated *populated)
+			uint64_t bytes, char *buf, struct populated *populated)
 {
 	int first_error = 0;
 
 	while (bytes) {
 		uint64_t n;
 		enum source_kind kind =
-			source_co_look(node, base, &node->populate->cache, offset, bytes, &n);
+			source_co_look(node, base, &populate_of(node)->cache, offset, bytes, &n);
 		int ret = 0;
 
 		if (kind == SOURCE_ZERO)
@@ -143,7 +142,7 @@ static int keep_backing(struct blk_node *node, const struct blk_node *base, uint
 }
 
 static int keep_window(struct blk_node *node, const struct blk_node *base, uint64_t offset,
-		       uint64_t bytes, char *buf, struct blk_populated *populated)
+		       uint64_t bytes, char *buf, struct populated *populated)
 {
 	int first_error = 0;
 
@@ -165,23 +164,24 @@ static int keep_window(struct blk_node *node, const struct blk_node *base, uint6
 	return first_error;
 }
 
-int blk_co_populate(struct blk_node *node, const struct blk_node *base, uint64_t offset,
-		    uint64_t bytes, struct blk_populated *populated)
+int populate_co_range(struct blk_node *node, const struct blk_node *base, uint64_t offset,
+		      uint64_t bytes, struct populated *populated)
 {
-	char *buf = bufpool_co_get(node->populate_pool);
+	struct populate *p = populate_of(node);
+	char *buf = bufpool_co_get(p->pool);
 	unsigned int token = inflight_begin(&node->inflight);
 	struct range_hold hold;
 	int ret;
 
-	range_lock_co_acquire(&node->populating, &hold, offset, bytes, true);
+	range_lock_co_acquire(&p->ranges, &hold, offset, bytes, true);
 	ret = keep_window(node, base, offset, bytes, buf, populated);
-	range_lock_release(&node->populating, &hold);
+	range_lock_release(&p->ranges, &hold);
 	inflight_end(&node->inflight, token);
-	bufpool_put(node->populate_pool, buf);
+	bufpool_put(p->pool, buf);
 	return ret;
 }
 
-bool blk_foreground_is_busy(struct blk_node *node)
+bool populate_foreground_is_busy(struct blk_node *node)
 {
 	return inflight_elsewhere(&node->inflight);
 }

@@ -2,19 +2,23 @@
 /*
  * Copy-on-read, the reader's side: it takes what it asked for from the backing
  * file, no more, notes that this is to be kept, and has its answer.  Keeping it
- * is the background thread's business (populate_queue.c).
+ * is the work of the background thread (queue.c).
  */
 #include "block/io.h"
 #include "block/node_internal.h"
-#include "block/populate.h"
+#include "populate/internal.h"
 #include "util/units.h"
 
-int blk_co_read_populating(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
+int populate_co_read(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
 {
+	struct populate *p = populate_of(node);
 	const struct blk_node *backing = node->backing;
 	/* What lies behind the backing file's end reads as zeroes, and stays unallocated. */
 	uint64_t backing_size = backing ? atomic_load(&backing->size) : 0;
-	bool keep = backing && !blk_co_background_start(node, NULL);
+	bool keep = backing && !populate_co_start_background(node, NULL);
+
+	if (!keep)
+		return node->driver->co_pread(node, offset, bytes, buf);
 
 	while (bytes) {
 		struct blk_map map;
@@ -24,11 +28,11 @@ int blk_co_read_populating(struct blk_node *node, uint64_t offset, uint64_t byte
 		if (ret)
 			return ret;
 		n = min_u64(map.bytes, bytes);
-		if (keep && map.kind == BLK_MAP_BACKING && offset < backing_size) {
+		if (map.kind == BLK_MAP_BACKING && offset < backing_size) {
 			n = min_u64(n, backing_size - offset);
 			ret = blk_co_pread_backing(node, offset, n, buf);
 			if (!ret)
-				populate_later(node, offset, n, buf);
+				populate_later(p, offset, n, buf);
 		} else {
 			ret = node->driver->co_pread(node, offset, n, buf);
 		}

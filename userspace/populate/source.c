@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Holes of the backing chain, known without reading. */
 #include "block/io.h"
-#include "block/source.h"
+#include "populate/source.h"
 #include "util/units.h"
 
 /* Ask the chain, about what is left of one region. */

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "block/pending.h"
+#include "populate/pending.h"
 #include "util/units.h"
 
 #define WORD_BITS  64u

@@ -13,8 +13,6 @@
 
 #include "block/node.h"
 
-struct blk_trace;
-
 struct trace_range {
 	uint64_t offset, bytes;
 };
@@ -23,9 +21,10 @@ struct trace_range {
 int trace_read(const char *path, struct trace_range **ranges, size_t *nr, struct error *err);
 
 /*
- * Record the first reads of @node from now on to a new file @path.  One trace at a
- * time (-EBUSY).  Coroutine; yields between that look and the start, so the caller sees to
- * it that only one of trace_co_start() and trace_co_stop() of a node runs at a time.
+ * Record the first reads of @node, to which populate_co_attach() has attached, from now on to
+ * a new file @path.  One trace at a time (-EBUSY).  Coroutine; yields between that look and
+ * the start, so the caller lets only one of trace_co_start() and trace_co_stop() of a node run
+ * at a time.
  */
 int trace_co_start(struct blk_node *node, const char *path, struct error *err);
 /*
@@ -38,17 +37,5 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err);
 
 /* Where it is recorded to, or NULL: there is none. */
 const char *trace_path(struct blk_node *node);
-
-/* Of blk_trace_read() alone.  Takes a short lock where a cluster is new. */
-void trace_note(struct blk_trace *trace, uint64_t offset, uint64_t bytes);
-
-/* [offset, offset + bytes) is read.  The caller is in node->inflight. */
-static inline void blk_trace_read(struct blk_node *node, uint64_t offset, uint64_t bytes)
-{
-	struct blk_trace *trace = atomic_load_explicit(&node->trace, memory_order_acquire);
-
-	if (__builtin_expect(!!trace, 0))
-		trace_note(trace, offset, bytes);
-}
 
 #endif

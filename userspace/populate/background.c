@@ -4,7 +4,7 @@
 #include <sys/prctl.h>
 
 #include "aio/io.h"
-#include "block/background.h"
+#include "populate/background.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57

@@ -9,13 +9,11 @@
  * worker, lives as long as the thread; it gets help while there is more to do and
  * nobody waits for the node.  While somebody does it works alone.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "block/io.h"
 #include "block/node_internal.h"
-#include "block/populate_internal.h"
+#include "populate/internal.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -81,7 +79,7 @@ static void put_spare(struct populate *p, struct handed *handed)
 /* Hand over whole clusters [offset, offset + bytes).  False: there is no room for them. */
 static bool hand_over(struct populate *p, uint64_t offset, uint64_t bytes, const char *buf)
 {
-	struct bufpool *pool = p->node->populate_pool;
+	struct bufpool *pool = p->pool;
 	struct handed *handed;
 
 	if (bytes > bufpool_buf_size(pool))
@@ -106,15 +104,15 @@ static bool hand_over(struct populate *p, uint64_t offset, uint64_t bytes, const
 	return true;
 }
 
-void populate_later(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf)
+void populate_later(struct populate *p, uint64_t offset, uint64_t bytes, const void *buf)
 {
-	struct populate *p = node->populate;
+	const struct blk_node *node = p->node;
 	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
 	uint64_t step = node->cluster_size, end = offset + bytes;
 	uint64_t first = offset / step, last = div_round_up(end, step);
 	uint64_t whole = div_round_up(offset, step);
 	uint64_t whole_end = end == size ? last : end / step;
-	uint64_t window = blk_populate_window(node) / step;
+	uint64_t window = populate_window(node) / step;
 	uint64_t given = whole;
 
 	if (last - first == 1 && pending_has(&p->set, first))
@@ -161,15 +159,15 @@ static void work_on_handed(struct populate *p, struct handed *handed)
 	struct blk_node *node = p->node;
 	uint64_t clusters = div_round_up(handed->bytes, node->cluster_size);
 	unsigned int token = inflight_begin(&node->inflight);
-	struct blk_populated populated = { 0 };
+	struct populated populated = { 0 };
 	struct range_hold hold;
 
 	p->busy += clusters;
-	range_lock_co_acquire(&node->populating, &hold, handed->offset, handed->bytes, true);
+	range_lock_co_acquire(&p->ranges, &hold, handed->offset, handed->bytes, true);
 	(void)populate_clusters(node, handed->offset, handed->bytes, handed->buf, &populated);
-	range_lock_release(&node->populating, &hold);
+	range_lock_release(&p->ranges, &hold);
 	inflight_end(&node->inflight, token);
-	bufpool_put(node->populate_pool, handed->buf);
+	bufpool_put(p->pool, handed->buf);
 	put_spare(p, handed);
 	p->busy -= clusters;
 	count_out(p, clusters);
@@ -180,18 +178,18 @@ static void work_on_run(struct populate *p, uint64_t first, uint64_t clusters)
 	struct blk_node *node = p->node;
 	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
 	uint64_t offset = first * node->cluster_size;
-	struct blk_populated populated = { 0 };
+	struct populated populated = { 0 };
 
 	p->busy += clusters;
-	(void)blk_co_populate(node, NULL, offset,
-			      min_u64(clusters * node->cluster_size, size - offset), &populated);
+	(void)populate_co_range(node, NULL, offset,
+				min_u64(clusters * node->cluster_size, size - offset), &populated);
 	p->busy -= clusters;
 	count_out(p, clusters);
 }
 
 static unsigned int workers_allowed(struct populate *p)
 {
-	return blk_foreground_is_busy(p->node) ? 1 : MAX_WORKERS;
+	return populate_foreground_is_busy(p->node) ? 1 : MAX_WORKERS;
 }
 
 static void helper_main(void *arg);
@@ -217,7 +215,7 @@ static void get_help(struct populate *p)
 /* Work until there is nothing to do, or, for a helper, until helpers are not wanted. */
 static void work(struct populate *p, bool helper)
 {
-	uint64_t max = blk_populate_window(p->node) / p->node->cluster_size;
+	uint64_t max = populate_window(p->node) / p->node->cluster_size;
 
 	while (!atomic_load(&p->stop)) {
 		struct handed *handed = take_handed(p);
@@ -263,7 +261,7 @@ static bool falls_asleep(struct populate *p)
 	return !atomic_load(&p->stop) && !p->handed && pending_empty(&p->set);
 }
 
-static void main_worker(void *arg)
+void populate_main_worker(void *arg)
 {
 	struct populate *p = arg;
 
@@ -281,69 +279,18 @@ static void main_worker(void *arg)
 	worker_ends(p);
 }
 
-/* ---- Life ---- */
+/* ---- What is pending ---- */
 
-int populate_create(struct blk_node *node)
+uint64_t populate_pending(const struct blk_node *node)
 {
-	struct populate *p = calloc(1, sizeof(*p));
-	uint64_t size = atomic_load(&node->size);
-	unsigned int slots = min_u64(POPULATE_HANDED, bufpool_count(node->populate_pool) / 2);
+	const struct populate *p = populate_of(node);
 
-	if (!p)
-		return -ENOMEM;
-	if (pending_init(&p->set, div_round_up(size, node->cluster_size))) {
-		free(p);
-		return -ENOMEM;
-	}
-	p->node = node;
-	background_init(&p->bg);
-	pthread_mutex_init(&p->mutex, NULL);
-	co_queue_init(&p->wakeup);
-	co_queue_init(&p->idle);
-	p->handed_tail = &p->handed;
-	for (unsigned int i = 0; i < slots; i++) {
-		p->slots[i].next = p->spare;
-		p->spare = &p->slots[i];
-	}
-	node->populate = p;
-	return 0;
+	return p ? atomic_load(&p->pending) : 0;
 }
 
-void populate_destroy(struct blk_node *node)
+void populate_co_drain(struct blk_node *node)
 {
-	struct populate *p = node->populate;
-
-	if (!p)
-		return;
-	pthread_mutex_destroy(&p->mutex);
-	background_destroy(&p->bg);
-	pending_destroy(&p->set);
-	free(p);
-	node->populate = NULL;
-}
-
-int blk_co_background_start(struct blk_node *node, struct error *err)
-{
-	struct populate *p = node->populate;
-
-	if (!p)
-		return error_set(err, -ENOTSUP, "there is nothing to populate");
-	return background_co_start(&p->bg, main_worker, p, err);
-}
-
-struct aio_loop *blk_background_loop(struct blk_node *node)
-{
-	return node->populate ? background_loop(&node->populate->bg) : NULL;
-}
-
-uint64_t blk_populate_pending(const struct blk_node *node)
-{
-	return node->populate ? atomic_load(&node->populate->pending) : 0;
-}
-
-void blk_co_populate_drain(struct blk_node *node)
-{
-	struct populate *p = node->populate;
+	struct populate *p = populate_of(node);
 
 	if (!p || !background_loop(&p->bg))
 		return;
@@ -359,16 +306,14 @@ static void drop_handed(struct populate *p)
 	struct handed *handed;
 
 	while ((handed = take_handed(p))) {
-		bufpool_put(p->node->populate_pool, handed->buf);
+		bufpool_put(p->pool, handed->buf);
 		put_spare(p, handed);
 	}
 }
 
-void populate_co_stop(struct blk_node *node)
+void populate_co_stop(struct populate *p)
 {
-	struct populate *p = node->populate;
-
-	if (!p || !background_loop(&p->bg))
+	if (!background_loop(&p->bg))
 		return;
 	atomic_store(&p->stop, true);
 	pthread_mutex_lock(&p->mutex);

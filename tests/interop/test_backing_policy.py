@@ -134,7 +134,7 @@ def new_images():
     if os.path.exists("new.qed"):
         raise Failure("an image was left")
     allowed("--image", "new.qed", "--backing", "none", "--size", "1M")
-    refused(("--backing-dir", "value"), "--image", "new.qed", "--size", "1M", "--backing-dir", "")
+    refused(("--backing-dir", "empty"), "--image", "new.qed", "--size", "1M", "--backing-dir", "")
     refused(("none: No such file",), "--image", "vm.qed", "--backing-dir", "none")
 
 

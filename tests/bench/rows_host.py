@@ -119,6 +119,29 @@ def flush_32(bench):
     return allocating(bench, 4 * GiB, options, 6400, 1600)
 
 
+# ---- Writes that are durable one by one ----
+
+
+@row("fua", "4 KiB random overwrites of allocated clusters with FUA, 16 at once, on disk", "IOPS")
+def fua(bench):
+    size = 256 * MiB
+    ours, theirs, raw = (os.path.join(bench.disk, name) for name in ("ours.qed", "qemu.qed", "raw"))
+    remove(bench, ours, theirs, raw)
+    full(raw, size)
+    for program, image in ((QED_IMG, ours), ("qemu-img", theirs)):
+        run(program, "create", "-q", "-f", "qed", fresh(image), size)
+        run(program, "bench", "-f", "qed", "-w", "--pattern=7", "-s", "1M", "-c", size // MiB, image)
+    # The last -t and -d count: without the page cache, and every write with FUA.
+    options = ("-f", "qed", *COMMON, "-t", "directsync", "-d", "16", "-w", "-s", "4k", "-S", str(STEP),
+               "-c", "20000")
+    return {
+        "qed": lambda: image_bench(QED_IMG, *options, ours),
+        "qemu": lambda: image_bench("qemu-img", *options, theirs),
+        "raw": lambda: fio_iops(raw, "randwrite", "--norandommap", "--sync=dsync", bs="4k",
+                                iodepth=16, size=size, number_ios=20000),
+    }
+
+
 # ---- Allocated clusters, in memory: the processor is the limit ----
 
 

@@ -2,14 +2,14 @@
 /*
  * Committing an image into a base of its backing chain.
  *
- *	1. The base is made as long as the image; what it gains is zeroes, which
- *	   is what the image read there.
- *	2. What the image, or one between, has is written to the base.  The
- *	   image goes on hiding it.
+ *	1. The base is grown to the size of the image. The new part reads as zeroes,
+ *	   as the image did there.
+ *	2. The data of the image, and of the images between, is written to the base.
+ *	   The image still hides it.
  *	3. The base is flushed.
  *	4. Only then may the image be emptied.
  *
- * So all that a crash can leave of it reads the same through the image.
+ * So whatever state a crash leaves, the image reads the same.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,15 +21,15 @@
 
 enum { PIECE_DATA = 1, PIECE_ZERO };
 
-/* Zeroes that are written at once, at most. */
+/* The most zeroes written by one request, in bytes. */
 #define ZERO_PIECE (64 * MiB)
 
 struct commit {
 	struct pieces pieces;
 	const struct commit_opts *opts;
-	uint64_t zero_from; /* bytes: behind it the base reads as zeroes */
-	uint64_t unit; /* of looking for zeroes among data, bytes */
-	/* The last that the chain said. */
+	uint64_t zero_from; /* bytes: from here on the base reads as zeroes */
+	uint64_t unit; /* granularity of zero detection in data, bytes */
+	/* The chain's last answer: the range [start, end) is of @kind. */
 	int kind;
 	uint64_t start, end;
 };
@@ -40,7 +40,7 @@ static int read_error(const struct commit *c, int ret, uint64_t offset, struct e
 			       offset);
 }
 
-/* Ask what there is from @offset on. */
+/* Look up the status of the chain at @offset, unless the last answer covers it. */
 static int co_look(struct commit *c, uint64_t offset, struct error *err)
 {
 	struct blk_status status;
@@ -61,7 +61,7 @@ static int co_look(struct commit *c, uint64_t offset, struct error *err)
 	return 0;
 }
 
-/* Where a piece of data that begins at @offset ends at the latest: pieces begin on even places. */
+/* Return the limit of a piece of data at @offset: pieces start at multiples of the buffer size. */
 static uint64_t data_limit(uint64_t offset)
 {
 	return round_down(offset + PIECES_BUF_BYTES, PIECES_BUF_BYTES);
@@ -82,7 +82,7 @@ static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
 		limit = min_u64(limit, data_limit(end));
 	else if (c->kind == PIECE_ZERO)
 		limit = min_u64(limit, end + ZERO_PIECE);
-	/* Data that lies in several places of the file is one piece all the same. */
+	/* Adjacent ranges of one kind form one piece, wherever they lie in the file. */
 	do
 		end = min_u64(c->end, limit);
 	while (end < limit && !(ret = co_look(c, end, err)) && c->kind == piece->kind);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Committing: what an image and those between say goes down into a base of its
- * backing chain.
+ * Committing: copy the content of an image, and of the images between it and a base of
+ * its backing chain, down into the base.
  *
- * A reader of the image reads the same at any moment, and after a crash at any
- * moment.  Images between it and the base do not keep what they read as.
+ * The image reads the same at any moment, and after a crash at any moment. The images
+ * between it and the base may read differently afterwards.
  */
 #ifndef QEDBLK_JOB_COMMIT_H
 #define QEDBLK_JOB_COMMIT_H
@@ -14,11 +14,9 @@
 
 struct commit_opts {
 	struct blk_node *top;
-	struct blk_node *base; /* of @top's backing chain, writable; made longer if it is shorter */
-	/*
-	 * Then have @top, which is writable, hold nothing any more; only where @base is its
-	 * direct backing file.
-	 */
+	/* In @top's backing chain; writable; grown to the size of @top if it is shorter. */
+	struct blk_node *base;
+	/* Empty @top afterwards. It must be writable, and @base its direct backing file. */
 	bool empty;
 	bool fua; /* each write is durable when it ends */
 	uint64_t speed; /* bytes a second, 0: no limit */
@@ -26,8 +24,9 @@ struct commit_opts {
 };
 
 /*
- * No request may be in flight.  All of it is durable when 0 is returned.  Coroutine.
- * The error line names the file.
+ * Commit @opts->top into @opts->base. Coroutine; yields. No other request may be in
+ * flight on the chain. Returns 0 when everything is durable, or a negative errno with
+ * an error line that names the file.
  */
 int commit_co_run(const struct commit_opts *opts, struct error *err);
 

@@ -12,16 +12,20 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* After a failure: this long, then twice as long, up to the most; so often, then it pauses. */
+/*
+ * The back-off after a failure: the first, the maximum, and the failures after which a
+ * job pauses.
+ */
 #define BACK_OFF_NS	(100 * 1000000ULL)
 #define MAX_BACK_OFF_NS (10 * 1000000000ULL)
 #define MAX_FAILURES	10
 /*
- * What was not used is made up for, if it is no more than this: so that stalls do not
- * make it slow, and in no ten seconds it is a twentieth too fast.
+ * Unused time that a job may catch up on. Stalls shorter than this do not lower the
+ * average speed, and no interval of ten seconds exceeds the limit by more than a
+ * twentieth.
  */
 #define CREDIT_NS (500 * 1000000ULL)
-/* Asleep, a coroutine looks this often whether it is wanted. */
+/* How often a sleeping coroutine checks for a request to pause or end. */
 #define LOOK_NS (50 * 1000000ULL)
 
 #define SECOND 1000000000ULL
@@ -54,7 +58,7 @@ void job_destroy(struct job *job)
 	pthread_mutex_destroy(&job->mutex);
 }
 
-/* With the mutex held. */
+/* Set the state and wake the watchers. With job->mutex held. */
 static void set_state(struct job *job, enum job_state state)
 {
 	if (job->state == state)
@@ -69,7 +73,7 @@ static void set_error(struct job *job, char *text)
 	job->error_text = text;
 }
 
-/* ---- Life ---- */
+/* ---- Start and end ---- */
 
 static void run(void *arg)
 {
@@ -85,7 +89,7 @@ static void run(void *arg)
 	set_state(job, job->cancel && ret ? JOB_CANCELLED : ret ? JOB_FAILED : JOB_DONE);
 	pthread_mutex_unlock(&job->mutex);
 	error_free(&err);
-	/* From here on @job may be gone. */
+	/* A watcher may already have freed @job. */
 }
 
 static void on_start(struct aio_post *post)
@@ -212,7 +216,7 @@ void job_co_nap(struct job *job, uint64_t ns)
 {
 	uint64_t end = aio_now() + ns, now;
 
-	/* Timers belong to a loop, requests come from others: it is looked at, now and then. */
+	/* Control comes from other threads and cannot end a timer of this loop, so poll. */
 	while ((now = aio_now()) < end && !is_disturbed(job))
 		aio_co_sleep(min_u64(end - now, LOOK_NS));
 }
@@ -222,7 +226,10 @@ static uint64_t time_of(uint64_t bytes, uint64_t speed)
 	return (uint64_t)((double)bytes * (double)SECOND / (double)speed);
 }
 
-/* Have job->due tell when @speed allows to go on: what is owed is bytes, not time. */
+/*
+ * Update job->due, the time at which @speed allows the next bytes. When the speed
+ * changes, the bytes owed stay the same, so the time left is scaled.
+ */
 static void reckon_due(struct job *job, uint64_t speed, uint64_t now)
 {
 	if (!speed || !job->due)
@@ -247,7 +254,7 @@ bool job_co_pace(struct job *job, uint64_t bytes)
 		reckon_due(job, speed, now);
 		if (job->due <= now)
 			break;
-		/* By pieces, so that another speed has effect soon. */
+		/* In short sleeps, so that a new speed takes effect soon. */
 		job_co_nap(job, min_u64(job->due - now, LOOK_NS));
 	}
 	if (speed)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Work that is cut into pieces, which several coroutines do. */
+/* Work cut into pieces, done by several coroutines. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "aio/timer.h"
 #include "job/pieces.h"
 
-/* Note the first error; @err's line goes with it, or nowhere. */
+/* Record the first error with its line, moved from @err; later ones are dropped. Frees @err. */
 static void note_end(struct pieces *p, int ret, struct error *err)
 {
 	pthread_mutex_lock(&p->mutex);
@@ -65,7 +65,7 @@ static int co_next(struct pieces *p, struct piece *piece, struct error *err)
 	return ret;
 }
 
-/* Sleep until what was counted so far is within the speed. */
+/* Charge @piece, and sleep until the bytes charged so far are within the speed limit. */
 static void co_keep_speed(struct pieces *p, const struct piece *piece)
 {
 	uint64_t due, now = aio_now();
@@ -127,7 +127,7 @@ static void co_run_workers(struct pieces *p)
 		pthread_mutex_lock(&p->mutex);
 		p->workers--;
 		pthread_mutex_unlock(&p->mutex);
-		/* Those that there are do all of it. */
+		/* The workers that did start do all the work. */
 		if (!i)
 			note_end(p, error_set_errno(&err, ret, "coroutine"), &err);
 		break;

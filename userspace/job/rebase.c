@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rebasing an image: what it shows of the old backing file, and would not show of
- * the new one, is written to it.
+ * Rebasing an image: the data that it shows of the old backing file, and that differs
+ * in the new one, is written to the image.
  *
- * Both chains are asked what they have before anything is read.  Nothing has to
- * be done where both have zeroes, and where both leave the answer to an image
- * that is in both chains: so between images of one family only what differs is
- * looked at.  Where the old one has zeroes, zero clusters are written, whatever
- * the new one has.  All else is read and compared, cluster by cluster.
+ * The status of both chains is looked up before any data is read. Nothing has to be
+ * done where both read as zeroes, or where both defer to an image that is in both
+ * chains: between images that share a base, only what differs is read. Where the old
+ * one reads as zeroes, zero clusters are written, whatever the new one has. All other
+ * data is read and compared, cluster by cluster.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,23 +20,24 @@
 
 enum {
 	PIECE_ZERO = 1, /* becomes zero clusters */
-	PIECE_OLD, /* of the old one; the new one has zeroes */
-	PIECE_BOTH, /* to be read of both */
+	PIECE_OLD, /* read the old one; the new one has zeroes */
+	PIECE_BOTH, /* read both */
 };
 
-/* Zero clusters that are written at once, at most, in bytes. */
+/* The most bytes of zero clusters written by one request. */
 #define ZERO_PIECE (1 * GiB)
 
 enum side_kind {
-	SIDE_COMMON, /* what the image that both chains have says */
+	SIDE_COMMON, /* decided by the image that is in both chains */
 	SIDE_ZERO,
 	SIDE_DATA,
 };
 
-/* The old backing file, or the new one, with what it said last. */
+/* The old or the new backing file, with its last answer: [start, end) is of @kind. */
 struct side {
 	struct blk_node *node; /* NULL: none */
-	const struct blk_node *common; /* an image of its chain that is in the other's, or NULL */
+	/* The highest image of its chain that is also in the other one, or NULL. */
+	const struct blk_node *common;
 	enum side_kind kind;
 	uint64_t start, end;
 };
@@ -46,12 +47,12 @@ struct rebase {
 	struct blk_node *top;
 	struct side old, new;
 	uint64_t cluster; /* bytes */
-	/* Around the last piece: does the image show its backing file? */
+	/* The image's last answer: does it show its backing file in [start, end)? */
 	bool shown;
 	uint64_t start, end;
 };
 
-/* ---- What both chains have ---- */
+/* ---- Images in both chains ---- */
 
 static bool same_image(const struct blk_node *a, const struct blk_node *b)
 {
@@ -59,7 +60,10 @@ static bool same_image(const struct blk_node *a, const struct blk_node *b)
 	       a->file_start == b->file_start && atomic_load(&a->size) == atomic_load(&b->size);
 }
 
-/* The same down to the bottom: a name may lead elsewhere by another way. */
+/*
+ * Compare down to the bottom: the same file can have another backing file in each
+ * chain, since a relative name depends on the path it was opened by.
+ */
 static bool same_chain(const struct blk_node *a, const struct blk_node *b)
 {
 	while (a && b && same_image(a, b)) {
@@ -69,7 +73,7 @@ static bool same_chain(const struct blk_node *a, const struct blk_node *b)
 	return !a && !b;
 }
 
-/* Find the highest image of the old chain that is in the new one, too. */
+/* Find the highest image of the old chain that is also in the new one. */
 static void find_common(struct side *old, struct side *new)
 {
 	for (const struct blk_node *a = old->node; a; a = a->backing)
@@ -81,9 +85,12 @@ static void find_common(struct side *old, struct side *new)
 			}
 }
 
-/* ---- Looking ---- */
+/* ---- Status ---- */
 
-/* Ask what @side has from @offset on, where @bytes are of interest. */
+/*
+ * Look up the status of @side in [@offset, @offset + @bytes), unless the last answer
+ * covers @offset.
+ */
 static int co_look(struct side *side, uint64_t offset, uint64_t bytes, struct error *err)
 {
 	struct blk_status status;
@@ -115,8 +122,9 @@ static int co_look(struct side *side, uint64_t offset, uint64_t bytes, struct er
 }
 
 /*
- * How far @side is alike from @offset on: to *@end, in whole clusters or to @limit, which is
- * the end of some cluster; to @offset itself if it changes inside of its cluster.
+ * Set *@end to where the status of @side changes after @offset: rounded down to whole
+ * clusters, at most @limit, which is the end of a cluster; @offset itself if the
+ * status changes within its cluster.
  */
 static int co_look_far(const struct rebase *r, struct side *side, uint64_t offset, uint64_t limit,
 		       uint64_t *end, struct error *err)
@@ -147,7 +155,7 @@ static int co_look_at_top(struct rebase *r, uint64_t offset, struct error *err)
 
 /* ---- Cutting ---- */
 
-/* What has to be done where both sides are alike over whole clusters. */
+/* Return the kind of a piece over whole clusters with one status on either side. */
 static int kind_of(enum side_kind old, enum side_kind new)
 {
 	if (old == SIDE_ZERO)
@@ -157,7 +165,10 @@ static int kind_of(enum side_kind old, enum side_kind new)
 	return new == SIDE_ZERO ? PIECE_OLD : PIECE_BOTH;
 }
 
-/* What is read at once: not more than a buffer, and pieces begin on even places. */
+/*
+ * Return the limit of a piece to read at @offset: at most a buffer, and pieces start
+ * at multiples of the buffer size or of a smaller cluster.
+ */
 static uint64_t read_limit(const struct rebase *r, uint64_t offset)
 {
 	uint64_t unit = r->cluster < PIECES_BUF_BYTES ? r->cluster : PIECES_BUF_BYTES;
@@ -166,7 +177,7 @@ static uint64_t read_limit(const struct rebase *r, uint64_t offset)
 		       round_down(offset, unit) + unit);
 }
 
-/* The image shows its backing file from @piece's start to @limit. */
+/* Cut a piece where the image shows its backing file from piece->offset to @limit. */
 static int co_cut_shown(struct rebase *r, struct piece *piece, uint64_t limit, struct error *err)
 {
 	uint64_t offset = piece->offset, old_end, new_end, end;
@@ -180,7 +191,7 @@ static int co_cut_shown(struct rebase *r, struct piece *piece, uint64_t limit, s
 	if (end > offset) {
 		piece->kind = kind_of(r->old.kind, r->new.kind);
 	} else if (r->old.kind == SIDE_ZERO && old_end > offset) {
-		/* Whatever the new one has in this cluster. */
+		/* The new one changes within this cluster, which does not matter. */
 		piece->kind = PIECE_ZERO;
 		end = min_u64(limit, round_down(offset, r->cluster) + r->cluster);
 	} else {
@@ -225,8 +236,9 @@ static int co_read(const struct side *side, uint64_t offset, uint64_t bytes, uin
 }
 
 /*
- * Only what still shows the backing file is written: of a cluster that is larger than a
- * piece the first piece that differs has all of it copied.
+ * Write zeroes when @buf is NULL. BLK_REQ_POPULATE writes only clusters that still
+ * show the backing file: of a cluster larger than a piece, the first piece that
+ * differs copies all of it.
  */
 static int co_write(struct rebase *r, uint64_t offset, uint64_t bytes, const void *buf,
 		    struct error *err)
@@ -253,7 +265,7 @@ static enum difference compare(const uint8_t *old, const uint8_t *new, uint64_t 
 	return zero ? DIFFERENT_ZERO : DIFFERENT_DATA;
 }
 
-/* Write the clusters of @old in which @new differs. */
+/* Write the clusters of @old that differ from @new (NULL: zeroes). */
 static int co_write_different(struct rebase *r, uint64_t offset, uint64_t bytes, const uint8_t *old,
 			      const uint8_t *new, struct error *err)
 {
@@ -264,7 +276,7 @@ static int co_write_different(struct rebase *r, uint64_t offset, uint64_t bytes,
 	for (pos = 0; !ret && pos < bytes; pos += n) {
 		n = min_u64(bytes - pos, r->cluster);
 		next = compare(old + pos, new ? new + pos : NULL, n);
-		/* Zeroes in a part of a cluster that has none of a backing file change nothing. */
+		/* Part of a cluster cannot become a zero cluster: write its zeroes as data. */
 		if (next == DIFFERENT_ZERO && r->cluster > PIECES_BUF_BYTES)
 			next = DIFFERENT_DATA;
 		if (pos && next != run && run != SAME)

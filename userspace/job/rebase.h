@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Rebasing: an image gets another backing file and goes on reading as it did.
- */
+/* Rebasing: give an image another backing file without changing what it reads as. */
 #ifndef QEDBLK_JOB_REBASE_H
 #define QEDBLK_JOB_REBASE_H
 
@@ -9,11 +7,11 @@
 #include "job/pieces.h"
 
 /*
- * Write to @top, which is writable, what its backing file shows in it and @base, a
- * chain of its own (NULL: none), would not.  A reader notices nothing, and the image
- * reads alike over both afterwards: blk_co_change_backing(), which makes all of
- * that durable first, may follow.  No request may be in flight.  Coroutine.  The
- * error line names the file.
+ * Write to @top, which is writable, the data of its backing file that @base, a
+ * separately opened chain (NULL: none), does not have. @top reads the same meanwhile,
+ * and the same over either of them afterwards: blk_co_change_backing(), which first
+ * makes all of it durable, may follow. No other request may be in flight. Coroutine;
+ * yields. Returns 0, or a negative errno with an error line that names the file.
  */
 int rebase_co_copy(struct blk_node *top, struct blk_node *base, pieces_progress_fn *progress,
 		   struct error *err);

@@ -2,9 +2,10 @@
 /*
  * The stream job.
  *
- * A few workers take pieces of the disk in order, those of a trace first, and
- * populate them.  While somebody waits for the node one of them works alone,
- * and rests as long as it worked: who uses the device comes first.
+ * A few workers take pieces of the disk in order, those of opts.first (a trace) before
+ * all others, and populate them. While guest requests are in flight on the node, a
+ * single worker goes on, and rests after each piece for as long as the piece took:
+ * guest requests come first.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,11 +21,11 @@
 #include "util/units.h"
 
 #define WORKERS 4
-/* So many pieces a second at least, where the speed is limited. */
+/* A limited speed is spread over at least this many pieces a second. */
 #define PIECES_A_SECOND 20
-/* Counting gives way to others on the thread this often. */
+/* Counting yields to the thread's other coroutines this often. */
 #define COUNT_TURN_NS 1000000ULL
-/* For one that does not work while somebody waits for the node. */
+/* How long a worker sleeps that does not work because the node is busy; and the longest rest. */
 #define IDLE_NAP_NS 5000000ULL
 #define MAX_NAP_NS  50000000ULL
 
@@ -34,15 +35,15 @@ struct worker {
 	uint64_t at; /* bytes: the piece in work; UINT64_MAX: none */
 };
 
-/* What the run at hand needs beyond struct stream. */
+/* The workers of a running stream. */
 struct crew {
 	struct worker workers[WORKERS];
-	uint64_t settled; /* segments below this one have nothing left */
+	uint64_t settled; /* all segments below this one are populated */
 };
 
 /* ---- Figures ---- */
 
-/* Clusters from @offset on are left, or (not @more) no longer. */
+/* Count @clusters from @offset on as left (@more), or as no longer left. */
 static void count_left(struct stream *s, uint64_t offset, uint64_t clusters, bool more)
 {
 	uint64_t c = offset / s->job.node->cluster_size;
@@ -51,7 +52,7 @@ static void count_left(struct stream *s, uint64_t offset, uint64_t clusters, boo
 		uint64_t n = min_u64(clusters, s->segment_clusters - c % s->segment_clusters);
 		_Atomic uint64_t *left = &s->left[c / s->segment_clusters];
 
-		/* Others populate and write, too: no more is taken off than there was. */
+		/* Guest writes and copy-on-read populate clusters too: do not go below 0. */
 		*left = more ? *left + n : *left - min_u64(*left, n);
 		c += n;
 		clusters -= n;
@@ -66,7 +67,7 @@ static void count_kept(struct stream *s, uint64_t offset, uint64_t bytes,
 	s->source_bytes += populated->source_bytes;
 }
 
-/* Nothing is left in the segments that all workers are past. */
+/* Count as 0 what is left in the segments that every worker has passed. */
 static void settle(struct stream *s, struct crew *crew)
 {
 	uint64_t low = s->cursor, segment_bytes = s->segment_clusters * s->job.node->cluster_size;
@@ -77,7 +78,7 @@ static void settle(struct stream *s, struct crew *crew)
 		s->left[crew->settled] = 0;
 }
 
-/* How the image is before anything is done. */
+/* Count the clusters that are left and those that are zero, before streaming. */
 static int co_count(struct stream *s)
 {
 	struct blk_node *node = s->job.node;
@@ -120,7 +121,10 @@ static uint64_t piece_bytes(struct stream *s)
 	return max_u64(bytes, node->cluster_size);
 }
 
-/* The first run that shows the backing file in [*@offset, end): a piece of it; 0: none. */
+/*
+ * Find the first run in [*@offset, @end) that shows the backing file: set *@offset and
+ * *@bytes to a piece of it, *@bytes to 0 if there is none. Returns 0 or -errno.
+ */
 static int co_find(struct stream *s, uint64_t *offset, uint64_t end, uint64_t *bytes)
 {
 	struct blk_node *node = s->job.node;
@@ -142,7 +146,7 @@ static int co_find(struct stream *s, uint64_t *offset, uint64_t end, uint64_t *b
 	return 0;
 }
 
-/* The next piece of what is to come first. */
+/* Find the next piece of opts.first; *@bytes is 0 if there is none. */
 static int co_next_first(struct stream *s, uint64_t *offset, uint64_t *bytes)
 {
 	while (s->next_first < s->opts.nr_first) {
@@ -165,7 +169,7 @@ static int co_next_first(struct stream *s, uint64_t *offset, uint64_t *bytes)
 	return 0;
 }
 
-/* The next piece to be done, *@bytes 0: there is none. */
+/* Hand @worker its next piece; *@bytes is 0 if there is none. */
 static int co_next(struct stream *s, struct worker *worker, uint64_t *offset, uint64_t *bytes)
 {
 	int ret;
@@ -186,7 +190,7 @@ static int co_next(struct stream *s, struct worker *worker, uint64_t *offset, ui
 
 /* ---- Workers ---- */
 
-/* Populate a piece, again and again if need be.  False: the job is to end. */
+/* Populate a piece, with retries. Returns false when the job is cancelled. */
 static bool co_do_piece(struct stream *s, uint64_t offset, uint64_t bytes)
 {
 	struct populated populated = { 0 };
@@ -217,7 +221,10 @@ static bool co_step(struct stream *s, struct worker *worker)
 
 	if (busy && worker->index) {
 		job_co_nap(&s->job, IDLE_NAP_NS);
-		/* When there is nothing left the others end it. */
+		/*
+		 * End when nothing is left to hand out; worker 0 may take the last pieces
+		 * meanwhile.
+		 */
 		return s->opts.only_first ? s->next_first < s->opts.nr_first : s->cursor < s->end;
 	}
 	ret = co_next(s, worker, &offset, &bytes);
@@ -251,7 +258,9 @@ static int co_work(struct stream *s, struct error *err)
 	struct crew crew = { .settled = 0 };
 
 	s->main = co_self();
-	/* One for ourselves, so that none of them ends it all before the last was started. */
+	/*
+	 * One reference for this coroutine, so that no worker drops the last one while more start.
+	 */
 	s->workers = 1;
 	for (unsigned int i = 0; i < WORKERS; i++)
 		crew.workers[i] = (struct worker){ s, i, UINT64_MAX };
@@ -271,7 +280,7 @@ static int co_work(struct stream *s, struct error *err)
 	return job_co_checkpoint(&s->job) ? 0 : error_set_errno(err, -ECANCELED, "stream");
 }
 
-/* Nothing is left: the image says so from now on. */
+/* Everything is populated: record the new backing file, or none, in the image. */
 static int co_finish(struct stream *s, struct error *err)
 {
 	struct blk_node *node = s->job.node;
@@ -319,23 +328,26 @@ static int co_run(struct job *job, struct error *err)
 	return ret;
 }
 
-/* ---- Life ---- */
+/* ---- Start, status and free ---- */
 
-/* How far populating has something to do. */
+/* Return the offset up to which populating is needed. */
 static uint64_t find_end(struct blk_node *node, struct blk_node *base)
 {
 	uint64_t reach = 0;
 
 	for (struct blk_node *below = node->backing; below; below = below->backing) {
 		reach = max_u64(reach, below->size);
-		/* Without a base, what is behind the end of the first reads as zeroes anyway. */
+		/*
+		 * Without a base, bytes beyond the end of the direct backing file read as zeroes
+		 * either way.
+		 */
 		if (below == base || !base)
 			break;
 	}
 	return min_u64(round_up(reach, node->cluster_size), node->size);
 }
 
-/* Whole clusters, inside of what is to be done. */
+/* Align opts.first to whole clusters and clip it to [0, end). */
 static void clip_first(struct stream *s)
 {
 	uint32_t cluster = s->job.node->cluster_size;
@@ -363,7 +375,7 @@ int stream_co_start(struct stream **out, struct blk_node *node, const struct str
 				node->backing ? "the image is not writable" :
 						"there is no backing file");
 	else if (!opts->only_first)
-		/* What could not be done at the end is not begun. */
+		/* Refuse now if the last step could not succeed. */
 		ret = blk_check_rebase(node, opts->base, &name, err);
 	s = ret ? NULL : calloc(1, sizeof(*s));
 	if (!s) {

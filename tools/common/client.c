@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/client.h"
+#include "device/run_files.h"
 #include "common/json.h"
 #include "util/json_memory.h"
 
@@ -27,9 +28,9 @@ volatile sig_atomic_t client_interrupted;
 
 const char *client_run_dir(void)
 {
-	const char *dir = getenv("QEDBLK_RUN_DIR");
+	const char *dir = getenv(RUN_DIR_VARIABLE);
 
-	return dir && dir[0] ? dir : "/run/qedblk";
+	return dir && dir[0] ? dir : RUN_DIR;
 }
 
 /* Connect @fd; a server that hangs does not accept, and its queue is full one day. */
@@ -50,7 +51,8 @@ int client_connect(const char *name, struct error *err)
 	char path[512];
 	int path_fd, fd, ret;
 
-	if (snprintf(path, sizeof(path), "%s/%s.sock", client_run_dir(), name) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s" RUN_SOCKET, client_run_dir(), name) >=
+	    (int)sizeof(path))
 		return error_set_errno(err, -ENAMETOOLONG, "%s", client_run_dir());
 	/* A device's name may be longer than a socket address: go by way of a descriptor. */
 	path_fd = open(path, O_PATH | O_CLOEXEC);

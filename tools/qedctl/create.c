@@ -21,6 +21,7 @@
 #include "common/client.h"
 #include "common/json.h"
 #include "common/report.h"
+#include "device/run_files.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 #include "common/verbs.h"
@@ -151,10 +152,10 @@ static int check_served(const struct creation *creation, struct error *err)
 			return ret;
 		state = json_get_string(dev.status, "state", "");
 		asked = json_get_bool(dev.status, "quit-pending", false);
-		if (!strcmp(state, "live") && !asked)
+		if (!strcmp(state, SERVER_STATE_LIVE) && !asked)
 			break;
 		ret = check_ended(creation->server, err);
-		if (!ret && !strcmp(state, "stopping"))
+		if (!ret && !strcmp(state, SERVER_STATE_STOPPING))
 			ret = error_set(err, -ENODEV, "it was removed in this moment");
 		if (!ret)
 			ret = check_signal(creation->signal_fd, err);

@@ -14,6 +14,7 @@
 
 #include "common/client.h"
 #include "common/json.h"
+#include "device/run_files.h"
 #include "qedctl/device.h"
 
 /* A server answers `status` from memory: one that does not within this is not well. */
@@ -45,7 +46,7 @@ static json_t *read_hint(const char *name)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/%s.json", client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_DESCRIPTION, client_run_dir(), name);
 	return json_load_file(path, 0, NULL);
 }
 
@@ -120,7 +121,7 @@ int device_find_alone(const char *name, struct device *dev, int *lock_fd, struct
 	if (ret)
 		return ret;
 	/* A file that each server has, all its life, and that is locked for nothing else. */
-	snprintf(path, sizeof(path), "%s/%s.rescue", client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_RESCUE, client_run_dir(), name);
 	*lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	/* Without a server such a verb refuses, or the kernel does it in one step. */
 	ret = *lock_fd < 0 ? 0 : lock_in_time(*lock_fd);
@@ -145,7 +146,7 @@ const char *device_state(const struct device *dev)
 		return "removing";
 	if (dev->map.suspended)
 		return "suspended";
-	return json_get_string(dev->status, "state", "live");
+	return json_get_string(dev->status, "state", SERVER_STATE_LIVE);
 }
 
 static const json_t *account(const struct device *dev)
@@ -220,7 +221,7 @@ static int add_hinted(struct device **devs, size_t *count, struct error *err)
 		return errno == ENOENT ? 0 : error_set_errno(err, -errno, "%s", client_run_dir());
 	while (!ret && (entry = readdir(dir))) {
 		dot = strrchr(entry->d_name, '.');
-		if (!dot || strcmp(dot, ".json") || dot - entry->d_name > DEVICE_NAME_MAX)
+		if (!dot || strcmp(dot, RUN_DESCRIPTION) || dot - entry->d_name > DEVICE_NAME_MAX)
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - entry->d_name), entry->d_name);
 		if (!device_check_name(name, NULL))

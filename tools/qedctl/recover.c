@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/report.h"
 #include "common/verbs.h"
+#include "device/run_files.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
@@ -92,7 +93,8 @@ static int start_successor(const struct device *dev, struct error *err)
 
 	ret = options ? server_start(dev->name, options, dir, false, &server, err) :
 			error_set(err, -ENOENT,
-				  "%s/%s.json does not tell with what options it was served",
+				  "%s/%s" RUN_DESCRIPTION
+				  " does not tell with what options it was served",
 				  client_run_dir(), dev->name);
 	free_vector(options);
 	free(dir);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/report.h"
+#include "device/run_files.h"
 #include "common/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
@@ -59,7 +60,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	pid_t pid;
 
 	if (name_fd < 0)
-		return error_set_errno(err, -errno, "%s.lock", dev->name);
+		return error_set_errno(err, -errno, "%s" RUN_LOCK, dev->name);
 	pid = fork();
 	if (pid) {
 		ret = pid < 0 ? error_set_errno(err, -errno, "fork") : 0;

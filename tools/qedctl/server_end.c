@@ -18,6 +18,7 @@
 
 #include "common/client.h"
 #include "common/json.h"
+#include "device/run_files.h"
 #include "qedctl/server.h"
 #include "ublk/name.h"
 #include "ublk/stale.h"
@@ -70,7 +71,7 @@ static bool left_its_file(const char *name, pid_t pid)
 	json_t *hint;
 	bool left;
 
-	snprintf(path, sizeof(path), "%s/%s.json", client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_DESCRIPTION, client_run_dir(), name);
 	hint = json_load_file(path, 0, NULL);
 	left = json_get_int(hint, "pid", -1) == pid;
 	json_decref(hint);
@@ -135,7 +136,7 @@ static int lock_name(const char *name)
 	char path[512];
 	int fd, ret;
 
-	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), name);
 	/* A user that could read it could hold the lock. */
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -155,7 +156,7 @@ static void unlock_name(const char *name, int fd, bool gone)
 
 	if (fd < 0)
 		return;
-	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), name);
 	/* Made by us just now, it is of no server. */
 	if (gone || (!fstat(fd, &st) && !st.st_size))
 		unlink(path);
@@ -190,7 +191,7 @@ int server_hold_name(const struct device *dev)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), dev->name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), dev->name);
 	return open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 }
 
@@ -209,7 +210,7 @@ static pid_t lock_holder(const char *name)
 	long pid = -1;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/%s.lock", client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), name);
 	file = fopen(path, "re");
 	if (!file)
 		return -1;
@@ -281,7 +282,8 @@ int server_check_removable(const struct device *dev, struct error *err)
 /* The files of a device without server, its lock left out. */
 static int unlink_files(const char *name, struct error *err)
 {
-	static const char *const kinds[] = { ".sock", ".json", ".json.new", ".rescue" };
+	static const char *const kinds[] = { RUN_SOCKET, RUN_DESCRIPTION, RUN_DESCRIPTION_NEW,
+					     RUN_RESCUE };
 	char path[512], early[DEVICE_SOCKET_LEN];
 	size_t i;
 

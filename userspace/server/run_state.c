@@ -12,11 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "device/run_files.h"
 #include "server/run_state.h"
 #include "ublk/name.h"
 
 #ifndef DEFAULT_DIR /* a test has its own */
-#define DEFAULT_DIR "/run/qedblk"
+#define DEFAULT_DIR RUN_DIR
 #endif
 #define DIR_MODE  0750
 #define FILE_MODE 0600
@@ -27,7 +28,7 @@
 
 static char *file_name(char buf[FILE_NAME_LEN], const struct run_state *state, const char *suffix)
 {
-	snprintf(buf, FILE_NAME_LEN, "%s.%s", state->name, suffix);
+	snprintf(buf, FILE_NAME_LEN, "%s%s", state->name, suffix);
 	return buf;
 }
 
@@ -60,7 +61,7 @@ static int secure_dir(const struct run_state *state, bool ours, struct error *er
 
 static int open_dir(struct run_state *state, struct error *err)
 {
-	const char *named = getenv("QEDBLK_RUN_DIR");
+	const char *named = getenv(RUN_DIR_VARIABLE);
 	bool ours = !named || !*named;
 
 	state->dir = strdup(ours ? DEFAULT_DIR : named);
@@ -152,7 +153,7 @@ static int write_pid(struct run_state *state, struct error *err)
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 
 	if (ftruncate(state->lock_fd, 0) || pwrite(state->lock_fd, text, len, 0) != len)
-		return error_set_errno(err, -errno, "%s/%s.lock", state->dir, state->name);
+		return error_set_errno(err, -errno, "%s/%s" RUN_LOCK, state->dir, state->name);
 	return 0;
 }
 
@@ -172,7 +173,7 @@ int run_state_acquire(struct run_state *state, const char *name, struct error *e
 
 	*state = (struct run_state){ .name = name, .dir_fd = -1, .lock_fd = -1 };
 	ret = open_dir(state, err);
-	file_name(lock, state, "lock");
+	file_name(lock, state, RUN_LOCK);
 	if (!ret) {
 		do
 			ret = try_lock(state, lock, err);
@@ -215,12 +216,12 @@ int run_state_listen(struct run_state *state, struct error *err)
 {
 	char name[FILE_NAME_LEN];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int ret = fd < 0 ? -errno : bind_socket(state, fd, file_name(name, state, "sock"));
+	int ret = fd < 0 ? -errno : bind_socket(state, fd, file_name(name, state, RUN_SOCKET));
 
 	if (ret < 0) {
 		if (fd >= 0)
 			close(fd);
-		return error_set_errno(err, ret, "%s/%s.sock", state->dir, state->name);
+		return error_set_errno(err, ret, "%s/%s" RUN_SOCKET, state->dir, state->name);
 	}
 	return fd;
 }
@@ -229,7 +230,7 @@ int run_state_open_rescue(struct run_state *state, bool left, struct error *err)
 {
 	char name[FILE_NAME_LEN];
 
-	return open_file(state, file_name(name, state, "rescue"), O_RDWR | (left ? 0 : O_CREAT),
+	return open_file(state, file_name(name, state, RUN_RESCUE), O_RDWR | (left ? 0 : O_CREAT),
 			 err);
 }
 
@@ -256,8 +257,8 @@ static int replace_file(struct run_state *state, const char *name, const char *t
 	char temp[FILE_NAME_LEN];
 	int fd, ret;
 
-	fd = open_file(state, file_name(temp, state, "json.new"), O_WRONLY | O_CREAT | O_TRUNC,
-		       err);
+	fd = open_file(state, file_name(temp, state, RUN_DESCRIPTION_NEW),
+		       O_WRONLY | O_CREAT | O_TRUNC, err);
 	if (fd < 0)
 		return fd;
 	ret = write_text(fd, text);
@@ -275,8 +276,9 @@ int run_state_describe(struct run_state *state, const json_t *description, struc
 {
 	char name[FILE_NAME_LEN];
 	char *text = json_dumps(description, JSON_INDENT(1));
-	int ret = text ? replace_file(state, file_name(name, state, "json"), text, err) :
-			 error_set_errno(err, -ENOMEM, "%s/%s.json", state->dir, state->name);
+	int ret = text ? replace_file(state, file_name(name, state, RUN_DESCRIPTION), text, err) :
+			 error_set_errno(err, -ENOMEM, "%s/%s" RUN_DESCRIPTION, state->dir,
+					 state->name);
 
 	free(text);
 	return ret;
@@ -284,7 +286,8 @@ int run_state_describe(struct run_state *state, const json_t *description, struc
 
 void run_state_release(struct run_state *state)
 {
-	static const char *const suffixes[] = { "json", "json.new", "sock", "rescue", "lock" };
+	static const char *const suffixes[] = { RUN_DESCRIPTION, RUN_DESCRIPTION_NEW, RUN_SOCKET,
+						RUN_RESCUE, RUN_LOCK };
 	char name[FILE_NAME_LEN];
 
 	/* The lock is the last to go: until then nobody makes files of this name. */

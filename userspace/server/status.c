@@ -8,6 +8,7 @@
 
 #include "aio/io.h"
 #include "aio/timer.h"
+#include "device/run_files.h"
 #include "populate/populate.h"
 #include "job/stream.h"
 #include "server/protocol.h"
@@ -74,7 +75,7 @@ json_t *status_describe(struct server *server)
 
 	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:b, s:b, s:s, s:b, s:i, s:i, "
 			 "s:i, s:I, s:o}",
-			 "name", server->options->name, "state", "live", "image",
+			 "name", server->options->name, "state", SERVER_STATE_LIVE, "image",
 			 protocol_text(server->image.path), "format", node->driver->name, "device",
 			 ublk_block_path(device, dev->dev_id), "dev-id", (int)dev->dev_id, "size",
 			 (json_int_t)node->size, "cluster-size", (json_int_t)node->cluster_size,
@@ -119,8 +120,8 @@ json_t *status_json(struct server *server)
 		return NULL;
 	json_object_set_new(json, "state",
 			    json_string(server->state == SERVER_LIVE && !server->stop_reason ?
-						"live" :
-						"stopping"));
+						SERVER_STATE_LIVE :
+						SERVER_STATE_STOPPING));
 	if (server->quits)
 		json_object_set_new(json, "quit-pending", json_true());
 	json_object_set_new(

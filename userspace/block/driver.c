@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Finding the driver of an image: by name, or from the image's first bytes.
+ * Find the driver of an image: by name, or from the image's first bytes.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "file/protocol.h"
 #include "util/units.h"
 
-/* Formats that we know by sight only.  None of them has a driver. */
+/* Formats that are recognized but unsupported: none of them has a driver. */
 static const struct foreign_format {
 	const char *name;
 	unsigned int offset; /* of the magic, bytes */
@@ -32,7 +32,7 @@ const struct blk_driver *blk_driver_find(const char *name)
 	for (const struct blk_driver *const *driver = blk_drivers; *driver; driver++)
 		if (!strcmp((*driver)->name, name))
 			return *driver;
-	/* A protocol's bytes as they are: what the last resort of probing is for. */
+	/* A protocol's bytes unchanged: raw, the driver that probing falls back to. */
 	return blk_format_is_protocol(name) || !strcmp(name, "file") ? blk_driver_find("raw") :
 								       NULL;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of backing files: relative ones start from the image's directory.
+ * Names of backing files: relative ones are relative to the image's directory.
  */
 #include <stdio.h>
 #include <stdlib.h>

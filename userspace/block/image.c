@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is done to an image as a whole: create, info, check.
+ * Operations on an image as a whole: create, info, check.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "block/node_internal.h"
 #include "file/protocol.h"
 
-/* The word for it in an image: a protocol is not one that a format has to know. */
+/* Return the name of @format to store in an image: a protocol's name is stored as "raw". */
 static const char *stored_format(const char *format)
 {
 	return format && blk_format_is_protocol(format) ? "raw" : format;
@@ -109,7 +109,7 @@ void blk_co_write_out(struct blk_node *node)
 {
 	struct blk_file *file = node->file;
 
-	/* It is a hint: whatever goes wrong shows in the flush. */
+	/* A hint: the next flush reports any error. */
 	if (!file->protocol && !file->direct && !file->in_memory && !file->is_device)
 		(void)aio_co_call(write_out_on_worker, file);
 }
@@ -122,7 +122,7 @@ static int sync_name_on_worker(void *arg)
 	if (!copy)
 		return -ENOMEM;
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* Who may make files in a folder need not be allowed to read it. */
+	/* A user may be allowed to make files in a folder and not to read it. */
 	if (fd < 0)
 		ret = errno == EACCES ? 0 : -errno;
 	else if (fsync(fd) < 0 && errno != EINVAL)

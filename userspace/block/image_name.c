@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names and options of images, taken apart.
+ * Parse the names and options of images.
  *
- * The words are those of QEMU's block layer: an image is a format driver over
- * a child "file", which is a protocol's; it may say what its child "backing" is.
- * One of a protocol's name is that protocol's bytes as they are.
+ * The terms are those of QEMU's block layer: an image is a format driver over
+ * a child "file", which is a protocol; its options may describe a child "backing".
+ * A driver with a protocol's name stands for that protocol's bytes unchanged.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "file/protocol.h"
 #include "util/units.h"
 
-/* What any driver and any protocol takes. */
+/* Options of every driver and every protocol. */
 struct common {
 	bool read_only, auto_read_only, direct, no_flush, force_share;
 	bool has_read_only, has_direct;
@@ -40,7 +40,7 @@ static int invalid_value(const char *value, struct error *err)
 	return error_set(err, -EINVAL, "invalid parameter value: %s", value);
 }
 
-/* Returns a negative errno when one of them is not right. */
+/* Returns a negative errno if one of them is invalid. */
 static int take_switches(struct blk_options *o, struct common *c, struct error *err)
 {
 	bool ignored;
@@ -88,7 +88,7 @@ static int check_words(const struct common *c, bool *ignore_discard, struct erro
 	return 0;
 }
 
-/* What every node takes.  Flags go to @name. */
+/* Take the options of every node.  Flags go to @name. */
 static int take_common(struct blk_image_name *name, struct blk_options *o, struct error *err)
 {
 	struct common c = { .discard = blk_options_take(o, "discard"),
@@ -119,7 +119,7 @@ static int take_common(struct blk_image_name *name, struct blk_options *o, struc
 
 /* ---- Protocols ---- */
 
-/* Take the options of a file of this machine. */
+/* Take the options of a local file. */
 static int take_file(struct blk_image_name *name, struct blk_options *o, struct error *err)
 {
 	static const char *const locking[] = { "on", "off", "auto", NULL };
@@ -139,7 +139,7 @@ static int take_file(struct blk_image_name *name, struct blk_options *o, struct 
 				 "which was not specified.");
 	if (how && !strcmp(how, "off"))
 		name->flags_on |= BLK_O_NO_LOCK;
-	/* Of no effect here: all I/O is io_uring's, and no cache of the kernel's is dropped. */
+	/* Of no effect here: all I/O goes through io_uring, and the page cache is not dropped. */
 	ret = blk_options_take_switch(o, "drop-cache", &ignored, err);
 	if (ret >= 0)
 		ret = blk_options_take_switch(o, "x-check-cache-dropped", &ignored, err);
@@ -148,7 +148,7 @@ static int take_file(struct blk_image_name *name, struct blk_options *o, struct 
 	return ret < 0 ? ret : 0;
 }
 
-/* The file's own name, not to be taken for that of a protocol. */
+/* Return @path (heap) in a form that cannot be mistaken for a protocol's URL. */
 static char *plain_path(const char *path)
 {
 	char *copy;
@@ -158,7 +158,7 @@ static char *plain_path(const char *path)
 	return asprintf(&copy, "./%s", path) < 0 ? NULL : copy;
 }
 
-/* @o is the protocol's: of the child "file", or of an image that is just bytes. */
+/* Take the options @o of a protocol: of the child "file", or of an image without a format. */
 static int take_protocol(struct blk_image_name *name, const char *driver, struct blk_options *o,
 			 struct error *err)
 {
@@ -197,7 +197,7 @@ static int take_protocol(struct blk_image_name *name, const char *driver, struct
 
 /* ---- Formats ---- */
 
-/* The child "backing": options, null, or a node's name, which we have none of. */
+/* Take the child "backing": options, null, or a node's name, which is unsupported. */
 static int take_backing(struct blk_image_name *name, struct blk_options *o, struct error *err)
 {
 	bool named = blk_options_has(o, "backing");
@@ -219,7 +219,7 @@ static int take_backing(struct blk_image_name *name, struct blk_options *o, stru
 	return 0;
 }
 
-/* An image of a format, or of one that is to be found out, over the child "file". */
+/* Take an image with a format, known or to be probed, over the child "file". */
 static int take_format(struct blk_image_name *name, struct blk_options *o, const char *filename,
 		       struct error *err)
 {
@@ -278,7 +278,7 @@ static int take_all(struct blk_image_name *name, const char *filename, const cha
 	return take_protocol(name, driver, o, err);
 }
 
-/* The options of json:{...} and those beside it, which win.  NULL where there are none. */
+/* Merge the options of json:{...} with @options, which win.  *@all (heap) is NULL if none. */
 static int gather_options(struct blk_options **all, const char *filename,
 			  const struct blk_options *options, struct error *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a name or options of an image come to: a file or an export, a format, and how to open it.
+ * The parsed name and options of an image: a file or an export, a format, and how to open it.
  */
 #ifndef QEDBLK_BLOCK_IMAGE_NAME_H
 #define QEDBLK_BLOCK_IMAGE_NAME_H
@@ -10,30 +10,31 @@
 #include "file/options.h"
 
 struct blk_image_name {
-	char *filename; /* heap: a path, or what a protocol takes */
+	char *filename; /* heap: a path, or a protocol's name for the image */
 	char *format; /* heap: a driver or a protocol; NULL: to be probed */
-	unsigned int flags_on, flags_off; /* BLK_O_*, besides those of who opens it */
-	bool read_only, force_share; /* it must not be opened for writing */
-	struct blk_options *options; /* those that are the driver's (heap), or NULL */
-	/* Of the backing file, instead of or besides what the image says (heap); NULL: none. */
+	unsigned int flags_on, flags_off; /* BLK_O_* to set and clear in the caller's flags */
+	bool read_only, force_share; /* the image must not be opened for writing */
+	struct blk_options *options; /* the options left for the driver (heap), or NULL */
+	/* Options of the backing file, which win over what the image says (heap); NULL: none. */
 	struct blk_options *backing;
-	bool no_backing; /* none, whatever the image says */
+	bool no_backing; /* no backing file, whatever the image says */
 };
 
 /*
- * Fill in @name from @filename (NULL: @options say it), which may be json:{...} or file:PATH,
- * and from @options (NULL: none; unchanged).  @format (or NULL) wins over what they say.
- * Returns 0 or a negative errno; the error's line is the reason alone, in QEMU's words.
+ * Fill in @name from @filename (NULL: @options contain it), which may be json:{...} or file:PATH,
+ * and from @options (NULL: none; unchanged).  @format (or NULL) wins over both.  The caller frees
+ * @name with blk_image_name_free().  Returns 0 or a negative errno; the error line is the reason
+ * alone, in QEMU's words.
  */
 int blk_image_name_parse(struct blk_image_name *name, const char *filename, const char *format,
 			 const struct blk_options *options, struct error *err);
 
 void blk_image_name_free(struct blk_image_name *name);
 
-/* Do @options, of a backing file, say what file it is, or only how to open it? */
+/* Do a backing file's @options name the file?  Otherwise they only say how to open it. */
 bool blk_options_say_file(const struct blk_options *options);
 
-/* Complain of the options that @driver did not take, if there are any. */
+/* Return -EINVAL with an error line if there is an option that @driver did not take. */
 int blk_image_name_check_left(const struct blk_image_name *name, const char *driver,
 			      struct error *err);
 

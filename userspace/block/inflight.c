@@ -2,11 +2,11 @@
 /*
  * Requests in flight, by epochs.
  *
- * Why two moves of the epoch are enough: a request counts itself under epoch e
- * and, after that, still sees epoch e.  The move from e + 1 to e + 2 looks at
+ * Why two advances of the epoch are enough: a request counts itself under epoch e
+ * and, after that, still sees epoch e.  The advance from e + 1 to e + 2 looks at
  * the counts of e's parity after the epoch became e + 1, hence after the
- * request counted itself: while the request lives the epoch cannot get beyond
- * e + 1.  A ticket drawn in the meantime is e or e + 1, and passes at e + 2 at
+ * request counted itself: while the request is in flight the epoch cannot exceed
+ * e + 1.  A ticket taken in the meantime is e or e + 1, and passes at e + 2 at
  * the earliest.
  */
 #include <string.h>
@@ -18,7 +18,7 @@ void inflight_init(struct inflight *inf)
 	memset(inf, 0, sizeof(*inf));
 }
 
-/* Let those who look at the slots know that slot @index is one of them now. */
+/* Make readers of the slots include slot @index. */
 static void raise_limit(struct inflight *inf, unsigned int index)
 {
 	unsigned int limit = atomic_load(&inf->limit);
@@ -42,7 +42,7 @@ unsigned int inflight_begin(struct inflight *inf)
 		atomic_fetch_add(&slot->count[token], 1);
 		if (atomic_load(&inf->epoch) == epoch)
 			return token;
-		/* Counted too late for that epoch: somebody may have looked already. */
+		/* Counted too late for that epoch: its count may have been read already. */
 		atomic_fetch_sub(&slot->count[token], 1);
 	}
 }
@@ -67,7 +67,7 @@ static bool parity_empty(struct inflight *inf, unsigned int parity)
 
 uint64_t inflight_ticket(struct inflight *inf)
 {
-	/* What the caller stored before is seen by requests that are not waited for. */
+	/* A request that this ticket does not wait for sees what the caller stored before. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return atomic_load(&inf->epoch);
 }
@@ -79,7 +79,7 @@ bool inflight_passed(struct inflight *inf, uint64_t ticket)
 	while (epoch < ticket + 2) {
 		if (!parity_empty(inf, (epoch + 1) & 1))
 			return false;
-		/* On failure another thread moved it, and @epoch is what it is now. */
+		/* On failure another thread advanced it, and @epoch is its new value. */
 		if (atomic_compare_exchange_strong(&inf->epoch, &epoch, epoch + 1))
 			epoch++;
 	}

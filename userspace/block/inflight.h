@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Requests in flight, counted so that one can ask "is every request that began
- * before now over?" without a lock on the way of any request.
+ * Requests in flight, counted so that a caller can ask "is every request that
+ * began before now over?" without a lock in the path of any request.
  *
  * Epochs: a request counts itself in its loop's slot under the current epoch's
- * parity.  The epoch moves on only when nobody is left in the one before it;
- * so when it has moved twice, all that began before are over.  (The scheme of
- * SRCU and of epoch-based reclamation.)
+ * parity.  The epoch advances only when no request is left in the one before it;
+ * so when it has advanced twice, all requests that began before are over.  (The
+ * scheme of SRCU and of epoch-based reclamation.)
  */
 #ifndef QEDBLK_BLOCK_INFLIGHT_H
 #define QEDBLK_BLOCK_INFLIGHT_H
@@ -38,11 +38,14 @@ void inflight_end(struct inflight *inf, unsigned int token);
  * later sees all that the caller stored before.
  */
 uint64_t inflight_ticket(struct inflight *inf);
-/* Are they over?  Moves the epoch on as far as it can.  Any thread, never blocks. */
+/* Are they over?  Advances the epoch as far as possible.  Any thread, never blocks. */
 bool inflight_passed(struct inflight *inf, uint64_t ticket);
-/* Is anything in flight on other loops than this thread's?  Right for a moment only. */
+/*
+ * Is a request in flight on another loop than the calling thread's?  The answer may be out of
+ * date when the caller gets it.
+ */
 bool inflight_elsewhere(struct inflight *inf);
-/* Is nothing at all in flight?  Only meaningful while nothing new can begin. */
+/* Is no request in flight?  Only meaningful while no request can begin. */
 bool inflight_idle(struct inflight *inf);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests to a node: checked, counted, cut into bounded pieces, and handed to
- * the driver.
+ * Requests to a node: check them, count them, split them into bounded pieces, and
+ * pass them to the driver.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 #include "util/units.h"
 
 /*
- * No driver sees more than this at once.  Pieces end on multiples of it, hence
- * on cluster boundaries.
+ * The longest request that a driver gets, in bytes.  Pieces end on multiples of
+ * it, hence on cluster boundaries.
  */
 #define MAX_PIECE (1 * GiB)
 
@@ -34,7 +34,7 @@ static int check_request(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	return 0;
 }
 
-/* The end of every request: leave node->inflight, count what failed. */
+/* End a request: leave node->inflight, count a failure. */
 static int request_end(struct blk_node *node, unsigned int token, int ret)
 {
 	if (ret)
@@ -97,7 +97,7 @@ static int write_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes, 
 	return ret;
 }
 
-/* A write with FUA that the driver has a short way for; else -ENOTSUP. */
+/* Write with FUA by the driver's shortcut; -ENOTSUP where it has none. */
 static int write_durably(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
 			 unsigned int flags)
 {
@@ -106,7 +106,7 @@ static int write_durably(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	return node->driver->co_pwrite_durable(node, offset, bytes, buf);
 }
 
-/* FUA: one flush after all pieces; drivers need not know of it. */
+/* FUA: one flush after all pieces, so that drivers need not handle the flag. */
 static int finish_write(struct blk_node *node, unsigned int flags, int ret)
 {
 	if (!ret && (flags & BLK_REQ_FUA))
@@ -167,7 +167,7 @@ static int discard_pieces(struct blk_node *node, uint64_t offset, uint64_t bytes
 		offset += n;
 		bytes -= n;
 	}
-	/* A hint that cannot be followed is no error. */
+	/* A discard is a hint: that it is unsupported is no error. */
 	return ret == -ENOTSUP ? 0 : ret;
 }
 

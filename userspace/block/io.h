@@ -2,13 +2,13 @@
 /*
  * Requests to a node.
  *
- * blk_co_*() run in a coroutine of any loop and park; any number may run at
+ * blk_co_*() run in a coroutine of any loop and yield; any number may run at
  * once.  Offsets and lengths are in bytes and of any alignment, and must lie
  * inside the node's size (-EIO otherwise).  They return 0 or a negative errno;
- * what changes a node that was not opened with BLK_O_RDWR fails with -EPERM.
+ * a change to a node that was not opened with BLK_O_RDWR fails with -EPERM.
  *
- * The fast way, without a coroutine: between inflight_begin() and
- * inflight_end() on node->inflight, ask blk_map_read() or blk_map_write(); a
+ * The fast path, without a coroutine: between inflight_begin() and
+ * inflight_end() on node->inflight, call blk_map_read() or blk_map_write(); a
  * DATA answer may be used with the file's descriptor until inflight_end().
  */
 #ifndef QEDBLK_BLOCK_IO_H
@@ -27,15 +27,18 @@ int blk_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			 unsigned int flags);
 int blk_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes);
 /*
- * The guest's FLUSH.  An error that was met behind the guest's back is reported by the next one,
- * and only by that.
+ * The guest's FLUSH.  An error outside of the guest's requests is reported by the guest's next
+ * FLUSH, and only by that one.
  */
 int blk_co_flush(struct blk_node *node);
-/* Make durable what was answered, for others than the guest, to which nothing is reported here. */
+/*
+ * Make completed writes durable, for callers other than the guest.  An error that is owed to the
+ * guest stays owed.
+ */
 int blk_co_sync(struct blk_node *node);
 /*
- * Change the node's size.  What a longer node gains reads as zeroes, also where
- * its backing file is longer.  The error line names the file.
+ * Change the node's size to @size bytes.  The space that a longer node gains reads
+ * as zeroes, also where its backing file is longer.  The error line names the file.
  */
 int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
 
@@ -46,33 +49,32 @@ int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
 int blk_co_pread_backing(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 
 /*
- * Where a reader, or a writer in place, finds the bytes without asking
- * further.  Never parks, takes no lock.  The answer is DATA with a file, ZERO
- * (reader only), NOWHERE, or ASK.  Reads look through the chain unless the node copies
- * on read.
+ * Find where a reader, or a writer in place, accesses the bytes directly.  Never
+ * yields, takes no lock.  The answer is DATA with a file, ZERO (reads only),
+ * NOWHERE, or ASK.  Reads look through the chain unless the node copies on read.
  *
  * DATA answers end at the end of the file and on multiples of its alignment:
  * file_offset and bytes suit the descriptor, and reads are not short.  The
- * caller looks at the buffer's address (file->mem_align).
+ * caller checks the buffer's address (file->mem_align).
  */
 void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
 void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
 
-/* What a reader sees, through the whole chain; holes of raw files are looked up. */
+/* Find what a reader sees, through the whole chain.  Queries raw files for holes.  Yields. */
 int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes,
 		  struct blk_status *status);
 /*
- * The same as far as the images above @base, a node of @node's backing chain, say:
- * what they leave to it is BACKING, with @base as the node, and what @base has there is not
- * looked at.  What they leave to it behind its end is zero, and an answer of its own.
+ * The same for the images above @base, a node of @node's backing chain.  What they do not
+ * allocate is BACKING, with @base as the node; the contents of @base are not looked at.  What they
+ * do not allocate beyond the end of @base has @zero set, and is a separate run.
  */
 int blk_co_status_above(struct blk_node *node, const struct blk_node *base, uint64_t offset,
 			uint64_t bytes, struct blk_status *status);
 
 /*
- * What a node that is to be filled up to @end holds before: the offset from which on, to @end,
- * it reads as zeroes.  @end if that is not known.  Nothing is read but tables.  An image that was
- * opened with BLK_O_INCOMPLETE counts as new until its first write; ask before that.
+ * For a caller that fills a node up to @end: return the offset, in bytes, from which up to @end the
+ * node reads as zeroes; @end if unknown.  Reads tables only.  An image that was opened with
+ * BLK_O_INCOMPLETE counts as new until its first write: call this before that.
  */
 uint64_t blk_co_zero_from(struct blk_node *node, uint64_t end);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where bytes are, through the backing chain: for requests that want to go
- * straight to a descriptor, and for people who ask.
+ * Where bytes are, through the backing chain: for requests that go directly to a
+ * descriptor, and for users that query the map of an image.
  */
 #include <errno.h>
 
@@ -15,9 +15,9 @@ static void answer(struct blk_map *map, enum blk_map_kind kind, uint64_t bytes)
 }
 
 /*
- * Make a DATA answer one that suits the descriptor, where there is one: inside
- * the file, since what is beyond would be read short, and written without
- * file->size knowing; and aligned.
+ * Trim a DATA answer to what the descriptor, if there is one, can access: inside the
+ * file, since beyond its end a read would be short and a write would not update
+ * file->size; and aligned.
  */
 static void fit_to_file(struct blk_map *map)
 {
@@ -42,7 +42,7 @@ static void fit_to_file(struct blk_map *map)
 		answer(map, BLK_MAP_ASK, align);
 }
 
-/* One node's answer, within @bytes; ASK if it cannot tell. */
+/* Get one node's answer, within @bytes; ASK if the driver does not know. */
 static void ask_driver(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
 	if (node->driver->map(node, offset, bytes, map) || !map->bytes)
@@ -68,7 +68,7 @@ void blk_map_read(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 			fit_to_file(map);
 		else if (map->kind == BLK_MAP_ZERO)
 			map->file = NULL;
-		/* To see what a buffer held is for who asked for nothing, not for a format. */
+		/* Only a direct reader of that file may get the buffer unchanged, not a format. */
 		if (map->kind == BLK_MAP_NOWHERE && node != top)
 			answer(map, BLK_MAP_ZERO, map->bytes);
 		if (map->kind != BLK_MAP_BACKING)
@@ -98,9 +98,9 @@ void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 	else
 		answer(map, BLK_MAP_ASK, map->bytes);
 	/*
-	 * Who writes by this answer takes no hold on its range.  Guests write
-	 * multiples of 512; in a larger block such a write could be lost under
-	 * the read-modify-write of its neighbour (file_align.c).
+	 * A writer that uses this answer does not lock its range.  Guests write
+	 * multiples of 512 bytes; in a larger block such a write could be lost to
+	 * the read-modify-write of a neighbouring sector (file_align.c).
 	 */
 	if (map->kind == BLK_MAP_DATA && map->file->align > SECTOR_SIZE)
 		answer(map, BLK_MAP_ASK, map->bytes);
@@ -138,8 +138,8 @@ static int look_through(struct blk_node *node, const struct blk_node *base, uint
 			break;
 		if (nothing_below) {
 			/*
-			 * What is missing of a backing file is zero by that file's
-			 * shortness; a place that the node above keeps stays in the answer.
+			 * Beyond the end of a backing file are zeroes, attributed to that
+			 * file.  Space that the node above reserves stays in the answer.
 			 */
 			map.kind = BLK_MAP_ZERO;
 			break;
@@ -172,7 +172,7 @@ int blk_co_status(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 	return blk_co_status_above(node, NULL, offset, bytes, status);
 }
 
-/* Is it known that [offset, end) reads as zeroes?  Stops at the first run that may not. */
+/* Is [offset, end) known to read as zeroes?  Stops at the first run that is not. */
 static bool co_is_zero(struct blk_node *node, uint64_t offset, uint64_t end)
 {
 	struct blk_status status;
@@ -193,6 +193,6 @@ uint64_t blk_co_zero_from(struct blk_node *node, uint64_t end)
 		return 0;
 	if (co_is_zero(node, 0, end))
 		return 0;
-	/* Where nothing is allocated yet, the backing file's end is all that there is to know. */
+	/* Where nothing is allocated, zeroes can only begin at the backing file's end. */
 	return co_is_zero(node, backing_end, end) ? backing_end : end;
 }

@@ -13,14 +13,15 @@
 #include "file/protocol.h"
 #include "util/units.h"
 
-/* Buffers for copying: bytes of all of a pool, and limits of one. */
+/* Buffers for copying, in bytes: all buffers of a pool, and the limits of one buffer. */
 #define POOL_BYTES   (16 * MiB)
 #define POOL_BUF_MIN (64 * KiB)
 #define POOL_BUF_MAX (1 * MiB)
 
 /*
- * A writer lets others read only what does not change under them, so nobody;
- * a reader lets others read.  The same words as those of QEMU's programs.
+ * Permissions that a reader and a writer take, and those that both share with
+ * other processes.  A writer cannot be shared with a consistent reader.  The same
+ * as those of QEMU's programs.
  */
 #define READER_PERM  IMAGE_PERM_CONSISTENT_READ
 #define WRITER_PERM  (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE)
@@ -79,14 +80,14 @@ static int open_file(struct blk_node *node, const struct blk_open_opts *opts, st
 		flags |= BLK_FILE_DIRECT;
 	if (node->flags & BLK_O_NO_FLUSH)
 		flags |= BLK_FILE_NO_FLUSH;
-	/* Not locked yet: where a chain loops, the lock in the way would be our own. */
+	/* Not locked yet: where a chain loops, the lock would conflict with our own. */
 	if (opts->backing_dir && (opts->flags & BLK_O_BELOW))
 		return blk_file_co_open_below(&node->file, node->filename, opts->backing_dir, flags,
 					      err);
 	return blk_file_co_open(&node->file, node->filename, flags, 0, 0, err);
 }
 
-/* Is the file of @node, which comes below the chain that starts at @top, in it already? */
+/* Return -ELOOP if the file of @node is already in the chain of @top, to which it is added. */
 static int check_loop(const struct blk_node *top, const struct blk_node *node, struct error *err)
 {
 	for (const struct blk_node *above = top; above; above = above->backing)
@@ -105,14 +106,14 @@ static int lock_file(struct blk_node *node, struct error *err)
 }
 
 /*
- * Make durable what a killed writer may have left in a cache, before anything is decided by what
+ * Make durable what a killed writer may have left in a cache, before a decision is based on what
  * is read (rule R7 of ordering.rst).
  */
 static int settle_file(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
 {
 	int ret = blk_file_co_settle(node->file);
 
-	/* The users of a dead server go on as if nothing had happened: their flushes must fail. */
+	/* Users of a dead server continue as if nothing had happened: their flushes must fail. */
 	if (blk_file_lost(node->file) && opts->rescue && opts->rescue->replay)
 		return 0;
 	return ret ? error_set_errno(err, ret,
@@ -120,7 +121,7 @@ static int settle_file(struct blk_node *node, const struct blk_open_opts *opts, 
 		     0;
 }
 
-/* Is @format a word for the bytes of the file as they are? */
+/* Return the protocol's name if @format is one, and so stands for raw; NULL otherwise. */
 static const char *protocol_named(const char *format)
 {
 	const struct blk_protocol *protocol = blk_protocol_find(format);
@@ -135,7 +136,7 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 	const char *below = node->file->protocol ? node->file->protocol->name : "file";
 	int ret;
 
-	/* There is nothing to guess from in what keeps nothing. */
+	/* A file that keeps nothing has no bytes to probe. */
 	if (!format && node->file->keeps_nothing)
 		format = "raw";
 	node->probed = !format;
@@ -152,7 +153,7 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 	return ret;
 }
 
-/* Are the options of one image such that it can be opened as @flags, BLK_O_*, want? */
+/* Do the options of one image permit opening it with @flags (BLK_O_*)? */
 static int check_name(const struct blk_image_name *name, unsigned int flags, struct error *err)
 {
 	if (name->read_only && (flags & BLK_O_RDWR))
@@ -163,7 +164,7 @@ static int check_name(const struct blk_image_name *name, unsigned int flags, str
 	return 0;
 }
 
-/* What options say of the backing file is for when the chain is opened. */
+/* Keep the options of the backing file until the chain is opened. */
 static int keep_backing_options(struct blk_node *node, struct blk_image_name *name,
 				struct error *err)
 {
@@ -209,7 +210,7 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 	return ret;
 }
 
-/* Open one image, without its chain, to come below the chain of @top (NULL: none). */
+/* Open one image, without its chain, to be added below the chain of @top (NULL: none). */
 static int open_one(struct blk_node **node_out, const struct blk_node *top, const char *filename,
 		    const struct blk_open_opts *opts, struct error *err)
 {
@@ -230,7 +231,7 @@ static int open_one(struct blk_node **node_out, const struct blk_node *top, cons
 		ret = node ? open_node(node, top, &name, opts, err) : -ENOMEM;
 	}
 	if (ret) {
-		/* No line is set where a driver only had a code. */
+		/* Sets a line only where the driver returned an errno without one. */
 		error_set_errno(err, ret, "%s", filename);
 		blk_error_name_file(err, filename);
 		if (node)
@@ -263,7 +264,7 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 
 	if (!path && !options)
 		return error_set_errno(err, -ENOMEM, "%s", node->filename);
-	/* What was said now wins over what the image says. */
+	/* An option wins over what the image says. */
 	if (options && blk_options_has(options, "driver"))
 		opts.format = NULL;
 	ret = open_one(&backing, top, path, &opts, err);
@@ -359,7 +360,7 @@ int blk_co_open(struct blk_node **node, const char *filename, const struct blk_o
 	if (!ret)
 		ret = start_chain(top, err);
 	if (ret) {
-		/* The first error is what matters to the person. */
+		/* The first error is the one that matters to the user. */
 		(void)blk_co_close(top);
 		return ret;
 	}

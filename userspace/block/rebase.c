@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking images out of a node's backing chain, under requests.
+ * Remove images from a node's backing chain while requests are in flight.
  */
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "aio/io.h"
 #include "block/node_internal.h"
 
-/* How often to look whether requests that may use the old chain are over. */
+/* The interval, ns, of checking whether requests that may use the old chain are over. */
 #define LOOK_NS 2000000ULL
 
 static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
@@ -20,8 +20,8 @@ static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
 }
 
 /*
- * What names @base in an image: what the image above it says, where that is more than a file.
- * Options of an image further up are nothing that could be kept.
+ * Find the name of @base to store in an image: the one that the image above it has, where that is
+ * a json: name, else the file's.  Options of an image further up cannot be stored.
  */
 static int name_of(const struct blk_node *above, const struct blk_node *base, const char **name,
 		   struct error *err)
@@ -34,7 +34,7 @@ static int name_of(const struct blk_node *above, const struct blk_node *base, co
 	return 0;
 }
 
-/* Park until every request that is in flight now is over. */
+/* Yield until every request that is in flight now is over. */
 static void wait_for_requests(struct blk_node *node)
 {
 	uint64_t ticket = inflight_ticket(&node->inflight);
@@ -83,8 +83,8 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	while (last->backing != base)
 		last = last->backing;
 	/*
-	 * Nothing shows what is to go any more, but a request may have looked before that
-	 * was so, and look for the backing file only now: it must still find it.
+	 * No cluster shows the removed images any more.  But a request may have found one
+	 * unallocated before, and load the backing file only now: it must still find it.
 	 */
 	wait_for_requests(node);
 	ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL, err);
@@ -93,7 +93,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 		return ret;
 	}
 	node->backing = base;
-	/* Whoever loaded the old pointer is in flight. */
+	/* A request that loaded the old pointer is still in flight. */
 	wait_for_requests(node);
 	last->backing = NULL;
 	*removed = old;

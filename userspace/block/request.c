@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests with a callback: straight to the file where that can be, else by
+ * Requests with a callback: directly to the file where possible, else by a
  * coroutine.
  */
 #include <errno.h>
@@ -64,14 +64,14 @@ static void finish_direct(struct blk_request *req, int ret)
 	req->done(req, ret);
 }
 
-/* @res bytes were transferred, or it is a negative errno. */
+/* @res is the number of bytes transferred, or a negative errno. */
 static void end_direct(struct blk_request *req, int res)
 {
 	if (res >= 0 && (uint32_t)res == req->bytes) {
 		finish_direct(req, 0);
 		return;
 	}
-	/* Cut short, at the file's end or by a signal: the whole of it the careful way. */
+	/* Short, at the file's end or by a signal: a coroutine repeats the whole request. */
 	if (res >= 0 || res == -EINTR || res == -EAGAIN) {
 		inflight_end(&req->node->inflight, req->token);
 		serve_by_coroutine(req);
@@ -87,11 +87,11 @@ static void on_direct_done(struct aio_op *op, int res, uint32_t cqe_flags)
 }
 
 /*
- * Files in memory: the I/O is a copy, which waits for nothing.  io_uring does
- * not know that (tmpfs has no IOCB_NOWAIT) and hands each request to a thread
- * of the kernel's, which costs several times the copy.  Long ones it shall
- * have: they keep other requests of this loop waiting, and another processor
- * may do them.
+ * Files in memory: the I/O is a copy, which never waits.  io_uring does not know
+ * that (tmpfs has no IOCB_NOWAIT) and passes each request to a kernel thread,
+ * which costs several times the copy.  Long copies still go to io_uring: here
+ * they would delay other requests of this loop, and there another processor may
+ * run them.
  */
 #define MAX_COPY_BYTES (32 * KiB)
 
@@ -128,7 +128,7 @@ static void start_direct(struct blk_request *req, const struct blk_map *map)
 	aio_sqe_set_op(sqe, &req->io);
 }
 
-/* May the request be tried without a coroutine at all? */
+/* Can the request be tried without a coroutine? */
 static bool may_be_direct(const struct blk_request *req)
 {
 	uint64_t size = atomic_load_explicit(&req->node->size, memory_order_acquire);
@@ -146,7 +146,7 @@ static void map_request(const struct blk_request *req, struct blk_map *map)
 		blk_map_write(req->node, req->offset, req->bytes, map);
 }
 
-/* Serve @req by what @map says; false if that does not do. */
+/* Serve @req as @map allows; false, with nothing done, if it needs a coroutine. */
 static bool serve_directly(struct blk_request *req, const struct blk_map *map)
 {
 	if (map->bytes < req->bytes)

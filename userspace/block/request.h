@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Requests with a callback, for those who have many in flight and want no
+ * Requests with a callback, for callers that have many in flight and want no
  * coroutine for each: queues of a block device, benchmarks.
  *
- * Two ways.  Direct: the node says without parking where the bytes are, and one
+ * Two paths.  Direct: the node finds without yielding where the bytes are, and one
  * SQE moves them between the image file and the caller's buffer; no coroutine
- * runs and no memory is allocated.  All else, and whatever goes wrong half-way,
- * is left to a coroutine, which calls blk_co_*().
+ * runs and no memory is allocated.  All other requests, and those that the direct
+ * path cannot complete, are served by a coroutine, which calls blk_co_*().
  */
 #ifndef QEDBLK_BLOCK_REQUEST_H
 #define QEDBLK_BLOCK_REQUEST_H
@@ -33,16 +33,16 @@ struct blk_request {
 	void *buf; /* the data of a read or a write */
 	/*
 	 * Called once, with 0 or a negative errno, on the loop's thread; before
-	 * blk_request_submit() returns, where nothing has to be waited for.
+	 * blk_request_submit() returns if the request completes without waiting.
 	 */
 	void (*done)(struct blk_request *req, int ret);
 
-	/* For block/request.c. */
+	/* Private to block/request.c. */
 	struct aio_op io;
 	unsigned int token;
 };
 
-/* Start @req on the current thread's loop.  Plain loop code or coroutine; does not park. */
+/* Start @req on the current thread's loop.  Plain loop code or coroutine; does not yield. */
 void blk_request_submit(struct blk_request *req);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters of a node, one set a loop.
+ * Counters of a node, one set per loop.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Counters of a node.  Each loop counts in a slot of its own with relaxed
- * atomics; whoever wants the figures adds the slots up.
+ * atomics; a reader adds the slots up.
  */
 #ifndef QEDBLK_BLOCK_STATS_H
 #define QEDBLK_BLOCK_STATS_H
@@ -11,7 +11,7 @@
 
 #include "aio/loop.h"
 
-/* NAME, and what it counts. */
+/* NAME and description. */
 #define BLK_STATS(X)                                                                \
 	X(read_ops, "read requests")                                                \
 	X(read_bytes, "bytes read")                                                 \
@@ -44,7 +44,7 @@
 	X(l2_misses, "L2 cache misses")                                             \
 	X(l2_evictions, "L2 cache evictions")
 
-/* What goes up and down, and what a driver knows of it. */
+/* Values that go up and down; a driver provides those that it has. */
 #define BLK_GAUGES(X)                                                                 \
 	X(free_clusters, "freed clusters that are ready for use")                     \
 	X(pending_clusters, "freed clusters that are not durable, or not unused yet") \
@@ -71,18 +71,18 @@ struct blk_stats_slot {
 } __attribute__((aligned(64)));
 
 struct blk_stats {
-	/* One a loop, and one for threads without a loop; touched as they come. */
+	/* One per loop, and one for threads without a loop; pages are allocated at first use. */
 	struct blk_stats_slot *slots;
 };
 
-/* All 0.  Returns 0 or -ENOMEM. */
+/* Set all counters to 0.  Returns 0 or -ENOMEM. */
 int blk_stats_init(struct blk_stats *stats);
 void blk_stats_destroy(struct blk_stats *stats);
 /* Add @n on the current loop's slot.  Any thread. */
 void blk_stats_add(struct blk_stats *stats, enum blk_stat stat, uint64_t n);
 /* The sum over all loops.  Any thread. */
 uint64_t blk_stats_get(const struct blk_stats *stats, enum blk_stat stat);
-/* "read_ops" and "read requests". */
+/* Return the name and the description: "read_ops" and "read requests". */
 const char *blk_stat_name(enum blk_stat stat);
 const char *blk_stat_text(enum blk_stat stat);
 const char *blk_gauge_name(enum blk_gauge gauge);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Write-zeroes: the driver's efficient way, which is optional, or plain writes
- * of zeroes in bounded pieces from one shared buffer.
+ * Write-zeroes: the driver's efficient operation, which is optional, or plain
+ * writes of zeroes in bounded pieces from one shared buffer.
  */
 #include <errno.h>
 
@@ -16,7 +16,7 @@ static int write_plainly(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	if (!zeroes)
 		return -ENOMEM;
 	while (bytes) {
-		/* Pieces end on multiples of the buffer's size: on cluster boundaries, mostly. */
+		/* Pieces end on multiples of the buffer's size: mostly on cluster boundaries. */
 		uint64_t n = min_u64(bytes, ZERO_PAGES_SIZE - offset % ZERO_PAGES_SIZE);
 		int ret = node->driver->co_pwrite(node, offset, n, zeroes,
 						  flags & ~BLK_REQ_MAY_UNMAP);

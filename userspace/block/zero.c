@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Zero detection: the portable version, and the choice among all at run time. */
+/* Zero detection: the portable version, and the choice of a version at run time. */
 #include "block/zero.h"
 
 #include <stdatomic.h>
 
-/* Below this the inline scan is done before an indirect call would be. */
+/* Bytes: below this the inline scan is faster than an indirect call. */
 #define SHORT_LIMIT 64
 
 static bool always(void)

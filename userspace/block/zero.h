@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Zero detection: is a buffer all zero bytes, asked as fast as memory can be read. */
+/* Zero detection: check whether a buffer is all zero bytes, at the speed of memory reads. */
 #ifndef QEDBLK_BLOCK_ZERO_H
 #define QEDBLK_BLOCK_ZERO_H
 
@@ -17,17 +17,17 @@
 bool buffer_is_zero(const void *buf, size_t len);
 
 /*
- * How many of the @len > 0 bytes at @buf, from the start, are alike as to being zero,
- * looked at in units of @unit (a power of two) that begin on its multiples; the first
- * byte's place is @offset.  *@zero tells which.
+ * Return the length, in bytes, of the first run of the @len > 0 bytes at @buf: units that
+ * are all zero (*@zero set) or units that are not.  A unit has @unit bytes (a power of two)
+ * and begins on a multiple of that; the first byte is at @offset.
  */
 uint64_t buffer_zero_run(const void *buf, uint64_t offset, uint64_t len, uint64_t unit, bool *zero);
 
 /*
- * One way to scan.  @is_zero keeps the contract of buffer_is_zero() for every
- * length, provided that @supported says that this CPU can run it.  @preferred
- * tells whether it is worth choosing here: some CPUs run an instruction set
- * that makes them slower elsewhere.
+ * One implementation.  @is_zero keeps the contract of buffer_is_zero() for every
+ * length, provided that @supported returns true: this CPU can run it.  @preferred
+ * tells whether it is worth choosing here: on some CPUs an instruction set makes
+ * other code slower.
  */
 struct zero_impl {
 	const char *name;
@@ -42,7 +42,7 @@ size_t zero_impl_count(void);
 /* The @index'th of them, best first; NULL when @index >= zero_impl_count(). */
 const struct zero_impl *zero_impl_get(size_t index);
 
-/* The one that buffer_is_zero() hands longer buffers to; never NULL. */
+/* The implementation that buffer_is_zero() uses for longer buffers; never NULL. */
 const struct zero_impl *zero_impl_chosen(void);
 
 /*
@@ -78,8 +78,8 @@ static inline uint32_t zero_load32(const unsigned char *p)
 }
 
 /*
- * Scan @len < 64 bytes: too few for the vector loops to set out.  Two loads
- * that overlap cover every length between one load's size and its double.
+ * Scan @len < 64 bytes: too few for the vector loops to pay off.  Two loads
+ * that overlap cover every length from one load's size to twice that.
  */
 static inline bool zero_is_zero_short(const unsigned char *p, size_t len)
 {

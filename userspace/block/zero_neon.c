@@ -14,8 +14,8 @@ static inline bool neon_any(uint8x16_t v)
 }
 
 /*
- * The first and the last vector are read as they lie and cover the ragged end
- * of the rounds between them, eight vectors a round with one test.
+ * The first and the last vector are read unaligned and cover the ragged ends; the
+ * loop between them tests eight vectors per iteration at once.
  */
 static bool is_zero_neon(const void *buf, size_t len)
 {

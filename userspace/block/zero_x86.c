@@ -7,11 +7,11 @@
 #include <immintrin.h>
 
 /*
- * All three go alike.  The first and the last vector are read unaligned, the
- * aligned vectors between them eight at a time with one test per round, so
- * that the loads, not the branches, are the limit; then what is left of them
- * one by one.  The two unaligned reads cover the ragged ends, overlapping the
- * aligned part, so there is no loop over single bytes.
+ * All three work the same way.  The first and the last vector are read unaligned,
+ * the aligned vectors between them eight at a time with one test per iteration, so
+ * that the loads, not the branches, are the limit; then the remaining vectors one
+ * by one.  The two unaligned reads cover the ragged ends, overlapping the aligned
+ * part, so there is no loop over single bytes.
  */
 
 /* The first address beyond @p that is a multiple of @size, a power of two. */

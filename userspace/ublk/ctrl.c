@@ -11,8 +11,8 @@
 #include "ublk/ctrl_cmd.h"
 
 /*
- * Seconds.  Questions are answered at once; starting reads partitions through
- * the image; stopping writes out everything that a page cache may hold.
+ * Seconds. Queries complete at once; starting reads the partition table through the
+ * image; stopping writes back a whole page cache.
  */
 #define TIMEOUT_ASK   20
 #define TIMEOUT_START 60
@@ -31,7 +31,7 @@ char *ublk_char_path(char buf[UBLK_PATH_LEN], uint32_t dev_id)
 	return buf;
 }
 
-/* Give @ret back, with a line about what was done to device @dev_id. */
+/* Return 0, or @ret with an error line for @what on device @dev_id. */
 static int command_result(int ret, const char *what, uint32_t dev_id, struct error *err)
 {
 	if (ret >= 0)
@@ -93,7 +93,7 @@ int ublk_ctrl_get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_
 	return command_result(ret, "asking for its state", dev_id, err);
 }
 
-/* A process that has ended but that its parent has not asked for yet is none. */
+/* A zombie counts as gone. */
 static bool process_is_gone(int pid)
 {
 	struct pollfd pfd = { .events = POLLIN };
@@ -109,10 +109,10 @@ static bool process_is_gone(int pid)
 
 bool ublk_server_is_gone(const struct ublk_dev_info *info)
 {
-	/* The number that the kernel remembers may be another process's by now. */
+	/* The pid that the kernel remembers may have been reused. */
 	if (info->state == UBLK_S_DEV_QUIESCED || info->state == UBLK_STATE_FAIL_IO)
 		return true;
-	/* Nobody's process: between ADD_DEV and START_DEV, or after it was stopped. */
+	/* No process: between ADD_DEV and START_DEV, or after STOP_DEV. */
 	if (info->server_pid <= 0)
 		return info->state == UBLK_S_DEV_DEAD;
 	return process_is_gone(info->server_pid);

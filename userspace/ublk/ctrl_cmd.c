@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The control device's ring: one command at a time, never waited for without end. */
+/* The control device's ring: one command at a time, each with a timeout. */
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -19,8 +19,8 @@ struct ublk_ctrl {
 	struct io_uring ring;
 	bool ring_open;
 	/*
-	 * What the kernel reads and writes: not the caller's memory, since a
-	 * command that was given up may still be answered later.
+	 * The buffer that the kernel reads and writes. Not the caller's memory, since the kernel
+	 * may still complete a command after its timeout.
 	 */
 	void *buf;
 };
@@ -43,7 +43,7 @@ static int ring_open(struct ublk_ctrl *ctrl)
 	return 0;
 }
 
-/* The module is not loaded by opening a device node that is not there yet. */
+/* Opening a device node that does not exist yet does not load the module. */
 static void load_module(void)
 {
 	static char *const paths[] = { "/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe" };
@@ -139,7 +139,7 @@ static int wait_answer(struct ublk_ctrl *ctrl, unsigned int timeout, int *res)
 			continue;
 		if (ret < 0)
 			return ret;
-		/* liburing's own timeouts, on kernels without timed waits, are not ours. */
+		/* On kernels without timed waits liburing's own timeout completes here, too. */
 		if (io_uring_cqe_get_data(cqe) != ctrl) {
 			io_uring_cqe_seen(&ctrl->ring, cqe);
 			continue;
@@ -151,8 +151,8 @@ static int wait_answer(struct ublk_ctrl *ctrl, unsigned int timeout, int *res)
 }
 
 /*
- * A command that was given up keeps its buffer for good, since the kernel may
- * still write there; the next command opens a new ring.
+ * Leak the buffer of a command that timed out, since the kernel may still write to it.
+ * The next command opens a new ring.
  */
 static void abandon(struct ublk_ctrl *ctrl)
 {
@@ -161,7 +161,7 @@ static void abandon(struct ublk_ctrl *ctrl)
 	ctrl->buf = NULL;
 }
 
-/* The command begins in the first half of a 128-byte entry and ends in the second. */
+/* The command lies across both halves of a 128-byte SQE. */
 static void put_command(struct io_uring_sqe *sqe, const struct ublk_ctrl_cmd_v2 *cmd)
 {
 	const size_t first = sizeof(*sqe) - offsetof(struct io_uring_sqe, cmd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One command to ublk's control device and its answer, in bounded time. */
+/* One command to ublk's control device and its result, in bounded time. */
 #ifndef QEDBLK_UBLK_CTRL_CMD_H
 #define QEDBLK_UBLK_CTRL_CMD_H
 
@@ -8,7 +8,7 @@
 
 #include "ublk/ctrl.h"
 
-/* Room for what any command passes: a device path and the largest structure. */
+/* Bytes; fits the buffer of any command: a device path and the largest structure. */
 #define UBLK_CTRL_BUF_SIZE 4096
 
 struct ublk_ctrl_call {
@@ -21,9 +21,8 @@ struct ublk_ctrl_call {
 };
 
 /*
- * Issue @call and wait for its answer: the kernel's result, or -ETIMEDOUT.
- * After a timeout the kernel may still carry the command out; the control
- * device can be used on.
+ * Issue @call and wait for it. Returns the kernel's result, or -ETIMEDOUT. After a
+ * timeout the kernel may still execute the command; the control device remains usable.
  */
 int ublk_ctrl_call(struct ublk_ctrl *ctrl, const struct ublk_ctrl_call *call);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A served device: its control commands, its queues, in the right order. */
+/* A served device: its control commands and its queues, in the right order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,11 +11,11 @@
 #include "ublk/write_back.h"
 #include "util/units.h"
 
-/* Seconds that queues may take to see that their device was stopped. */
+/* Seconds for the queues to end after their device was stopped. */
 #define DRAIN_SECONDS 30
-/* How long the kernel may take to see that a server died, and to end what it had begun. */
+/* In naps: how long the kernel may take to notice that a server died and to end its commands. */
 #define TAKE_OVER_TRIES 1500
-/* How long we wait for device nodes, or for udev to let go of them. */
+/* In naps: how long to wait for device nodes, or for udev to close them. */
 #define NODE_TRIES  250
 #define NODE_NAP_NS 20000000L
 
@@ -36,7 +36,7 @@ static void nap(void)
 	nanosleep(&ts, NULL);
 }
 
-/* udev makes the node, or looks at it, in its own time; it can be open only once. */
+/* udev creates the node, or has it open, at some time; it can be open only once. */
 static int open_char(struct ublk_device *dev, struct error *err)
 {
 	char path[UBLK_PATH_LEN];
@@ -145,7 +145,7 @@ int ublk_device_create(struct ublk_device **dev, const struct ublk_device_opts *
 	}
 	ret = prepare(d, opts, err);
 	if (ret < 0) {
-		/* @err has the first reason; should these fail, there is nothing better to do. */
+		/* @err has the first error; ignore those of the cleanup. */
 		if (!ublk_device_stop(d, NULL))
 			ublk_device_destroy(d, NULL);
 		return ret;
@@ -192,7 +192,7 @@ static int begin_recovery(struct ublk_device *dev, struct error *err)
 			break;
 		nap();
 	}
-	/* Somebody began before us, and died at once. */
+	/* An earlier successor began the recovery and died before it fetched. */
 	if (ret == -EINVAL)
 		ret = 0;
 	if (ret < 0)
@@ -235,8 +235,8 @@ int ublk_device_start(struct ublk_device *dev, struct error *err)
 }
 
 /*
- * Carry out @command, for which a device that somebody else has deleted is no
- * failure.  Nothing is said of that, nor is @err, where it is set already, the result.
+ * Execute @command. A device that another process has deleted is no failure, and
+ * leaves @err alone.
  */
 static int unless_deleted(struct ublk_device *dev,
 			  int (*command)(struct ublk_ctrl *ctrl, uint32_t dev_id,
@@ -258,10 +258,10 @@ int ublk_device_stop(struct ublk_device *dev, struct error *err)
 {
 	int ret = 0;
 
-	/* Stopping a device that could be taken over fails what was not written back. */
+	/* STOP_DEV fails data that is not yet written back when the device has user recovery. */
 	if (dev->info.flags & UBLK_F_USER_RECOVERY)
 		ret = ublk_write_back(dev->info.dev_id, err);
-	/* Of one that was deleted the queues have ended, or are about to. */
+	/* If the device was deleted, its queues have ended or are about to. */
 	if (!ret)
 		ret = unless_deleted(dev, ublk_ctrl_stop, err);
 	if (ret < 0)
@@ -282,7 +282,7 @@ int ublk_device_destroy(struct ublk_device *dev, struct error *err)
 {
 	int ret;
 
-	/* Old kernels wait for the last user of the character device: not for us. */
+	/* Old kernels wait for the last user of the character device, so close it first. */
 	if (dev->char_fd >= 0)
 		close(dev->char_fd);
 	dev->char_fd = -1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What there is, by name: ublk devices, their states, the driver's features. */
+/* Names and lists: the driver's features, server cookies, existing devices. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ void ublk_for_each_feature(uint64_t features, void (*fn)(void *arg, const char *
 	}
 }
 
-/* FNV-1a, 64 bits, over what sets our devices apart from other servers'. */
+/* FNV-1a, 64 bits; the prefix distinguishes qedblk's devices from other servers'. */
 uint64_t ublk_name_cookie(const char *name)
 {
 	const char *const parts[] = { "qedblk:", name };

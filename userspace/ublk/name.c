@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The names that devices can have: of servers, of their files, of mappings. */
+/* Valid names of devices, which are also those of servers, their files and mappings. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From a request of the kernel to one of the block layer, and its result back. */
+/* Translate the kernel's requests to block-layer requests, and the results back. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -70,9 +70,12 @@ static void on_done(struct blk_request *io, int ret)
 	finish(container_of(io, struct ublk_request, io), ret);
 }
 
-/* ---- Zeroes in guests' writes ---- */
+/* ---- Zero detection in guest writes ---- */
 
-/* The mode that @req is to be scanned by.  Who asks for FUA wants this data durable, as data. */
+/*
+ * Return the detection mode for @req. A FUA write is not scanned: its data is to be
+ * durable as data.
+ */
 static enum detect_zeroes scan_mode(const struct ublk_request *req)
 {
 	if (req->op != UBLK_IO_OP_WRITE || req->flags & UBLK_IO_F_FUA)
@@ -89,7 +92,7 @@ static uint64_t first_run(const struct ublk_request *req, uint32_t done, bool *z
 			node->size, zero);
 }
 
-/* Count a run of zeroes of a write, and return its flags as a write-zeroes. */
+/* Count a run of zeroes in a write, and return the flags of the write-zeroes that replaces it. */
 static unsigned int found_zeroes(const struct ublk_request *req, uint64_t run)
 {
 	struct blk_stats *stats = &node_of(req)->stats;
@@ -99,7 +102,7 @@ static unsigned int found_zeroes(const struct ublk_request *req, uint64_t run)
 	return scan_mode(req) == DETECT_ZEROES_UNMAP ? BLK_REQ_MAY_UNMAP : 0;
 }
 
-/* A write with zeroes in it, run by run. */
+/* Serve a write of zeroes and data, run by run. Coroutine. */
 static void co_write_runs(void *arg)
 {
 	struct ublk_request *req = arg;
@@ -122,8 +125,8 @@ static void co_write_runs(void *arg)
 }
 
 /*
- * Look for zeroes in @req, if it is one to be scanned.  A write of nothing but zeroes becomes
- * a write-zeroes; one with data as well is served here (returns true).
+ * Detect zeroes in @req, if its mode says so. A write of zeroes alone becomes a
+ * write-zeroes in @io. A write of both zeroes and data is served here: returns true.
  */
 static bool take_zeroes(struct ublk_request *req, struct blk_request *io)
 {
@@ -150,7 +153,7 @@ static bool take_zeroes(struct ublk_request *req, struct blk_request *io)
 
 /* ---- All requests ---- */
 
-/* What the block layer calls it.  Returns 0, or -EOPNOTSUPP. */
+/* Set the operation and flags of @io for @req. Returns 0, or -EOPNOTSUPP. */
 static int translate(const struct ublk_request *req, struct blk_request *io)
 {
 	unsigned int fua = req->flags & UBLK_IO_F_FUA ? BLK_REQ_FUA : 0;

@@ -12,14 +12,17 @@
 struct ublk_node_target {
 	struct ublk_target target;
 	struct blk_node *node;
-	/* An enum detect_zeroes.  Any thread changes it; a request goes by what it sees first. */
+	/* An enum detect_zeroes. Any thread may change it, relaxed. */
 	_Atomic int detect_zeroes;
 };
 
-/* @node stays the caller's, and open while requests may come. */
+/* Initialise @target. The caller owns @node, and keeps it open while requests may come. */
 void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *node);
 
-/* The errno by which the kernel understands @error, a negative errno of ours. */
+/*
+ * Map @error, 0 or a negative errno, to one that the kernel's block layer
+ * distinguishes; others become -EIO.
+ */
 int ublk_kernel_errno(int error);
 
 #endif

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From what is known of an image to the limits of its block device. */
+/* Compute the limits of a block device from those of its image. */
 #include <string.h>
 
 #include "ublk/params.h"
 #include "util/units.h"
 
 #define SECTOR_SHIFT 9
-/* The unit that file systems and page caches write in. */
+/* The unit of writes of file systems and page caches. */
 #define MIN_PHYSICAL_BLOCK 4096u
-/* Results of requests are s32, so a request's length has to stay well below 2 GiB. */
+/* The result of a request is an s32, so its length must stay well below 2 GiB. */
 #define MAX_RANGE_SECTORS (1u << (30 - SECTOR_SHIFT))
 
 static uint8_t shift_of(uint32_t power)
@@ -25,15 +25,15 @@ static void fill_basic(struct ublk_param_basic *basic, const struct ublk_limits 
 	basic->io_opt_shift = shift_of(unit);
 	basic->max_sectors = limits->max_io_bytes >> SECTOR_SHIFT;
 	basic->dev_sectors = limits->size >> SECTOR_SHIFT;
-	/* The kernel heeds FUA only beside a volatile cache; and there is one. */
+	/* The kernel honours FUA only with a volatile cache, which there is. */
 	basic->attrs = UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA;
 	if (limits->read_only)
 		basic->attrs |= UBLK_ATTR_READ_ONLY;
 }
 
 /*
- * Write-zeroes hangs on this, too: the kernel takes it only from a device that
- * states a discard granularity.
+ * Write-zeroes depends on this, too: the kernel enables it only on a device with a
+ * discard granularity.
  */
 static void fill_discard(struct ublk_param_discard *discard, const struct ublk_limits *limits,
 			 uint32_t unit)
@@ -57,7 +57,7 @@ void ublk_params_fill(struct ublk_params_v2 *params, const struct ublk_limits *l
 	params->types = UBLK_PARAM_TYPE_BASIC | UBLK_PARAM_TYPE_DISCARD;
 	fill_basic(&params->basic, limits, physical, unit);
 	fill_discard(&params->discard, limits, unit);
-	/* Matters where the image file is read straight into the request's own pages. */
+	/* Needed where the image file is read directly into the pages of the request. */
 	if (limits->mem_align > 1 && limits->mem_align <= 4096) {
 		params->types |= UBLK_PARAM_TYPE_DMA_ALIGN;
 		params->dma.alignment = limits->mem_align - 1;

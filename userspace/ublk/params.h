@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a block device tells its users of itself: sizes, limits, cache. */
+/* The parameters of a block device: size, limits, cache. */
 #ifndef QEDBLK_UBLK_PARAMS_H
 #define QEDBLK_UBLK_PARAMS_H
 
@@ -10,13 +10,13 @@
 
 /* All sizes in bytes; all but @size powers of two. */
 struct ublk_limits {
-	uint64_t size; /* of the device; a tail shorter than a sector is left off */
-	uint32_t cluster_size; /* unit of allocation, 0: none */
-	uint32_t file_align; /* what the image file wants of offsets and lengths, 0 or 1: nothing */
-	uint32_t mem_align; /* what it wants of buffers */
+	uint64_t size; /* of the device; rounded down to whole sectors */
+	uint32_t cluster_size; /* allocation unit, 0: none */
+	uint32_t file_align; /* alignment of offsets and lengths in the image file; 0 or 1: none */
+	uint32_t mem_align; /* alignment of buffers for the image file */
 	uint32_t max_io_bytes; /* of one read or write */
 	bool read_only;
-	bool discard; /* discards are worth sending */
+	bool discard; /* advertise discard */
 };
 
 /* Fill @params for ublk_ctrl_set_params(). */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One queue's thread: fetch, hand to the target, commit and fetch again. */
+/* The thread of a queue: fetch, pass to the target, commit and fetch again. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,23 +24,26 @@
 struct ublk_queue {
 	struct ublk_queue_opts opts;
 	struct aio_loop *loop;
-	const struct ublksrv_io_desc *descs; /* written by the kernel, one a tag */
+	const struct ublksrv_io_desc *descs; /* written by the kernel, one per tag */
 	struct ublk_request *requests;
 	char *buffers;
 	bool file_registered;
-	struct aio_op fetched; /* completes after all first fetches were submitted */
+	struct aio_op fetched; /* a nop, submitted after the first fetch of every tag */
 
-	/* Tags whose fetch has not been aborted, and @fetched; own thread only. */
+	/*
+	 * The number of tags whose fetch has not been aborted, and 1 for @fetched. Queue's thread
+	 * only.
+	 */
 	unsigned int live;
 	int fetch_error;
 	_Atomic unsigned int in_flight;
 
 	pthread_t thread;
-	pthread_mutex_t mutex; /* protects what follows */
+	pthread_mutex_t mutex; /* protects the fields below */
 	pthread_cond_t cond;
-	bool started; /* or failed to */
+	bool started; /* or failed to start */
 	int start_result;
-	bool must_join; /* failed, but fetches are out */
+	bool must_join; /* failed to start, but fetches are in flight */
 	struct error start_error;
 };
 
@@ -72,7 +75,7 @@ void ublk_request_complete(struct ublk_request *req, int result)
 {
 	struct ublk_queue *queue = req->queue;
 
-	/* Reads and writes answer with their length, and never with less. */
+	/* Reads and writes return their length; there are no short ones. */
 	if (!result && (req->op == UBLK_IO_OP_READ || req->op == UBLK_IO_OP_WRITE))
 		result = req->bytes;
 	atomic_store_explicit(&queue->in_flight,
@@ -101,7 +104,7 @@ static void tag_ended(struct ublk_queue *queue, struct ublk_request *req, int re
 	one_ended(queue);
 }
 
-/* A fetch or commit came back: the tag has a request, or has come to its end. */
+/* A fetch or commit completed: the tag has a request, or has ended. */
 static void on_command(struct aio_op *op, int res, uint32_t cqe_flags)
 {
 	struct ublk_request *req = container_of(op, struct ublk_request, command);
@@ -113,7 +116,7 @@ static void on_command(struct aio_op *op, int res, uint32_t cqe_flags)
 		tag_ended(queue, req, res);
 		return;
 	}
-	/* The flags' masks are for the whole word, not for what is above the operation. */
+	/* UBLK_IO_F_* are masks of the whole word, so do not shift it. */
 	req->op = desc->op_flags & 0xff;
 	req->flags = desc->op_flags & ~0xffu;
 	req->bytes = desc->nr_sectors * SECTOR_SIZE;
@@ -131,7 +134,7 @@ static size_t desc_area_bytes(unsigned int depth)
 	return round_up(depth * sizeof(struct ublksrv_io_desc), sysconf(_SC_PAGESIZE));
 }
 
-/* Where a queue's descriptors start does not depend on its depth. */
+/* The kernel spaces the descriptors of queues by the maximum depth. */
 static off_t desc_area_offset(unsigned int id)
 {
 	return UBLKSRV_CMD_BUF_OFFSET + (off_t)id * desc_area_bytes(UBLK_MAX_QUEUE_DEPTH);
@@ -147,7 +150,7 @@ static int map_memory(struct ublk_queue *queue, struct error *err)
 	if (map == MAP_FAILED)
 		return error_set_errno(err, -errno, "ublk queue %u: descriptors", opts->id);
 	queue->descs = map;
-	/* Touched as requests of that size come, and kept from then on. */
+	/* Pages are populated when a request of that size first touches them, and then kept. */
 	map = mmap(NULL, (size_t)opts->depth * opts->max_io_bytes, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map == MAP_FAILED)
@@ -212,7 +215,7 @@ static void fetch_all(struct ublk_queue *queue)
 		queue->live++;
 		issue(req, UBLK_U_IO_FETCH_REQ, 0);
 	}
-	/* Refused fetches have come back by the time that this has. */
+	/* Fetches that the kernel refuses have completed by the time this nop completes. */
 	queue->fetched.done = on_fetched;
 	queue->live++;
 	sqe = aio_get_sqe(queue->loop);
@@ -220,7 +223,7 @@ static void fetch_all(struct ublk_queue *queue)
 	aio_sqe_set_op(sqe, &queue->fetched);
 }
 
-/* A server of a disk that memory may be written back to must not wait for that. */
+/* Memory reclaim may write back to this disk, so its server must not wait for reclaim. */
 static void prepare_thread(struct ublk_queue *queue)
 {
 	char name[16];
@@ -263,8 +266,8 @@ static void *queue_thread(void *arg)
 	ret = aio_loop_run(queue->loop);
 	if (ret < 0) {
 		/*
-		 * Requests that the ring had can be neither finished nor waited
-		 * for: all that is left is a crash, which images survive.
+		 * Requests on the ring can be neither completed nor waited for. Crash: images
+		 * survive that.
 		 */
 		log_error("ublk queue %u: io_uring: %s", queue->opts.id, strerror(-ret));
 		_exit(1);

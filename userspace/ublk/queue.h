@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A queue of a ublk device: one thread, one loop, and a request for every tag,
- * which the kernel and a target hand to each other.
+ * A queue of a ublk device: one thread, one loop, and one request per tag, which
+ * passes between the kernel and a target.
  *
- * What a request means is the target's affair; this file knows the protocol
- * with the kernel alone.
+ * The target interprets requests; this file implements only the protocol with the
+ * kernel.
  */
 #ifndef QEDBLK_UBLK_QUEUE_H
 #define QEDBLK_UBLK_QUEUE_H
@@ -22,7 +22,8 @@ struct ublk_queue;
 struct ublk_target;
 
 struct ublk_request {
-	struct aio_op command; /* the fetch that brought, and the commit that will answer it */
+	/* The fetch that delivered the request, then the commit of its result. */
+	struct aio_op command;
 	struct ublk_queue *queue;
 	const struct ublk_target *target;
 	void *buf; /* page-aligned, max_io_bytes long: a write's data, or room for a read's */
@@ -33,22 +34,21 @@ struct ublk_request {
 	uint32_t bytes; /* below 2 GiB */
 	uint64_t offset; /* bytes */
 
-	struct blk_request io; /* for the target, while it has the request */
+	struct blk_request io; /* for the target's use, from submit() to ublk_request_complete() */
 };
 
-/* Who serves requests. */
+/* The server of a queue's requests. */
 struct ublk_target {
 	/*
-	 * Take @req and answer it, now or later, by ublk_request_complete().
-	 * Plain loop code on the queue's thread: starts what has to be done and
-	 * does not block.
+	 * Start @req; complete it, now or later, by ublk_request_complete(). Called outside of a
+	 * coroutine on the queue's thread; must not block.
 	 */
 	void (*submit)(struct ublk_request *req);
 };
 
 /*
- * Answer with 0, or with a negative errno.  On the queue's thread; the request
- * is the kernel's again.
+ * Complete @req with @result, 0 or a negative errno. On the queue's thread. The target
+ * must not touch @req afterwards.
  */
 void ublk_request_complete(struct ublk_request *req, int result);
 
@@ -57,30 +57,29 @@ struct ublk_queue_opts {
 	unsigned int id, depth;
 	uint32_t max_io_bytes;
 	const struct ublk_target *target;
-	/* Called on the queue's thread when it is about to end, for whatever reason. */
+	/* Called on the queue's thread just before it ends. */
 	void (*ended)(void *arg);
 	void *ended_arg;
 };
 
 /*
- * Start a queue's thread and have it fetch every tag.  Returns when that is
- * done, or with the reason why not.  After an error *@queue is NULL, or a queue
- * that ends, and can be joined, once the device is stopped.  Blocks.
+ * Start a queue's thread and have it fetch every tag. Blocks until that is done.
+ * Returns 0 or a negative errno with an error line. After an error *@queue is NULL, or
+ * a queue that ends, and can be joined, once the device is stopped.
  *
- * Should the thread's ring fail later, the whole process ends at once.
+ * If the thread's ring fails later, the process exits at once.
  */
 int ublk_queue_start(struct ublk_queue **queue, const struct ublk_queue_opts *opts,
 		     struct error *err);
 
 /*
- * Wait until the queue's thread has ended, which it does when the kernel has
- * aborted every tag's fetch (the device was stopped), then free the queue.
- * Returns -ETIMEDOUT, having freed nothing, when that does not happen within
- * @seconds.  Blocks.
+ * Wait for the queue's thread to end, then free the queue. The thread ends when the
+ * kernel has aborted the fetch of every tag, which it does when the device is stopped.
+ * Blocks. Returns 0, or -ETIMEDOUT after @seconds, with nothing freed.
  */
 int ublk_queue_join(struct ublk_queue *queue, unsigned int seconds);
 
-/* Requests that the target has now.  Any thread. */
+/* Return the number of requests that the target has. Any thread. */
 unsigned int ublk_queue_in_flight(const struct ublk_queue *queue);
 
 #endif

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Finding and deleting what a killed server left in the kernel. */
+/* Finding and deleting the devices that a killed server left in the kernel. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "ublk/ctrl.h"
 #include "ublk/stale.h"
 
-/* What to do with a device of the name; a positive result is counted, an error ends the search. */
+/* Visit a device of the name. A positive result is counted, an error ends the search. */
 typedef int visit_fn(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, void *arg,
 		     struct error *err);
 
-/* Returns 1, or 0 for one that has just gone, or that only its owner may ask about. */
+/* Return 1, or 0 for a device that has just gone or that only its owner may query. */
 static int get_info(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_dev_info *info,
 		    struct error *err)
 {
@@ -60,7 +60,7 @@ static int note_waiting(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info
 {
 	(void)ctrl;
 	(void)err;
-	/* The server's process may not be quite gone: its number tells nothing, the lock did. */
+	/* The server's process may not be quite gone, so the pid proves nothing; the lock does. */
 	if (!ublk_device_waits(info))
 		return 0;
 	*(struct ublk_dev_info *)arg = *info;

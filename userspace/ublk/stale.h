@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Devices that a dead server left behind, found by the name of the server.  The
- * kernel's word counts, not that of files.  These functions block.
+ * Devices that a dead server left behind, found by the server's name in the kernel's
+ * state of devices, not by files. These functions block.
  */
 #ifndef QEDBLK_UBLK_STALE_H
 #define QEDBLK_UBLK_STALE_H
@@ -12,16 +12,16 @@
 #include "util/error.h"
 
 /*
- * Find the device that a server called @name served and that waits for its
- * successor, or will in a moment: whoever asks knows that the server does not live,
- * since it has the lock of the name.  Returns 1 with @info filled, or 0: there is none.
+ * Find the device of a dead server @name that waits for a new server, or is about to.
+ * The caller holds the lock of the name, which proves that the server is dead. Returns
+ * 1 with @info filled, 0 if there is none, or a negative errno with an error line.
  */
 int ublk_stale_find_waiting(const char *name, struct ublk_dev_info *info, struct error *err);
 
 /*
- * Delete all devices that a server called @name added and whose server is gone;
- * requests that wait in them fail.  Returns how many were deleted; -EBUSY: one of
- * them has a living server.
+ * Delete all devices that a dead server @name added; requests that wait in them fail.
+ * Returns the number deleted, or a negative errno with an error line; -EBUSY: one of
+ * them has a live server.
  */
 int ublk_stale_delete(const char *name, struct error *err);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's ublk interface, whatever the age of the installed headers.
+ * The kernel's ublk interface, independent of the version of the installed headers.
  *
- * <linux/ublk_cmd.h> of Debian 12 is that of Linux 6.1; what came later is
- * defined here by number.  Structures that grew are defined here under names
- * of our own, since the preprocessor cannot see what fields one has.
+ * <linux/ublk_cmd.h> of Debian 12 is that of Linux 6.1. Later constants are defined
+ * here by value. Structures that grew later are defined here under other names, since
+ * the preprocessor cannot test for a field.
  */
 #ifndef QEDBLK_UBLK_UAPI_H
 #define QEDBLK_UBLK_UAPI_H
@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #include <linux/ublk_cmd.h>
 
-/* Control commands by ioctl encoding: the only form that we use (Linux 6.4). */
+/* Control commands with ioctl encoding (Linux 6.4), the only form used here. */
 #ifndef UBLK_U_CMD_GET_DEV_INFO
 #define UBLK_U_CMD_GET_DEV_INFO	       _IOR('u', 0x02, struct ublksrv_ctrl_cmd)
 #define UBLK_U_CMD_ADD_DEV	       _IOWR('u', 0x04, struct ublksrv_ctrl_cmd)
@@ -88,7 +88,7 @@
 #define UBLK_F_SHMEM_ZC (1ULL << 19)
 #endif
 
-/* Beside UBLK_S_DEV_QUIESCED: without a server, and requests fail (Linux 6.13). */
+/* A state like UBLK_S_DEV_QUIESCED, without a server, in which requests fail (Linux 6.13). */
 #define UBLK_STATE_FAIL_IO 3
 
 #ifndef UBLK_PARAM_TYPE_DMA_ALIGN
@@ -98,7 +98,7 @@
 /* struct ublksrv_ctrl_cmd with the fields that 6.1's header calls data[1]. */
 struct ublk_ctrl_cmd_v2 {
 	__u32 dev_id;
-	__u16 queue_id; /* 0xffff: not for one queue */
+	__u16 queue_id; /* 0xffff: no particular queue */
 	__u16 len;
 	__u64 addr;
 	__u64 data;
@@ -110,7 +110,7 @@ _Static_assert(sizeof(struct ublk_ctrl_cmd_v2) == sizeof(struct ublksrv_ctrl_cmd
 	       "the command is part of its ioctl number");
 _Static_assert(sizeof(struct ublksrv_io_cmd) == 16, "must fit the end of a 64-byte SQE");
 
-/* struct ublk_params as far as we use it; the kernel copies what both sides know. */
+/* The beginning of struct ublk_params; the kernel copies the part that both sides know, by @len. */
 struct ublk_params_v2 {
 	__u32 len;
 	__u32 types; /* UBLK_PARAM_TYPE_* */
@@ -119,7 +119,7 @@ struct ublk_params_v2 {
 	struct {
 		__u32 char_major, char_minor;
 		__u32 disk_major, disk_minor;
-	} devt; /* answered by GET_PARAMS once the device is started */
+	} devt; /* filled by GET_PARAMS once the device is started */
 	struct {
 		__u32 max_open_zones, max_active_zones, max_zone_append_sectors;
 		__u8 reserved[20];

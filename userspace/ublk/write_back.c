@@ -2,9 +2,9 @@
 /*
  * Writing back before a device is stopped.
  *
- * A process of its own waits for that, not a thread of ours.  Should we be
- * killed meanwhile, a thread in the middle of such a wait could not end: it
- * waits for requests that only a successor can serve, and the successor for our end.
+ * A child process waits for that, not a thread of the server. If the server were
+ * killed meanwhile, a thread in such a wait could not exit: it waits for requests that
+ * only a successor can serve, and the successor waits for the server to exit.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,7 @@
 
 extern char **environ;
 
-/* blockdev(8) asks by BLKFLSBUF, which writes back a mounted file system, too. */
+/* blockdev(8) uses BLKFLSBUF, which also writes back a mounted file system. */
 static const char *const programs[] = { "/sbin/blockdev", "/usr/sbin/blockdev" };
 
 static const char *find_program(void)
@@ -37,7 +37,7 @@ bool ublk_can_write_back(void)
 	return find_program();
 }
 
-/* Wait for the child, as long as is reasonable. */
+/* Wait for the child, at most TIMEOUT_MS. Returns 0 or -errno; -EIO when it failed. */
 static int wait_for(pid_t pid)
 {
 	struct pollfd pfd = { .events = POLLIN };
@@ -67,7 +67,7 @@ int ublk_write_back(uint32_t dev_id, struct error *err)
 	int ret;
 
 	ublk_block_path(path, dev_id);
-	/* Never started, or stopped by somebody else. */
+	/* Never started, or stopped by another process. */
 	if (access(path, F_OK))
 		return 0;
 	ret = program ? -posix_spawn(&pid, program, NULL, NULL, argv, environ) : -ENOENT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Having the kernel write what it holds back for a block device. */
+/* Writing back the dirty data that the kernel holds for a block device. */
 #ifndef QEDBLK_UBLK_WRITE_BACK_H
 #define QEDBLK_UBLK_WRITE_BACK_H
 
@@ -8,14 +8,14 @@
 
 #include "util/error.h"
 
-/* Is there what ublk_write_back() needs? */
+/* Return true when the program that ublk_write_back() needs is installed. */
 bool ublk_can_write_back(void);
 
 /*
- * Have the block device's page cache, and what a file system mounted from it
- * holds, written to it; its queues must be serving.  What fails to be written is the business of
- * whoever wrote it.  A device that is gone is no error.  Blocks.  -ETIMEDOUT
- * after ten minutes.
+ * Write back the block device's page cache and a file system mounted from it; its queues must be
+ * serving. Blocks. Write errors are reported to the writers of the data, not here. A device that
+ * is gone is no error. Returns 0 or a negative errno with an error line; -ETIMEDOUT after ten
+ * minutes.
  */
 int ublk_write_back(uint32_t dev_id, struct error *err);
 

@@ -15,11 +15,14 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* How long a disk may take to end what a dead server had begun. */
+/* How long to wait for the I/O that a dead server had in flight. */
 #define LOCK_PATIENCE_NS (60 * 1000000000ULL)
 #define LOCK_NAP_NS	 (10 * 1000000ULL)
 
-/* @path seen from the working directory, which the server leaves later. */
+/*
+ * Return @path as an absolute path, since the server changes its directory later.
+ * Heap; NULL: errno.
+ */
 static char *absolute_path(const char *path)
 {
 	char *cwd, *result;
@@ -50,10 +53,11 @@ static bool same_file(const char *a, const char *b)
 }
 
 /*
- * What to store for a backing file called @typed.  Image formats read a
- * relative name as beside the image, people type one as seen from where they
- * are.  Where both are meant the name is stored as typed; where only the
- * latter exists, its absolute path; two different files need a clearer word.
+ * Set *@stored (heap) to the name to store for a backing file typed as @typed. Image
+ * formats take a relative name as relative to the image; a user types one relative to
+ * the current directory. If both name the same file, or only the former exists, store
+ * the name as typed; if only the latter exists, its absolute path; two different files
+ * are an error.
  */
 static int backing_name(const char *image_path, const char *typed, char **stored, struct error *err)
 {
@@ -79,7 +83,7 @@ static int backing_name(const char *image_path, const char *typed, char **stored
 
 /* ---- Creating ---- */
 
-/* A look at the backing file: that it is one, its format, its size. */
+/* Open the backing file once, to check it and to find its format and size. */
 static int co_look_at_backing(const char *image_path, struct blk_create_opts *create,
 			      const char *backing_dir, struct error *err)
 {
@@ -98,7 +102,10 @@ static int co_look_at_backing(const char *image_path, struct blk_create_opts *cr
 	free(path);
 	if (ret < 0)
 		return ret;
-	/* Found once and written down: what a guest of the backing file wrote decides nothing. */
+	/*
+	 * Record the probed format in the image, so that later guest data in the backing file
+	 * cannot change it.
+	 */
 	create->backing_format = node->driver->name;
 	if (!create->size)
 		create->size = round_up(node->size, SECTOR_SIZE);
@@ -135,9 +142,9 @@ static int co_create(struct device_image *image, const struct device_options *op
 	return ret;
 }
 
-/* ---- An image that was there before ---- */
+/* ---- An existing image ---- */
 
-/* A protocol's name stands for raw bytes, and is written down as that. */
+/* A protocol's name means raw bytes, and is stored as "raw". */
 static bool same_format(const char *wanted, const char *has)
 {
 	return !strcmp(blk_format_is_protocol(wanted) ? "raw" : wanted, has);
@@ -149,7 +156,7 @@ static int check_backing(const struct device_image *image, const struct device_o
 	char *wanted, *has = blk_backing_path(image->node);
 	int ret;
 
-	/* Streamed to the end before: the same words mean the same device. */
+	/* The stream finished earlier: the same command line is still valid. */
 	if (!has && options->stream)
 		return 0;
 	if (!has)
@@ -173,9 +180,8 @@ static int check_backing(const struct device_image *image, const struct device_o
 }
 
 /*
- * The options for a new image, given for one that exists, are what the caller
- * believes it to be like: the same command can be given again after a reboot,
- * and a mistaken one is not taken for granted.
+ * Options for a new image, given for an existing one, must match it: so the same
+ * command can be repeated after a reboot, and a mistaken one fails.
  */
 static int co_check_existing(const struct device_image *image, const struct device_options *options,
 			     struct error *err)
@@ -236,7 +242,10 @@ void device_image_warn_of_probing(const struct device_image *image, const char *
 
 /* ---- Opening and closing ---- */
 
-/* What a dead server began may still be on its way to the image, which is locked as long. */
+/*
+ * Open the image. With @wait, retry while it is locked: the I/O of a dead server may
+ * be in flight.
+ */
 static int co_open_unlocked(struct device_image *image, const struct blk_open_opts *opts, bool wait,
 			    struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The image that is served: making it where that is asked for, opening it, judging it. */
+/* The served image: creating it if requested, opening and checking it. */
 #ifndef QEDBLK_DEVICE_DEVICE_IMAGE_H
 #define QEDBLK_DEVICE_DEVICE_IMAGE_H
 
@@ -8,51 +8,52 @@
 
 struct device_image {
 	char *path; /* absolute */
-	bool created; /* by us, and not yet used */
+	bool created; /* by this process, and not yet used */
 	struct blk_node *node;
 };
 
 /*
- * Open the image that @options name, having created it if it does not exist
- * and that was asked for.  An image that contradicts what was asked for is
- * refused.  On an error nothing is left behind, but for the name.  Coroutine.
+ * Open the image that @options name; create it first if it does not exist and the options
+ * request that. Refuses an image that contradicts the options. Coroutine; yields. Returns
+ * 0 or a negative errno with an error line; after an error only @image->path is left to
+ * free.
  *
- * With options->recover the image is taken as it is, with what a dead server
- * left in @rescue_fd (-1: nothing), and its lock is waited for: the kernel lets go of that
- * with the last of the dead server's I/O.
+ * With options->recover the image is opened as it is, with the rescue data of a dead
+ * server in @rescue_fd (-1: none), after waiting for its lock: the kernel releases it when
+ * the dead server's last I/O ends. The caller owns @rescue_fd.
  */
 int device_image_co_open(struct device_image *image, const struct device_options *options,
 			 int rescue_fd, struct error *err);
 
-/* From now on the image stays, whatever happens. */
+/* Do not remove a created image on close from now on. */
 static inline void device_image_keep(struct device_image *image)
 {
 	image->created = false;
 }
 
 /*
- * Close the image.  One that was created and not kept is removed.  Returns 0
- * when everything that was answered is durable; ->path stays, to name what was
- * closed.  Coroutine.
+ * Close the image, and remove it if it was created and not kept. Returns 0 when all
+ * completed writes are durable, else a negative errno. ->path stays, for messages.
+ * Coroutine; yields.
  */
 int device_image_co_close(struct device_image *image);
 
-/* Give the name back, at last. */
+/* Free ->path. */
 void device_image_free(struct device_image *image);
 
-/* Do reads keep what they had to take from the backing file? */
+/* Return true when copy-on-read is active. */
 bool device_image_copies_on_read(const struct device_image *image);
 
 /*
- * What is to be said about how the format of @node, which is the image's or one
- * of its chain, was found; NULL: nothing.
+ * Return a warning about the probed format of @node, the image or a node of its chain,
+ * as a static string; NULL: none.
  */
 const char *device_image_probe_warning(const struct device_image *image,
 				       const struct blk_node *node);
 
 /*
- * Log each warning of device_image_probe_warning() that is about a raw image, the dangerous
- * kind.  With a @prefix, print it after that on standard error, too: the user that starts a
+ * Log each warning of device_image_probe_warning() about a raw image, the dangerous kind.
+ * With @prefix, also print it on standard error after the prefix: the user that starts a
  * server reads neither the log nor the status.
  */
 void device_image_warn_of_probing(const struct device_image *image, const char *prefix);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The options of a device, one row each.  From a row come the field of struct
- * device_options, parsing, --help of qedd and of qedctl create, the parameters of
- * nbdkit's plugin, what a successor of a server is given, and the manual pages' lists.
+ * The options of a device, one row each. A row defines the field of struct
+ * device_options, the parsing, --help of qedd and of qedctl create, the parameters of
+ * nbdkit's plugin, the options that a successor of a server gets, and the lists in the
+ * manual pages.
  *
  * Included with DEVICE_OPTION() defined:
  *

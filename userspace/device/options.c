@@ -9,7 +9,7 @@
 #include "block/driver.h"
 #include "device/options.h"
 
-/* Of the loops that a process may have, some are not for queues. */
+/* Some of a process's loops are needed for other threads than queues. */
 #define DEVICE_MAX_QUEUES (AIO_MAX_LOOPS - 16)
 #define DEFAULT_QUEUES	  4
 
@@ -23,7 +23,7 @@ const struct device_option device_option_table[] = {
 #include "device/option_table.h"
 };
 
-/* ---- Values: each returns what is wrong with @text, to follow "'TEXT' ", or NULL ---- */
+/* ---- Values: each function returns the error message that follows "'TEXT' ", or NULL ---- */
 
 static const char *parse_count(const char *text, uint64_t min, uint64_t *count)
 {
@@ -45,7 +45,7 @@ static const char *parse_bytes(const char *text, bool allow_0, uint64_t *bytes)
 	return parse_size(text, bytes) || !*bytes ? "is not a size" : NULL;
 }
 
-/* The index of @text among @words, which "|" separates; -1: it is none of them. */
+/* Return the index of @text among @words, separated by "|", or -1. */
 static int find_choice(const char *words, const char *text)
 {
 	size_t len = strlen(text);
@@ -96,7 +96,7 @@ static void *field_of(struct device_options *options, const struct device_option
 	return (char *)options + option->offset;
 }
 
-/* Of a flag and its opposite the one that was given last counts. */
+/* Set a flag and clear its opposite: the last one given counts. */
 static void set_flag(struct device_options *options, const struct device_option *option)
 {
 	const struct device_option *opposite = device_option_opposite(option);
@@ -192,7 +192,7 @@ int device_option_set(struct device_options *options, const struct device_option
 	if (ret)
 		return ret;
 	options->given[option - device_option_table] = value ? value : "";
-	/* Whole sectors are what a block device has. */
+	/* A block device has whole sectors. */
 	options->size = round_up(options->size, SECTOR_SIZE);
 	if (option == &device_option_table[DEVICE_OPTION_backing]) {
 		options->no_backing = !strcmp(value, "none");
@@ -223,7 +223,7 @@ const char *device_option_text(const struct device_options *options, enum device
 	return options->given[id] ? options->given[id] : device_option_table[id].preset;
 }
 
-/* ---- What must fit together ---- */
+/* ---- Consistency ---- */
 
 static int forbidden_for_reading(const char *name, struct error *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a device is to be like: the options that qedd, qedctl create and nbdkit's
- * plugin take.  The table of them is option_table.h.
+ * The options of a device, for qedd, qedctl create and nbdkit's plugin. Their table is
+ * option_table.h.
  */
 #ifndef QEDBLK_DEVICE_OPTIONS_H
 #define QEDBLK_DEVICE_OPTIONS_H
@@ -22,7 +22,7 @@ enum device_program { DEVICE_QEDD = 1, DEVICE_QEDCTL = 2, DEVICE_PLUGIN = 4 };
 
 /* What an option takes, and the type of its field. */
 enum device_option_type {
-	DEVICE_FLAG, /* no value; true.  One called no-NAME takes back NAME, and the reverse. */
+	DEVICE_FLAG, /* no value; true. A flag no-NAME clears NAME, and the reverse. */
 	DEVICE_NAME, /* a device's name */
 	DEVICE_FILE, /* a file's name, as typed */
 	DEVICE_DIRECTORY,
@@ -34,10 +34,10 @@ enum device_option_type {
 	DEVICE_CHOICE, /* one of several words: the index of it */
 };
 
-/* What a successor of a server is given of an option. */
+/* How a successor of a server gets an option. */
 enum device_successor {
-	SUCCESSOR_SAME, /* what the server was given */
-	SUCCESSOR_LIVE, /* what the server knows to hold now, or nothing */
+	SUCCESSOR_SAME, /* as the server got it */
+	SUCCESSOR_LIVE, /* the server's current state decides, or it is omitted */
 	SUCCESSOR_BACKING, /* the same, unless the backing file changes */
 };
 
@@ -58,14 +58,14 @@ enum device_option_id {
 	DEVICE_NR_OPTIONS
 };
 
-/* Of the option cache; what the other choices mean, 0 and 1 say as well as words. */
+/* The values of the option cache. Other choices are used as 0 and 1, without names. */
 enum device_cache { DEVICE_CACHE_NONE, DEVICE_CACHE_WRITEBACK };
 
 struct device_options {
 #define DEVICE_OPTION(type, field, ...) type##_FIELD field;
 #include "device/option_table.h"
 	bool no_backing; /* --backing none: an image that has a backing file is refused */
-	/* What was given, by id: the value as typed, "" for a flag; NULL: not given. */
+	/* By id: the value as typed, "" for a flag; NULL: not given. */
 	const char *given[DEVICE_NR_OPTIONS];
 };
 
@@ -87,34 +87,34 @@ struct device_option {
 /* By id. */
 extern const struct device_option device_option_table[DEVICE_NR_OPTIONS];
 
-/* The option of @program that is called @name, which has @len bytes; NULL: it has none. */
+/* Return the option of @program called @name (@len bytes), or NULL. */
 const struct device_option *device_option_find(const char *name, size_t len,
 					       enum device_program program);
 
-/* The flag that takes back what @option says: no-NAME of NAME, and the reverse; or NULL. */
+/* Return the flag that clears @option: no-NAME for NAME, and the reverse; or NULL. */
 const struct device_option *device_option_opposite(const struct device_option *option);
 
 /* Set all options to their defaults. */
 void device_options_init(struct device_options *options);
 
 /*
- * Set one option to what @value (NULL for a flag) means.  Given twice, the last one counts.
- * @value stays the caller's, and must live as long as @options.  Returns 0, or -EINVAL with a
- * line that begins with "--NAME".
+ * Set an option from @value (NULL for a flag), which replaces an earlier value. The caller
+ * owns @value, which must live as long as @options. Returns 0, or -EINVAL with an error line
+ * that begins with "--NAME".
  */
 int device_option_set(struct device_options *options, const struct device_option *option,
 		      const char *value, struct error *err);
 
-/* What was given for an option, or else its default, as it would be typed. */
+/* Return the value given for an option, else its default, as it would be typed, or NULL. */
 const char *device_option_text(const struct device_options *options, enum device_option_id id);
 
 /*
- * See that what was given fits together, once all of it is set.  Returns 0, or -EINVAL with a
- * line that begins with "--NAME".
+ * Check that the options are consistent, once all are set. Returns 0, or -EINVAL with
+ * an error line that begins with "--NAME".
  */
 int device_options_check(const struct device_options *options, struct error *err);
 
-/* The help for the options of @program: of a command line, or "NAME=VALUE" for the plugin. */
+/* Print the help for the options of @program: as "--NAME VALUE", or "NAME=VALUE" for the plugin. */
 void device_options_print_help(FILE *to, enum device_program program);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Users of a block device: file systems and device-mapper claim it, which an
- * exclusive open shows; other openers are found through their descriptors.
+ * Users of a block device: file systems and device-mapper claim it, so an exclusive
+ * open fails; other openers are found by their descriptors in /proc.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static bool is_number(const char *text)
 	return *text && strspn(text, "0123456789") == strlen(text);
 }
 
-/* Read "MAJOR:MINOR" from @dir/@sub/dev. */
+/* Add the device number in the file @path, "MAJOR:MINOR". */
 static void add_number(struct numbers *numbers, int dir_fd, const char *path)
 {
 	unsigned int major, minor;
@@ -66,7 +66,7 @@ static int find_numbers(struct numbers *numbers, uint32_t dev_id)
 	return 0;
 }
 
-/* Without asking a file server, which may not answer. */
+/* Is the file one of the devices? AT_STATX_DONT_SYNC: a file server may not respond. */
 static bool is_ours(const struct numbers *numbers, int dir_fd, const char *name)
 {
 	struct statx st;
@@ -81,7 +81,7 @@ static bool is_ours(const struct numbers *numbers, int dir_fd, const char *name)
 	return false;
 }
 
-/* Does the process whose descriptors @fd_path lists have one of the devices open? */
+/* Does the process with the descriptors in @fd_path have one of the devices open? */
 static bool process_uses(const struct numbers *numbers, const char *fd_path)
 {
 	DIR *dir = opendir(fd_path);

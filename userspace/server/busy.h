@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Who has a block device open? */
+/* Finding users of a block device. */
 #ifndef QEDBLK_SERVER_BUSY_H
 #define QEDBLK_SERVER_BUSY_H
 
@@ -8,10 +8,10 @@
 #include "util/error.h"
 
 /*
- * Returns 0 when nobody uses the block device of ublk device @dev_id or one of
- * its partitions, -EBUSY with a line that says who does, or another errno.
- * Only processes that we may look at are found, and somebody may come right
- * afterwards.  Blocks.
+ * Return 0 when the block device of ublk device @dev_id and its partitions are unused,
+ * -EBUSY with an error line that names the user, or another negative errno with a
+ * line. Finds only processes whose descriptors the caller may read, and a process may
+ * open the device right afterwards. Blocks.
  */
 int device_check_unused(uint32_t dev_id, struct error *err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What clients of the control socket can ask for. */
+/* The commands that clients of the control socket can execute. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,9 +22,11 @@ struct command {
 	const char *name;
 	command_fn *co_run;
 	const char *arguments; /* see protocol_check_arguments() */
-	/* Needs the image: refused once the server is stopping, which waits for it. */
+	/*
+	 * Needs the image: refused once the server is stopping; the stop waits for a running one.
+	 */
 	bool uses_image;
-	enum server_slot slot; /* what it changes, if it uses the image; see server.h */
+	enum server_slot slot; /* the slot of what it changes, if it uses the image; see server.h */
 };
 
 static int co_status(struct server *server, json_t *arguments, const struct event_sink *sink,
@@ -91,7 +93,7 @@ static int check_unused(void *arg)
 	return device_check_unused(call->dev_id, call->err);
 }
 
-/* Programs such as udev's open a new device for a moment: they are given one. */
+/* Retry for a while, since udev's programs open a new device for a moment. */
 static int co_check_unused(struct server *server, struct error *err)
 {
 	struct unused_call call = { ublk_device_info(server->device)->dev_id, err };
@@ -115,7 +117,7 @@ static int co_quit(struct server *server, json_t *arguments, const struct event_
 
 	(void)sink;
 	(void)result;
-	/* Who asks may have waited long, and mean a server that had our name before. */
+	/* The client may have waited long and mean an earlier server of this name. */
 	if (pid && json_integer_value(pid) != getpid())
 		return error_set(err, -ESRCH, "another server than the one that was meant");
 	/* A device that was taken over may be in use before its server is live. */
@@ -146,7 +148,9 @@ static const struct command commands[] = {
 	{ "stats", co_stats, "", true, SLOT_NONE },
 	{ "info", co_info, "", true, SLOT_NONE },
 	{ "flush", co_flush, "", true, SLOT_NONE },
-	/* Takes the slot itself, and does not hold it while the client waits for the end. */
+	/*
+	 * Takes the slot itself, and releases it before the client waits for the end of the stream.
+	 */
 	{ "stream", command_co_stream, "base:s speed:i wait:b", false, SLOT_NONE },
 	{ "stream-pause", command_co_stream_pause, "", true, SLOT_STREAM },
 	{ "stream-resume", command_co_stream_resume, "", true, SLOT_STREAM },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Accepting clients, cutting their input into lines, writing answers. */
+/* Accepting clients, splitting their input into lines, writing replies. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +14,11 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* More have to wait until one goes. */
+/* Further clients wait until one disconnects. */
 #define MAX_CLIENTS 64
-/* How long a client may take to read its last answer when the server ends. */
+/* How long a client may take to read its last reply when the server stops. */
 #define PATIENCE_NS (2 * 1000000000ULL)
-/* Before accepting is tried again when there are no descriptors or no memory. */
+/* Delay before accept() is retried after running out of descriptors or memory. */
 #define RETRY_NS (100 * 1000000ULL)
 
 struct control_client {
@@ -47,7 +47,7 @@ static int co_write_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* A client's commands run one after the other, so nobody else writes to it meanwhile. */
+/* The commands of a client run one after another, so no other coroutine writes to its socket. */
 static int co_emit(const struct event_sink *sink, const char *event, json_t *data)
 {
 	struct control_client *client = container_of(sink, struct control_client, sink);
@@ -88,7 +88,7 @@ static bool is_blank(const char *line, size_t len)
 	return !len;
 }
 
-/* Carry out all whole lines that the buffer has. */
+/* Execute all complete lines in the buffer. */
 static int co_handle_lines(struct control_client *client)
 {
 	char *line = client->buf, *newline;
@@ -229,7 +229,7 @@ void control_co_stop(struct control *control)
 	if (!control->server)
 		return;
 	control->closing = true;
-	/* Wakes those that wait for clients or for lines, and lets answers out. */
+	/* Wakes the coroutines that wait in accept() or read(); replies can still be written. */
 	shutdown(control->listen_fd, SHUT_RDWR);
 	shut_down_clients(control, SHUT_RD);
 	pthread_mutex_lock(&control->mutex);

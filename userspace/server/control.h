@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The control socket: clients' lines in, answers out.
+ * The control socket: lines from clients in, replies out.
  *
- * A coroutine for each client on the main loop.  A client's commands are
- * carried out one after the other, so one that does not read its answers
- * holds up nobody but itself.
+ * Each client has a coroutine on the main loop. The commands of a client run one after
+ * another, so a client that does not read its replies blocks only itself.
  */
 #ifndef QEDBLK_SERVER_CONTROL_H
 #define QEDBLK_SERVER_CONTROL_H
@@ -26,17 +25,19 @@ struct control {
 	unsigned int nr_clients;
 	struct aio_timer patience;
 
-	pthread_mutex_t mutex; /* for @changed; all else is the main loop's own */
-	struct co_queue changed; /* fewer clients */
+	pthread_mutex_t mutex; /* for @changed; all other fields belong to the main loop */
+	struct co_queue changed; /* woken when a client is gone or accepting ended */
 };
 
-/* Serve clients of @listen_fd, which is taken over.  On the main loop's thread. */
+/*
+ * Serve clients of @listen_fd; takes ownership of it, also on an error. Returns 0 or a
+ * negative errno. On the main loop's thread.
+ */
 int control_start(struct control *control, struct server *server, int listen_fd);
 
 /*
- * Let commands that are being carried out answer, then close all connections.
- * Does nothing where control_start() was not called on the zeroed @control.
- * Coroutine.
+ * Let running commands reply, then close all connections. Does nothing on a zeroed
+ * @control that control_start() was not called on. Coroutine; yields.
  */
 void control_co_stop(struct control *control);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Background, standard streams, the line for the starter, memory and OOM settings. */
+/*
+ * Going into the background, standard streams, the report to the starter, memory and
+ * OOM settings.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -21,7 +24,10 @@
 #define PR_SET_IO_FLUSHER 57
 #endif
 
-/* Read the server's one line, up to its end; NULL: it died without one. */
+/*
+ * Read the server's line, for the caller to free(). NULL: the server died without one.
+ * Closes @fd.
+ */
 static char *read_line(int fd)
 {
 	FILE *stream = fdopen(fd, "r");
@@ -41,12 +47,12 @@ static char *read_line(int fd)
 	return line;
 }
 
-/* ---- What the process does that was called, while its child becomes the server ---- */
+/* ---- The parent, which waits for its child, the server, to start ---- */
 
 static pid_t server_pid;
 static volatile sig_atomic_t interrupted;
 
-/* A child in a session of its own does not see what is typed here. */
+/* The server has a session of its own and does not get the terminal's signals. */
 static void end_server(int number)
 {
 	(void)number;
@@ -54,7 +60,10 @@ static void end_server(int number)
 	kill(server_pid, SIGTERM);
 }
 
-/* Have the server take back what it began, and end.  The second signal is for us. */
+/*
+ * Pass the first signal on: the server undoes what it has done and exits. A second one
+ * ends this process.
+ */
 static void pass_signals_on(const sigset_t *set)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
@@ -102,7 +111,10 @@ static void null_stream(int fd, int flags)
 		close(null);
 }
 
-/* Somebody may wait for the end of what the caller has open, or for its lock. */
+/*
+ * Close descriptors inherited from the caller: another process may wait for the end of
+ * such a pipe, or for a lock.
+ */
 static void close_all_but(int fd)
 {
 	if (fd > STDERR_FILENO + 1)
@@ -110,7 +122,7 @@ static void close_all_but(int fd)
 	close_range(fd + 1, ~0u, 0);
 }
 
-/* Returns an exit status, or -1 in the server's process. */
+/* Return an exit status, or -1 in the server's process. */
 static int fork_server(const struct device_options *options, struct starter *starter)
 {
 	sigset_t all, old;
@@ -157,7 +169,7 @@ int daemon_start(const struct device_options *options, struct starter *starter)
 	return ret;
 }
 
-/* One line: what is in @text may come from a file's name. */
+/* Write "@word @text" as one line and close @fd. @text may contain newlines, from a file name. */
 static void tell(int fd, const char *word, const char *text)
 {
 	char *line;
@@ -169,7 +181,7 @@ static void tell(int fd, const char *word, const char *text)
 		if (*c == '\n' || *c == '\r')
 			*c = ' ';
 	line[len] = '\n';
-	/* A starter that went away is no reason to stop. */
+	/* A starter that is gone is no error. */
 	if (write(fd, line, len + 1) < 0)
 		log_debug("nobody waits for: %s", text);
 	free(line);
@@ -217,18 +229,18 @@ static void protect_from_oom(void)
 	close(fd);
 }
 
-/* Pages are locked as they are touched: buffers take memory when they are used. */
+/* Lock pages as they are touched, so that buffers take memory only when they are used. */
 static void keep_memory(void)
 {
 	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
 
 	/*
-	 * Of a buffer for 512 KiB, a request of 4 KiB shall take one page, not a
-	 * huge one that holds four buffers.
+	 * A request of 4 KiB in a buffer of 512 KiB should take one page, not a huge page that
+	 * spans four buffers.
 	 */
 	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
 		log_warning("PR_SET_THP_DISABLE: %s", strerror(errno));
-	/* Under a limit, later allocations would fail. */
+	/* Without the right to lift the limit do not lock: later allocations would fail. */
 	if (setrlimit(RLIMIT_MEMLOCK, &none))
 		return;
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) && errno != EPERM)

@@ -1,34 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Becoming a daemon, and telling whoever started the server how that went.
- */
+/* Becoming a daemon, and reporting to the process that started the server. */
 #ifndef QEDBLK_SERVER_DAEMON_H
 #define QEDBLK_SERVER_DAEMON_H
 
 #include "device/options.h"
 
-/* Whoever waits to hear that the device is live. */
+/* Where to report that the device is live. */
 struct starter {
-	int fd; /* gets `ready DEVICE [created]' or `error TEXT'; -1: our own standard streams do */
-	bool detach; /* leave the standard streams once it was told */
+	/* Gets `ready DEVICE [created]' or `error TEXT'; -1: the server's standard streams. */
+	int fd;
+	bool detach; /* close the standard streams after the report */
 };
 
 /*
- * Do as @options say: stay in the foreground, or go into the background now.
- * Returns -1 in the process that is to serve; else, in the one that was called,
- * its exit status: the server told that it is ready, or why it is not.
- * Call before threads start.
+ * Stay in the foreground or fork into the background, as @options say. Returns -1 in
+ * the process that is to serve. In its parent, waits for the server's report and
+ * returns the exit status. Call before threads start.
  */
 int daemon_start(const struct device_options *options, struct starter *starter);
 
-/* Tell that @device is live, or that there will be none. */
+/* Report that @device is live, or the error that prevents it. Once per server. */
 void starter_ready(struct starter *starter, const char *device, bool created);
 void starter_error(struct starter *starter, const char *name, const char *text);
 
 /*
- * Make the process one that memory may be written back through: its pages stay,
- * it is not killed for want of memory, and it does not wait for itself.  What
- * we are not allowed to do is left.
+ * Make the process safe for memory reclaim that writes back through its device: lock
+ * its pages, exempt it from the OOM killer, and set PR_SET_IO_FLUSHER. Skips what it
+ * has no permission for.
  */
 void daemon_harden(void);
 

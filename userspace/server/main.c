@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* qedd: serves one disk image as one block device. */
+/* qedd: the server of one disk image as one block device. */
 #include <stdio.h>
 
 #include "server/daemon.h"

@@ -6,8 +6,8 @@
 #include "device/options.h"
 
 /*
- * Fill @options from a command line; strings stay in @argv.  Returns 0 or
- * -EINVAL with a line that names the option.
+ * Fill @options from a command line; its strings point into @argv. Returns 0, or
+ * -EINVAL with an error line that names the option.
  */
 int options_parse(struct device_options *options, int argc, char **argv, struct error *err);
 

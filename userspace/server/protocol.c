@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Lines to requests, results to lines. */
+/* Parsing requests, printing replies. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "server/protocol.h"
 #include "util/json_memory.h"
 
-/* Take the members apart; @request->whole is an object. */
+/* Set the members of @request from @request->whole, which is an object. */
 static int take_members(struct protocol_request *request, struct error *err)
 {
 	json_t *execute = json_object_get(request->whole, "execute");
@@ -16,7 +16,7 @@ static int take_members(struct protocol_request *request, struct error *err)
 	const char *key;
 	json_t *value;
 
-	/* It is printed again in the answer, and printing what is nested takes stack. */
+	/* The id is printed in the reply, and printing nested values takes stack. */
 	if (json_is_array(id) || json_is_object(id))
 		return error_set(err, -EINVAL, "member 'id' is an array or an object");
 	request->id = id;
@@ -111,7 +111,7 @@ json_t *protocol_text(const char *text)
 	return json;
 }
 
-/* Take over @answer, and print it as a line. */
+/* Print @answer as a line; drops the reference. */
 static char *to_line(json_t *answer, json_t *id)
 {
 	char *text, *line = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The control socket's language: one JSON object a line, in QMP's shape.
+ * The protocol of the control socket: one JSON object per line, as in QMP.
  *
  *	{"execute": NAME, "arguments": {...}, "id": ANY}
  *	{"return": {...}, "id": ANY} or {"error": {"class": CLASS, "desc": LINE}, "id": ANY}
@@ -24,30 +24,38 @@ struct protocol_request {
 };
 
 /*
- * Parse a line (its newline left off).  Returns 0, or a negative errno with a
- * line for the client; @request is to be freed in both cases, and has the id
- * if there was one.
+ * Parse a line (without its newline). Returns 0, or a negative errno with an error
+ * line for the client. The caller frees @request in both cases; it has the id if there
+ * was one.
  */
 int protocol_parse(struct protocol_request *request, const char *line, size_t len,
 		   struct error *err);
 void protocol_request_free(struct protocol_request *request);
 
 /*
- * Is @arguments (may be NULL) what a command takes?  @known: "NAME:KIND NAME:KIND..." with kinds
- * s(tring), i(nteger) and b(oolean); all may be left out.  Returns 0, or -EINVAL with a line.
+ * Check @arguments (may be NULL) against @known: "NAME:KIND NAME:KIND..." with the
+ * kinds s(tring), i(nteger) and b(oolean); all are optional. Returns 0, or -EINVAL
+ * with an error line.
  */
 int protocol_check_arguments(json_t *arguments, const char *known, struct error *err);
 
-/* File names are bytes, JSON is UTF-8: what is not is shown as replacement characters. */
+/*
+ * Return @text as a JSON string. File names are bytes and JSON is UTF-8: in a name
+ * that is not UTF-8, each byte above 127 becomes a replacement character. NULL when
+ * memory is short.
+ */
 json_t *protocol_text(const char *text);
 
 /*
- * An answer with its newline, on the heap; NULL when memory is short.  @result
- * is taken over (NULL: an empty object).  @id may be NULL.
+ * Return a reply with its newline, for the caller to free(); NULL when memory is
+ * short. Takes the reference to @result (NULL: an empty object). @id may be NULL.
  */
 char *protocol_return(json_t *result, json_t *id);
 
-/* Class by @err's code: -EBUSY DeviceBusy, -ENOSYS CommandNotFound, else GenericError. */
+/*
+ * The same for an error. The class follows from @err's code: -EBUSY DeviceBusy,
+ * -ENOSYS CommandNotFound, else GenericError.
+ */
 char *protocol_error(const struct error *err, json_t *id);
 
 #endif

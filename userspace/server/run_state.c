@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The lock, the socket and the description of a running server. */
+/* The lock, socket, rescue file and description of a running server. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,14 +16,14 @@
 #include "server/run_state.h"
 #include "ublk/name.h"
 
-#ifndef DEFAULT_DIR /* a test has its own */
+#ifndef DEFAULT_DIR /* overridden by a test */
 #define DEFAULT_DIR RUN_DIR
 #endif
 #define DIR_MODE  0750
 #define FILE_MODE 0600
 #define BACKLOG	  16
 
-/* The longest file name: NAME, a suffix, and what makes it temporary. */
+/* The longest file name: NAME and a suffix. */
 #define FILE_NAME_LEN (DEVICE_NAME_MAX + 32)
 
 static char *file_name(char buf[FILE_NAME_LEN], const struct run_state *state, const char *suffix)
@@ -40,7 +40,10 @@ static int check_owner(const struct stat *st, const char *path, struct error *er
 			 (unsigned int)st->st_uid);
 }
 
-/* @ours: made by us, or of the default name, and therefore of nothing but our files. */
+/*
+ * Check the owner and mode of the directory. With @ours, created here or of the
+ * default name, it has no other files, so fix the mode.
+ */
 static int secure_dir(const struct run_state *state, bool ours, struct error *err)
 {
 	struct stat st;
@@ -80,7 +83,7 @@ static int open_dir(struct run_state *state, struct error *err)
 	return secure_dir(state, ours, err);
 }
 
-/* Open a file that only we may have open, be it that an older server left it looser. */
+/* Open a file that no other user may open; tighten the mode that an older server gave it. */
 static int open_file(const struct run_state *state, const char *name, int flags, struct error *err)
 {
 	int fd = openat(state->dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
@@ -103,7 +106,7 @@ static int open_file(const struct run_state *state, const char *name, int flags,
 	return ret;
 }
 
-/* Who holds the lock wrote its number into it. */
+/* Fail with the pid that the holder of the lock wrote into it. */
 static int report_holder(int fd, const struct run_state *state, struct error *err)
 {
 	char text[32] = "";
@@ -115,7 +118,7 @@ static int report_holder(int fd, const struct run_state *state, struct error *er
 	return error_set(err, -EBUSY, "%s is already served", state->name);
 }
 
-/* Is the file that we locked still the one of that name? */
+/* Is the locked file still the one called @name? */
 static bool is_current(const struct run_state *state, int fd, const char *name)
 {
 	struct stat ours, theirs;
@@ -124,7 +127,10 @@ static bool is_current(const struct run_state *state, int fd, const char *name)
 	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
-/* Returns 0, or 1 when the file was removed under us by a server that ended. */
+/*
+ * Return 0, 1 to retry when a server that stopped removed the file meanwhile, or a
+ * negative errno.
+ */
 static int try_lock(struct run_state *state, const char *name, struct error *err)
 {
 	int fd = open_file(state, name, O_RDWR | O_CREAT, err);
@@ -187,10 +193,10 @@ int run_state_acquire(struct run_state *state, const char *name, struct error *e
 }
 
 /*
- * Bound under a short name and moved into place: a socket's address has room
- * for 108 bytes, less than a name may take, and its mode is right before a client
- * finds it.  The short name is always the same for a device, so that what a server
- * killed in between leaves is taken away by the next.
+ * Bind the socket to a short name and rename it: a socket address has room for 108
+ * bytes, less than a name may take, and so its mode is set before a client can find
+ * it. The short name depends on the device's name alone, so the next server removes
+ * the socket of one that was killed in between.
  */
 static int bind_socket(struct run_state *state, int fd, const char *name)
 {
@@ -290,7 +296,7 @@ void run_state_release(struct run_state *state)
 						RUN_RESCUE, RUN_LOCK };
 	char name[FILE_NAME_LEN];
 
-	/* The lock is the last to go: until then nobody makes files of this name. */
+	/* Remove the lock last: until then no other server creates files of this name. */
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
 		unlinkat(state->dir_fd, file_name(name, state, suffixes[i]), 0);
 	close_all(state);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A server's files below /run/qedblk (or $QEDBLK_RUN_DIR): the lock that makes
- * a name unique, the control socket, and a description for tools.
+ * A server's files in /run/qedblk (or $QEDBLK_RUN_DIR): the lock that makes a name
+ * unique, the control socket, and a description for tools.
  *
- * No other user may open them, whatever the umask: whoever can read a lock's file can
- * hold the lock, and whoever can write to the directory can make files of any name first.
+ * No other user may open them, whatever the umask: a user that can read a lock file can
+ * hold the lock, and a user that can write to the directory can create files of any name
+ * first.
  *
- * Blocking, though on a file system in memory: for the main thread.
+ * The functions block, on a file system in memory: main thread only.
  */
 #ifndef QEDBLK_SERVER_RUN_STATE_H
 #define QEDBLK_SERVER_RUN_STATE_H
@@ -17,32 +18,40 @@
 #include "util/error.h"
 
 struct run_state {
-	const char *name; /* of the device; the caller's */
+	const char *name; /* of the device; owned by the caller */
 	char *dir;
 	int dir_fd;
 	int lock_fd; /* locked while the server lives */
 };
 
 /*
- * Make the directory if need be and take the name.  -EBUSY: another server has
- * it; the line names its process.  -EPERM: another user owns or can write to the
- * directory, or owns the lock's file.
+ * Create the directory if needed and lock the name. Returns 0 or a negative errno with
+ * an error line. -EBUSY: another server holds the lock; the line names its process.
+ * -EPERM: another user owns or can write to the directory, or owns the lock file.
  */
 int run_state_acquire(struct run_state *state, const char *name, struct error *err);
 
 /*
- * Open NAME.rescue, which outlives a killed server: a new one, or (@left) that
- * which a dead server left.  Returns a descriptor or a negative errno.
+ * Open NAME.rescue, which outlives a killed server; with @left, only one that a dead
+ * server left. Returns a descriptor for the caller to close, or a negative errno with
+ * an error line.
  */
 int run_state_open_rescue(struct run_state *state, bool left, struct error *err);
 
-/* A listening control socket, mode 0600, in place of one that a dead server left. */
+/*
+ * Create a listening control socket, mode 0600, in place of one that a dead server
+ * left. Returns a descriptor for the caller to close, or a negative errno with an
+ * error line.
+ */
 int run_state_listen(struct run_state *state, struct error *err);
 
-/* (Re)write NAME.json; a reader sees the old text or the new. */
+/*
+ * Write or replace NAME.json; a reader sees the old text or the new. Returns 0 or a
+ * negative errno with an error line.
+ */
 int run_state_describe(struct run_state *state, const json_t *description, struct error *err);
 
-/* Remove the files and let go of the name. */
+/* Remove the files and unlock the name. */
 void run_state_release(struct run_state *state);
 
 #endif

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From options to a live device, and back.
+ * Starting a device from options, running and stopping it.
  *
- * Ending in order, whatever asks for it: what was written so far is made
- * durable; the kernel takes the block device away, writing out what its page
- * cache and a mounted file system hold; requests in flight are served; the
- * device is deleted, the image closed.  Whoever still uses the device then
- * gets errors.
+ * An orderly stop: flush the image; have the kernel remove the block device, which
+ * writes back its page cache and a mounted file system; serve the requests in flight;
+ * delete the device; close the image. Processes that still use the device then get
+ * errors.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,14 +30,14 @@
 #include "util/units.h"
 
 #define RING_ENTRIES 256
-/* The longest read or write that reaches us in one piece, and each tag's buffer. */
+/* The longest read or write in one request, and the size of each tag's buffer. */
 #define MAX_IO_BYTES (512 * KiB)
 
-/* A process that dies amid I/O lets go of its name when that is over. */
+/* A server that was killed holds the lock of its name until its I/O has ended. */
 #define NAME_TRIES  500
 #define NAME_NAP_NS 20000000L
 
-/* ---- Waiting for each other ---- */
+/* ---- Synchronisation ---- */
 
 void server_changed(struct server *server)
 {
@@ -113,7 +112,10 @@ struct device_call {
 	struct error *err;
 };
 
-/* A device that waits for a successor, and its files, are for that and for nobody else. */
+/*
+ * A device that waits for a server, and its files, are only for a server started with
+ * --recover. On a worker thread, as the functions below.
+ */
 static int check_claim(void *arg)
 {
 	struct device_call *call = arg;
@@ -234,9 +236,9 @@ static int co_create_device(struct server *server, struct error *err)
 }
 
 /*
- * For a device that could not be stopped, or that could not be taken over:
- * threads may be in the middle of requests, and nothing can be taken down under them.
- * The files stay, as the device does, for whoever takes it over or clears it away.
+ * Exit without cleanup, when a device could not be stopped or taken over: threads may
+ * be in the middle of requests, so nothing they use can be freed. The device and the
+ * files stay, for qedctl recover or remove.
  */
 static noreturn void leave_at_once(void)
 {
@@ -277,7 +279,7 @@ static int co_start_device(struct server *server, struct error *err)
 		ret = open_control(server, err);
 	if (!ret)
 		ret = server_stream_co_start_by_options(server, err);
-	/* Users wait for the device, not for what makes it faster. */
+	/* The recovered device must run; the stream is optional. */
 	if (ret < 0 && server->options->recover && server->control.server) {
 		log_warning("%s: %s", server->options->name, error_text(err));
 		error_free(err);
@@ -286,12 +288,12 @@ static int co_start_device(struct server *server, struct error *err)
 	return ret;
 }
 
-/* Returns false where queues may still run. */
+/* Undo the start. Returns false when queues may still run. */
 static bool co_abort_start(struct server *server)
 {
 	struct device_call call = { .server = server };
 
-	/* For clients that wait for that: they have their answer before they go. */
+	/* Clients may wait for the stop: they get their replies before they are disconnected. */
 	server->state = SERVER_STOPPED;
 	server_changed(server);
 	control_co_stop(&server->control);
@@ -314,14 +316,14 @@ static int co_open_image(struct server *server, struct error *err)
 	if (fd >= 0)
 		close(fd);
 	snprintf(prefix, sizeof(prefix), "qedd: %s", server->options->name);
-	/* In the foreground the log is what the user reads. */
+	/* In the foreground the log already goes to standard error. */
 	if (!ret)
 		device_image_warn_of_probing(&server->image,
 					     server->options->foreground ? NULL : prefix);
 	return ret;
 }
 
-/* Whoever started us may not want it any more: all that was made is taken back then. */
+/* Fail when a signal or a client has requested a stop; the start is then undone. */
 static int check_wanted(const struct server *server, struct error *err)
 {
 	if (!server->stop_reason)
@@ -333,12 +335,14 @@ static int co_start_server(struct server *server, struct error *err)
 {
 	struct device_call call = { .server = server, .err = err };
 	int ret = aio_co_call(check_claim, &call);
-	/* Whoever has a claim to a device that waits still has it when we fail. */
+	/* A failure must leave a device that waits, or its files, for the next server. */
 	bool leave = ret != -ESRCH && (ret < 0 || server->options->recover);
 
 	if (!ret)
 		ret = co_open_image(server, err);
-	/* Taken over, the device would be stopped now: leave it to the next one. */
+	/*
+	 * Check before a takeover: afterwards undoing would stop the device instead of leaving it.
+	 */
 	if (!ret)
 		ret = check_wanted(server, err);
 	if (!ret)
@@ -362,7 +366,10 @@ static void co_run(struct server *server)
 	char device[UBLK_PATH_LEN];
 
 	device_image_keep(&server->image);
-	/* Names are settled by now; a daemon keeps no directory from being unmounted. */
+	/*
+	 * Relative names have been resolved; a daemon must not keep a file system from being
+	 * unmounted.
+	 */
 	if (server->starter.detach && chdir("/"))
 		log_warning("chdir: %s", strerror(errno));
 	server->state = SERVER_LIVE;
@@ -385,13 +392,13 @@ static void note_stop_error(struct server *server, int ret, const char *what)
 		error_set_errno(&server->stop_error, ret, "%s: %s", server->image.path, what);
 }
 
-/* Returns -errno where queues may still run, and the image must stay open under them. */
+/* Return -errno when queues may still run: the image must then stay open. */
 static int co_stop_device(struct server *server)
 {
 	struct device_call call = { .server = server, .err = &server->stop_error };
 	int ret;
 
-	/* Now already, should the kernel's part take long. */
+	/* Flush first, since stopping the device may take long. */
 	note_stop_error(server, blk_co_sync(server->image.node), "flush");
 	ret = aio_co_call(device_stop, &call);
 	if (ret < 0) {
@@ -483,7 +490,7 @@ static int run_locked(struct server *server, struct error *err)
 	return 0;
 }
 
-/* Take the name; that of a server that is just dying is waited for, if we are its successor. */
+/* Lock the name. A successor (--recover) waits for a dying server to release it. */
 static int acquire_name(struct server *server, struct error *err)
 {
 	const struct timespec nap = { .tv_nsec = NAME_NAP_NS };

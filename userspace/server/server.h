@@ -2,20 +2,21 @@
 /*
  * The server: one image, one block device, and the life of both.
  *
- * Everything here belongs to the main thread and its loop; the device's queues
- * have threads of their own and know the image's node alone.
+ * Everything here belongs to the main thread and its loop. The device's queues have threads of
+ * their own and use only the image's node.
  *
- * One thread does not mean one at a time: a command that yields (it opens a file, starts a thread,
- * waits for a job) lets others run between what it has looked at and what it does. So what a
- * command changes has a slot, which the command holds from its first look to its last change:
+ * Commands run concurrently on that one thread: a command that yields (it opens a file, starts a
+ * thread, waits for a job) lets others run between its checks and its changes. So the state that a
+ * command changes has a slot, which the command holds from its first check to its last change:
  *
  * SLOT_STREAM	@streaming, @wish, @backing_changes
  * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
  *
- * Without the slot, these run: the coroutine that follows a stream, which only ends what runs
- * (@streaming->stream becomes NULL, the wish may go), without yielding between its changes; the
- * start, before which commands are refused; the end, which waits until @users is 0 and refuses new
- * ones. A command without slot either never yields between look and change, or changes nothing.
+ * These run without the slot: the coroutine that follows a stream, which only ends the running
+ * stream (sets @streaming->stream to NULL and may drop the wish) and does not yield between its
+ * changes; the start of the server, during which commands are refused; its stop, which refuses new
+ * commands and waits until @users is 0. A command without a slot either never yields between check
+ * and change, or changes nothing.
  */
 #ifndef QEDBLK_SERVER_SERVER_H
 #define QEDBLK_SERVER_SERVER_H
@@ -40,7 +41,8 @@ enum server_slot { SLOT_STREAM, SLOT_TRACE, SERVER_SLOTS, SLOT_NONE = SERVER_SLO
 
 struct server {
 	const struct device_options *options;
-	char *directory; /* where it was started: names in @options are seen from there; or NULL */
+	/* The directory it was started in, which names in @options are relative to; or NULL. */
+	char *directory;
 	struct starter starter;
 	struct run_state run;
 	struct control control;
@@ -53,19 +55,20 @@ struct server {
 	enum server_state state;
 	uint64_t live_since; /* ns, monotonic */
 	struct co_mutex slots[SERVER_SLOTS];
-	struct streaming *streaming; /* the last stream, NULL: there was none */
-	/* What a successor must be told otherwise than we were. */
-	bool backing_changes; /* the options' backing file is, or may soon be, another one */
+	struct streaming *streaming; /* the latest stream, running or ended; NULL: none yet */
+	/* Where the options of a successor differ from this server's. */
+	/* The backing file is, or may soon be, another one than in the options. */
+	bool backing_changes;
 	struct stream_wish wish;
-	bool tracing, trace_stop; /* a trace's recorder runs; it is to end */
-	bool finish_pending; /* keep first what was read, when ending */
-	bool image_closes; /* too late to ask for that */
-	unsigned int quits; /* clients that wait to hear whether the device is in use */
+	bool tracing, trace_stop; /* a trace recorder runs; it is to end */
+	bool finish_pending; /* when stopping, first write pending copy-on-read clusters */
+	bool image_closes; /* too late to request that */
+	unsigned int quits; /* `quit` commands that check whether the device is in use */
 	unsigned int users; /* commands that use the image or the device, or wait for a slot */
-	const char *stop_reason; /* NULL: go on */
-	struct error stop_error; /* what went wrong while stopping */
+	const char *stop_reason; /* NULL: keep running */
+	struct error stop_error; /* the first error while stopping */
 
-	pthread_mutex_t mutex; /* for @changed; all else is the main loop's own */
+	pthread_mutex_t mutex; /* for @changed; all other fields belong to the main loop */
 	struct co_queue changed; /* @state, @users, @stop_reason, @signals_running */
 
 	struct aio_loop *loop;
@@ -78,32 +81,37 @@ struct server {
 };
 
 /*
- * Serve as @options say until a signal or a client ends it.  Returns the
- * program's exit status.  The one who started us is told through @starter.
+ * Serve as @options say until a signal or a client stops the server. Reports to the
+ * starting process by @starter. Returns the program's exit status.
  */
 int server_run(const struct device_options *options, const struct starter *starter);
 
-/* Have the server end; the first reason counts.  Main loop's thread. */
+/* Request the server to stop; the first reason is kept. Main loop's thread. */
 void server_ask_stop(struct server *server, const char *reason);
 
-/* Wait until the server has stopped.  Returns how that went. */
+/* Yield until the server has stopped. Returns 0, or the error of stopping with its line. */
 int server_co_wait_stopped(struct server *server, struct error *err);
 
-/* Yield until @server->state or the like may have changed; make others look again. */
+/*
+ * Yield until server->changed is woken; wake all coroutines waiting on it, after a
+ * change of @state, @users, @stop_reason or the like.
+ */
 void server_co_wait_change(struct server *server);
 void server_changed(struct server *server);
 
 /*
- * A command begins to use the image, and what @slot is for (SLOT_NONE: nothing): it has that alone
- * when this returns 0, and the server does not close the image before server_leave().  Refused
- * with a line unless the server is live, be it that it began to stop while the command waited.
+ * Begin a command that uses the image and the state that @slot protects (SLOT_NONE: none). Yields
+ * until the slot is free. When this returns 0, the command holds the slot, and the server does not
+ * close the image before server_leave(). Fails with an error line unless the server is live, also
+ * when it begins to stop while the command waits.
  */
 int server_co_enter(struct server *server, enum server_slot slot, struct error *err);
 void server_leave(struct server *server, enum server_slot slot);
 
 /*
- * Signals that end the server, through a descriptor.  signals_block() comes
- * before any thread; returns a descriptor or a negative errno.
+ * Signals that stop the server, read from a descriptor. Call signals_block() before
+ * any thread starts; it returns a signalfd for the caller to close, or a negative
+ * errno.
  */
 int signals_block(void);
 int signals_start(struct server *server);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SIGTERM and SIGINT end the server in order; others are nothing to it. */
+/* SIGTERM and SIGINT stop the server in order; SIGHUP is ignored. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,11 +16,11 @@ int signals_block(void)
 	int fd;
 
 	signal(SIGPIPE, SIG_IGN);
-	/* Someone may have left them ignored for us; an ignored signal is not delivered. */
+	/* The parent may have ignored them, and a signalfd does not get an ignored signal. */
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
-	/* Where it is ignored nobody is told how blockdev(8) ended. */
+	/* With SIGCHLD ignored, waitpid() would not return the status of blockdev(8). */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -73,7 +73,7 @@ int signals_start(struct server *server)
 void signals_co_stop(struct server *server)
 {
 	server->signals_over = true;
-	/* One that means nothing, to wake the reader. */
+	/* Wake the reader; SIGHUP has no other effect. */
 	kill(getpid(), SIGHUP);
 	while (server->signals_running)
 		server_co_wait_change(server);

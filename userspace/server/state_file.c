@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* NAME.json: what a server is about, for whoever looks and for its successor. */
+/* NAME.json: the description of a server, for tools and for its successor. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* An argument, or, since JSON has no bytes that are no text, {"hex": DIGITS}. */
+/* Return an argument as a JSON string or, if it is not UTF-8, as {"hex": DIGITS}. */
 static json_t *argument_json(const char *arg)
 {
 	json_t *json = json_string(arg);
@@ -33,7 +33,7 @@ static json_t *argument_json(const char *arg)
 	return json;
 }
 
-/* --@name=@value, or --@name where that is "". */
+/* Append --@name=@value, or --@name when @value is "". */
 static void append_option(json_t *options, const char *name, const char *value)
 {
 	char *arg;
@@ -46,7 +46,7 @@ static void append_option(json_t *options, const char *name, const char *value)
 	free(arg);
 }
 
-/* What is to be streamed still, and how. */
+/* Append the options of a stream that is not finished. */
 static void append_stream(json_t *options, struct server *server)
 {
 	const struct stream_wish *wish = &server->wish;
@@ -68,7 +68,7 @@ static void append_stream(json_t *options, struct server *server)
 		json_array_append_new(options, json_sprintf("--speed=%" PRIu64, speed));
 }
 
-/* The words that start a server which goes on with what this one does. */
+/* Return the options that start a successor of this server. */
 static json_t *options_json(struct server *server)
 {
 	json_t *options = json_array();
@@ -106,7 +106,9 @@ int state_file_write(struct server *server, struct error *err)
 	json_t *json = state_file_json(server);
 	int ret;
 
-	/* A server that is started again without one of its options could lose data. */
+	/*
+	 * Never write an incomplete list: a successor without one of the options could lose data.
+	 */
 	if (!json || json_memory_failures() != failures)
 		ret = error_set(err, -ENOMEM, "not enough memory");
 	else

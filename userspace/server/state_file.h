@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * NAME.json: what a server is about, for whoever looks and for its successor.  It
- * is rewritten whenever what a successor has to be told changes.
+ * NAME.json: the description of a server, for tools and for its successor. It is
+ * rewritten whenever the options for a successor change.
  */
 #ifndef QEDBLK_SERVER_STATE_FILE_H
 #define QEDBLK_SERVER_STATE_FILE_H
@@ -10,10 +10,13 @@
 
 struct server;
 
-/* Blocking, though on a file system in memory; main loop's thread. */
+/*
+ * Write NAME.json. Blocks, on a file system in memory. Main loop's thread. Returns 0
+ * or a negative errno with an error line.
+ */
 int state_file_write(struct server *server, struct error *err);
 
-/* The same, with a line in the log where it fails. */
+/* The same, but log an error. */
 void state_file_refresh(struct server *server);
 
 #endif

@@ -17,9 +17,9 @@
 #include "server/stream.h"
 #include "util/units.h"
 
-/* How long `info` may count clusters before it does without. */
+/* How long `info` may count clusters before it omits the counts. */
 #define COUNT_NS (3 * 1000000000ULL)
-/* And how long at a time: commits that writers wait for are made by the same loop. */
+/* How long it counts before it yields: commits that writers wait for run on the same loop. */
 #define COUNT_TURN_NS 1000000ULL
 
 static json_t *chain_json(const struct blk_node *top)
@@ -36,7 +36,7 @@ static json_t *chain_json(const struct blk_node *top)
 	return chain;
 }
 
-/* What a person should know; each names its file. */
+/* Warnings for the user; each names its file. */
 static json_t *warnings_json(const struct device_image *image)
 {
 	json_t *warnings = json_array();
@@ -101,7 +101,7 @@ void status_refresh_chain(struct server *server)
 	json_object_set_new(server->description, "backing-chain", chain_json(server->image.node));
 }
 
-/* What changes while the image is open. */
+/* Add the state that changes while the image is open. */
 static void add_background(const struct server *server, json_t *json)
 {
 	json_t *stream = server_stream_json(server);
@@ -129,7 +129,7 @@ json_t *status_json(struct server *server)
 		json_string(detect_zeroes_name(atomic_load(&server->target.detect_zeroes))));
 	json_object_set_new(json, "uptime",
 			    json_integer((aio_now() - server->live_since) / 1000000000));
-	/* When it is stopping the image may be closed already. */
+	/* While the server stops, the image may already be closed. */
 	if (server->state == SERVER_LIVE)
 		add_background(server, json);
 	return json;
@@ -166,7 +166,7 @@ static json_t *features_json(const struct ublk_dev_info *dev)
 	return features;
 }
 
-/* All in bytes. */
+/* Return the device's limits, all in bytes. */
 static json_t *limits_json(const struct ublk_params_v2 *params)
 {
 	const struct ublk_param_basic *basic = &params->basic;
@@ -183,7 +183,7 @@ static json_t *limits_json(const struct ublk_params_v2 *params)
 			 (json_int_t)discard->max_write_zeroes_sectors * SECTOR_SIZE);
 }
 
-/* Returns whether it was done in time. */
+/* Count clusters. Returns false after a timeout or an error. */
 static bool co_count_clusters(struct blk_node *node, uint64_t *data, uint64_t *zero)
 {
 	uint64_t deadline = aio_now() + COUNT_NS, turn_end = aio_now() + COUNT_TURN_NS;

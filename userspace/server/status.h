@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a server tells of itself, as JSON. */
+/* The state of a server, as JSON. */
 #ifndef QEDBLK_SERVER_STATUS_H
 #define QEDBLK_SERVER_STATUS_H
 
@@ -10,18 +10,21 @@
 struct server;
 
 /*
- * The part of `status` that stays the same while the device is live; made once,
- * so that it can be told after the image is closed.  NULL: no memory.
+ * Return the part of `status` that is constant while the device is live. Built once,
+ * so that it is available after the image is closed. A new reference; NULL: no memory.
  */
 json_t *status_describe(struct server *server);
 
-/* The backing chain is another one now. */
+/* Update that part after a change of the backing chain. */
 void status_refresh_chain(struct server *server);
 
-/* Answers to `status` and `stats`; NULL: no memory. */
+/* Return the replies to `status` and `stats`, new references; NULL: no memory. */
 json_t *status_json(struct server *server);
 json_t *stats_json(struct server *server);
-/* The answer to `info`.  Coroutine; needs the image. */
+/*
+ * Set *@info to the reply to `info`, a new reference. Coroutine; yields; needs the
+ * image. Returns 0 or a negative errno with an error line.
+ */
 int info_co_json(struct server *server, json_t **info, struct error *err);
 
 #endif

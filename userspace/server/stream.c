@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Streaming the served image.  A coroutine of the main loop follows the job to
- * its end, closes what it took out of the backing chain, and keeps its last figures.
+ * Streaming the served image. A coroutine of the main loop follows the job to its end,
+ * closes the images that it removed from the backing chain, and keeps its final
+ * status.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* ---- What is told ---- */
+/* ---- Status ---- */
 
 static double percent(const struct stream_status *status)
 {
@@ -70,7 +71,7 @@ json_t *server_stream_needless_json(const char *why)
 	return json;
 }
 
-/* ---- What is left to do ---- */
+/* ---- The wish: what a successor streams ---- */
 
 static int set_wish(struct server *server, const struct stream_request *request)
 {
@@ -112,7 +113,7 @@ int server_stream_wish_by_options(struct server *server)
 	return set_wish(server, &request);
 }
 
-/* ---- Its life ---- */
+/* ---- Start and end ---- */
 
 bool server_stream_runs(const struct server *server)
 {
@@ -133,7 +134,7 @@ void server_stream_put(struct streaming *streaming)
 	free(streaming);
 }
 
-/* @stream runs; the one before has ended.  Returns 0 or -ENOMEM. */
+/* Make @stream, which runs, the latest one; the previous one has ended. Returns 0 or -ENOMEM. */
 static int set_streaming(struct server *server, struct stream *stream)
 {
 	struct streaming *streaming = calloc(1, sizeof(*streaming));
@@ -146,7 +147,10 @@ static int set_streaming(struct server *server, struct stream *stream)
 	return 0;
 }
 
-/* What runs has ended.  Yields while files are closed; to others it runs as long. */
+/*
+ * Free a stream whose job has ended. Yields while files are closed; until then it
+ * counts as running.
+ */
 static void co_free_stream(struct streaming *streaming)
 {
 	stream_co_free(streaming->stream);
@@ -163,11 +167,11 @@ static void log_end(const struct server *server, const struct stream_status *sta
 		log_error("%s: stream failed: %s", name, status->error);
 }
 
-/* On the main loop, beside the commands. */
+/* Wait for the end of the stream. A coroutine of the main loop; commands run concurrently. */
 static void follow(void *arg)
 {
 	struct server *server = arg;
-	/* Not replaced while it runs. */
+	/* Not replaced while the stream runs. */
 	struct streaming *streaming = server->streaming;
 	struct stream_status status;
 
@@ -187,7 +191,7 @@ static void follow(void *arg)
 	server_changed(server);
 }
 
-/* The node of the backing chain that @name is, seen from the image. */
+/* Return the node of the backing chain that @name, relative to the image, means; or NULL. */
 static struct blk_node *find_base(struct blk_node *top, const char *name)
 {
 	char *path = blk_resolve_backing(top->filename, name);
@@ -273,7 +277,7 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 		stream_co_free(stream);
 		return error_set_errno(err, ret, "stream");
 	}
-	/* Before the follower starts: it drops the wish at the end, which may be at once. */
+	/* Set the wish before the follower starts, which drops it at the end, possibly at once. */
 	if (set_wish(server, request))
 		log_warning("%s: not enough memory to note the stream", server->options->name);
 	server->backing_changes |= !!request->base;
@@ -282,7 +286,7 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 		state_file_refresh(server);
 		return 0;
 	}
-	/* Without a follower it must not go on. */
+	/* Without a follower the stream must not run. */
 	co_end(stream);
 	co_free_stream(server->streaming);
 	drop_wish(server);
@@ -298,7 +302,7 @@ int server_stream_co_start_by_options(struct server *server, struct error *err)
 		return 0;
 	if (!server_stream_needless(server, &request))
 		return server_stream_co_start(server, &request, err);
-	/* Done before, and started again: there is nothing to say. */
+	/* The stream finished under an earlier server. */
 	drop_wish(server);
 	state_file_refresh(server);
 	return 0;

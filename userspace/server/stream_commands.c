@@ -10,7 +10,7 @@
 #include "server/server.h"
 #include "server/stream.h"
 
-/* A client that waits gets an event about progress this often. */
+/* Interval of the progress events for a client that waits. */
 #define PROGRESS_NS 500000000ULL
 
 static int get_request(json_t *arguments, struct stream_request *request, struct error *err)
@@ -26,9 +26,9 @@ static int get_request(json_t *arguments, struct stream_request *request, struct
 }
 
 /*
- * Send events about the progress of @streaming until it has ended, or the client is gone.  The
- * client may not read them: this is none of the users of the image that the server's end waits
- * for, and it holds no slot.
+ * Send progress events until @streaming has ended or the client is gone. Since the client may
+ * not read them, this does not count in server->users, which the stop waits for, and holds no
+ * slot.
  */
 static int co_follow(struct server *server, const struct streaming *streaming,
 		     const struct event_sink *sink, json_t **result, struct error *err)
@@ -51,8 +51,9 @@ static int co_follow(struct server *server, const struct streaming *streaming,
 }
 
 /*
- * Start the stream, or change the one that runs.  *@streaming: that one, for the caller to put;
- * NULL and *@result set: there was nothing to stream.  The caller holds the slot.
+ * Start a stream, or change the speed of the running one. Sets *@streaming to it, a
+ * reference that the caller puts; or to NULL, with *@result set, when there was
+ * nothing to stream. The caller holds SLOT_STREAM.
  */
 static int co_start_stream(struct server *server, json_t *arguments,
 			   const struct stream_request *request, struct streaming **streaming,

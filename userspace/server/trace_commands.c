@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The control socket's commands about traces, and writing them out meanwhile. */
+/* The control socket's commands for traces, and the recorder that writes them. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,15 +10,15 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* How often what was recorded goes to the file. */
+/* Interval of writing recorded requests to the file. */
 #define WRITE_NS 200000000ULL
 
-/* The caller holds SLOT_TRACE, or the server is stopping. */
+/* Stop the recorder and the trace. The caller holds SLOT_TRACE, or the server is stopping. */
 static int co_stop(struct server *server, uint64_t *lost, struct error *err)
 {
 	int ret;
 
-	/* The recorder ends first: two must not write at once. */
+	/* End the recorder first: trace_co_stop() writes to the file, too. */
 	server->trace_stop = true;
 	server_changed(server);
 	while (server->tracing)
@@ -42,7 +42,7 @@ static void on_nap_over(struct aio_timer *timer)
 	server_changed(nap->server);
 }
 
-/* Sleep until there may be something to write, or the trace is to end. */
+/* Sleep for the interval, or until the trace is to end. */
 static void co_nap(struct server *server)
 {
 	struct nap nap = { .server = server };

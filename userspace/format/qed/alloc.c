@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking clusters of the file: from the free ones, else at the file's end.
+ * Allocating clusters of the file: free ones, else at the file's end.
  *
- * The file is grown ahead of use, in steps, and nothing is ever allocated (let
+ * The file is grown ahead of use, in steps, and no cluster is ever allocated (let
  * alone written) behind its physical end.  So writes never change the file's
  * size, a growing ftruncate() can never cut off what another writer just wrote
  * behind the old end, and every cluster that an entry names is inside the file
@@ -13,7 +13,7 @@
 
 #include "format/qed/qed.h"
 
-/* The file grows by this much, or by an eighth of its size up to the larger. */
+/* The file grows by an eighth of its size, within these bounds. */
 #define GROW_MIN_BYTES (16 * MiB)
 #define GROW_MAX_BYTES (1 * GiB)
 
@@ -28,10 +28,7 @@ int qed_alloc_init(struct qed_image *img)
 	cluster_set_init(&a->free);
 	a->frontier = div_round_up(size, qed_cluster_size(img));
 	a->physical = size;
-	/*
-	 * A last cluster that the file ends in the middle of is a whole one: what
-	 * is missing reads as zeroes.
-	 */
+	/* A partial last cluster counts as a whole one: the missing part reads as zeroes. */
 	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_relaxed);
 	return 0;
 }
@@ -47,20 +44,20 @@ void qed_alloc_destroy(struct qed_image *img)
 	qed_run_list_destroy(&a->waiting);
 }
 
-/* Under meta_lock: a run at the frontier of @least to @want clusters; 0: grow first. */
+/* Under meta_lock: take a run at the frontier, of @least to @want clusters; 0: grow first. */
 static uint64_t take_frontier(struct qed_image *img, uint64_t least, uint64_t want, uint64_t *start)
 {
 	struct qed_allocator *a = &img->alloc;
 	uint64_t end = atomic_load_explicit(&a->end, memory_order_relaxed);
 	uint64_t room = a->physical > end ? (a->physical - end) >> img->cluster_bits : 0;
-	/* One is left over: by that the next opener sees that we did not close (leak_scan.c). */
+	/* One is never taken: it tells the next opener of an unclean end (leak_scan.c). */
 	uint64_t n = room ? min_u64(want, room - 1) : 0;
 
 	if (n < least)
 		return 0;
 	*start = a->frontier;
 	a->frontier += n;
-	/* Before any entry is set that lies behind the old end; see map.c. */
+	/* Before any entry behind the old end is set; see map.c. */
 	atomic_store_explicit(&a->end, a->frontier << img->cluster_bits, memory_order_release);
 	return n;
 }
@@ -82,11 +79,11 @@ uint64_t qed_alloc_run(struct qed_image *img, uint64_t least, uint64_t want, uin
 
 void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count)
 {
-	/* Without memory to remember them they are leaked, which is harmless. */
+	/* If there is no memory to note them they are leaked, which is harmless. */
 	img->scan.leaked |= cluster_set_add(&img->alloc.free, start, count);
 }
 
-/* Under meta_lock: exactly @count clusters in one run; false: grow first. */
+/* Under meta_lock: take exactly @count clusters in one run; false: grow first. */
 static bool take_exact(struct qed_image *img, uint64_t count, uint64_t *start)
 {
 	struct cluster_set *free = &img->alloc.free;
@@ -102,7 +99,7 @@ static bool take_exact(struct qed_image *img, uint64_t count, uint64_t *start)
 	return take_frontier(img, count, count, start) == count;
 }
 
-/* Grow from @end bytes by @step; the new size goes to *@size. */
+/* Grow the file to @step bytes more than @end; the new size in bytes goes to *@size. */
 static int grow_file(struct qed_image *img, uint64_t end, uint64_t step, uint64_t *size)
 {
 	step = round_up(step, qed_cluster_size(img));
@@ -121,7 +118,7 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (a->extending) {
-		/* The growth under way may be enough: its result, or a later one's, is ours. */
+		/* The growth in flight may be enough: return its result, or a later one's. */
 		co_queue_wait(&a->extend_waiters, &img->meta_lock);
 		ret = a->extend_error;
 		pthread_mutex_unlock(&img->meta_lock);
@@ -129,7 +126,7 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 	}
 	end = atomic_load_explicit(&a->end, memory_order_relaxed);
 	if (end + least <= a->physical) {
-		/* Somebody was faster.  Growing by less than there is would cut the file. */
+		/* Another coroutine has grown it, and a truncate to less would cut the file. */
 		pthread_mutex_unlock(&img->meta_lock);
 		return 0;
 	}
@@ -139,7 +136,7 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 	ret = grow_file(img, end,
 			max_u64(least, min_u64(max_u64(end / 8, GROW_MIN_BYTES), GROW_MAX_BYTES)),
 			&size);
-	/* Near a limit of the file system the least may still fit. */
+	/* Near a limit of the file system the smallest step may still fit. */
 	if (ret)
 		ret = grow_file(img, end, least, &size);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another backing file for an open image, or none.
+ * Changing the backing file of an open image, or removing it.
  *
- * The header's 64 bytes change together.  Everything that takes the old backing
- * file's place is durable before them, and so is a new name, which is written
- * where the old one is not: a crash leaves one of the two, whole.
+ * The header's 64 bytes change together.  All data that replaces the old backing
+ * file's is durable before them, and so is a new name, which is written beside the
+ * old one: a crash leaves the old name or the new one, never a mixture.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #include "format/qed/qed.h"
 
-/* Where in the header @len bytes find room beside the old name; 0: nowhere. */
+/* Return where in the header @len bytes have room beside the old name; 0: nowhere. */
 static uint32_t place_name(const struct qed_image *img, size_t len)
 {
 	const struct qed_header *h = &img->header;
@@ -22,7 +22,7 @@ static uint32_t place_name(const struct qed_image *img, size_t len)
 	if (!(h->features & QED_F_BACKING_FILE) ||
 	    QED_HEADER_BYTES + len <= h->backing_filename_offset)
 		return QED_HEADER_BYTES;
-	/* On a sector of its own, so that no write tears what is in use. */
+	/* In a sector of its own, so that a torn write can't damage the old name. */
 	old_end = round_up(old_end, SECTOR_SIZE);
 	return old_end + len <= end ? old_end : 0;
 }
@@ -32,7 +32,7 @@ int qed_check_backing(struct blk_node *node, const char *name, struct error *err
 	const struct qed_image *img = node->opaque;
 	size_t len = strlen(name);
 
-	/* They may keep something where the name would go. */
+	/* An unknown feature may keep data where the name would go. */
 	if (img->header.compat_features)
 		return error_set(err, -ENOTSUP,
 				 "the image has features of a newer version of the format");
@@ -61,7 +61,7 @@ static int put_name(struct qed_image *img, struct qed_header *h, const char *nam
 	return ret ? error_set_errno(err, ret, "could not write the backing file's name") : 0;
 }
 
-/* The same in memory.  Who looks at names does so on no other thread meanwhile. */
+/* The same in memory.  No other thread reads the names meanwhile. */
 static void set_names(struct blk_node *node, char *name, char *format)
 {
 	free(node->backing_name);
@@ -70,7 +70,7 @@ static void set_names(struct blk_node *node, char *name, char *format)
 	node->backing_format = format;
 }
 
-/* On disk, after all that was written before, and in @img->header.  With header_lock held. */
+/* Change the header on disk, after a commit, and in @img->header.  With header_lock held. */
 static int change_header(struct qed_image *img, const char *name, const char *format,
 			 struct error *err)
 {
@@ -91,7 +91,7 @@ static int change_header(struct qed_image *img, const char *name, const char *fo
 	ret = qed_co_write_header(img, &header);
 	if (ret)
 		return error_set_errno(err, ret, "could not write the QED header");
-	/* Not the whole of it: what does not change is read by other threads meanwhile. */
+	/* Only these fields: other threads read the rest meanwhile. */
 	img->header.features = header.features;
 	img->header.backing_filename_offset = header.backing_filename_offset;
 	img->header.backing_filename_size = header.backing_filename_size;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Checking an image, and mending it: every table and cluster lies inside the
- * file, is aligned, and is referenced once; what nobody references is leaked.
+ * Checking and repairing an image: every table and cluster must lie inside the
+ * file, be aligned, and be referenced once; an unreferenced cluster is leaked.
  *
- * Mending an entry that points nowhere makes it unallocated; a cluster that is
- * referenced again gets a copy of its own; leaks are compacted away.  NEED_CHECK
- * is cleared when nothing wrong is left.
+ * An entry with a bad offset is repaired to unallocated; a second reference to a
+ * cluster gets a copy of its own; leaks are compacted away.  NEED_CHECK is cleared
+ * when no error is left.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -22,9 +22,9 @@ struct check {
 	blk_check_report_fn *report;
 	void *report_arg;
 	struct blk_check_result *result;
-	struct cluster_set used; /* clusters of the file that were seen referenced */
-	uint64_t end; /* bytes: of the file as it was found; copies come behind it */
-	uint64_t last_entry; /* of the table that is walked, for counting fragments */
+	struct cluster_set used; /* file clusters found to be referenced */
+	uint64_t end; /* bytes: the file's end when the check began; copies lie behind it */
+	uint64_t last_entry; /* of the current table, for counting fragments */
 };
 
 __attribute__((format(printf, 2, 3))) static void report(struct check *check, const char *fmt, ...)
@@ -40,7 +40,7 @@ __attribute__((format(printf, 2, 3))) static void report(struct check *check, co
 	check->report(check->report_arg, line);
 }
 
-/* Something is wrong; returns whether to mend it. */
+/* Count a corruption; return whether to repair it. */
 static bool found_corruption(struct check *check)
 {
 	if (check->fix & BLK_FIX_ERRORS) {
@@ -59,7 +59,7 @@ static bool any_used(const struct check *check, uint64_t cluster, uint64_t count
 	return n && start < cluster + count;
 }
 
-/* A cluster for a copy. */
+/* Allocate a file cluster for a copy.  Yields. */
 static int take_cluster(struct qed_image *img, uint64_t *cluster)
 {
 	for (;;) {
@@ -77,7 +77,7 @@ static int take_cluster(struct qed_image *img, uint64_t *cluster)
 	}
 }
 
-/* Give a doubly referenced cluster's second user a copy; its offset goes to *@entry. */
+/* Copy a cluster that is referenced twice, for the second entry; the offset goes to *@entry. */
 static int separate(struct check *check, uint64_t *entry)
 {
 	struct qed_image *img = check->img;
@@ -95,7 +95,7 @@ static int separate(struct check *check, uint64_t *entry)
 	return ret;
 }
 
-/* Returns whether @entry may be what it is; if not, it was reported, and perhaps mended. */
+/* Return whether *@entry is valid; if not, report it, and repair it if asked to. */
 static bool check_offset(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	if (qed_entry_valid(check->img, *entry, check->end))
@@ -134,7 +134,7 @@ static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, boo
 
 	report(check, "ERROR guest cluster %" PRIu64 ": offset 0x%" PRIx64 " is in use already",
 	       guest, *entry);
-	/* Copies are made where a person asked for a check: they may fill the disk. */
+	/* Copies may fill the disk: make them only in a check that the user asked for. */
 	if (!(img->node->flags & BLK_O_CHECK)) {
 		check->result->corruptions++;
 		return 0;
@@ -156,7 +156,7 @@ static int check_piece(void *arg, uint64_t first_cluster, uint64_t *entries, uns
 	return ret;
 }
 
-/* Take a bad table out of L1. */
+/* Remove a bad table from L1, in memory and on disk. */
 static int drop_table(struct check *check, uint64_t i)
 {
 	struct qed_image *img = check->img;
@@ -169,13 +169,13 @@ static int drop_table(struct check *check, uint64_t i)
 }
 
 /*
- * All tables are judged before any entry, so that of a table and a data cluster
- * that overlap the table stays.
+ * Check all tables before any entry, so that if a table and a data cluster overlap,
+ * the table is kept.
  */
 static int check_tables(struct check *check)
 {
 	struct qed_image *img = check->img;
-	uint64_t nr = img->table_entries; /* those behind the image's end, too */
+	uint64_t nr = img->table_entries; /* including those behind the image's end */
 	int ret = 0;
 
 	for (uint64_t i = 0; !ret && i < nr; i++) {
@@ -199,8 +199,8 @@ static int check_tables(struct check *check)
 static int walk_tables(struct check *check, qed_walk_fn *piece)
 {
 	struct qed_image *img = check->img;
-	struct cluster_set walked; /* first clusters of tables: once each, however often named */
-	uint64_t nr = img->table_entries; /* those behind the image's end, too */
+	struct cluster_set walked; /* first clusters of tables, so that each is walked once */
+	uint64_t nr = img->table_entries; /* including those behind the image's end */
 	int ret = 0;
 
 	cluster_set_init(&walked);
@@ -220,8 +220,8 @@ static int walk_tables(struct check *check, qed_walk_fn *piece)
 }
 
 /*
- * An entry that points behind the file's end would point into the file once that is longer, to
- * clusters that copies were written to.  So none is left, durably, before there are copies.
+ * Repair bad offsets, durably, before any copy is made.  An entry that points behind the file's end
+ * would point to a copy once the file has grown.
  */
 static int mend_offsets(struct check *check)
 {
@@ -233,7 +233,7 @@ static int mend_offsets(struct check *check)
 	return ret ? ret : qed_co_flush_file(check->img);
 }
 
-/* Everything in the file that nobody references becomes free; the number of clusters that did. */
+/* Free all unreferenced clusters of the file; return how many. */
 static uint64_t free_leaks(struct check *check)
 {
 	struct qed_image *img = check->img;
@@ -274,7 +274,7 @@ static int mark_clean(struct check *check)
 	if (check->result->corruptions || !(check->fix & BLK_FIX_ERRORS) ||
 	    !(img->header.features & QED_F_NEED_CHECK))
 		return 0;
-	/* What was mended must be there before the mark goes. */
+	/* All repairs are flushed by now: run_check() did that before clearing the bit. */
 	img->header.features &= ~(uint64_t)QED_F_NEED_CHECK;
 	return qed_co_write_header(img, &img->header);
 }
@@ -303,7 +303,7 @@ static int run_check(struct check *check)
 		img->scan.unfinished = false;
 	if (check->fix) {
 		ret = qed_co_flush_file(img);
-		/* Moving clusters is safe only where each has one reference. */
+		/* Moving clusters is safe only if each has one reference. */
 		if (!ret && (check->fix & BLK_FIX_LEAKS) && check->result->leaks &&
 		    !check->result->corruptions)
 			ret = fix_leaks(check);

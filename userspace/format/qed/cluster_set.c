@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A sparse set of cluster numbers, as bitmap pages made where they are needed.
+ * A sparse set of cluster numbers, in bitmap pages that are allocated as needed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static int grow(struct cluster_set *set, uint64_t nr_pages)
 	return 0;
 }
 
-/* All memory first, so that adding can't fail half-way. */
+/* Allocate all memory first, so that adding can't fail half-way. */
 static int reserve(struct cluster_set *set, uint64_t start, uint64_t count)
 {
 	uint64_t first = start / PAGE_BITS, last = (start + count - 1) / PAGE_BITS;
@@ -89,7 +89,7 @@ static int reserve(struct cluster_set *set, uint64_t start, uint64_t count)
 	return ret;
 }
 
-/* Set or clear the bits [from, to) of one page; *@page goes when it is empty. */
+/* Set or clear the bits [from, to) of one page; *@page is freed when it is empty. */
 static void page_change(struct cluster_set *set, struct cluster_set_page **page, unsigned int from,
 			unsigned int to, bool add)
 {
@@ -152,7 +152,7 @@ void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count)
 		set->lowest_hint = start + count;
 }
 
-/* The first cluster at or after @from whose membership is @want, below @end. */
+/* Return the first cluster in [from, end) whose membership is @want, or @end. */
 static uint64_t find(const struct cluster_set *set, uint64_t from, uint64_t end, bool want)
 {
 	while (from < end) {

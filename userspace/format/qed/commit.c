@@ -6,18 +6,19 @@
  *	   size of the file, are on disk
  *	2. the changed L2 slices and L1 entries are written; fdatasync
  *
- * So whatever a crash leaves of phase 2, every entry on disk points to a
+ * So whatever part of phase 2 a crash leaves, every entry on disk points to a
  * cluster inside the file whose data was written.  A new L2 table is all zeroes
  * on disk before its first slice is written (see alloc.c), so that an L1 entry
  * that reaches the disk before its slices shows unallocated clusters.
  *
- * What is written in phase 2 is copied before phase 1: an entry that is set
- * later waits for the next commit.  Slices are copied without a lock; a change
+ * The slices and entries of phase 2 are copied before phase 1: an entry that is
+ * set later waits for the next commit.  Slices are copied without a lock; a change
  * during the copy either is in it, and then its data was complete before the
  * fdatasync, or marks the slice dirty again, or both.
  *
- * Commits run one at a time.  A flush needs one that started after it came;
- * whoever finds none running leads the next, for all that wait by then.
+ * Commits run one at a time.  A flush needs a commit that starts after the flush
+ * came.  A flush that finds no commit running leads the next, for all flushes that
+ * wait by then.
  */
 #include <endian.h>
 #include <errno.h>
@@ -28,7 +29,7 @@
 #include "format/qed/qed.h"
 #include "util/log.h"
 
-/* Dirty slices a commit copies at once, at most: 4 MiB. */
+/* Most dirty slices that a commit copies at once: 4 MiB. */
 #define MAX_BATCH 1024u
 
 int qed_commit_init(struct qed_image *img)
@@ -68,7 +69,7 @@ static int compare_slices(const void *a, const void *b)
 	return ox < oy ? -1 : ox > oy;
 }
 
-/* Take what is to be committed.  True if dirty slices had to be left for another round. */
+/* Take the slices and tables to commit.  True: dirty slices are left for another batch. */
 static bool take_batch(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
@@ -86,9 +87,9 @@ static bool take_batch(struct qed_image *img)
 	}
 	more = c->dirty;
 	/*
-	 * Tables and dropped clusters go with the round that takes the last of
-	 * the slices: then every change of an entry that belongs to them is
-	 * either in this round or was in one before.
+	 * Tables and dropped clusters go with the batch that takes the last of
+	 * the slices: then all changes of entries that belong to them are in this
+	 * batch or an earlier one.
 	 */
 	if (!more) {
 		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);
@@ -126,13 +127,13 @@ static void copy_batch(struct qed_image *img)
 
 struct slice_writers {
 	struct qed_image *img;
-	unsigned int next; /* of the batch, not taken yet */
+	unsigned int next; /* index of the first slice of the batch not taken yet */
 	unsigned int running;
-	struct co *leader; /* parked until the last one ends, or NULL */
+	struct co *leader; /* yields until the last writer ends; NULL: not waiting */
 	int ret;
 };
 
-/* Take the next slices that are neighbours in the file; their number, 0: none is left. */
+/* Take the next slices that are adjacent in the file; return how many, 0: none are left. */
 static unsigned int take_neighbours(struct slice_writers *w, unsigned int *first)
 {
 	const struct qed_commit *c = &w->img->commit;
@@ -176,7 +177,7 @@ static int write_slices(struct qed_image *img)
 
 	for (unsigned int i = 0; i < MAX_WRITERS && w.next < img->commit.nr_batch; i++) {
 		w.running++;
-		/* Without memory for more, fewer do it; the leader does it alone if need be. */
+		/* Out of memory: the leader writes itself, beside the writers started so far. */
 		if (co_start(writer_main, &w)) {
 			writer_main(&w);
 			break;
@@ -189,7 +190,7 @@ static int write_slices(struct qed_image *img)
 	return w.ret;
 }
 
-/* L1 is written in blocks of this many bytes, which O_DIRECT takes anywhere. */
+/* L1 is written in blocks of this many bytes, which O_DIRECT accepts everywhere. */
 #define L1_BLOCK_BYTES 4096u
 
 static int write_l1(struct qed_image *img)
@@ -224,15 +225,19 @@ int qed_co_flush_file(struct qed_image *img)
 	return ret;
 }
 
-/* Phase 1 fails, too, after another flush has failed: no entry leads to data that may be gone. */
+/*
+ * Both phases.  Phase 1 fails as well if an earlier flush has failed for good: no entry is written
+ * that points to data that may be lost.
+ */
 static int write_batch(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
 	int ret;
 
 	/*
-	 * From when this is durable to when it is used again a dropped cluster is nobody's: by the
-	 * hole at the file's end the next opener knows (leak_scan.c).  It is no more than a hint.
+	 * Once the commit is durable, a dropped cluster is unreferenced until it is reused, and a
+	 * crash leaks it.  A hole at the file's end makes the next opener search (leak_scan.c).  It
+	 * is only a hint, so that an error is ignored.
 	 */
 	if (img->alloc.committing.nr)
 		(void)qed_co_extend(img, 0);
@@ -249,7 +254,7 @@ static int write_batch(struct qed_image *img)
 	return ret;
 }
 
-/* After a failure everything is dirty as before: what is on disk is not known. */
+/* After a failure the slice is dirty again, since what is on disk is unknown. */
 static void put_back(struct qed_image *img, struct l2_slice *slice)
 {
 	struct qed_commit *c = &img->commit;
@@ -277,7 +282,7 @@ static void end_batch(struct qed_image *img, int ret)
 	c->nr_batch = 0;
 	c->last_error = ret;
 	if (ret) {
-		/* What finds no memory there is written with the next round's, from where it is. */
+		/* If memory runs out, the rest stays in batch_tables, for the next batch. */
 		(void)qed_run_list_move(&c->new_tables, &c->batch_tables);
 		qed_drops_not_durable(img);
 	} else {
@@ -285,7 +290,7 @@ static void end_batch(struct qed_image *img, int ret)
 		qed_rescue_tables_clean(img);
 		qed_drops_durable(img);
 	}
-	/* Slices became clean: for writers that wait, and for evicting. */
+	/* Slices became clean: wake writers that wait for that, and loads that may now evict. */
 	co_queue_wake_all(&c->dirty_waiters);
 	co_queue_wake_all(&img->cache.waiters);
 	pthread_mutex_unlock(&img->meta_lock);
@@ -312,8 +317,8 @@ static int run_commit(struct qed_image *img)
 }
 
 /*
- * Under meta_lock: answer all that waited for commit @number or before; returns how many they were.
- * *@told is set if the guest is one of them.
+ * Under meta_lock: complete all flushes that wait for commit @number or an earlier one, and return
+ * how many.  *@told is set if one of them is the guest's.
  */
 static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int ret, bool *told)
 {
@@ -338,7 +343,7 @@ static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int 
 	return n;
 }
 
-/* Under meta_lock: a commit ended that @n requests had asked for. */
+/* Under meta_lock: count a commit that served @n requests. */
 static void count_group(struct qed_image *img, unsigned int n)
 {
 	img->commit.largest_group = max_u64(img->commit.largest_group, n);
@@ -347,8 +352,8 @@ static void count_group(struct qed_image *img, unsigned int n)
 }
 
 /*
- * Lead commits until our own request is served.  Under meta_lock, dropped for the work.  @guest:
- * it is the guest's FLUSH, which reports what fails.
+ * Lead commits until the one numbered @want has ended.  Under meta_lock, dropped for the I/O.
+ * @guest: the caller is the guest's FLUSH, which reports an error.
  */
 static int lead(struct qed_image *img, uint64_t want, bool guest)
 {
@@ -365,9 +370,9 @@ static int lead(struct qed_image *img, uint64_t want, bool guest)
 		pthread_mutex_lock(&img->meta_lock);
 		c->finished = number;
 		c->succeeded |= !ret;
-		/* And we ourselves, in the last turn. */
+		/* The leader counts as well, in its last turn. */
 		count_group(img, complete_waiters(c, number, ret, &told) + (number >= want));
-		/* What no FLUSH is answered with now, the next one is. */
+		/* An error that no FLUSH reports now is left for the next one. */
 		if (ret)
 			c->owed_error = told ? 0 : ret;
 	}
@@ -375,7 +380,7 @@ static int lead(struct qed_image *img, uint64_t want, bool guest)
 	return ret;
 }
 
-/* Under meta_lock: wait for a commit that starts after now, or to be made the leader of one. */
+/* Under meta_lock, dropped to wait: wait for commit @want, or to be made a leader. */
 static int follow(struct qed_image *img, uint64_t want, bool guest)
 {
 	struct flush_waiter self = {
@@ -390,7 +395,7 @@ static int follow(struct qed_image *img, uint64_t want, bool guest)
 	return self.done ? self.ret : lead(img, want, guest);
 }
 
-/* Under meta_lock: hand the lead to one of those that still wait. */
+/* Under meta_lock: hand the lead to one of the flushes that still wait. */
 static void pass_lead(struct qed_commit *c)
 {
 	struct flush_waiter *waiter = c->waiters;
@@ -398,11 +403,11 @@ static void pass_lead(struct qed_commit *c)
 	if (!waiter)
 		return;
 	c->waiters = waiter->next;
-	c->running = true; /* so that nobody else begins before it does */
+	c->running = true; /* so that no other flush leads before the waiter runs */
 	co_wake(waiter->co);
 }
 
-/* Under meta_lock, which is dropped meanwhile: a commit that starts after now. */
+/* Under meta_lock, dropped meanwhile: wait for, or lead, a commit that starts after now. */
 static int commit(struct qed_image *img, bool guest)
 {
 	struct qed_commit *c = &img->commit;
@@ -435,7 +440,7 @@ int qed_co_flush(struct blk_node *node)
 		return 0;
 	pthread_mutex_lock(&img->meta_lock);
 	ret = commit(img, true);
-	/* What failed in a commit that the guest did not wait for is reported to it once. */
+	/* The error of a commit that no FLUSH waited for is reported once. */
 	if (!ret) {
 		ret = img->commit.owed_error;
 		img->commit.owed_error = 0;
@@ -460,7 +465,7 @@ bool qed_too_much_is_dirty(const struct qed_image *img)
 {
 	const struct qed_commit *c = &img->commit;
 
-	/* Those of the running commit become dirty again if it fails. */
+	/* The running commit's slices become dirty again if it fails. */
 	return c->nr_dirty > c->max_dirty || c->nr_dirty + c->nr_batch > c->max_batch ||
 	       qed_too_many_dropped(img) || !qed_rescue_has_room(img);
 }
@@ -474,7 +479,7 @@ int qed_co_throttle(struct qed_image *img)
 	while (!ret && qed_too_much_is_dirty(img)) {
 		qed_keeper_commit(img, true);
 		co_queue_wait(&c->dirty_waiters, &img->meta_lock);
-		/* As long as metadata can't be written, no more of it is made. */
+		/* While metadata can't be written, no more may become dirty. */
 		if (qed_too_much_is_dirty(img))
 			ret = c->last_error;
 	}

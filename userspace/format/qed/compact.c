@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leaving no free cluster inside the file when it is closed, since the format
- * has no place to note them: to everybody else they would be leaks.
+ * Leaving no free cluster inside the file when it is closed.  The format cannot
+ * record free clusters: to other programs they would be leaks.
  *
- *	1. All tables and entries are looked at: a damaged image is left as it is.
+ *	1. All tables and entries are validated: a damaged image is left as it is.
  *	2. Free clusters at the file's end are cut off, data clusters from the end
  *	   move into the free ones, up to a budget of bytes, and the end is cut again.
- *	3. What is still free is lent: a guest cluster that reads as zeroes gets
- *	   it.  It is a hole in the file and reads as zeroes, so nothing changes,
- *	   no disk space is used, and it is that guest cluster's when it is written.
+ *	3. Each cluster that is still free is lent to a guest cluster that reads as
+ *	   zeroes.  The file cluster is a hole and reads as zeroes, so the contents
+ *	   stay the same and no disk space is used; a later write goes to it.
  *
- * A move is an ordinary copy-on-write: the copy is written, the entry changed
- * and committed, and then the old cluster freed.  A crash leaves leaks at worst.
- * All L2 tables are read, so this takes as long as reading 8 bytes for each
- * cluster of the image takes.  No request may be in flight.
+ * A move is an ordinary copy-on-write: the copy is written, the entry is changed
+ * and committed, and then the old cluster is freed.  A crash leaves leaks at worst.
+ * All L2 tables are read, which takes as long as reading 8 bytes for each cluster
+ * of the image.  No request may be in flight.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@
 #include "format/qed/qed.h"
 #include "util/log.h"
 
-/* Bytes of data that closing an image moves at most. */
+/* Most bytes of data that closing an image moves. */
 #define MOVE_BUDGET (256 * MiB)
 
 /* A data cluster near the file's end. */
@@ -34,13 +34,13 @@ struct move {
 
 struct compaction {
 	struct qed_image *img;
-	uint64_t tail; /* file cluster: data at or behind it is to move */
+	uint64_t tail; /* file cluster: data at or behind it moves */
 	struct move *moves;
 	size_t nr_moves, max_moves;
-	struct cluster_set used; /* clusters of the file that were seen named */
+	struct cluster_set used; /* file clusters found to be referenced */
 };
 
-/* Lower the frontier over free clusters. */
+/* Lower the frontier as long as the clusters in front of it are free. */
 static void cut_end(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;
@@ -67,9 +67,8 @@ static int walk_all(struct qed_image *img, qed_walk_fn *fn, void *arg)
 }
 
 /*
- * Note what is to move, and whether all is well: an entry or table that points
- * nowhere, to a free cluster, or where another one points, is an image that is
- * damaged.  Moving and cutting would make that worse.
+ * Note file clusters as referenced.  -EUCLEAN if one is free or referenced already: the
+ * image is damaged, and moving clusters and cutting the file would make that worse.
  */
 static int look_at(struct compaction *c, uint64_t cluster, uint64_t count)
 {
@@ -135,7 +134,7 @@ int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to)
 	return ret;
 }
 
-/* The lowest free cluster in front of the tail; false: there is none. */
+/* Take the lowest free cluster in front of the tail; false: there is none. */
 static bool take_target(struct compaction *c, uint64_t *to)
 {
 	struct cluster_set *free = &c->img->alloc.free;
@@ -179,7 +178,7 @@ static int move_all(struct compaction *c)
 	return ret;
 }
 
-/* Commit, and get back what was dropped. */
+/* Commit, and free the clusters that were dropped. */
 static int settle(struct qed_image *img)
 {
 	bool left;
@@ -212,7 +211,7 @@ static int lend_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	struct l2_slice *slice;
 	uint64_t to;
 
-	(void)changed; /* through the cache, so that what is cached stays true */
+	(void)changed; /* entries are changed in the cache, and committed */
 	for (unsigned int i = 0; i < n && first + i < end && img->alloc.free.members; i++) {
 		bool zero = entries[i] == QED_L2_ZERO ||
 			    (entries[i] == QED_L2_UNALLOCATED && !img->has_backing);
@@ -233,7 +232,7 @@ static int lend_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	return 0;
 }
 
-/* Steps 2 and 3.  *@settled is what became of the commits. */
+/* Steps 2 and 3.  *@settled is the result of the commits. */
 static int move_and_lend(struct compaction *c, int *settled)
 {
 	struct qed_image *img = c->img;
@@ -267,7 +266,7 @@ int qed_co_compact(struct qed_image *img)
 	free(c.moves);
 	if (ret == -EUCLEAN || !img->alloc.free.members)
 		return settled;
-	/* The disk is full, say.  What was answered is there, and the next writer tries again. */
+	/* For instance, the disk is full.  No data is lost, and the next writer retries. */
 	if (ret && !settled)
 		log_warning("%s: free clusters are left in the file: %s", img->node->filename,
 			    strerror(-ret));

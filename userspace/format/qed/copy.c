@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Allocating writes over unallocated clusters that show the backing file:
- * copy-on-write, and populating (copy-on-read), which is the same with bytes
- * that change nothing.
+ * Allocating writes to unallocated clusters that show the backing file:
+ * copy-on-write, and populating (copy-on-read), which writes the backing file's
+ * own bytes.
  *
- * Here the entry can be set only when the whole cluster is written, since until
- * then readers must see the backing file.  The clusters' range is locked from
- * the look at their entries until the new ones are set, so no other copy is made
- * of them, and they are not zeroed or discarded meanwhile; a writer that waited
- * finds them allocated and writes in place.
+ * The entry can be set only when the whole cluster is written, since until then
+ * readers must see the backing file.  The clusters' range is locked from the read
+ * of their entries until the new ones are set.  So no other copy is made of them,
+ * and they are not zeroed or discarded meanwhile; a writer that waited finds them
+ * allocated and writes in place.
  *
  * The lock does not keep out a fresh write (fresh.c): when the backing file is
- * replaced by a shorter one, the end behind which clusters read as zeroes moves
- * down, under a copy that began before.  So the entry is set only where it is
- * still unallocated.  Else another writer's request has been answered from that
- * entry; the copy is given back, and its writers start over, in place.
+ * replaced by a shorter one, the offset from which clusters read as zeroes moves
+ * down, and a copy that began before may lie behind it.  So the entry is set only
+ * if it is still unallocated.  Otherwise another writer has set it, whose request
+ * may have been answered: the copy is given back, and its writers start over, in
+ * place.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,22 +24,22 @@
 #include "block/zero.h"
 #include "format/qed/qed.h"
 
-/* A write into one cluster: of the cluster's bytes [from, to), @buf (NULL: zeroes). */
+/* A write of @buf (NULL: zeroes) to the bytes [from, to) of one cluster. */
 struct part {
 	uint64_t cluster; /* guest cluster */
 	uint64_t from, to;
 	const uint8_t *buf;
 
-	/* Of one that joined a fill. */
-	struct part *next; /* that joined the same later */
+	/* For a part that joined a fill: */
+	struct part *next; /* the part that joined after this one */
 	struct co *co; /* yields until @ret is set */
 	int ret;
-	bool stale; /* nothing was written, since the entry changed: look again */
+	bool stale; /* nothing was written, since the entry changed: map again */
 };
 
 /*
- * A cluster that is being filled.  While it is open it hangs in img->fills, and
- * parts are added, under fill_lock; from when it is closed, the filler's alone.
+ * A cluster that is being filled.  While the fill is open, it is in img->fills, and
+ * parts are added under fill_lock; once closed, only the filler uses it.
  */
 struct qed_fill {
 	uint64_t cluster;
@@ -63,7 +64,7 @@ static void open_fill(struct qed_image *img, struct qed_fill *fill, struct part 
 	pthread_mutex_unlock(&img->fill_lock);
 }
 
-/* Nobody joins any more.  May be called again. */
+/* Let no more parts join.  May be called again. */
 static void close_fill(struct qed_image *img, struct qed_fill *fill)
 {
 	struct qed_fill **link = fill_bucket(img, fill->cluster);
@@ -76,13 +77,13 @@ static void close_fill(struct qed_image *img, struct qed_fill *fill)
 	pthread_mutex_unlock(&img->fill_lock);
 }
 
-/* Answer those that joined; the first part is the filler's own. */
+/* Complete the parts that joined; the first part is the filler's own. */
 static void answer_joined(struct qed_fill *fill, int ret, bool stale)
 {
 	struct part *part = fill->parts->next, *next;
 
 	for (; part; part = next) {
-		/* Its frame may be gone as soon as it is woken. */
+		/* @part is on its coroutine's stack, and may be gone as soon as that is woken. */
 		next = part->next;
 		part->ret = ret;
 		part->stale = stale;
@@ -90,7 +91,7 @@ static void answer_joined(struct qed_fill *fill, int ret, bool stale)
 	}
 }
 
-/* Leave @part to whoever is filling its cluster; false if nobody is.  Parks. */
+/* Add @part to the fill of its cluster and wait until it ends; false: there is none.  Yields. */
 static bool join_fill(struct qed_image *img, struct part *part)
 {
 	struct qed_fill *fill;
@@ -113,7 +114,7 @@ static bool join_fill(struct qed_image *img, struct part *part)
 	return true;
 }
 
-/* The number of bytes of @cluster that lie inside the image. */
+/* Return how many bytes of @cluster lie inside the image. */
 static uint64_t visible_bytes(const struct qed_image *img, uint64_t cluster)
 {
 	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_relaxed);
@@ -121,7 +122,7 @@ static uint64_t visible_bytes(const struct qed_image *img, uint64_t cluster)
 	return min_u64(qed_cluster_size(img), size - (cluster << img->cluster_bits));
 }
 
-/* Put what @part has of the cluster's bytes [pos, pos + len) over them. */
+/* Copy the bytes of @part that lie in [pos, pos + len) of the cluster over @bytes. */
 static void overlay(const struct part *part, uint64_t pos, uint64_t len, uint8_t *bytes)
 {
 	uint64_t from = max_u64(part->from, pos);
@@ -136,9 +137,9 @@ static void overlay(const struct part *part, uint64_t pos, uint64_t len, uint8_t
 }
 
 /*
- * Write the piece [pos, pos + len) of a cluster to file offset @to, taking from
- * the backing file what no part covers.  Zeroes are left out, since the fresh
- * cluster has them.  *@wrote tells whether anything was written.
+ * Write the piece [pos, pos + len) of a cluster: to the fresh cluster at file offset
+ * @to, with the backing file's bytes where no part covers it.  A piece of zeroes is
+ * not written, since the fresh cluster has them.  *@wrote is set if it is written.
  */
 static int fill_piece(struct qed_image *img, struct qed_fill *fill, uint64_t pos, uint64_t len,
 		      uint8_t *copy, uint64_t to, bool *wrote)
@@ -150,14 +151,14 @@ static int fill_piece(struct qed_image *img, struct qed_fill *fill, uint64_t pos
 	ret = blk_co_pread_backing(img->node, guest, len, copy);
 	if (ret)
 		return ret;
-	/* With the first piece: who came until now is in all of them. */
+	/* At the first piece, so that every part that joined is in all pieces. */
 	if (!pos)
 		close_fill(img, fill);
 	for (const struct part *part = fill->parts; part; part = part->next)
 		overlay(part, pos, len, copy);
 	if (buffer_is_zero(copy, len))
 		return 0;
-	/* Whole blocks, so that the end of an image of odd size is no special case on disk. */
+	/* Whole blocks, so that the end of an image of unaligned size is no special case. */
 	memset(copy + len, 0, padded - len);
 	*wrote = true;
 	return blk_file_co_pwrite(img->file, copy, padded, to + pos);
@@ -184,7 +185,7 @@ static bool is_unallocated(const struct qed_image *img, uint64_t entry, uint64_t
 	return entry == QED_L2_UNALLOCATED;
 }
 
-/* The clusters were written to, or may have been: they must be punched before they are used. */
+/* Give back clusters that may have been written to: they are punched before their next use. */
 static void give_back_written(struct qed_image *img, const struct qed_run *run)
 {
 	pthread_mutex_lock(&img->meta_lock);
@@ -193,8 +194,8 @@ static void give_back_written(struct qed_image *img, const struct qed_run *run)
 }
 
 /*
- * Populating: all of it is zeroes, and the cluster that was taken is not needed.  Nor is the zero
- * cluster, where a newer write has changed the entry.
+ * Populate a cluster that is all zeroes: make it a zero cluster, unless a newer write has changed
+ * the entry, and give back the unwritten file cluster.
  */
 static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct qed_run *run)
 {
@@ -207,7 +208,10 @@ static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct qed
 	return ret;
 }
 
-/* A write that covers part of a cluster.  Its range is locked. */
+/*
+ * Write to part of a cluster, whose range is locked.  *@stale: nothing was written, since the entry
+ * changed.
+ */
 static int write_part(struct qed_image *img, struct part *part, unsigned int flags, bool *stale)
 {
 	struct qed_fill fill;
@@ -219,7 +223,7 @@ static int write_part(struct qed_image *img, struct part *part, unsigned int fla
 	*stale = !ret && !run.count;
 	if (ret || !run.count)
 		return ret;
-	/* Nobody can join before the range is ours, and nobody need when it is another's. */
+	/* Opened with the cluster's range held: there is at most one fill per cluster. */
 	open_fill(img, &fill, part);
 	ret = fill_cluster(img, &fill, run.start << img->cluster_bits, &wrote);
 	close_fill(img, &fill);
@@ -235,7 +239,7 @@ static int write_part(struct qed_image *img, struct part *part, unsigned int fla
 	return ret;
 }
 
-/* A write that covers whole clusters.  Their range is locked.  *@n of them were written. */
+/* Write whole clusters, whose range is locked.  *@n is how many were written. */
 static int write_whole(struct qed_image *img, uint64_t cluster, uint64_t max, uint64_t bytes,
 		       const void *buf, uint64_t *n)
 {
@@ -258,7 +262,7 @@ static int write_whole(struct qed_image *img, uint64_t cluster, uint64_t max, ui
 	return ret;
 }
 
-/* The part of [offset, offset + bytes) that lies in its first cluster. */
+/* Return the part of [offset, offset + bytes) that lies in its first cluster. */
 static struct part first_part(const struct qed_image *img, uint64_t offset, uint64_t bytes,
 			      const void *buf)
 {
@@ -272,7 +276,7 @@ static struct part first_part(const struct qed_image *img, uint64_t offset, uint
 	};
 }
 
-/* How many whole clusters [offset, offset + bytes) starts with; the image's last may be short. */
+/* Return how many whole clusters the range starts with; the image's last may be a partial one. */
 static uint64_t whole_clusters(const struct qed_image *img, uint64_t offset, uint64_t bytes)
 {
 	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_relaxed);
@@ -294,7 +298,7 @@ int qed_co_write_copying(struct qed_image *img, uint64_t offset, uint64_t bytes,
 	bool stale = false;
 	int ret;
 
-	/* What populates is older than what is being written: it looks again afterwards. */
+	/* Populating bytes are older than a fill's parts: they don't join, and map again later. */
 	if (!whole && !(flags & BLK_REQ_POPULATE) && join_fill(img, &part)) {
 		*done = part.stale ? 0 : part.to - part.from;
 		return part.ret;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making a new QED image.
+ * Creating a QED image.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static int fill_header(const struct blk_create_opts *opts, struct qed_header *h,
 	return 0;
 }
 
-/* The header goes last: until then the file is no QED image. */
+/* Write the header last: until then the file is no QED image. */
 static int write_image(struct blk_file *file, const struct qed_header *h, const char *backing_name)
 {
 	uint64_t size = h->l1_table_offset + (uint64_t)h->table_size * h->cluster_size;
@@ -73,7 +73,7 @@ int qed_co_create(const struct blk_create_opts *opts, struct error *err)
 	}
 	if (opts->exclusive)
 		flags |= BLK_FILE_EXCL;
-	/* Locked before it is cut: an image that somebody uses stays as it is. */
+	/* Lock the file before cutting it: an image that is in use stays as it is. */
 	ret = blk_file_co_open(&file, opts->filename, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE,
 			       0, err);
 	if (ret)

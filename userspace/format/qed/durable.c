@@ -2,21 +2,21 @@
 /*
  * Writes with FUA that need no commit.
  *
- * Where the guest's clusters are on disk already, entry, table, L1 entry and all, the data is
- * what there is to make durable, and a write that waits for the disk (RWF_DSYNC) does
- * that.  Such a cluster is one whose slice is clean: what is not dirty, nor on its way to the disk
- * in a commit, was on the disk when a commit ended, or was read from there.  What was read may
- * have been written by a process that was killed before it flushed: so a commit of our own, which
- * flushes the file, must have ended well before.
+ * If a guest cluster's entry, L2 table and L1 entry are all on disk already, only the data has to
+ * become durable, and a write that waits for the disk (RWF_DSYNC) does that.  This holds for
+ * clusters whose slice is clean: a slice that is neither dirty nor in the running commit was
+ * written by an earlier commit, or read from the disk.  A slice that was read may have been written
+ * by a process that was killed before it flushed; so a commit of our own, which flushes the file,
+ * must have succeeded before.
  *
- * If another request frees the cluster meanwhile, the guest wrote and discarded it side by
- * side; the cluster is not used again before this write is over (free_list.c).
+ * If another request frees the cluster meanwhile, the guest writes and discards it at the same
+ * time; the cluster is not used again before this write has completed (free_list.c).
  */
 #include <errno.h>
 
 #include "format/qed/qed.h"
 
-/* Under meta_lock: does the disk say of guest clusters [first, last] what we say? */
+/* Under meta_lock: is the metadata of guest clusters [first, last] on disk as it is in memory? */
 static bool is_on_disk(struct qed_image *img, uint64_t first, uint64_t last)
 {
 	const struct qed_commit *c = &img->commit;
@@ -39,7 +39,7 @@ int qed_co_pwrite_durable(struct blk_node *node, uint64_t offset, uint64_t bytes
 	struct blk_map map;
 	bool durable;
 
-	/* Together, so that it is what the map says that is on disk. */
+	/* Under one lock, so that both answers are about the same entries. */
 	pthread_mutex_lock(&img->meta_lock);
 	durable = !qed_map(node, offset, bytes, &map) && map.kind == BLK_MAP_DATA &&
 		  map.bytes >= bytes &&

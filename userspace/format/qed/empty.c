@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Emptying an image: it holds nothing of its own any more.
+ * Emptying an image: it has no tables and clusters of its own afterwards.
  *
- *	1. All that was answered is committed, so that nothing is under way.
- *	2. L1 is zeroed, durably.  A crash leaves any of its entries: what they
- *	   lead to is still there.
+ *	1. A commit, so that nothing is dirty or in flight.
+ *	2. L1 is zeroed, durably.  A crash may leave any subset of its entries:
+ *	   the tables and clusters that they lead to are still there.
  *	3. The file is cut behind L1.
  *
- * In memory it is then as an image that was just made.
+ * The state in memory is then that of an image that was just created.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static int list_tables(struct qed_image *img, struct qed_run_list *tables)
 	return ret;
 }
 
-/* On disk.  The whole table: what lies behind the image's size, too, if anything does. */
+/* On disk.  The whole table, including any entries behind the image's size. */
 static int write_zero_l1(struct qed_image *img)
 {
 	int ret = blk_file_co_write_zeroes(img->file, img->header.l1_table_offset, img->table_bytes,
@@ -46,11 +46,11 @@ static int zero_l1(struct qed_image *img)
 	if (!ret) {
 		ret = write_zero_l1(img);
 		pthread_mutex_lock(&img->meta_lock);
-		/* Its space went with the entries. */
+		/* Punching freed its space. */
 		atomic_store_explicit(&img->alloc.l1_space, 0, memory_order_relaxed);
 		if (ret) {
-			/* The disk may have any part of the zeroes: a commit writes all again. */
-			(void)qed_run_list_move(&img->commit.new_tables, &tables); /* a swap */
+			/* Any part of the zeroes may be on disk: a commit writes all entries. */
+			(void)qed_run_list_move(&img->commit.new_tables, &tables); /* swaps */
 			qed_keeper_commit(img, false);
 		}
 		pthread_mutex_unlock(&img->meta_lock);
@@ -71,8 +71,8 @@ static void forget_tables(struct qed_image *img)
 }
 
 /*
- * Cut the file behind L1, where taking clusters begins anew.  Where it cannot be cut, what lies
- * behind is not zero: it is leaked, and clusters are taken behind it as before.
+ * Cut the file behind L1, and allocate clusters from there again.  If it can't be cut, the clusters
+ * behind L1 are not zero: they are leaked, and clusters are allocated behind them as before.
  */
 static int cut_file(struct qed_image *img)
 {
@@ -85,10 +85,10 @@ static int cut_file(struct qed_image *img)
 		img->scan.unfinished = true;
 		return ret;
 	}
-	/* Whatever was leaked is gone. */
+	/* All leaked clusters are cut off. */
 	img->scan.unfinished = img->scan.leaked = false;
 	pthread_mutex_lock(&img->meta_lock);
-	/* What was on its way to be free is not there any more. */
+	/* Clusters that were to become free are cut off, too. */
 	a->dropped.nr = a->committing.nr = a->durable.nr = a->waiting.nr = 0;
 	a->dropping = 0;
 	cluster_set_destroy(&a->free);
@@ -96,7 +96,7 @@ static int cut_file(struct qed_image *img)
 	a->physical = end;
 	atomic_store_explicit(&a->end, end, memory_order_release);
 	pthread_mutex_unlock(&img->meta_lock);
-	/* Images of others may have had clusters in front of L1. */
+	/* Images made by other programs may have had clusters in front of L1. */
 	gap = (img->header.l1_table_offset >> img->cluster_bits) - gap;
 	return gap ? qed_co_free_run(img, img->header.header_size, gap) : 0;
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing L2 entries: getting at the slice, giving clusters to a run of entries
- * that lack them, and replacing entries that are still what the writer decided by.
+ * Changing L2 entries: getting the slice, giving clusters to a run of entries that
+ * lack them, and replacing entries that are still those the writer's decision was
+ * based on.
  */
 #include <errno.h>
 
 #include "format/qed/qed.h"
 
 /*
- * A table is made as a hole.  The space for a slice of it is taken when it first
- * changes: so who has a cluster allocated is told that the disk is full, not
- * who flushes, which may be somebody who only overwrites.
+ * Allocate the disk space of a slice.  A table is made as a hole, and a slice gets its
+ * space before it first changes.  So a full disk fails the request that allocates a
+ * cluster, and not a flush, which may come from a user that only overwrites.
  */
 static int take_space(struct qed_image *img, uint64_t index)
 {
@@ -51,7 +52,7 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 		pthread_mutex_lock(&img->meta_lock);
 		*slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
 		room = *slice && ((*slice)->slot || qed_rescue_has_room(img));
-		/* Of those that passed the wait above, each may make another slice dirty. */
+		/* Checked again: each coroutine that passed the wait may make a slice dirty. */
 		may_change = room && ((*slice)->dirty || !qed_too_much_is_dirty(img));
 		if (may_change && (*slice)->has_space)
 			return 0;
@@ -65,7 +66,7 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 	}
 }
 
-/* How many entries of @slice from @cluster on, at most @max, are alike in lacking a cluster. */
+/* Count the entries of @slice, from @cluster on and at most @max, up to one that @lacks rejects. */
 static uint64_t count_lacking(struct qed_image *img, struct l2_slice *slice, uint64_t cluster,
 			      uint64_t max, qed_lacks_fn *lacks)
 {
@@ -84,7 +85,7 @@ int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, 
 			 bool set, struct qed_run *run)
 {
 	struct l2_slice *slice;
-	bool whole = true; /* in one run, for which the file may have to grow */
+	bool whole = true; /* in one run, even if the file must grow for it */
 	uint64_t want;
 	int ret;
 
@@ -105,7 +106,7 @@ int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, 
 		ret = qed_co_extend(img, want);
 		if (ret && !whole)
 			return ret;
-		/* What is left before the end is still good for something. */
+		/* The file can't grow: take fewer clusters, those left before its end. */
 		if (ret)
 			whole = false;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The QED format as it is on disk (QEMU's qed_spec), and the arithmetic of its
- * geometry.  No I/O here.
+ * The QED format as it is on disk (QEMU's docs/interop/qed_spec), and the
+ * arithmetic of its geometry.  No I/O here.
  */
 #ifndef QEDBLK_FORMAT_QED_FORMAT_H
 #define QEDBLK_FORMAT_QED_FORMAT_H
@@ -21,23 +21,23 @@
 #define QED_MAX_TABLE_SIZE	 16u
 #define QED_DEFAULT_TABLE_SIZE	 4u
 
-#define QED_HEADER_BYTES     64u /* the fixed part; the backing file's name follows where it says */
-#define QED_MAX_BACKING_NAME 1023u /* bytes; what QEMU reads at most */
+#define QED_HEADER_BYTES     64u /* the fixed part, which says where the backing file's name is */
+#define QED_MAX_BACKING_NAME 1023u /* bytes; QEMU reads no more */
 
-/* features: an unknown bit means that the image cannot be opened. */
+/* features: an image with an unknown bit cannot be opened. */
 #define QED_F_BACKING_FILE	      0x01u
 #define QED_F_NEED_CHECK	      0x02u
 #define QED_F_BACKING_FORMAT_NO_PROBE 0x04u
 #define QED_F_KNOWN		      0x07u /* all of these */
 /*
- * Ours, while an image is being filled: nobody else, QEMU's programs included, opens half of one.
- * It is never in an image that is whole.
+ * Our own bit, set while an image is being filled, so that no other program (QEMU's included)
+ * opens an incomplete image.  Never set in a complete one.
  */
 #define QED_F_INCOMPLETE (UINT64_C(1) << 63)
 
 /*
- * autoclear_features: who writes to an image clears those that he does not know.  Ours: the file
- * may hold clusters that nobody names, and the last writer did not come to look for them.
+ * autoclear_features: a writer clears the bits it does not know.  Our own bit: the file may hold
+ * leaked clusters, since the last writer did not finish its search for them.
  */
 #define QED_AUTOCLEAR_LEAKS (UINT64_C(1) << 62)
 
@@ -62,22 +62,22 @@ struct qed_header {
 /* Is @buf (at least 4 bytes) the start of a QED image? */
 bool qed_is_magic(const uint8_t *buf, size_t len);
 
-/* Between the QED_HEADER_BYTES bytes on disk and struct qed_header.  Nothing is judged. */
+/* Convert between the QED_HEADER_BYTES bytes on disk and struct qed_header.  No validation. */
 void qed_header_decode(struct qed_header *h, const uint8_t *disk);
 void qed_header_encode(const struct qed_header *h, uint8_t *disk);
 
 /*
- * Judge every field against the specification and the file's size in bytes.
- * Returns 0, -EINVAL (not a legal header) or -ENOTSUP (unknown features), with
- * one line about the first field that is wrong.
+ * Validate every field against the specification and the file's size in bytes.
+ * Returns 0, -EINVAL (not a valid header) or -ENOTSUP (unknown features), with an
+ * error line about the first field that is wrong.
  */
 int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct error *err);
 
-/* The geometry alone; 0 or -EINVAL with a line. */
+/* Validate the geometry alone.  Returns 0, or -EINVAL with an error line. */
 int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
 			  struct error *err);
 
-/* The largest image_size (bytes, a multiple of 512) that a geometry can map. */
+/* Return the largest image_size (bytes, a multiple of 512) that a geometry can map. */
 uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size);
 
 #endif

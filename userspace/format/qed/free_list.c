@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The way of a cluster from its last reference to its next use.
+ * The stages of a cluster from the loss of its reference to its next use.
  *
  *	dropped     its entry was changed in memory
- *	committing  the commit that is running carries the change
+ *	committing  the running commit makes the change durable
  *	durable     the change is on disk
- *	waiting     requests that began before may still read or write the old
- *	            place; the list is closed while it waits for them, so that a
- *	            stream of commits can't put off its turn for ever
- *	free        those are over, and the cluster has been punched, so that it
- *	            reads as zeroes; the allocator may take it
+ *	waiting     requests that began before may still read or write the
+ *	            cluster; no clusters are added while the list waits for them,
+ *	            so that a stream of commits can't delay it forever
+ *	free        those requests have completed, and the cluster was punched, so
+ *	            that it reads as zeroes; the allocator may take it
  *
- * Reusing it before the change is durable would let a crash bring back an entry
- * that points to somebody else's data; before the requests are over, a late
- * write would land in it.  The lists are protected by meta_lock.
+ * If a cluster were reused before the change is durable, a crash could bring back
+ * an entry that points to another guest cluster's data; if before the requests have
+ * completed, a late write would land in it.  The lists are protected by meta_lock.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,9 +81,9 @@ uint64_t qed_run_list_clusters(const struct qed_run_list *list)
 }
 
 /*
- * How many dropped clusters may wait for a commit, at most.  While they wait the
- * file grows instead, so that a guest which discards and writes in turn, and
- * never flushes, would make it grow by all that it writes.
+ * Return how many dropped clusters may wait for a commit, at most.  While they wait,
+ * the file grows instead: without a limit, a guest that discards and writes in turn,
+ * and never flushes, would make it grow by all that it writes.
  */
 static uint64_t max_dropping(const struct qed_image *img)
 {
@@ -99,9 +99,9 @@ bool qed_too_many_dropped(const struct qed_image *img)
 }
 
 /*
- * Move clusters of @from to the next stage, or to the one before.  Those for which there is no
- * memory must not stay: they would count as carried by a commit that they are no part of.  They
- * are leaked, which is harmless.  Returns how many.
+ * Move clusters of @from to the next stage, or to the one before.  If memory runs out, the rest
+ * must not stay in @from: a later commit would count them as its own, without having written their
+ * entries.  They are leaked, which is harmless.  Returns how many were leaked.
  */
 static uint64_t move_or_leak(struct qed_image *img, struct qed_run_list *to,
 			     struct qed_run_list *from)
@@ -144,20 +144,21 @@ void qed_drops_durable(struct qed_image *img)
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	qed_leak_scan_dropped(img, start, count);
-	/* Without memory to remember them they are leaked, which is harmless. */
+	/* If there is no memory to note them they are leaked, which is harmless. */
 	if (qed_run_list_add(&img->alloc.dropped, start, count)) {
 		img->scan.leaked = true;
 		return;
 	}
 	blk_stats_add(&img->node->stats, BLK_STAT_freed_clusters, count);
 	img->alloc.dropping += count;
-	/* Half-way there a commit begins, so that nobody need wait for its end. */
+	/* A commit begins at half the limit, so that writers rarely have to wait for it. */
 	qed_keeper_commit(img, img->alloc.dropping > max_dropping(img) / 2);
 }
 
 /*
- * Under meta_lock.  What lies at the frontier goes back behind it: the tail that
- * a crash leaves may be as long as the file system allows.
+ * Under meta_lock.  A run that ends at the frontier lowers the frontier instead of
+ * becoming members of the set: the tail that a crash leaves may be as long as the file
+ * system allows.
  */
 static int make_free(struct qed_image *img, uint64_t start, uint64_t count)
 {
@@ -191,13 +192,16 @@ int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count)
 	return ret;
 }
 
-/* Under meta_lock: close the list of those that wait, or see that its wait is over. */
+/*
+ * Under meta_lock: start the wait of the durable clusters if none wait.  True: the requests that
+ * the waiting clusters waited for have completed, and the clusters are in @unused.
+ */
 static bool take_unused(struct qed_image *img, struct qed_run_list *unused)
 {
 	struct qed_allocator *a = &img->alloc;
 
 	if (!a->waiting.nr && a->durable.nr) {
-		(void)qed_run_list_move(&a->waiting, &a->durable); /* to an empty list: a swap */
+		(void)qed_run_list_move(&a->waiting, &a->durable); /* swaps: can't fail */
 		a->ticket = inflight_ticket(&img->node->inflight);
 	}
 	if (!a->waiting.nr || !inflight_passed(&img->node->inflight, a->ticket))

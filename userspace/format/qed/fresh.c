@@ -5,16 +5,16 @@
  *
  * A fresh cluster reads as zeroes, which is what the guest cluster reads as
  * already.  So the entry may be set at once, before the data is written, and
- * nobody can tell; from then on any number of writers write their parts in
- * place, side by side, and no lock is needed but for the moment of setting it.
- * A commit in between makes the entry durable with a cluster of zeroes, or of
- * a part of data whose write was not acknowledged: both are right.
+ * no reader can tell.  From then on any number of writers write their parts in
+ * place, in parallel; a lock is needed only while the entry is set.  A commit
+ * in between makes the entry durable with a cluster that holds zeroes, or a
+ * part of the data of a write that was not answered: both are correct.
  */
 #include <errno.h>
 
 #include "format/qed/qed.h"
 
-/* May the entry be replaced by a fresh cluster, without a look at the backing file? */
+/* May the entry be replaced by a fresh cluster without copying from the backing file? */
 static bool is_fresh(const struct qed_image *img, uint64_t entry, uint64_t cluster)
 {
 	if (entry == QED_L2_ZERO)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The QED header: decoding, encoding, and judging what an image claims.
+ * The QED header: decoding, encoding, and validation.
  */
 #include <endian.h>
 #include <errno.h>
@@ -90,7 +90,7 @@ void qed_header_encode(const struct qed_header *h, uint8_t *disk)
 uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size)
 {
 	uint64_t entries = (uint64_t)table_size * cluster_size / 8;
-	/* What a file offset, a signed 64-bit number, can address. */
+	/* The largest file offset is a signed 64-bit number. */
 	const uint64_t limit = INT64_MAX / SECTOR_SIZE * SECTOR_SIZE;
 	uint64_t clusters;
 

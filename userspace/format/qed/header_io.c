@@ -60,7 +60,7 @@ int qed_co_write_header(struct qed_image *img, const struct qed_header *h)
 	uint8_t disk[QED_HEADER_BYTES];
 	int ret;
 
-	/* 64 bytes of one sector: a disk writes them together, so there is no torn header. */
+	/* 64 bytes in one sector, which a disk writes as a whole: the header is never torn. */
 	qed_header_encode(h, disk);
 	ret = blk_file_co_pwrite(img->file, disk, sizeof(disk), 0);
 	return ret ? ret : qed_co_flush_file(img);
@@ -70,7 +70,7 @@ int qed_co_set_complete(struct blk_node *node)
 {
 	struct qed_image *img = node->opaque;
 	struct qed_header header;
-	/* All that makes the image whole is durable before it says that it is. */
+	/* The image's contents are durable before the header says that it is complete. */
 	int ret = qed_co_flush(node);
 
 	if (ret)

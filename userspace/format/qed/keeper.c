@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The keeper: a coroutine of the loop that opened the image, which commits
- * metadata that nobody flushed, commits at once when writers wait for it, and
- * brings freed clusters back into use.  It sleeps while there is nothing to do.
+ * The background flusher: a coroutine on the loop that opened the image.  It
+ * commits metadata that no flush has committed, commits at once if writers wait
+ * for it, and recycles freed clusters.  It sleeps while there is nothing to do.
  */
 #include <string.h>
 
 #include "aio/loop.h"
 #include "format/qed/qed.h"
 
-/* Metadata that nobody asked to be durable waits this long, in nanoseconds. */
+/* Dirty metadata is committed after this long if no flush comes first, in nanoseconds. */
 #define COMMIT_DELAY_NS (2 * 1000000000ULL)
 /* How soon to look again for requests that keep freed clusters from being reused. */
 #define RECYCLE_DELAY_NS (20 * 1000000ULL)
-/* How soon to try again what the disk refused. */
+/* How soon to retry a commit that failed. */
 #define RETRY_DELAY_NS (200 * 1000000ULL)
 
 static void keeper_tick(struct aio_timer *timer)
@@ -26,12 +26,12 @@ static void keeper_tick(struct aio_timer *timer)
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
-/* Under meta_lock: have *@deadline come no later than @delay from now. */
+/* Under meta_lock: set *@deadline to @delay from now.  One that is set moves only for @delay 0. */
 static void schedule(struct qed_keeper *k, uint64_t *deadline, uint64_t delay)
 {
 	uint64_t at;
 
-	/* What is scheduled for a later time already needs no look at the clock. */
+	/* Frequent: return before reading the clock. */
 	if (*deadline && delay)
 		return;
 	at = delay ? aio_now() + delay : 1;
@@ -51,7 +51,7 @@ void qed_keeper_recycle(struct qed_image *img)
 	schedule(&img->keeper, &img->keeper.recycle_at, 0);
 }
 
-/* Under meta_lock: is it time?  If so the deadline is taken away. */
+/* Under meta_lock: has the deadline passed?  If so, clear it. */
 static bool take_due(uint64_t *deadline, uint64_t now)
 {
 	if (!*deadline || *deadline > now)
@@ -60,7 +60,7 @@ static bool take_due(uint64_t *deadline, uint64_t now)
 	return true;
 }
 
-/* Under meta_lock, dropped while asleep: until something is due.  False: end. */
+/* Under meta_lock, dropped to sleep: wait until there is work.  False: stop. */
 static bool wait_for_work(struct qed_image *img, bool *commit, bool *recycle)
 {
 	struct qed_keeper *k = &img->keeper;
@@ -76,7 +76,7 @@ static bool wait_for_work(struct qed_image *img, bool *commit, bool *recycle)
 			next = k->commit_at;
 		if (k->recycle_at)
 			next = min_u64(next, k->recycle_at);
-		/* The timer belongs to this loop: only the keeper itself may arm it. */
+		/* The timer belongs to this loop: only the background flusher may arm it. */
 		if (next != UINT64_MAX)
 			aio_timer_arm(&k->timer, next - now);
 		co_queue_wait(&k->wakeup, &img->meta_lock);
@@ -97,7 +97,7 @@ static void keeper_main(void *arg)
 
 		pthread_mutex_unlock(&img->meta_lock);
 		left = false;
-		/* An error is logged there, and told to whoever flushes or waits. */
+		/* An error is logged there, and reported to the next flush or waiting writer. */
 		if (commit)
 			ret = qed_co_commit_dirty(img);
 		if (recycle)

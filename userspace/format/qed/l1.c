@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The L1 table in memory, and what offsets tables and clusters may have.
+ * The L1 table in memory, and the valid offsets of tables and clusters.
  *
- * The whole table is mapped, at most 1 GiB of address space, but only what the
- * image's size needs is read and so takes memory: never more than 16 MiB,
- * since small clusters limit the number of entries and large ones need few.
+ * The whole table is mapped, at most 1 GiB of address space, but only the part that
+ * the image's size needs is read, and takes memory: never more than 16 MiB, since
+ * small clusters limit the number of entries and large ones need few.
  */
 #include <endian.h>
 #include <errno.h>
@@ -41,13 +41,13 @@ static void *map_table(uint64_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* How many bytes of the table the image's size needs, in whole blocks. */
+/* Return how many bytes of the table the image's size needs, in whole blocks. */
 static uint64_t needed_bytes(const struct qed_image *img)
 {
 	return round_up(qed_l1_entries_used(img) * 8, 4096);
 }
 
-/* Read the bytes [from, to) of the table; zeroes leave memory untouched. */
+/* Read the bytes [from, to) of the table.  Holes are skipped, so that they take no memory. */
 static int load_range(struct qed_image *img, uint64_t from, uint64_t to)
 {
 	while (from < to) {

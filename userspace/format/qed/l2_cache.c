@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The cache of L2 slices: bounded, read without locks.
+ * The cache of L2 slices: bounded in size, read without locks.
  *
- * Published slices hang in a hash with as many buckets as slices.  Readers walk
- * a chain with acquire loads; inserting, and unlinking, is done under meta_lock
- * with release stores.  An unlinked slice keeps its chain pointer and contents
- * until a grace period has passed, so a reader that stands on it walks on into
- * the live chain and at worst misses, which makes it ask again.
+ * Published slices are in a hash with at least as many buckets as the capacity.
+ * Readers walk a chain with acquire loads; slices are inserted and unlinked under
+ * meta_lock with release stores.  An unlinked slice keeps its chain pointer and
+ * contents until a grace period has passed.  So a reader that has reached it walks
+ * on into the live chain; at worst it misses, and looks again.
  *
  * Dirty slices, and slices whose copy a commit is writing, are never evicted:
- * what is not in the cache is on the disk.
+ * a slice that is not in the cache is on the disk.
  *
- * A load never waits for a commit, which may fail.  Any other slice can be evicted,
- * however often it is read.  If there is none, the load takes a spare one, beyond the
- * capacity.  Writers make no slice dirty while too many are (entries.c), so those
- * that are dirty or on their way to the disk are fewer than there are slices.  So
- * where there is no spare one, another slice is being loaded, or was evicted and comes
- * back after the grace period; the end of either wakes those that wait.
+ * A load never waits for a commit, which may fail.  All other slices can be evicted,
+ * however often they are read.  If there is none, the load takes a spare one, beyond
+ * the capacity.  Writers make no slice dirty while too many are (entries.c), so the
+ * slices that are dirty or being committed are fewer than all slices.  So if there is
+ * no spare one, another slice is being loaded, or was evicted and becomes free after
+ * the grace period; the end of either wakes the waiters.
  */
 #include <endian.h>
 #include <errno.h>
@@ -27,7 +27,7 @@
 #include "format/qed/qed.h"
 #include "util/log.h"
 
-/* Slices beyond the capacity, so that a miss need not wait for readers of a victim. */
+/* Slices beyond the capacity, so that a miss need not wait for readers of an evicted slice. */
 #define SPARE_SLICES(capacity) (64 + (capacity) / 8)
 
 static struct l2_slice *_Atomic *bucket_of(struct l2_cache *cache, uint64_t index)
@@ -73,7 +73,10 @@ int l2_cache_init(struct qed_image *img, uint64_t bytes)
 	return 0;
 }
 
-/* Under meta_lock: evicted slices come back on a helper thread, each after a grace period. */
+/*
+ * Under meta_lock, dropped to wait: wait until no slice is retired.  A helper thread frees each
+ * after a grace period.
+ */
 static void await_retired(struct qed_image *img)
 {
 	while (img->cache.retired)
@@ -84,7 +87,7 @@ void l2_cache_destroy(struct qed_image *img)
 {
 	struct l2_cache *cache = &img->cache;
 
-	/* Before their memory goes. */
+	/* Before the slices' memory is freed. */
 	pthread_mutex_lock(&img->meta_lock);
 	await_retired(img);
 	pthread_mutex_unlock(&img->meta_lock);
@@ -123,7 +126,7 @@ struct l2_slice *l2_cache_find(struct qed_image *img, uint64_t index)
 
 	while (slice && slice->index != index)
 		slice = atomic_load_explicit(&slice->hash_next, memory_order_acquire);
-	/* Read first: a store to a line that all queues share is dear. */
+	/* Load first: a store to a cache line that all queues share is expensive. */
 	if (slice && !atomic_load_explicit(&slice->referenced, memory_order_relaxed))
 		atomic_store_explicit(&slice->referenced, true, memory_order_relaxed);
 	return slice;
@@ -150,7 +153,7 @@ static void unpublish(struct l2_cache *cache, struct l2_slice *slice)
 	atomic_store_explicit(link, next, memory_order_release);
 }
 
-/* After a grace period: nobody looks at the slice any more. */
+/* On the helper thread, after a grace period: no reader uses the slice any more. */
 static void slice_reclaim(struct aio_rcu_head *head)
 {
 	struct l2_slice *slice = container_of(head, struct l2_slice, rcu);
@@ -167,8 +170,9 @@ static void slice_reclaim(struct aio_rcu_head *head)
 }
 
 /*
- * Unpublish one slice that the clock's hand finds unused, or, after two rounds in which readers
- * have marked all of them, the next.  Under meta_lock.  False: none can be evicted.
+ * Unpublish the next slice from the clock hand on that was not referenced since the hand last
+ * passed, or, after two rounds without one, the next that is clean.  Under meta_lock.  False: none
+ * can be evicted.
  */
 static bool evict_one(struct qed_image *img)
 {
@@ -195,7 +199,7 @@ static bool evict_one(struct qed_image *img)
 }
 
 /*
- * A slice to load into; NULL after a wait, so that the caller must look again.  Under meta_lock,
+ * Return a slice to load into, or NULL after a wait: the caller then looks again.  Under meta_lock,
  * which is dropped to wait.
  */
 static struct l2_slice *take_slice(struct qed_image *img)
@@ -205,7 +209,7 @@ static struct l2_slice *take_slice(struct qed_image *img)
 
 	while (cache->published >= cache->capacity && evict_one(img))
 		;
-	/* Full of what is dirty: a commit makes it evictable. */
+	/* Full of dirty slices: a commit makes them evictable. */
 	if (cache->published >= cache->capacity && img->commit.nr_dirty)
 		qed_keeper_commit(img, true);
 	slice = cache->free;
@@ -231,7 +235,7 @@ static int read_slice(struct qed_image *img, struct l2_slice *slice, bool *blank
 {
 	int ret;
 
-	/* Nobody else sees the slice yet: it may be filled as plain memory. */
+	/* Not published, so no reader sees the slice yet: it may be filled as plain memory. */
 	ret = blk_file_co_pread(img->file, (void *)slice->entries, QED_SLICE_BYTES,
 				qed_slice_offset(img, slice->index));
 	if (ret)
@@ -265,9 +269,9 @@ static void end_loading(struct l2_cache *cache, struct l2_slice *slice)
 }
 
 /*
- * Load @index, whose absence was seen under meta_lock (held; dropped for the
- * I/O).  The slice is on the loading list meanwhile, so that one load serves
- * all who want it.
+ * Load @index, which is not in the hash.  The caller holds meta_lock, under which it
+ * looked; the lock is dropped for the I/O.  The slice is on the loading list meanwhile,
+ * so that one load serves all coroutines that need it.
  */
 static int load_locked(struct qed_image *img, struct l2_slice *slice, uint64_t index)
 {
@@ -328,10 +332,10 @@ void l2_slice_set(struct qed_image *img, struct l2_slice *slice, unsigned int i,
 {
 	struct qed_commit *commit = &img->commit;
 
-	/* Before anybody can see the entry, and have its request answered. */
+	/* Before a reader can see the entry, and its request can be answered. */
 	qed_rescue_slice_dirty(img, slice);
 	qed_rescue_entry(img, slice, i, entry);
-	/* Release: whoever sees the entry sees what was done to make it true. */
+	/* Release: a reader that sees the entry sees the stores that preceded it. */
 	atomic_store_explicit(&slice->entries[i], entry, memory_order_release);
 	if (!slice->dirty) {
 		slice->dirty = true;

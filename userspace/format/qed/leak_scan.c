@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Finding what a crash leaked, in the background, while the image is in use.
+ * Finding clusters that a crash leaked, in the background, while the image is in use.
  *
- * A cluster that lay in the file when it was opened is leaked if no table on
- * disk names it.  While the tables are read they change, but only in one way
- * that matters: a cluster that was named loses its name.  Those go through
- * qed_drop_clusters() and are noted; all others that were named at the opening
- * still are when their slice is read, whatever a commit is writing beside them.
- * So what was neither read nor dropped was named by nobody from the start, and
- * nobody can have got hold of it: the allocator knows only what lies behind the
- * old end, or was dropped.  What is read is durable: the file was flushed before
- * the first read of it (block/node.c), and what changed since then is noted as
- * dropped.  So the disk does not know the old name of a cluster that is freed here.
+ * A cluster that was in the file when it was opened is leaked if no table on disk
+ * references it.  The tables change while they are read, but only one change
+ * matters: a cluster loses its reference.  Such clusters go through
+ * qed_drop_clusters() and are noted.  All others that were referenced at the opening
+ * still are when their slice is read, whatever a commit writes at the same time.  So
+ * a cluster that was neither found nor dropped was unreferenced from the start, and
+ * has not been allocated since: the allocator knows only clusters that lie behind
+ * the old end, or were dropped.
  *
- * Whether the last writer ended in order is written nowhere.  But the file of a
- * writer that takes or frees clusters always ends in one that was never used (see
- * alloc.c and commit.c), a hole, while a closed one ends in its last cluster, which mostly is
- * none: no hole at the end, nothing to look for.  A search that did not come to
- * its end leaves a bit in the header, so that the next opener searches again;
- * QEMU's programs clear it, and leave such leaks to a check.
+ * The entries that are read are durable: the file was flushed before the first read
+ * of it (block/node.c), and clusters whose entries changed since are noted as
+ * dropped.  So the disk has no old reference to a cluster that is freed here.
+ *
+ * The format does not record whether the last writer closed the image.  But the
+ * file of a writer that allocates or frees clusters always ends in a cluster that
+ * was never used (see alloc.c and commit.c), which is a hole.  A closed file ends in
+ * its last used cluster, which rarely is a hole.  So if there is no hole at the end,
+ * there is nothing to search for.  An unfinished search leaves a bit in the header,
+ * so that the next opener searches again; QEMU's programs clear it, and leave such
+ * leaks to a check.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -29,9 +32,9 @@
 #include "format/qed/qed.h"
 #include "util/log.h"
 
-/* The guests' requests come first: a pause after each piece of a table, in ns. */
+/* A pause after each piece of a table, in ns, for the guest's requests. */
 #define PIECE_PAUSE_NS 1000000ULL
-/* Who closes waits for a search that has no more tables, and bytes of them, to read. */
+/* A close waits for a search of no more tables, and bytes of tables, than this. */
 #define SHORT_SEARCH_TABLES 128u
 #define SHORT_SEARCH_BYTES  (16 * MiB)
 
@@ -54,14 +57,14 @@ void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count
 
 	if (!scan->running || start >= scan->end)
 		return;
-	/* Without memory to remember, give up: nothing is freed that may be in use. */
+	/* If there is no memory to note them, stop: a cluster in use must not be freed. */
 	if (cluster_set_add(&scan->used, start, min_u64(count, scan->end - start)))
 		scan->stop = true;
 }
 
 /*
- * Up to where in the file entries may point, bytes.  Not the end of what is handed out: that goes
- * back when the last clusters are freed, as an entry that was read before may be one of theirs.
+ * Return the end of the file, in bytes, in front of which entries must point.  Not the allocator's
+ * end: that moves down when the last clusters are freed, and an entry read before may be theirs.
  */
 static uint64_t end_of_file(const struct qed_image *img)
 {
@@ -81,7 +84,7 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	for (unsigned int i = 0; !ret && i < n; i++) {
 		if (entries[i] <= QED_L2_ZERO)
 			continue;
-		/* A damaged image: what it uses can't be told. */
+		/* The image is damaged: which clusters it uses is unknown. */
 		if (!qed_entry_valid(img, entries[i], end_of_file(img)))
 			return -EINVAL;
 		if (entries[i] < end)
@@ -92,7 +95,7 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	return img->scan.stop ? -ECANCELED : ret;
 }
 
-/* One table; @seen are the first clusters of those before it. */
+/* Scan one table; @seen has the first clusters of the tables before it. */
 static int scan_table(struct qed_image *img, uint64_t i, struct cluster_set *seen)
 {
 	uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_acquire);
@@ -100,7 +103,7 @@ static int scan_table(struct qed_image *img, uint64_t i, struct cluster_set *see
 
 	if (!table)
 		return 0;
-	/* Named twice, a table of a damaged image would be read as often. */
+	/* A damaged image may reference one table many times: don't read it again. */
 	if (!qed_table_offset_valid(img, table, end_of_file(img)) ||
 	    cluster_set_has(seen, table >> img->cluster_bits))
 		return -EINVAL;
@@ -125,7 +128,7 @@ static int scan_tables(struct qed_image *img)
 	return ret;
 }
 
-/* Free all that was not seen. */
+/* Free all clusters that are not in scan->used; return how many. */
 static uint64_t free_leaks(struct qed_image *img)
 {
 	struct qed_leak_scan *scan = &img->scan;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where guest bytes are: the L2 look-up, without locks, and with loading.
+ * Where guest bytes are: the L2 look-up, without locks, or with loading of slices.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include "format/qed/qed.h"
 #include "util/log.h"
 
-/* A number of guest clusters that are alike; 0: not known without parking. */
+/* A number of guest clusters of one kind; 0: unknown until a slice is loaded, which yields. */
 struct cluster_run {
 	enum blk_map_kind kind;
 	uint64_t clusters;
@@ -29,8 +29,8 @@ static int classify(struct qed_image *img, uint64_t cluster, uint64_t entry,
 		    struct cluster_run *run)
 {
 	/*
-	 * Loaded after the entry: the allocator moves the end before an entry
-	 * that needs it can be seen.
+	 * Loaded after the entry: the allocator moves the end before it sets an
+	 * entry that lies behind the old end.
 	 */
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
 
@@ -48,7 +48,10 @@ static int classify(struct qed_image *img, uint64_t cluster, uint64_t entry,
 	return 0;
 }
 
-/* How many entries of @slice, from @i on and at most @max, go on as entry @i began. */
+/*
+ * Return how many entries of @slice, from @i on and at most @max, continue entry @i, which is
+ * @first: by one cluster each, or with the same value where that is no offset.
+ */
 static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsigned int i,
 			   uint64_t first, uint64_t max)
 {
@@ -57,7 +60,7 @@ static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsign
 	uint64_t n = 1;
 
 	max = min_u64(max, QED_SLICE_ENTRIES - i);
-	/* Entry @i is good; those after it must lie inside the file, too. */
+	/* Entry @i is valid; those after it must lie inside the file, too. */
 	if (step)
 		max = min_u64(max, (end - first) >> img->cluster_bits);
 	while (n < max && atomic_load_explicit(&slice->entries[i + n], memory_order_acquire) ==
@@ -66,7 +69,7 @@ static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsign
 	return n;
 }
 
-/* The run at guest cluster @cluster, within one slice or one missing table. */
+/* Find the run at guest cluster @cluster, within one slice or one missing table. */
 static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct cluster_run *run)
 {
 	uint64_t l1_index = cluster / img->table_entries;
@@ -94,7 +97,7 @@ static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct 
 	return ret;
 }
 
-/* Does @next go on where @run ends? */
+/* Does @next continue @run? */
 static bool continues(const struct qed_image *img, const struct cluster_run *run,
 		      const struct cluster_run *next)
 {
@@ -121,7 +124,7 @@ int qed_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_m
 		return 0;
 	}
 	while (run.clusters < clusters) {
-		/* What is wrong further on is told to whoever asks there. */
+		/* An error further on is reported to the request that starts there. */
 		if (run_at(img, cluster + run.clusters, clusters - run.clusters, &next) ||
 		    !next.clusters || !continues(img, &run, &next))
 			break;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How large a new image will be: header, L1, the L2 tables and clusters that
- * what is in the source needs.  Zeroes need none.
+ * How large a new image will be: the header, L1, and the L2 tables and clusters
+ * that the source's data needs.  Zeroes need none.
  */
 #include <errno.h>
 
 #include "block/io.h"
 #include "format/qed/qed.h"
 
-/* What the tables of a geometry cover, bytes. */
+/* Bytes of a cluster, of a table, and of the guest range that an L2 table covers. */
 struct geometry {
-	uint64_t cluster, table, covered; /* of a cluster, of a table, by an L2 table */
+	uint64_t cluster, table, covered;
 };
 
 static uint64_t image_bytes(const struct geometry *g, uint64_t tables, uint64_t clusters)
@@ -19,7 +19,7 @@ static uint64_t image_bytes(const struct geometry *g, uint64_t tables, uint64_t 
 	return g->cluster + (1 + tables) * g->table + clusters * g->cluster;
 }
 
-/* Count the pieces of @unit bytes that [@start, @end) touches, and none before it did. */
+/* Count the pieces of @unit bytes that [@start, @end) touches, from number *@next on. */
 static void count_new(uint64_t start, uint64_t end, uint64_t unit, uint64_t *next, uint64_t *count)
 {
 	uint64_t first = start / unit, last = div_round_up(end, unit);
@@ -65,7 +65,7 @@ int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 	g.covered = g.table / 8 * cluster;
 	result->fully_allocated = image_bytes(&g, div_round_up(opts->size, g.covered),
 					      div_round_up(opts->size, cluster));
-	/* How much of the source the backing file has is not known: as if it had nothing. */
+	/* How much of the source the backing file has is unknown: assume nothing. */
 	if (source && opts->backing_file) {
 		result->required = result->fully_allocated;
 		return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The QED driver: opening, closing, and its row in the table of formats.
+ * The QED driver: opening, closing, and its struct blk_driver.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static int init_image(struct qed_image *img, const struct blk_open_opts *opts, s
 	return ret ? ret : qed_co_l1_load(img, err);
 }
 
-/* Durably, with all that was written before. */
+/* Write the header with these autoclear bits, durably, with all that was written before. */
 static int set_autoclear(struct qed_image *img, uint64_t features)
 {
 	if (img->header.autoclear_features == features)
@@ -67,7 +67,7 @@ static int set_autoclear(struct qed_image *img, uint64_t features)
 	return qed_co_write_header(img, &img->header);
 }
 
-/* Bits whose meaning we do not know and that say "clear me if you write". */
+/* Clear the autoclear bits that we do not know, as the specification asks of a writer. */
 static int clear_unknown(struct qed_image *img, struct error *err)
 {
 	int ret = set_autoclear(img, img->header.autoclear_features & QED_AUTOCLEAR_LEAKS);
@@ -75,7 +75,7 @@ static int clear_unknown(struct qed_image *img, struct error *err)
 	return ret ? error_set_errno(err, ret, "could not write the QED header") : 0;
 }
 
-/* Whether there may be leaks, for the next opener. */
+/* Note in the header, for the next opener, whether there may be leaks. */
 static int note_leaks(struct qed_image *img)
 {
 	uint64_t others = img->header.autoclear_features & ~QED_AUTOCLEAR_LEAKS;
@@ -86,8 +86,8 @@ static int note_leaks(struct qed_image *img)
 }
 
 /*
- * The writer before us left NEED_CHECK: its metadata may be torn.  What can be
- * mended without giving anybody's cluster away is mended.
+ * Check an image that the last writer left with NEED_CHECK: its metadata may be
+ * torn.  Repairs everything but clusters that are referenced twice.
  */
 static int check_dirty(struct qed_image *img, struct error *err)
 {
@@ -158,12 +158,12 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	struct qed_image *img = node->opaque;
 	int ret;
 
-	/* An option may put one below an image whose header has none. */
+	/* An option may give a backing file to an image whose header has none. */
 	if (node->backing)
 		img->has_backing = true;
 	if (!img->writable)
 		return 0;
-	/* A device has no end that tells where free space begins. */
+	/* A block device's size does not tell where free space begins. */
 	if (img->file->is_device)
 		return error_set(err, -ENOTSUP,
 				 "QED images on block devices can be opened for reading only");
@@ -177,7 +177,7 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	if (ret || (node->flags & BLK_O_CHECK))
 		return ret;
 	qed_rescue_start(img);
-	/* Where there is none now, whoever needs a new table is told. */
+	/* If there is none now, the error goes to the request that needs a new table. */
 	(void)qed_co_take_l1_space(img);
 	/* A check finds the leaks, too. */
 	if (img->header.features & QED_F_NEED_CHECK)
@@ -186,7 +186,7 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	return ret ? error_set_errno(err, ret, "search for leaked clusters") : 0;
 }
 
-/* The file ends where its last cluster does. */
+/* Cut the file behind its last cluster. */
 static int cut_file(struct qed_image *img)
 {
 	struct qed_allocator *a = &img->alloc;
@@ -211,7 +211,7 @@ static int qed_co_close(struct blk_node *node)
 			ret = qed_co_compact(img);
 		}
 		qed_co_keeper_stop(img);
-		/* Before the hole at the end goes, by which it would be seen. */
+		/* Before the hole at the end is cut: until then it makes the next opener search. */
 		if (!ret)
 			ret = note_leaks(img);
 		if (!ret)

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The area that outlives the server, and its replay.  rescue.h says what for.
+ * The rescue area, which outlives the server, and its replay; see rescue.h.
  *
- * Who writes: the server that maps the area, under meta_lock.  Who reads: its
- * successor, when that server's process is gone and the last of its I/O to the
- * image with it (block/ waits for the image's lock, which the kernel lets go of
- * with the last of them).  So nobody reads while somebody writes; what matters
- * is that after each single store the area tells the truth:
+ * The server that maps the area writes to it, under meta_lock.  Its successor reads
+ * it once that server's process and the last of its I/O to the image are gone
+ * (block/ waits for the image's lock, which the kernel releases with the last of
+ * them).  So the area is never read and written at the same time.  The server may
+ * be killed between any two stores, so the area must be correct after each of them:
  *
- * - a slot's contents are there before its number says whose they are;
- * - a slot is given up only when the disk has its contents, durably;
+ * - a slot's contents are complete before its owner is set;
+ * - a slot is freed only when its contents are on disk, durably;
  * - a table's note is complete before the count of notes covers it.
  *
- * More than needed does no harm: to replay what the disk has already writes the
- * same bytes again.
+ * To replay more than necessary is harmless: it writes bytes that the disk has
+ * already.
  */
 #include <endian.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 
 #define RESCUE_MAGIC 0x314b4c4244455172ULL /* changes with the layout below */
 
-/* As many slices as a commit takes at once, so that one makes room for all. */
+/* As many slices as a commit takes at once, so that one commit frees all slots. */
 #define NR_SLOTS  1024u
 #define NR_TABLES 1024u
 
@@ -43,15 +43,15 @@ struct qed_rescue_table {
 struct qed_rescue_area {
 	uint64_t magic;
 	_Atomic bool started;
-	/* Whose it is: of which file, and of which running kernel. */
+	/* The running kernel and the image that the area belongs to. */
 	char boot_id[QED_BOOT_ID_LEN];
 	uint64_t dev, ino, l1_table_offset;
 	uint32_t cluster_size, table_size;
 	_Atomic int lost;
-	/* A ring: notes [@table_tail, @table_head) are not on the disk. */
+	/* A ring: the notes [@table_tail, @table_head) are not on disk. */
 	_Atomic uint64_t table_head, table_tail;
 	struct qed_rescue_table tables[NR_TABLES];
-	/* The slice (its index + 1) that a slot has, 0: none. */
+	/* For each slot, the index + 1 of its slice; 0: none. */
 	_Atomic uint64_t owner[NR_SLOTS];
 	_Alignas(QED_SLICE_BYTES) _Atomic uint64_t entries[NR_SLOTS][QED_SLICE_ENTRIES];
 };
@@ -74,7 +74,7 @@ void qed_rescue_slice_dirty(struct qed_image *img, struct l2_slice *slice)
 	struct qed_rescue *rescue = &img->rescue;
 	_Atomic uint64_t *entries;
 
-	/* A slice whose commit is running has its slot still. */
+	/* A slice in the running commit still has its slot. */
 	if (!rescue->area || slice->slot)
 		return;
 	slice->slot = rescue->free[--rescue->nr_free] + 1;
@@ -128,7 +128,7 @@ void qed_rescue_tables_taken(struct qed_image *img, bool all)
 
 void qed_rescue_tables_clean(struct qed_image *img)
 {
-	/* A commit after a replay that failed has not written the dead server's tables. */
+	/* A commit after a failed replay has not written the dead server's tables. */
 	if (img->rescue.started)
 		atomic_store_explicit(&img->rescue.area->table_tail, img->rescue.tables_in_commit,
 				      memory_order_release);
@@ -153,7 +153,7 @@ static int read_boot_id(char id[QED_BOOT_ID_LEN])
 	return ret;
 }
 
-/* A store to a page that the file system has no room for would kill us: take all now. */
+/* Allocate all space now: a store to a page without would kill the process (SIGBUS). */
 static int make_room(int fd)
 {
 	int ret;
@@ -173,7 +173,7 @@ static int has_size(int fd)
 	return st.st_size == sizeof(struct qed_rescue_area) ? 0 : -EINVAL;
 }
 
-/* Is what we mapped of this image, as it is now? */
+/* Does the mapped area belong to this image, in its current geometry? */
 static int check_identity(struct qed_image *img, struct error *err)
 {
 	const struct qed_rescue_area *area = img->rescue.area;
@@ -191,8 +191,8 @@ static int check_identity(struct qed_image *img, struct error *err)
 }
 
 /*
- * May what we mapped be written to the image?  Not where a flush has failed, the dead server's or
- * the one when the image was opened: no entry is written for data that may be gone (rule R6).
+ * May the mapped area be replayed?  Not if a flush has failed, the dead server's or the one when
+ * the image was opened: no entry is written that points to data that may be lost (rule R6).
  */
 static int check_left(struct qed_image *img, struct error *err)
 {
@@ -201,7 +201,7 @@ static int check_left(struct qed_image *img, struct error *err)
 
 	if (ret)
 		return ret;
-	/* The kernel reports it once: the next successor would not see it. */
+	/* The kernel reports the error once: note it for the next successor. */
 	if (blk_file_lost(img->file))
 		area->lost = blk_file_lost(img->file);
 	if (!area->lost)
@@ -223,7 +223,7 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	void *map;
 	int ret;
 
-	/* A check takes nothing over, so it starts no area, and an area has room only then. */
+	/* A check replays nothing and never starts an area, and without that it has no room. */
 	if (!opts->rescue || !img->writable || (opts->flags & BLK_O_CHECK))
 		return 0;
 	rescue->replay = opts->rescue->replay;
@@ -235,7 +235,7 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	if (ret)
 		return error_set_errno(err, ret, "what survives the server (%zu bytes)",
 				       sizeof(struct qed_rescue_area));
-	/* All at once: a first touch would come under meta_lock. */
+	/* MAP_POPULATE, so that no page fault comes under meta_lock. */
 	map = mmap(NULL, sizeof(struct qed_rescue_area), PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_POPULATE, opts->rescue->fd, 0);
 	if (map == MAP_FAILED)
@@ -260,10 +260,10 @@ void qed_rescue_close(struct qed_image *img)
 
 /* ---- Replaying ---- */
 
-/* L1 is written in blocks of this many bytes, as commits do. */
+/* L1 is written in blocks of this many bytes, as in a commit. */
 #define L1_BLOCK_BYTES 4096u
 
-/* The L1 entries first: where a slice goes is seen there. */
+/* Write the L1 entries, from which the slices' offsets follow. */
 static int replay_tables(struct qed_image *img)
 {
 	const struct qed_rescue_area *area = img->rescue.area;
@@ -301,7 +301,7 @@ static int replay_slice(struct qed_image *img, uint64_t index, const _Atomic uin
 	if (first / img->table_entries >= img->table_entries ||
 	    !atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_relaxed))
 		return -ESTALE;
-	/* As a commit would: an entry that was damaged before stays what it was. */
+	/* No validation, as in a commit: an entry that was damaged stays as it was. */
 	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++)
 		buf[i] = htole64(atomic_load_explicit(&entries[i], memory_order_relaxed));
 	return blk_file_co_pwrite(img->file, buf, QED_SLICE_BYTES, qed_slice_offset(img, index));
@@ -330,10 +330,10 @@ int qed_co_rescue_replay(struct qed_image *img, struct error *err)
 	unsigned int slices;
 	int ret;
 
-	/* A server that died before it took requests has nothing to leave. */
+	/* A server that died before it started the area has left nothing. */
 	if (!area || !img->rescue.replay || !area->started)
 		return 0;
-	/* The order is a commit's: what entries point to is durable before they are written. */
+	/* In a commit's order: the data is durable before the entries are written. */
 	ret = qed_co_flush_file(img);
 	if (!ret)
 		ret = replay_tables(img);
@@ -358,7 +358,7 @@ void qed_rescue_start(struct qed_image *img)
 
 	if (!area)
 		return;
-	/* Interrupted here, it has started with what the disk has, or has not started. */
+	/* If interrupted, it is started with notes that the disk has, or is not started. */
 	for (unsigned int s = 0; s < NR_SLOTS; s++)
 		atomic_store_explicit(&area->owner[s], 0, memory_order_relaxed);
 	atomic_store_explicit(&area->table_tail, area->table_head, memory_order_relaxed);

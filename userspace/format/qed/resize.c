@@ -2,36 +2,38 @@
 /*
  * Growing an image.
  *
- * What it gains must read as zeroes, where the backing file may have bytes, or
- * the image's last cluster some that were never visible.  That is seen to, durably,
- * before the header says that there is more: a crash in between shows nothing.
+ * The added range must read as zeroes, although the backing file may have data there,
+ * and so may the rest of the image's last cluster, which was never visible.  The range
+ * is zeroed, durably, before the header has the new size: a crash in between shows
+ * none of that data.
  *
  * A stream may replace the backing file by one further down the chain at any moment,
- * and it has looked only at what the image had when it began.  So what is gained is
- * hidden from the whole chain, not only from the backing file of now.
+ * and it covers only the range that the image had when the stream began.  So the added
+ * range must hide the whole chain, not only the current backing file.
  */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "format/qed/qed.h"
 
-/* How far any image of the backing chain reaches, bytes. */
+/* Return the size of the longest image of the backing chain, in bytes. */
 static uint64_t chain_end(const struct qed_image *img)
 {
 	uint64_t end = 0;
 
-	/* Left out: how long it is is not known. */
+	/* The backing file was not opened: its size is unknown. */
 	if (img->has_backing && !img->node->backing)
 		return INT64_MAX;
-	/* The caller is in flight: what a stream takes out of the chain is not closed yet. */
+	/* This request is in flight, so a stream can't close an image of the chain meanwhile. */
 	for (const struct blk_node *below = img->node->backing; below; below = below->backing)
 		end = max_u64(end, atomic_load_explicit(&below->size, memory_order_relaxed));
 	return end;
 }
 
 /*
- * Have the image's last cluster, of which [@old, ...) is not visible, not show what an image
- * further down the chain has there, if it reads as zeroes only by the backing file's end.
+ * Make the image's last cluster, which is not visible from @old on, a zero cluster if it reads as
+ * zeroes only because the backing file ends before it, and an image further down the chain does
+ * not.
  */
 static int hide_last_cluster(struct qed_image *img, uint64_t old)
 {
@@ -42,7 +44,7 @@ static int hide_last_cluster(struct qed_image *img, uint64_t old)
 	return qed_co_pwrite_zeroes(img->node, start, qed_cluster_size(img), BLK_REQ_POPULATE);
 }
 
-/* [old, size) is to be the image's: have it read as zeroes. */
+/* Make [old, size), the range to be added, read as zeroes, durably. */
 static int hide(struct qed_image *img, uint64_t old, uint64_t size)
 {
 	uint64_t end = min_u64(size, max_u64(chain_end(img), round_up(old, qed_cluster_size(img))));
@@ -50,7 +52,7 @@ static int hide(struct qed_image *img, uint64_t old, uint64_t size)
 
 	if (ret || end <= old)
 		return ret;
-	/* Clusters that begin behind the old end show nothing yet: the last as a whole. */
+	/* Clusters that begin behind the old end are invisible yet: zero the last as a whole. */
 	end = round_up(end, qed_cluster_size(img));
 	ret = qed_co_pwrite_zeroes(img->node, old, end - old, BLK_REQ_MAY_UNMAP);
 	return ret ? ret : qed_co_commit(img);

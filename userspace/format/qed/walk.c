@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Going through all L2 entries on disk, table by table, past the cache: for
- * checking and compacting.  Metadata must be committed, and nothing may change
- * it meanwhile.
+ * Reading the L2 entries on disk, table by table, past the cache: for checking and
+ * compacting, which commit metadata first, and during which nothing else changes it;
+ * and for the leak scan, which allows for changes (leak_scan.c).
  */
 #include <endian.h>
 #include <errno.h>
@@ -50,7 +50,7 @@ int qed_co_walk_table(struct qed_image *img, uint64_t l1_index, qed_walk_fn *fn,
 			blk_file_co_is_data(img->file, table + pos, img->table_bytes - pos, &run);
 
 		if (data == 0) {
-			/* A table of a GiB is mostly a hole: entries that are 0. */
+			/* A large table is mostly a hole: entries of 0. */
 			pos += round_down(run, piece);
 			if (run >= piece)
 				continue;

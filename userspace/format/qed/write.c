@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing: in place where there is a data cluster, else into fresh ones.
+ * Writing: in place where there is a data cluster, else into fresh clusters.
  */
 #include <errno.h>
 
 #include "format/qed/qed.h"
 
-/* How many bytes of the backing file there are to see, from guest offset 0 on. */
 uint64_t qed_backing_bytes(const struct qed_image *img)
 {
 	const struct blk_node *backing = img->node->backing;
@@ -15,9 +14,9 @@ uint64_t qed_backing_bytes(const struct qed_image *img)
 }
 
 /*
- * Populating what the backing file does not reach any more, since it was replaced by a shorter one:
- * the bytes are zeroes.  A fresh cluster would show before they are in it, and they would then
- * overwrite what a guest writes there meanwhile.
+ * Populate bytes that the backing file no longer reaches, since it was replaced by a shorter one:
+ * they are zeroes.  A fresh cluster would not do: its entry is set before the bytes are written,
+ * and they would overwrite what the guest writes there meanwhile.
  */
 static int populate_zeroes(struct qed_image *img, uint64_t offset, uint64_t bytes, uint64_t *done)
 {
@@ -31,7 +30,7 @@ static int populate_zeroes(struct qed_image *img, uint64_t offset, uint64_t byte
 
 /*
  * Write a first part of a run that has no data clusters; see qed.h.  The backing file may be
- * replaced at any moment: what is decided here by its size is decided again under meta_lock where
+ * replaced at any moment: decisions based on its size here are made again, under meta_lock, when
  * the entry is set.
  */
 static int write_unmapped(struct qed_image *img, const struct blk_map *map, uint64_t offset,
@@ -42,7 +41,7 @@ static int write_unmapped(struct qed_image *img, const struct blk_map *map, uint
 	uint64_t bytes = map->bytes;
 
 	if (map->kind == BLK_MAP_ZERO && (flags & BLK_REQ_POPULATE)) {
-		*done = bytes; /* newer than what is to be kept */
+		*done = bytes; /* the zero cluster is newer than the bytes to keep */
 		return 0;
 	}
 	if (cluster_start >= backing_end && (flags & BLK_REQ_POPULATE))

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Write-zeroes and discard: whole clusters change their entry, parts are
- * written (write-zeroes) or left alone (discard, which is a hint).
+ * Write-zeroes and discard: for whole clusters the entry changes; parts of
+ * clusters are written (write-zeroes) or left alone (discard, which is a hint).
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "format/qed/qed.h"
 
-/* What becomes of the whole clusters of a request. */
+/* What a request does to its whole clusters. */
 enum whole_op {
-	WHOLE_ZERO, /* zero cluster; an allocated one is freed */
-	WHOLE_ZERO_KEEP, /* zero cluster; an allocated one is to be zeroed in place */
-	WHOLE_POPULATE, /* zero cluster where it is unallocated, else nothing */
-	WHOLE_DISCARD, /* nothing of it remains; an allocated one is freed */
+	WHOLE_ZERO, /* make it a zero cluster; an allocated one is freed */
+	WHOLE_ZERO_KEEP, /* make it a zero cluster; an allocated one is zeroed in place */
+	WHOLE_POPULATE, /* make it a zero cluster if it is unallocated, else nothing */
+	WHOLE_DISCARD, /* drop its contents; an allocated one is freed */
 };
 
 /*
- * May what is unallocated show a backing file?  While one is being dropped the header has
- * lost its name before requests lose the file.
+ * May unallocated clusters show a backing file?  While one is being dropped, its name leaves the
+ * header before the node loses the file.
  */
 static bool shows_backing(const struct qed_image *img)
 {
 	return img->has_backing || img->node->backing;
 }
 
-/* The entry that @entry turns into; the same if nothing is to be done to it. */
+/* Return the entry that replaces @entry; the same if there is nothing to change. */
 static uint64_t new_entry(const struct qed_image *img, enum whole_op op, uint64_t entry)
 {
 	switch (op) {
@@ -35,7 +35,7 @@ static uint64_t new_entry(const struct qed_image *img, enum whole_op op, uint64_
 	case WHOLE_POPULATE:
 		return entry == QED_L2_UNALLOCATED ? QED_L2_ZERO : entry;
 	case WHOLE_DISCARD:
-		/* Over a backing file its old bytes must not come back. */
+		/* Above a backing file: its old bytes must not reappear. */
 		if (shows_backing(img))
 			return QED_L2_ZERO;
 		return entry == QED_L2_ZERO ? entry : QED_L2_UNALLOCATED;
@@ -58,7 +58,7 @@ static int change_entries(struct qed_image *img, struct l2_slice *slice, uint64_
 		uint64_t old = atomic_load_explicit(&slice->entries[i], memory_order_relaxed);
 		uint64_t new = new_entry(img, op, old);
 
-		/* A damaged entry is not ours to free. */
+		/* A damaged entry: what it points to may belong to another. */
 		if (!qed_entry_valid(img, old, end))
 			return -EIO;
 		if (new == old) {
@@ -74,7 +74,7 @@ static int change_entries(struct qed_image *img, struct l2_slice *slice, uint64_
 	return 0;
 }
 
-/* Zero in place what is allocated in [offset, offset + bytes), keeping the clusters. */
+/* Zero the allocated clusters in [offset, offset + bytes) in place, and keep them. */
 static int zero_in_place(struct qed_image *img, uint64_t offset, uint64_t bytes)
 {
 	while (bytes) {
@@ -91,7 +91,7 @@ static int zero_in_place(struct qed_image *img, uint64_t offset, uint64_t bytes)
 	return 0;
 }
 
-/* Whole clusters that one slice holds. */
+/* Carry out @op on whole clusters that are all in one slice. */
 static int whole_in_slice(struct qed_image *img, uint64_t cluster, uint64_t n, enum whole_op op)
 {
 	struct range_hold hold;
@@ -99,7 +99,7 @@ static int whole_in_slice(struct qed_image *img, uint64_t cluster, uint64_t n, e
 	bool kept = false;
 	int ret;
 
-	/* A copy under way would set its cluster's entry when it ends: after it, or before. */
+	/* A copy in progress sets its cluster's entry when it ends: go before it or after it. */
 	range_lock_co_acquire(&img->clusters, &hold, cluster, n, true);
 	ret = qed_co_slice_for_change(img, cluster, &slice);
 	if (!ret) {
@@ -121,7 +121,7 @@ static int whole_clusters(struct qed_image *img, uint64_t cluster, uint64_t n, e
 						      memory_order_acquire);
 		int ret = 0;
 
-		/* No table: nothing is allocated, and without a backing file all is zeroes. */
+		/* No table: all is unallocated, and reads as zeroes if there is no backing file. */
 		if (!table && op == WHOLE_DISCARD && !shows_backing(img))
 			step = min_u64(n, in_table);
 		else
@@ -134,7 +134,7 @@ static int whole_clusters(struct qed_image *img, uint64_t cluster, uint64_t n, e
 	return 0;
 }
 
-/* Zeroes into a part of one cluster. */
+/* Write zeroes to a part of one cluster. */
 static int zero_part(struct qed_image *img, uint64_t offset, uint64_t bytes, unsigned int flags)
 {
 	while (bytes) {
@@ -144,7 +144,7 @@ static int zero_part(struct qed_image *img, uint64_t offset, uint64_t bytes, uns
 
 		if (ret)
 			return ret;
-		/* After the look at the entry, since the backing file may be replaced meanwhile. */
+		/* After reading the entry, since the backing file may be replaced meanwhile. */
 		backing_end = round_up(qed_backing_bytes(img), qed_cluster_size(img));
 		done = map.bytes;
 		if (map.kind == BLK_MAP_DATA && !(flags & BLK_REQ_POPULATE))
@@ -159,14 +159,14 @@ static int zero_part(struct qed_image *img, uint64_t offset, uint64_t bytes, uns
 	return 0;
 }
 
-/* The whole clusters [*@first, *@first + n) of a request; n is the result. */
+/* Find the whole clusters [*@first, *@first + n) of a request; return n. */
 static uint64_t whole_range(const struct qed_image *img, uint64_t offset, uint64_t bytes,
 			    uint64_t *first)
 {
 	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_relaxed);
 	uint64_t end = offset + bytes;
 
-	/* The image's last cluster is whole where the image ends. */
+	/* The image's last cluster counts as whole, even if the image ends inside it. */
 	if (end == size)
 		end = round_up(end, qed_cluster_size(img));
 	*first = div_round_up(offset, qed_cluster_size(img));

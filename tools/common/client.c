@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A server's control socket, seen from a tool: one JSON object a line each way.
- */
+/* The client of a server's control socket: one JSON object per line each way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +17,10 @@
 #include "common/json.h"
 #include "util/json_memory.h"
 
-/* No answer is longer: more is a broken server, not a reason to take memory without end. */
+/*
+ * The longest reply, in bytes. A longer one means a broken server, and must not use
+ * unlimited memory.
+ */
 #define ANSWER_MAX (16u << 20)
 /* How long a server may take to accept a connection, or to read a command. */
 #define CONNECT_TIMEOUT_S 5
@@ -33,7 +34,10 @@ const char *client_run_dir(void)
 	return dir && dir[0] ? dir : RUN_DIR;
 }
 
-/* Connect @fd; a server that hangs does not accept, and its queue is full one day. */
+/*
+ * Connect @fd within CONNECT_TIMEOUT_S: a server that hangs does not accept, and its
+ * backlog may be full.
+ */
 static int connect_in_time(int fd, const struct sockaddr_un *addr)
 {
 	const struct timeval limit = { .tv_sec = CONNECT_TIMEOUT_S };
@@ -54,7 +58,7 @@ int client_connect(const char *name, struct error *err)
 	if (snprintf(path, sizeof(path), "%s/%s" RUN_SOCKET, client_run_dir(), name) >=
 	    (int)sizeof(path))
 		return error_set_errno(err, -ENAMETOOLONG, "%s", client_run_dir());
-	/* A device's name may be longer than a socket address: go by way of a descriptor. */
+	/* The path may be longer than a socket address allows: use /proc/self/fd. */
 	path_fd = open(path, O_PATH | O_CLOEXEC);
 	if (path_fd < 0)
 		return error_set_errno(err, -errno, "%s", path);
@@ -93,7 +97,7 @@ int64_t client_now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-/* Wait until @fd can be read, or until the clock shows @deadline (ms; negative: no limit). */
+/* Wait until @fd is readable, or until @deadline (client_now_ms(); negative: no limit). */
 static int wait_readable(int fd, int64_t deadline)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
@@ -108,13 +112,13 @@ static int wait_readable(int fd, int64_t deadline)
 			if (left <= 0)
 				return -ETIMEDOUT;
 		}
-		/* Not long: a signal may come just before this. */
+		/* At most a second: a signal may arrive just before poll(). */
 		n = poll(&pfd, 1, left < 0 || left > 1000 ? 1000 : (int)left);
 	} while (n == 0 || (n < 0 && errno == EINTR));
 	return n < 0 ? -errno : 0;
 }
 
-/* Read one line, newline and all, into a heap string. */
+/* Read one line, with its newline, into a heap string. */
 static int read_line(int fd, int timeout_ms, char **line, size_t *len)
 {
 	int64_t deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms;
@@ -174,7 +178,7 @@ int client_send(int fd, const char *execute, json_t *arguments)
 	if (arguments && request)
 		json_object_set(request, "arguments", arguments);
 	json_decref(arguments);
-	/* A command without one of its arguments would be another command. */
+	/* Do not send a command that lacks an argument for want of memory. */
 	if (request && !json_memory_failures())
 		text = json_dumps(request, JSON_COMPACT);
 	json_decref(request);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Commands that tell of events before they answer. */
+/* Commands with events before the reply. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -9,14 +9,14 @@
 #include "common/client_events.h"
 #include "common/json.h"
 
-/* A line that is longer comes from no server of ours. */
+/* The longest line that a server sends. */
 #define LINE_MAX_BYTES (1u << 20)
 
 struct line_reader {
 	int fd;
 	char *buf;
 	size_t used, size;
-	size_t line; /* bytes of the line that was given out last */
+	size_t line; /* bytes of the line returned last */
 };
 
 static int fill(struct line_reader *reader)
@@ -34,7 +34,7 @@ static int fill(struct line_reader *reader)
 		reader->size += 65536;
 	}
 	while (!client_interrupted) {
-		/* Not long: a signal may come just before this. */
+		/* At most half a second: a signal may arrive just before poll(). */
 		if (poll(&pfd, 1, 500) <= 0)
 			continue;
 		n = recv(reader->fd, reader->buf + reader->used, reader->size - reader->used, 0);
@@ -46,7 +46,7 @@ static int fill(struct line_reader *reader)
 	return -EINTR;
 }
 
-/* The next line, without its newline; stays until the next call. */
+/* Read the next line, without its newline; valid until the next call. */
 static int next_line(struct line_reader *reader, const char **line, size_t *len)
 {
 	char *newline;
@@ -68,7 +68,7 @@ static int next_line(struct line_reader *reader, const char **line, size_t *len)
 	return 0;
 }
 
-/* The answer itself, after which there are no more events. */
+/* Handle the reply, after which there are no more events. */
 static int take_answer(const json_t *reply, const char *execute, json_t **answer, struct error *err)
 {
 	const json_t *error = json_object_get(reply, "error");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Commands that tell of events before they answer. */
+/* Commands with events before the reply. */
 #ifndef QEDBLK_TOOLS_CLIENT_EVENTS_H
 #define QEDBLK_TOOLS_CLIENT_EVENTS_H
 
@@ -8,8 +8,8 @@
 typedef void client_event_fn(void *arg, const char *event, const json_t *data);
 
 /*
- * Like client_command(), but without a time limit, and with lines in between
- * that begin an event: each is given to @on_event.  -EINTR where client_interrupted.
+ * Like client_command(), but without a timeout, and call @on_event for each event line
+ * before the reply. -EINTR when client_interrupted is set.
  */
 int client_command_with_events(int fd, const char *execute, json_t *arguments,
 			       client_event_fn *on_event, void *arg, json_t **answer,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Images as the image tools open them, and errors in the words of QEMU's tools.
- */
+/* Opening images for the image tools, with errors in the words of QEMU's tools. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -85,25 +83,25 @@ const char *image_new_path(const char *filename, struct error *err)
 	return NULL;
 }
 
-/* Replace the text of @err, which is set; the code stays. */
+/* Replace the text of @err, which is set; keep the code. */
 static void reword(struct error *err, char *text)
 {
 	if (!text)
-		return; /* no memory: the old words have to do */
+		return; /* no memory: keep the old text */
 	free(err->text);
 	err->text = text;
 }
 
 /*
- * The words of QEMU for "@file: @reason", or NULL where there is no memory.  @doing: create, open
- * (for writing), or read.
+ * Return QEMU's message (heap) for "@file: @reason", or NULL without memory. @doing:
+ * create, open (for writing), or read.
  */
 static char *words_for(const char *file, int file_len, const char *reason, const char *doing,
 		       int code)
 {
 	char *words;
 
-	/* A bare errno: the system would not open the file. */
+	/* Continue only for a bare errno: open(2) failed. */
 	if (strcmp(reason, strerror(-code)))
 		return strdup(reason);
 	if (code == -EISDIR && !strcmp(doing, "read")) {
@@ -119,7 +117,10 @@ static char *words_for(const char *file, int file_len, const char *reason, const
 	return words;
 }
 
-/* An image that somebody else has open: the question is a line of its own.  Is it one? */
+/*
+ * Reword the error of an image locked by another process; the hint is a line of its
+ * own. Returns false for other errors.
+ */
 static bool reword_lock(struct error *err)
 {
 	const char *text = error_text(err);
@@ -152,8 +153,8 @@ void image_hint(struct error *err, const char *fmt, ...)
 }
 
 /*
- * Lower layers say "FILE: reason", where FILE may be @filename or one of its
- * chain.  QEMU says "reason", and "Could not open backing file: reason".
+ * Reword "FILE: reason" of lower layers, where FILE is @filename or a file of its
+ * chain, as QEMU's "reason", or "Could not open backing file: reason".
  */
 static void reword_for(const char *filename, const char *doing, struct error *err)
 {
@@ -173,7 +174,7 @@ static void reword_for(const char *filename, const char *doing, struct error *er
 	if (*colon == '}')
 		colon++;
 	reason = words_for(text, (int)(colon - text), colon + 2, doing, err->code);
-	/* A reason other than a bare errno keeps the name of its file. */
+	/* A reason other than a bare errno keeps its file name. */
 	if (!reason || asprintf(&words, "Could not open backing file: %s",
 				!strcmp(reason, colon + 2) ? text : reason) < 0)
 		words = NULL;
@@ -190,7 +191,7 @@ void image_unname(const char *filename, struct error *err)
 		reword(err, strdup(text + len + 2));
 }
 
-/* The same for an image that was opened by @path (may be NULL) and the options of @opts. */
+/* The same for an image opened by @path (may be NULL) and the options of @opts. */
 static void reword_open(const char *path, const struct blk_open_opts *opts, struct error *err)
 {
 	const char *doing = opts->flags & BLK_O_RDWR ? "open" : "read";
@@ -200,7 +201,7 @@ static void reword_open(const char *path, const struct blk_open_opts *opts, stru
 		reword_for(path, doing, err);
 		return;
 	}
-	/* The line has the name that the options come to, or none where they come to none. */
+	/* The error line has the name that the options yield, if they yield one. */
 	if (blk_image_name_parse(&name, path, opts->format, opts->options, NULL) < 0) {
 		if (path)
 			image_unname(path, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the image tools share: opening an image with what people type, and
- * saying what went wrong in the words that QEMU's tools use.
+ * Common code of the image tools: opening an image as the user named it, and error
+ * messages in the words of QEMU's tools.
  */
 #ifndef QEDBLK_TOOLS_IMAGE_H
 #define QEDBLK_TOOLS_IMAGE_H
@@ -14,49 +14,46 @@
 /* A cache mode: none, writeback, writethrough, directsync or unsafe. */
 struct image_cache {
 	bool direct; /* O_DIRECT */
-	bool writethrough; /* every write is made durable */
-	bool no_flush; /* flushes are left out */
+	bool writethrough; /* every write is durable when it completes */
+	bool no_flush; /* skip flushes */
 };
 
 /* Returns 0 or -EINVAL (no such mode). */
 int image_cache_parse(const char *mode, struct image_cache *cache);
 
 /*
- * The path behind @filename: "file:PATH" is PATH, and a path stands for itself.  NULL, with
- * @err set, for any other "PROTOCOL:...".
+ * Return the path of @filename, a pointer into it: PATH of "file:PATH", else @filename
+ * itself. NULL, with @err set, for any other "PROTOCOL:...".
  */
 const char *image_path(const char *filename, struct error *err);
 
-/* The same for an image that is to be made, which no options can name. */
+/* The same for an image to be created, which cannot be named by options. */
 const char *image_new_path(const char *filename, struct error *err);
 
 /*
- * blk_co_open() of a file that a person named (NULL: by opts->options).  The error line is
- * what QEMU prints after "Could not open 'FILE': ".  Warns on standard error when an image
- * is opened for writing whose format was guessed to be raw.
+ * Call blk_co_open() on a file named by the user (NULL: by opts->options). Coroutine;
+ * yields. The error line is what QEMU prints after "Could not open 'FILE': ". Warns on
+ * standard error when an image opened for writing was probed as raw.
  */
 int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		  struct error *err);
 
 /*
- * Is @name, a path seen from where @node is, the backing file that @node has open?  That need not
- * be the one that it names: options can say another.
+ * Return true when @name, a path relative to @node, is the backing file that @node has
+ * open. That may differ from the one it names: options can override it.
  */
 bool image_has_backing(const struct blk_node *node, const char *name);
 
-/* Take "FILE: ", which lower layers put in front of a reason, off @err's line. */
+/* Remove "FILE: ", which lower layers put before a reason, from @err's line. */
 void image_unname(const char *filename, struct error *err);
 
-/* Put a second line, as QEMU has it, below @err's, which is set. */
+/* Append a second line, a hint as in QEMU, to @err, which is set. */
 void image_hint(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* blk_co_create(), with QEMU's words on failure. */
+/* Call blk_co_create(), with QEMU's error messages. Coroutine; yields. */
 int image_co_create(const struct blk_create_opts *opts, struct error *err);
 
-/*
- * Print "Format specific information:" and the items of @info, if it has any;
- * or nothing.
- */
+/* Print "Format specific information:" and the items of @info, if it has any. */
 void image_print_specific(const struct blk_info *info);
 
 #endif

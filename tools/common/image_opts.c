@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * NAME=VALUE,... of a command line.
- */
+/* Parsing NAME=VALUE,... of a command line. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +39,7 @@ static int set(struct blk_options *o, const char *name, const char *value, struc
 	return 0;
 }
 
-/* Cut the value at @text off; ",," is a comma of it.  Returns what comes behind it. */
+/* Terminate the value at @text in place; ",," is a comma in it. Returns the text after it. */
 static char *cut_value(char *text)
 {
 	char *to = text;
@@ -53,12 +51,12 @@ static char *cut_value(char *text)
 		if (*text != ',')
 			break;
 	}
-	/* What is behind it has not been written over: @to is at or before @text - 1. */
+	/* The text after the value is intact: @to is at most @text - 1. */
 	*to = '\0';
 	return text;
 }
 
-/* An item without "=" was a switch once: "foo", "nofoo". */
+/* Set a switch from an item without "=", an old form: "foo", "nofoo". */
 static int set_switch(struct blk_options *o, const char *name, struct error *err)
 {
 	bool off = !strncmp(name, "no", 2);

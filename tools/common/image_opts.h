@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * NAME=VALUE,... of a command line: --image-opts, qed-io's open -o, --object.
- */
+/* Parsing NAME=VALUE,... of a command line: --image-opts, qed-io's open -o, --object. */
 #ifndef QEDBLK_TOOLS_IMAGE_OPTS_H
 #define QEDBLK_TOOLS_IMAGE_OPTS_H
 
@@ -10,17 +8,17 @@
 
 #include "file/options.h"
 
-/* The length of the first NAME=VALUE of @text; ",," is a comma of the value. */
+/* Return the length of the first NAME=VALUE of @text; ",," is a comma in the value. */
 size_t image_opts_item_len(const char *text);
 
-/* Is one of the items of @list (may be NULL) "help" or "?"? */
+/* Return true when an item of @list (may be NULL) is "help" or "?". */
 bool image_opts_want_help(const char *list);
 
 /*
- * Take @list apart into a new table (blk_options_free()), which goes to blk_open_opts.options.
- * ",," in a value is a comma.  A first item without "=" is the value of @implied
- * ("file" for --image-opts; NULL: none is); any other is a switch, with a warning, or where
- * @strict an error.  Returns 0, or a negative errno.
+ * Parse @list into a new table for blk_open_opts.options, which the caller frees by
+ * blk_options_free(). ",," in a value is a comma. A first item without "=" is the value of
+ * @implied ("file" for --image-opts; NULL: not allowed); any other is a switch, with a
+ * warning, or with @strict an error. Returns 0, or a negative errno with an error line.
  */
 int image_opts_parse(struct blk_options **options, const char *list, const char *implied,
 		     bool strict, struct error *err);

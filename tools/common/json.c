@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * JSON on standard output, and safe reading of JSON that another program wrote.
- */
+/* JSON on standard output, and safe access to JSON of another program. */
 #include <stdio.h>
 
 #include "common/json.h"
@@ -9,7 +7,7 @@
 
 void json_print(const json_t *value)
 {
-	/* The program looks at its end whether a write failed, or @value lacks something. */
+	/* The program checks at its end for failed writes and incomplete values. */
 	if (json_memory_failures())
 		return;
 	json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENCODE_ANY);

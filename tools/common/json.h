@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * JSON on standard output, and safe reading of JSON that another program wrote.
- */
+/* JSON on standard output, and safe access to JSON of another program. */
 #ifndef QEDBLK_TOOLS_JSON_H
 #define QEDBLK_TOOLS_JSON_H
 
@@ -9,10 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Print @value, four spaces an indent, keys in the order they were set, and a newline. */
+/* Print @value, indented by four spaces, keys in insertion order, and a newline. */
 void json_print(const json_t *value);
 
-/* The member's string, number or truth; the default where @object has none of that type. */
+/*
+ * Return a member's string, number or boolean, or @none if @object has none of that
+ * type. @object owns the string.
+ */
 const char *json_get_string(const json_t *object, const char *key, const char *none);
 int64_t json_get_int(const json_t *object, const char *key, int64_t none);
 bool json_get_bool(const json_t *object, const char *key, bool none);

@@ -48,7 +48,7 @@ static int check_creds(struct blk_options *o, const char *file, struct error *er
 	char *path;
 	int ret = 0;
 
-	/* What libnbd decides by itself. */
+	/* Ignored: libnbd decides these. */
 	(void)blk_options_take(o, "priority");
 	(void)blk_options_take(o, "sanity-check");
 	if (endpoint && strcmp(endpoint, "client") && strcmp(endpoint, "server"))
@@ -84,7 +84,7 @@ static int check_anon(struct blk_options *o, struct error *err)
 	return check_creds(o, NULL, err);
 }
 
-/* In order of their names, as help has them. */
+/* Sorted by name, the order of help. */
 static const struct {
 	const char *name;
 	int (*check)(struct blk_options *o, struct error *err);
@@ -106,7 +106,7 @@ static const struct {
 
 /* ---- The option ---- */
 
-/* Which of the types it is, or -1. */
+/* Return the index of the type, or -1. */
 static int find_type(const char *type)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -161,7 +161,7 @@ static int parse_object(struct blk_options **o, const char *text, struct error *
 	return ret;
 }
 
-/* Of the type that @text begins with, or else of which types there are. */
+/* Print the help of the type that @text begins with, else the list of types. */
 static void print_help(const char *text)
 {
 	size_t i, len = image_opts_item_len(text);

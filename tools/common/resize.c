@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sizes of images, and space that is taken ahead.
- *
- * It is taken through the node, which knows where in its file the disk lies.
+ * Resizing and preallocation. Space is allocated through the node, which knows where
+ * in its file the disk lies.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 #include "common/resize.h"
 #include "util/units.h"
 
-/* Zeroes that are written at once. */
+/* Bytes of zeroes per write. */
 #define PIECE_BYTES MiB
 
 static const char *const modes[] = { "off", "metadata", "falloc", "full" };
@@ -31,7 +30,7 @@ const char *prealloc_name(enum prealloc mode)
 	return modes[mode];
 }
 
-/* Only a file of plain bytes has space of its own that can be asked for ahead. */
+/* Check that the image supports the mode: only raw images can be preallocated. */
 static int check_mode(const struct blk_node *node, enum prealloc mode, uint64_t size,
 		      struct error *err)
 {
@@ -46,7 +45,7 @@ static int check_mode(const struct blk_node *node, enum prealloc mode, uint64_t 
 	return 0;
 }
 
-/* The image ends where its file does, but need not begin there. */
+/* The disk ends where its file does, but need not start at offset 0. */
 static int co_take_space(struct blk_node *node, uint64_t old, uint64_t size)
 {
 	uint64_t end = atomic_load(&node->file->size);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Sizes as the image tools take them.
- */
+/* Parsing sizes for the image tools. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,7 +10,7 @@
 #include "common/size.h"
 #include "util/units.h"
 
-/* Such as 0x10k.  What follows may make it no size at all, which is another matter. */
+/* Is it like 0x10k? The rest of the text may still be invalid. */
 static bool is_hex_with_unit(const char *text)
 {
 	char *end;

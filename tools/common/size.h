@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Sizes as the image tools take them.
- */
+/* Parsing sizes for the image tools. */
 #ifndef QEDBLK_TOOLS_SIZE_H
 #define QEDBLK_TOOLS_SIZE_H
 
 #include <stdint.h>
 
-/* parse_size(), with QEMU's warning of a unit behind a hexadecimal number. */
+/* Call parse_size(), with QEMU's warning about a unit after a hexadecimal number. */
 int image_parse_size(const char *text, uint64_t *bytes);
 
 #endif

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Text in columns, as wide as their widest cell.
- */
+/* Printing text in columns, as wide as their widest cell. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +9,7 @@
 #include "common/table.h"
 #include "util/text.h"
 
-/* In characters, not bytes, of UTF-8. */
+/* Return the number of UTF-8 characters. */
 static size_t width_of(const char *text)
 {
 	size_t width = 0;
@@ -58,7 +56,7 @@ void table_print(struct table *table)
 	}
 	for (i = 0; i < table->count; i++) {
 		column = i % table->columns;
-		/* Nothing is put behind a row's last cell: no trailing blanks. */
+		/* The last cell of a row is not padded: no trailing blanks. */
 		if (column == table->columns - 1 || i == table->count - 1)
 			printf("%s\n", table->cells[i]);
 		else

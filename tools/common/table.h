@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Text in columns, as wide as their widest cell.
- */
+/* Printing text in columns, as wide as their widest cell. */
 #ifndef QEDBLK_TOOLS_TABLE_H
 #define QEDBLK_TOOLS_TABLE_H
 
@@ -19,12 +17,12 @@ struct table {
 #define TABLE_INIT(columns) ((struct table){ (columns), NULL, 0 })
 
 /*
- * Add the next cell (printf style), left to right, row after row.  Control characters, which a
- * file's name may have, are shown as \xNN.  Returns 0 or -ENOMEM.
+ * Add the next cell (printf style), left to right, row after row. Control characters,
+ * as in file names, become \xNN. Returns 0 or -ENOMEM.
  */
 int table_add(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Print all rows to standard output, two spaces between columns, and give the memory back. */
+/* Print all rows on standard output, with two spaces between columns, and free the cells. */
 void table_print(struct table *table);
 
 #endif

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A program of verbs: dispatch, help and options.
- */
+/* Verbs: dispatch, help and options. */
 #include <string.h>
 
 #include "common/report.h"
@@ -42,7 +40,7 @@ static void verbs_print_help(FILE *out, const struct verb_table *table)
 	fprintf(out, "\n`%s VERB --help` describes one verb.\n", table->program);
 }
 
-/* Help wins over every other argument, but not over operands after "--". */
+/* Help overrides all other arguments, but not operands after "--". */
 static int wants_help(int argc, char **argv)
 {
 	int i;
@@ -110,7 +108,7 @@ int verbs_main(const struct verb_table *table, int argc, char **argv)
 
 int verb_getopt(int argc, char **argv, const char *short_options, const struct option *options)
 {
-	/* The leading colon makes getopt tell a missing argument from an unknown option. */
+	/* The leading colon makes getopt distinguish a missing argument from an unknown option. */
 	char with_colon[128];
 	int opt;
 
@@ -125,7 +123,7 @@ int verb_getopt(int argc, char **argv, const char *short_options, const struct o
 	}
 	if (opt != '?')
 		return opt;
-	/* A long option leaves optopt 0 when it is unknown, its value when it wants no argument. */
+	/* optopt is 0 for an unknown long option, and its value for one that takes no argument. */
 	if (optopt && !strncmp(argv[optind - 1], "--", 2) && strchr(argv[optind - 1], '='))
 		report_error("option '%s' takes no argument", argv[optind - 1]);
 	else if (optopt)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A program of verbs: `PROGRAM VERB ARGUMENTS`.  A verb is a row in its own file, from
- * which dispatch and all help come; the program has the list of rows.
+ * A program with verbs: `PROGRAM VERB ARGUMENTS`. Each verb is a struct verb in its
+ * own file, used for dispatch and help; the program lists them.
  */
 #ifndef QEDBLK_TOOLS_VERBS_H
 #define QEDBLK_TOOLS_VERBS_H
@@ -12,14 +12,14 @@
 
 struct verb {
 	const char *name;
-	const char *synopsis; /* arguments as help shows them: "NAME IMAGE [OPTION...]", or "" */
+	const char *synopsis; /* arguments in help: "NAME IMAGE [OPTION...]", or "" */
 	const char *summary; /* one line, lower case, no full stop */
 	const char *options; /* further lines of help, each ending in '\n', or NULL */
-	void (*print_options)(FILE *to); /* in the place of @options where they are in a table */
+	void (*print_options)(FILE *to); /* instead of @options, when they are in a table */
 	const char *example; /* a command line */
 	/*
-	 * @argv[0] is the verb's name.  Returns the program's exit status, after a
-	 * line was printed where it is not 0.
+	 * Run the verb; @argv[0] is its name. Returns the program's exit status; prints an error
+	 * line first if it is not 0.
 	 */
 	int (*run)(int argc, char **argv);
 };
@@ -32,9 +32,9 @@ struct verb_table {
 };
 
 /*
- * Run the verb that @argv[1] names and return its exit status.  Knows `help
- * [VERB]`, `--help`, `VERB --help`, `version` (unless the table has one) and
- * `--version` by itself.  An unknown verb is one line and status 1.
+ * Run the verb named by @argv[1] and return its exit status. Handles `help [VERB]`,
+ * `--help`, `VERB --help`, `version` (unless the table has one) and `--version`
+ * itself. An unknown verb gives an error line and status 1.
  */
 int verbs_main(const struct verb_table *table, int argc, char **argv);
 
@@ -42,9 +42,9 @@ int verbs_main(const struct verb_table *table, int argc, char **argv);
 void verb_print_help(FILE *out, const struct verb_table *table, const struct verb *verb);
 
 /*
- * getopt_long() with this project's error line: an unknown option, a missing
- * argument or one too many is reported, and '?' returned.  The first call of a verb must
- * follow `optind = 0`, which verbs_main() has done.
+ * getopt_long() with this project's error lines: reports an unknown option, or a missing
+ * or superfluous argument, and returns '?'. A verb's first call needs `optind = 0`,
+ * which verbs_main() sets.
  */
 int verb_getopt(int argc, char **argv, const char *short_options, const struct option *options);
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The command lines that several verbs share.
- */
+/* Command lines common to several verbs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +17,7 @@ static const struct {
 
 #define KNOWN_OPTIONS (sizeof(known_option) / sizeof(known_option[0]))
 
-/* Parse the options that @allowed has a letter for. */
+/* Parse the options whose letters are in @allowed. */
 static int parse_options(int argc, char **argv, const char *allowed, struct one_device_args *args)
 {
 	struct option long_options[KNOWN_OPTIONS + 1] = { 0 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl create: a server for an image, a mapping above its block device;
- * both, or nothing.
+ * qedctl create: start a server for an image and map its block device; both or
+ * nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,14 +32,14 @@
 #define SERVED_TIMEOUT_MS 10000
 
 /*
- * From here on a signal is not the end of this program but something to read
- * from the descriptor: what was begun is undone then.
+ * From here on a signal does not end this program but is read from the descriptor, so
+ * that a partial creation is undone.
  */
 static int catch_signals(void)
 {
 	sigset_t set;
 
-	/* A reader of our output that goes away must not kill us half-way either. */
+	/* SIGPIPE must not end this program midway either. */
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -83,7 +83,7 @@ static int check_free(const char *name, struct error *err)
 	return ret;
 }
 
-/* Whether the image is there; a new one needs to be told how large it shall be. */
+/* Check whether the image exists; a new one needs a size. */
 static int check_image(const struct create_options *opts, bool *is_missing, struct error *err)
 {
 	struct stat st;
@@ -96,7 +96,7 @@ static int check_image(const struct create_options *opts, bool *is_missing, stru
 	return 0;
 }
 
-/* Put the mapping above the server's block device @lower. */
+/* Create the mapping on the server's block device @lower. */
 static int map_device(const struct create_options *opts, const char *lower, struct error *err)
 {
 	char params[128];
@@ -120,7 +120,7 @@ static int map_device(const struct create_options *opts, const char *lower, stru
 	return mapping_create(opts->name, &table, err);
 }
 
-/* Our server's end, if it has ended: as an error of one line. */
+/* Return an error with a line if the server has ended. */
 static int check_ended(const struct server *server, struct error *err)
 {
 	siginfo_t info = { 0 };
@@ -135,8 +135,8 @@ static int check_ended(const struct server *server, struct error *err)
 }
 
 /*
- * Does the server go on?  Before the mapping was there a `remove` beside us could have it end,
- * and may have been looking whether somebody uses it just then.
+ * Check that the server keeps running. Before the mapping existed, a concurrent
+ * `remove` could stop it, and may have just checked whether its device was in use.
  */
 static int check_served(const struct creation *creation, struct error *err)
 {
@@ -159,7 +159,7 @@ static int check_served(const struct creation *creation, struct error *err)
 			ret = error_set(err, -ENODEV, "it was removed in this moment");
 		if (!ret)
 			ret = check_signal(creation->signal_fd, err);
-		/* One that does not answer may be busy, and goes on, too. */
+		/* A server that does not reply may be busy, and counts as running. */
 		if (ret || client_now_ms() > end)
 			break;
 		device_put(&dev);
@@ -169,7 +169,7 @@ static int check_served(const struct creation *creation, struct error *err)
 	return ret;
 }
 
-/* Everything that create makes; stops at the first failure or signal. */
+/* Create server and mapping; stop at the first failure or signal. */
 static int make_device(struct create_options *opts, struct creation *creation, char *path,
 		       size_t len, struct error *err)
 {
@@ -202,7 +202,7 @@ static int make_device(struct create_options *opts, struct creation *creation, c
 	return ret ? ret : check_signal(creation->signal_fd, err);
 }
 
-/* Take back what was made.  What fails here is less than @err, which led here. */
+/* Undo the creation. Errors here are ignored: @err, the cause, matters more. */
 static void undo(struct creation *creation, struct error *err)
 {
 	struct device dev;
@@ -211,15 +211,15 @@ static void undo(struct creation *creation, struct error *err)
 		mapping_remove(creation->name, MAPPING_RETRY, NULL);
 	server_abandon(creation->server);
 	/*
-	 * Until it is ready a server takes its own image back.  A file that is there although it
-	 * does not call it its own may be that of another, or one that it died over.
+	 * Until a server is ready, it removes an image that it created itself. A file that it did
+	 * not report as created may belong to another process, or be left by a server that died.
 	 */
 	if (creation->server->made_image)
 		unlink(creation->image);
 	else if (creation->server->died && creation->image_was_missing &&
 		 !access(creation->image, F_OK))
 		error_prefix(err, "%s may be half made, and is left", creation->image);
-	/* A server that died leaves its device, be it that it had not described it yet. */
+	/* A server that died leaves its device, possibly before it wrote NAME.json. */
 	if (creation->server_was_started && !device_look(creation->name, &dev, NULL)) {
 		if (!dev.status && (dev.hint || creation->server->died))
 			server_clear_away(&dev, true, NULL);
@@ -235,7 +235,7 @@ static int announce(const char *path, struct error *err)
 	if (printf("%s\n", path) >= 0 && !fflush(stdout))
 		return 0;
 	ret = error_set_errno(err, errno ? -errno : -EIO, "standard output");
-	/* The program's end must not try, and complain, once more. */
+	/* The exit must not retry the write and report the error again. */
 	__fpurge(stdout);
 	clearerr(stdout);
 	return ret;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The command line of `qedctl create`, and what of it the server is given.  The options are
- * those of the table in device/.
+ * The command line of `qedctl create`, and the server's options derived from it. The
+ * options are those of the table in device/.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -38,8 +38,8 @@ static int add_argument(struct create_options *opts, const char *text)
 }
 
 /*
- * @path from the root: its directory without symbolic links, its last part as
- * it is (backing file names are relative to where the name stands, not to where it leads).
+ * Return @path as an absolute path (heap): its directory resolved, its last component
+ * as it is, since backing file names are relative to the link, not to its destination.
  */
 static char *absolute_path(const char *path)
 {
@@ -54,14 +54,14 @@ static char *absolute_path(const char *path)
 	return result;
 }
 
-/* --NAME=VALUE in one word, since a value may begin with a dash. */
+/* Add --NAME=VALUE as one word, since a value may begin with a dash. */
 static int add_option(struct create_options *opts, const struct device_option *option)
 {
 	const char *value = opts->device.given[option - device_option_table];
 	char full[PATH_MAX], *text;
 	int ret;
 
-	/* A successor of the server may be given the same options from another place. */
+	/* A successor of the server may get the same options in another working directory. */
 	if (option->type == DEVICE_DIRECTORY) {
 		if (!realpath(value, full))
 			return report_error("--%s: %s: %s", option->name, value, strerror(errno));
@@ -74,7 +74,7 @@ static int add_option(struct create_options *opts, const struct device_option *o
 	return ret;
 }
 
-/* All that was given and is for the server; whether that scans for zeroes is decided later. */
+/* Add the given options that are for the server, except --detect-zeroes, which is decided later. */
 static int add_options(struct create_options *opts)
 {
 	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
@@ -84,7 +84,7 @@ static int add_options(struct create_options *opts)
 	return 0;
 }
 
-/* Without a mapping there is no target: the server does what it can. */
+/* Choose the target. Without a mapping there is none, and the server detects zeroes. */
 static int choose_target(struct create_options *opts)
 {
 	const struct device_options *device = &opts->device;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A qedblk device as a whole: mapping, server, and left-overs.
- */
+/* A qedblk device as a whole: mapping, server, and remains. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +15,7 @@
 #include "device/run_files.h"
 #include "qedctl/device.h"
 
-/* A server answers `status` from memory: one that does not within this is not well. */
+/* A server replies to `status` from memory: one that takes longer is broken. */
 #define STATUS_TIMEOUT_MS 5000
 /* How long another verb may take: suspending waits for requests in flight. */
 #define ALONE_TIMEOUT_MS 30000
@@ -29,7 +27,7 @@ int device_check_name(const char *name, struct error *err)
 	return error_set(err, -EINVAL, "bad device name: " DEVICE_NAME_RULE);
 }
 
-/* The server's own account, or NULL when nobody answers. */
+/* Return the server's status, or NULL when no server replies. */
 static json_t *ask_status(const char *name)
 {
 	json_t *status = NULL;
@@ -120,10 +118,10 @@ int device_find_alone(const char *name, struct device *dev, int *lock_fd, struct
 	ret = device_check_name(name, err);
 	if (ret)
 		return ret;
-	/* A file that each server has, all its life, and that is locked for nothing else. */
+	/* NAME.rescue exists as long as the server, and is not locked for any other purpose. */
 	snprintf(path, sizeof(path), "%s/%s" RUN_RESCUE, client_run_dir(), name);
 	*lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	/* Without a server such a verb refuses, or the kernel does it in one step. */
+	/* Without a server such a verb fails, or is a single step in the kernel. */
 	ret = *lock_fd < 0 ? 0 : lock_in_time(*lock_fd);
 	if (ret == -EBUSY)
 		ret = error_set(err, ret, "another qedctl is changing it");
@@ -180,7 +178,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct device *)a)->name, ((const struct device *)b)->name);
 }
 
-/* Add device @name to the array, unless it is there or has just gone. */
+/* Add device @name to the array, unless it is already there or has just gone. */
 static int add_device(const char *name, struct device **devs, size_t *count, struct error *err)
 {
 	struct device dev, *more;
@@ -207,7 +205,7 @@ static int add_device(const char *name, struct device **devs, size_t *count, str
 	return 0;
 }
 
-/* Devices without a mapping are known by what their servers keep under /run only. */
+/* Add devices without a mapping, which are known only by their servers' files under /run. */
 static int add_hinted(struct device **devs, size_t *count, struct error *err)
 {
 	char name[DEVICE_NAME_MAX + 1];

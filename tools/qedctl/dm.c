@@ -15,11 +15,11 @@
 #include "qedctl/dm.h"
 #include "util/units.h"
 
-/* The library's levels, which its header does not name: errors are 3, worse is less. */
+/* The library's log levels, which its header does not name: 3 is an error, lower is worse. */
 #define DM_LOG_LEVEL_MASK 7
 #define DM_LOG_ERROR	  3
 
-/* The last thing that the library complained of, for the one line that we print. */
+/* The library's last error message, for the error line. */
 static char complaint[256];
 
 static void remember_complaint(int level, const char *file, int line, int dm_errno_or_class,
@@ -73,7 +73,7 @@ static int no_memory(struct error *err)
 	return error_set(err, -ENOMEM, "device-mapper: out of memory");
 }
 
-/* Why the library made no task: it makes none where the kernel does not answer it. */
+/* Return why the library created no task: it creates none when the kernel does not respond. */
 static int no_task(struct error *err)
 {
 	if (geteuid() != 0)
@@ -81,15 +81,15 @@ static int no_task(struct error *err)
 	return error_set(err, -ENODEV, "this kernel has no device-mapper");
 }
 
-/* To a question the kernel without device-mapper has an answer: there are no mappings. */
+/* Treat a kernel without device-mapper as one without mappings, for queries. */
 static int without_dm(struct error *err)
 {
 	return geteuid() != 0 ? no_task(err) : 0;
 }
 
 /*
- * Run a task that changes device nodes, and wait until they are right: for
- * udev, or, where none runs, until the library has made them itself.
+ * Run a task that changes device nodes, and wait until udev, or without udev the
+ * library, has updated them.
  */
 static int task_run_with_nodes(struct dm_task *task, const char *doing, struct error *err)
 {
@@ -100,7 +100,7 @@ static int task_run_with_nodes(struct dm_task *task, const char *doing, struct e
 		return error_set(err, -EIO, "device-mapper: %s: no udev cookie: %s", doing,
 				 complaint);
 	ret = task_run(task, doing, err);
-	/* The cookie is a semaphore in the kernel: without the wait it would stay there. */
+	/* The cookie is a System V semaphore: without the wait it would leak. */
 	dm_udev_wait(cookie);
 	dm_task_update_nodes();
 	return ret;
@@ -170,7 +170,7 @@ void mapping_free_names(char **names, size_t count)
 	free(names);
 }
 
-/* Keep those names whose mapping is ours. */
+/* Keep the names of qedblk mappings. */
 static int pick_ours(struct dm_names *entry, char ***names, size_t *count, struct error *err)
 {
 	struct mapping map;
@@ -180,7 +180,7 @@ static int pick_ours(struct dm_names *entry, char ***names, size_t *count, struc
 	if (!entry->dev)
 		return 0;
 	for (;; entry = (struct dm_names *)((char *)entry + entry->next)) {
-		/* One that went away since the list was made is not an error. */
+		/* A mapping removed since the list was made is no error. */
 		ret = mapping_lookup(entry->name, &map, err);
 		if (ret)
 			return ret;
@@ -224,8 +224,8 @@ int mapping_list_ours(char ***names, size_t *count, struct error *err)
 }
 
 /*
- * A mapping's node that is there before the mapping: a left-over that would
- * be taken for the device.  libdm replaces a stale block device node, but not a file.
+ * Fail if the mapping's node exists before the mapping: a stale file would be mistaken
+ * for the device. libdm replaces a stale block device node, but not a file.
  */
 static int check_node(const char *name, struct error *err)
 {
@@ -265,7 +265,10 @@ int mapping_create(const char *name, const struct mapping_table *table, struct e
 		struct mapping taken;
 
 		ret = task_run_with_nodes(task, "create", &why);
-		/* The kernel says EBUSY of a name that is taken, and of a device below that is. */
+		/*
+		 * The kernel returns EBUSY both for a name that is taken and for a busy device
+		 * below.
+		 */
 		if (ret == -EBUSY && !mapping_lookup(name, &taken, NULL) && taken.exists)
 			ret = error_set(err, -EEXIST, "a device-mapper device of that name exists");
 		else if (ret)
@@ -294,7 +297,7 @@ static int remove_once(const char *name, bool deferred, struct error *err)
 int mapping_remove(const char *name, unsigned int flags, struct error *err)
 {
 	const struct timespec pause = { 0, 200 * 1000 * 1000 };
-	/* udev looks into a device after its last close: that is not a user. */
+	/* udev opens a device after its last close, which is not a user. */
 	int tries = flags & MAPPING_RETRY ? 25 : mapping_udev_runs() ? 5 : 1;
 	struct error why = ERROR_INIT;
 	int ret;
@@ -309,7 +312,7 @@ int mapping_remove(const char *name, unsigned int flags, struct error *err)
 	if (ret == -EBUSY)
 		error_set(err, ret, "device is in use");
 	else if (ret == -ENXIO)
-		/* Somebody else has removed it in this moment. */
+		/* Another process has just removed it. */
 		ret = 0;
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));
@@ -333,7 +336,7 @@ void mapping_release(void)
 	dm_lib_release();
 }
 
-/* Put a table beside the one that is live. */
+/* Load an inactive table. */
 static int load(const char *name, const struct mapping_table *table, struct error *err)
 {
 	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);
@@ -347,8 +350,8 @@ static int load(const char *name, const struct mapping_table *table, struct erro
 }
 
 /*
- * Resume swaps the tables.  It need not write anything out first, but does wait for
- * what is in flight: the server answers it, or is dead.
+ * Resume swaps the tables. It need not flush first, but waits for requests in flight,
+ * which the server completes unless it is dead.
  */
 static int swap(const char *name, struct error *err)
 {
@@ -408,7 +411,7 @@ int mapping_message(const char *name, const char *message, struct error *err)
 
 bool mapping_has_target(const char *target)
 {
-	/* The kernel takes the target's name where a device's would be. */
+	/* The kernel takes the target's name in place of the device's. */
 	struct dm_task *task = task_new(DM_DEVICE_GET_TARGET_VERSION, target);
 	bool has;
 
@@ -455,7 +458,7 @@ void mapping_free_lines(struct mapping_line *lines, size_t count)
 	free(lines);
 }
 
-/* Append what the library shows of one target; false without memory. */
+/* Append one target's line; false without memory. */
 static bool add_line(struct mapping_line **lines, size_t *count, uint64_t start, uint64_t length,
 		     const char *target, const char *params)
 {
@@ -473,7 +476,7 @@ static bool add_line(struct mapping_line **lines, size_t *count, uint64_t start,
 	return more->target && more->params;
 }
 
-/* What @type, DM_DEVICE_TABLE or DM_DEVICE_STATUS, says of each target. */
+/* Return a line for each target; @type is DM_DEVICE_TABLE or DM_DEVICE_STATUS. */
 static int ask_lines(int type, const char *name, struct mapping_line **lines, size_t *count,
 		     struct error *err)
 {
@@ -490,7 +493,7 @@ static int ask_lines(int type, const char *name, struct mapping_line **lines, si
 	ret = task_run(task, "table", err);
 	while (!ret) {
 		next = dm_get_next_target(task, next, &start, &length, &target, &params);
-		/* A device without a table shows one target without a name. */
+		/* A device without a table has one target without a name. */
 		if (target && !add_line(lines, count, start, length, target, params))
 			ret = no_memory(err);
 		if (!next)
@@ -519,7 +522,7 @@ const char *mapping_library_version(char *buf, size_t len)
 {
 	if (!dm_get_library_version(buf, len))
 		snprintf(buf, len, "unknown");
-	/* The library adds its date, in brackets. */
+	/* Strip the library's date, in brackets. */
 	buf[strcspn(buf, " ")] = '\0';
 	return buf;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl create --foreground: stay with the server, and take the device away
- * at the end, whoever brings that about.
+ * qedctl create --foreground: wait for the server's end or a signal, and then remove
+ * the device.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,10 +18,10 @@
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 
-/* How often to look whether a device that is in use has been closed at last. */
+/* How often to check whether a device in use has been closed. */
 #define LOOK_AGAIN_MS 300
 
-/* The server is gone: nothing may wait for it, and what it left is cleared away. */
+/* The server is gone: fail the I/O that waits for it, and remove its remains. */
 static int after_server(struct creation *creation)
 {
 	struct device dev;
@@ -31,8 +31,8 @@ static int after_server(struct creation *creation)
 		creation->server->pid = -1;
 	if (!device_look(creation->name, &dev, NULL)) {
 		/*
-		 * First: I/O that waits for another server must fail, or it is waited for.  Where
-		 * the device has another one already, it is not ours any more.
+		 * First fail the I/O that waits for another server, since the removal would wait
+		 * for it. If the device has a new server already, leave it alone.
 		 */
 		bool ours = !dev.status && server_clear_away(&dev, true, NULL) != -EBUSY;
 
@@ -56,7 +56,10 @@ static bool mapping_is_gone(const char *name)
 	return !mapping_lookup(name, &map, NULL) && !(map.exists && map.ours);
 }
 
-/* Without a mapping the server itself knows whether somebody has its block device open. */
+/*
+ * Have the server stop unless its block device is open. Returns false when it is. Only
+ * without a mapping: then the server's own check is the one that counts.
+ */
 static bool is_unused(const struct creation *creation)
 {
 	const struct quit quit = { .patience = mapping_udev_runs() ? 5 : 0 };
@@ -77,8 +80,8 @@ static bool may_end(const struct creation *creation)
 }
 
 /*
- * A signal wants the end: remove the mapping, now or at its last close.
- * Returns whether nobody uses the device any more.
+ * After a signal: remove the mapping, now or at its last close. Returns true when the
+ * device is unused.
  */
 static bool begin_end(struct creation *creation)
 {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl info: all that is known of a device and its image.
- */
+/* qedctl info: details of a device and its image. */
 #include "qedctl/show.h"
 
 static int run_info(int argc, char **argv)

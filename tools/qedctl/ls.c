@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl ls: all devices, a line each.
- */
+/* qedctl ls: list all devices, one per line. */
 #include <stdio.h>
 
 #include "common/json.h"

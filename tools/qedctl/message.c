@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl message: words for the device's target.  Under linear, which takes none, the
- * server heeds those that concern it.
+ * qedctl message: send a message to the device's target. With linear, which takes
+ * none, the server executes those that concern it.
  */
 #include <errno.h>
 #include <stdio.h>

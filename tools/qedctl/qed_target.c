@@ -13,7 +13,7 @@
 #include "qedctl/qed_target.h"
 #include "util/units.h"
 
-/* The words of the target's status line; a later version may add some at the end. */
+/* The fields of the target's status line; a later version may append some. */
 static const char *const status_words[] = {
 	"read-bios",	      "read-sectors",	      "write-bios",	   "write-sectors",
 	"write-zeroes-bios",  "write-zeroes-sectors", "discard-bios",	   "discard-sectors",
@@ -84,7 +84,7 @@ void target_params(const struct target_choice *choice, dev_t lower, char *buf, s
 			 choice->known_zero ? " known_zero" : "");
 }
 
-/* Words that are numbers become such. */
+/* Return @word as a JSON number if it is one, else as a string. */
 static json_t *word_json(const char *word)
 {
 	char *end;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's target `qed` and its plain sister `linear`, and who finds zeroes in
- * guests' writes: the target, or, under linear, the server.
+ * The device-mapper targets `qed` and `linear`. The target qed detects zeroes in guest
+ * writes itself; with linear the server does.
  */
 #ifndef QEDBLK_QEDCTL_QED_TARGET_H
 #define QEDBLK_QEDCTL_QED_TARGET_H
@@ -15,7 +15,7 @@
 #define TARGET_QED    "qed"
 #define TARGET_LINEAR "linear"
 
-/* What a device is asked to do. */
+/* The settings of a device. */
 struct target_choice {
 	const char *target; /* TARGET_QED or TARGET_LINEAR, or "auto" */
 	const char *detect_zeroes; /* "off", "on" or "unmap" */
@@ -28,21 +28,21 @@ static inline bool target_is_qed(const struct target_choice *choice)
 }
 
 /*
- * Put a target in the place of "auto": qed where it has something to do and the kernel has
- * it or can load it, else linear.  -ENOTSUP with a line where what is asked for cannot be.
+ * Replace "auto" by a target: qed if it has something to do and the kernel has it or
+ * can load it, else linear. -ENOTSUP with an error line if the choice is impossible.
  */
 int target_choose(struct target_choice *choice, struct error *err);
 
-/* What the device's mapping, which is one of ours, does now; under linear, the server. */
+/* Return the current settings of the device's qedblk mapping; with linear, those of the server. */
 void target_of_device(const struct device *dev, struct target_choice *choice);
 
-/* How the server is told to scan under @choice: "off" when the target does. */
+/* Return the server's detect-zeroes mode under @choice: "off" when the target detects. */
 const char *target_server_mode(const struct target_choice *choice);
 
-/* The table's parameters for @choice on the block device @lower. */
+/* Write the table parameters for @choice on the block device @lower to @buf. */
 void target_params(const struct target_choice *choice, dev_t lower, char *buf, size_t len);
 
-/* The target's counters and state by name; NULL where the mapping has another target. */
+/* Return the target's counters and state by name, a new reference; NULL for another target. */
 json_t *target_status_json(const struct device *dev);
 
 #endif

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The verbs of qedctl, a file each, and what several of them need.
- */
+/* The verbs of qedctl, one per file, and common code. */
 #ifndef QEDBLK_QEDCTL_QEDCTL_H
 #define QEDBLK_QEDCTL_QEDCTL_H
 
@@ -11,7 +9,7 @@
 #include "common/verbs.h"
 #include "util/error.h"
 
-/* A row each, in the verb's file. */
+/* Each is defined in the verb's file. */
 extern const struct verb ctl_create_verb;
 extern const struct verb ctl_features_verb;
 extern const struct verb ctl_info_verb;
@@ -29,27 +27,27 @@ extern const struct verb ctl_table_verb;
 extern const struct verb ctl_trace_verb;
 extern const struct verb ctl_version_verb;
 
-/* The line of help of a verb that has --json. */
+/* The help line of a verb with --json. */
 #define VERB_JSON_HELP "  --json  one JSON object\n"
 
-/* The options that a verb about one device may have. */
+/* The options that verbs on one device may have. */
 struct one_device_args {
 	const char *name;
 	bool json, prometheus, no_flush, no_lockfs;
 };
 
 /*
- * Parse `[OPTION...] NAME`.  @allowed has a letter for each option that the verb
- * takes: j(son) p(rometheus) f (noflush) l (nolockfs).  Returns 0, or 1 after a line.
+ * Parse `[OPTION...] NAME`. @allowed has a letter for each option that the verb takes:
+ * j(son) p(rometheus) f (noflush) l (nolockfs). Returns 0, or 1 after an error line.
  */
 int parse_one_device(int argc, char **argv, const char *allowed, struct one_device_args *args);
 
-/* Returns 0, or 1 after a line, for a verb that only takes `--json` and no operand. */
+/* Parse `[--json]`, for a verb without operands. Returns 0, or 1 after an error line. */
 int parse_json_only(int argc, char **argv, bool *json);
 
 /*
- * What has been made of a device that is being created, so that it can be
- * served in the foreground or undone.
+ * The progress of creating a device, for undoing it or for serving it in the
+ * foreground.
  */
 struct server;
 struct creation {
@@ -61,7 +59,7 @@ struct creation {
 	struct server *server;
 };
 
-/* Serve until a signal comes or the server ends, then take the device away.  Exit status. */
+/* Wait until a signal comes or the server ends, then remove the device. Returns the exit status. */
 int create_stay_attached(struct creation *creation);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl recover: a new server for a device whose server died.  The server does
- * the work; here it is told what the dead one was told.
+ * qedctl recover: start a new server for a device whose server died, with the options
+ * of the dead one. The server does the recovery.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 
-/* The bytes that @digits, two each, stand for; NULL: they are none. */
+/* Decode hexadecimal @digits to a heap string; NULL: invalid. */
 static char *from_hex(const char *digits)
 {
 	size_t len = strlen(digits) / 2;
@@ -38,7 +38,7 @@ static char *from_hex(const char *digits)
 	return bytes;
 }
 
-/* A word that the server wrote down (heap), or NULL. */
+/* Return an argument that the server stored in NAME.json (heap), or NULL. */
 static char *word_of(const json_t *json)
 {
 	const char *text = json_string_value(json), *hex = json_get_string(json, "hex", NULL);
@@ -55,7 +55,7 @@ static void free_vector(char **vector)
 	free(vector);
 }
 
-/* The dead server's command line for its successor, or NULL where it is not known. */
+/* Return the dead server's options for its successor (heap), or NULL if unknown. */
 static char **successor_options(const struct device *dev)
 {
 	const json_t *options = json_object_get(dev->hint, "options"), *option;
@@ -70,7 +70,7 @@ static char **successor_options(const struct device *dev)
 		vector[n] = word_of(option);
 		if (!vector[n])
 			break;
-		/* Whoever waited at its terminal is gone, too. */
+		/* The process that waited for it is gone, too. */
 		if (!strcmp(vector[n], "--foreground"))
 			free(vector[n]);
 		else
@@ -101,8 +101,8 @@ static int start_successor(const struct device *dev, struct error *err)
 	if (ret)
 		return ret;
 	/*
-	 * A signal ends us, not the server: what it has begun it ends, and a device is
-	 * either recovered or dead as before.
+	 * A signal ends this program, not the server, which finishes: the device is then recovered,
+	 * or dead as before.
 	 */
 	ret = server_wait_ready(&server, -1, path, sizeof(path), err);
 	if (!ret)
@@ -111,7 +111,7 @@ static int start_successor(const struct device *dev, struct error *err)
 	return ret;
 }
 
-/* -EEXIST: it has a server, which may be that of another who recovers it in this moment. */
+/* Recover one device. -EEXIST: it has a server, possibly of a concurrent `recover`. */
 static int recover(const char *name, struct error *err)
 {
 	struct error why = ERROR_INIT;
@@ -135,7 +135,10 @@ static int recover(const char *name, struct error *err)
 	return ret;
 }
 
-/* @all: what has gone, or has a server, since it was listed is as it should be. */
+/*
+ * Recover a device, or report the error. With @all, a device that has gone or got a
+ * server since it was listed is no error.
+ */
 static int recover_or_report(const char *name, bool all)
 {
 	struct error err = ERROR_INIT;

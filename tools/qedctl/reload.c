@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl reload: give a live device another table, and so another target or another
- * way to treat writes of zeroes.
+ * qedctl reload: replace the table of a live device, to change its target or its zero
+ * detection.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,8 +20,8 @@ static int tell_server(const char *name, const char *mode, struct error *err)
 }
 
 /*
- * The server is told first: for a moment both scan, or none does, and either is right.
- * When the table cannot be had, the server goes on as before.
+ * Change the server first: for a moment both detect zeroes, or neither does, and
+ * either is correct. If loading the table fails, restore the server's mode.
  */
 static int reload(const struct device *dev, const struct target_choice *old,
 		  const struct target_choice *new, struct error *err)
@@ -48,14 +48,14 @@ static int check(const struct device *dev, struct error *err)
 	if (!dev->map.exists || !dev->map.lower)
 		return error_set(err, -ENODEV, "it has no device mapping");
 	if (!dev->status)
-		/* I/O that nobody answers would be waited for without end. */
+		/* Without a server the reload would wait for its I/O forever. */
 		return error_set(err, -ENOTCONN, "its server does not run any more");
 	if (dev->map.suspended)
 		return error_set(err, -EBUSY, "it is suspended");
 	return 0;
 }
 
-/* Names of what was given; NULL for what stays. */
+/* The values given; NULL: unchanged. */
 struct reload_args {
 	const char *name, *target, *detect_zeroes;
 	bool known_zero, no_known_zero;
@@ -117,7 +117,10 @@ static int run_reload(int argc, char **argv)
 			new.target = args.target;
 		if (args.detect_zeroes)
 			new.detect_zeroes = args.detect_zeroes;
-		/* What linear cannot do goes with the target, unless it was asked for. */
+		/*
+		 * known-zero, which linear does not have, is dropped with the target, unless
+		 * requested explicitly.
+		 */
 		new.known_zero = args.known_zero || (old.known_zero && !args.no_known_zero &&
 						     strcmp(new.target, TARGET_LINEAR));
 		ret = target_choose(&new, &err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl remove: the mapping first, then the server, which makes all durable.
+ * qedctl remove: remove the mapping first, then stop the server, which flushes the
+ * image.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,15 +22,15 @@ struct remove_options {
 	bool all, force, deferred, retry, finish;
 };
 
-/* Five times a second: how often a server that is busy is asked again. */
+/* Return the number of retries for a busy server, five a second. */
 static int patience(const struct remove_options *opts)
 {
 	return opts->retry ? 25 : mapping_udev_runs() ? 5 : 0;
 }
 
 /*
- * Ask until it goes.  A server that died meanwhile may have a successor, which is asked then;
- * another device that was given the name since is none of our business.
+ * Retry until the server stops. If it dies meanwhile and has a successor, ask that
+ * one; leave another device that has got the name since alone.
  */
 static void wait_and_quit(const char *name, int name_fd, bool finish)
 {
@@ -51,8 +52,8 @@ static void wait_and_quit(const char *name, int name_fd, bool finish)
 }
 
 /*
- * The kernel removes the mapping at its last close, but nobody then tells the
- * server: a process of ours stays behind and asks it to go until it does.
+ * The kernel removes the mapping at its last close, but does not notify the server:
+ * leave a background process that asks the server to stop until it does.
  */
 static int leave_waiter(const struct device *dev, bool finish, struct error *err)
 {
@@ -69,12 +70,12 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	}
 	setsid();
 	signals_release();
-	/* Nor does it keep the caller's directory from being unmounted. */
+	/* The waiter must not keep the caller's file system from being unmounted. */
 	if (chdir("/") || !freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
 	    !freopen("/dev/null", "w", stderr))
 		_exit(1);
 	mapping_release();
-	/* Of what is open this alone is kept, as the first behind the standard streams. */
+	/* Keep this descriptor alone, as the first after the standard streams. */
 	if (dup2(name_fd, STDERR_FILENO + 1) < 0)
 		_exit(1);
 	close_range(STDERR_FILENO + 2, ~0u, 0);
@@ -83,7 +84,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	_exit(0);
 }
 
-/* Take the mapping away.  *@waits: it is in use and goes at its last close. */
+/* Remove the mapping. Sets *@waits when it is in use and goes at its last close. */
 static int remove_mapping(const struct device *dev, const struct remove_options *opts, bool *waits,
 			  struct error *err)
 {
@@ -101,7 +102,7 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 		ret = mapping_remove(dev->name, flags, err);
 	if (!ret && (flags & MAPPING_DEFERRED))
 		ret = mapping_lookup(dev->name, &now, err);
-	/* Behind an error table nothing needs the server any more. */
+	/* Behind an error table the server is not needed. */
 	if (!ret && (flags & MAPPING_DEFERRED) && !opts->force)
 		*waits = now.exists && now.ours;
 	if (*waits)
@@ -119,7 +120,7 @@ static int end_server(const struct device *dev, const struct remove_options *opt
 	if (!dev->status)
 		return server_clear_away(dev, opts->force, err);
 	ret = server_quit(dev, &quit, &why);
-	/* Without a mapping it is the server's own device that somebody has open. */
+	/* Without a mapping the server's own device is open. */
 	if (ret == -EBUSY && opts->deferred)
 		ret = leave_waiter(dev, opts->finish, err);
 	else if (ret)
@@ -128,7 +129,7 @@ static int end_server(const struct device *dev, const struct remove_options *opt
 	return ret;
 }
 
-/* The server refused to go: put back what was taken away. */
+/* The server refused to stop: restore the mapping. */
 static void restore_mapping(const struct device *dev)
 {
 	const struct mapping_table table = { .size = dev->map.size,
@@ -141,8 +142,8 @@ static void restore_mapping(const struct device *dev)
 }
 
 /*
- * A server that hangs, or died, has I/O that waits for it. That must fail first: the
- * tables of a mapping are swapped only when none is in flight below it.
+ * Fail the I/O that waits for a server that hangs or died. This comes first: the
+ * kernel swaps a mapping's tables only when no I/O is in flight below it.
  */
 static int end_waiting(const struct device *dev, struct error *err)
 {
@@ -157,7 +158,7 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	int ret;
 
 	ret = server_find_settled(name, &dev, err);
-	/* Whoever wants all gone does not mind that somebody else was faster. */
+	/* With --all, a device that another process has removed is no error. */
 	if (ret == -ENODEV && opts->all) {
 		error_free(err);
 		return 0;
@@ -182,14 +183,14 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	return ret;
 }
 
-/* Remove one, or say why not; the others are tried all the same. */
+/* Remove one device, or report the error; the caller continues with the others. */
 static int remove_or_report(const char *name, const struct remove_options *opts)
 {
 	struct error err = ERROR_INIT;
 	int ret;
 
 	report_context("remove %s", name);
-	/* A mapping without its server, or the other way round, would be left otherwise. */
+	/* A signal midway would leave a mapping without its server, or the reverse. */
 	signals_hold();
 	ret = remove_device(name, opts, &err);
 	signals_release();

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl resume: let I/O go on that `qedctl suspend` held.
- */
+/* qedctl resume: resume I/O after `qedctl suspend`. */
 #include <errno.h>
 
 #include "common/report.h"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The server process of a device: starting it, and waiting until it is ready.
- */
+/* The server process of a device: starting it and waiting until it is ready. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -18,10 +16,10 @@
 
 #include "qedctl/server.h"
 
-/* A started server that is told to end must undo what it has begun; then patience ends. */
+/* How long a server may take to undo its start and exit after SIGTERM, before it is killed. */
 #define ABANDON_TIMEOUT_MS 10000
 
-/* Where qedd is: beside this program, in its libexec, or found in $PATH. */
+/* Find qedd: beside this program, in its libexec, or in $PATH. */
 static void server_program(char *buf, size_t len)
 {
 	static const char *const places[] = { "qedd", "../libexec/qedd", "../libexec/qedblk/qedd" };
@@ -50,7 +48,7 @@ struct child_setup {
 	pid_t parent;
 };
 
-/* Runs in the child: cut all ties to the caller, and become the server. */
+/* In the child: detach from the caller and exec the server. */
 static void become_server(const struct child_setup *setup)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGCHLD };
@@ -68,7 +66,10 @@ static void become_server(const struct child_setup *setup)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
-	/* A caller waits for the end of its pipes and locks: the server must hold none of them. */
+	/*
+	 * The caller may wait for the end of its pipes and locks, so the server must not inherit
+	 * them.
+	 */
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (dup2(setup->null_fd, STDIN_FILENO) < 0 || dup2(setup->null_fd, STDOUT_FILENO) < 0 ||
 	    (setup->stderr_fd >= 0 && dup2(setup->stderr_fd, STDERR_FILENO) < 0) ||
@@ -83,7 +84,7 @@ static void become_server(const struct child_setup *setup)
 	_exit(1);
 }
 
-/* @options with the program in front and the ready descriptor behind, or NULL. */
+/* Return @options preceded by the program and followed by --ready-fd (heap), or NULL. */
 static char **server_argv(char *program, char *const options[], char *ready_fd)
 {
 	size_t count = 0;
@@ -137,7 +138,10 @@ int server_start(const char *name, char *const options[], const char *dir, bool 
 	int fds[2], ret;
 
 	*server = (struct server){ .pid = -1, .ready_fd = -1, .log_fd = -1, .name = name };
-	/* Kept in memory: a server that dies before it can say why may have left its last words. */
+	/*
+	 * Keep the server's standard error in memory: it may explain why a server died before its
+	 * report.
+	 */
 	if (!attached)
 		server->log_fd = memfd_create("qedd-stderr", MFD_CLOEXEC);
 	if (pipe2(fds, O_CLOEXEC) < 0) {
@@ -163,7 +167,7 @@ void server_let_go(struct server *server)
 	server->log_fd = -1;
 }
 
-/* The last line that the server wrote to standard error; "" when it wrote none. */
+/* Copy the last line of the server's standard error to @buf; "" if there is none. */
 static void last_words(const struct server *server, char *buf, size_t len)
 {
 	off_t end = server->log_fd < 0 ? 0 : lseek(server->log_fd, 0, SEEK_END);
@@ -192,7 +196,7 @@ void server_relay_warnings(const struct server *server)
 	}
 }
 
-/* The server closed its end without a line: say how it died. */
+/* The server closed its pipe without a report: return an error that says how it died. */
 static int died_early(struct server *server, struct error *err)
 {
 	char words[256];
@@ -209,7 +213,7 @@ static int died_early(struct server *server, struct error *err)
 			 words[0] ? ": " : "", words);
 }
 
-/* A line "ready DEVICE [created]", up to its newline.  Returns DEVICE, cut off, or NULL. */
+/* Parse a line "ready DEVICE [created]". Returns DEVICE, terminated in place, or NULL. */
 static char *ready_device(struct server *server, char *line)
 {
 	char *end;
@@ -235,7 +239,7 @@ static int parse_ready(struct server *server, char *line, char *path, size_t len
 		return 0;
 	}
 	if (!strncmp(line, "error ", 6)) {
-		/* The device's name stands in front of our own line already. */
+		/* The error line already begins with the device's name. */
 		line += 6;
 		if (!strncmp(line, server->name, name_len) && !strncmp(line + name_len, ": ", 2))
 			line += name_len + 2;
@@ -273,7 +277,7 @@ int server_wait_ready(struct server *server, int signal_fd, char *path, size_t l
 	}
 }
 
-/* Wait for our child to end, at most @timeout_ms.  False when it still lives then. */
+/* Wait for the child to end, at most @timeout_ms. Returns false if it still lives. */
 static bool reap(pid_t pid, int timeout_ms)
 {
 	const struct timespec pause = { 0, 20 * 1000 * 1000 };
@@ -286,7 +290,7 @@ static bool reap(pid_t pid, int timeout_ms)
 	return false;
 }
 
-/* See to a line that nobody read.  Only of a server that has ended. */
+/* Read the report if it was not read before. Only after the server has ended. */
 static void read_last_line(struct server *server)
 {
 	struct pollfd pfd = { .fd = server->ready_fd, .events = POLLIN };

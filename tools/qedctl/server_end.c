@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The end of a server process: asking it to go, and clearing away what a
- * dead one left.
- */
+/* Stopping a server process, and removing the remains of a dead one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,14 +21,20 @@
 #include "ublk/stale.h"
 #include "util/units.h"
 
-/* Making everything durable can take long on a slow disk; a hang must still show. */
+/* Flushing can take long on a slow disk; a hang must still be reported. */
 #define QUIT_TIMEOUT_MS (10 * 60 * 1000)
-/* How long a server may take from its name to its socket, or from its socket's end to its own. */
+/*
+ * How long a server may take from locking its name to its socket, or from closing the
+ * socket to its exit.
+ */
 #define SETTLE_TIMEOUT_MS 3000
-/* After its answer a server has only to leave. */
+/* After its reply a server only has to exit. */
 #define EXIT_TIMEOUT_MS 30000
 
-/* @pid: whom we mean; another server of that name, started since we looked, does not go. */
+/*
+ * Send `quit`. @pid is the server that is meant; another one of that name, started
+ * since, refuses.
+ */
 static int ask_to_quit(const char *name, const struct quit *how, pid_t pid, struct error *err)
 {
 	json_t *arguments = json_pack("{s:b, s:b}", "force", how->force, "finish", how->finish);
@@ -64,7 +67,7 @@ static int wait_for_exit(int pid_fd, struct error *err)
 	return error_set(err, -ETIMEDOUT, "the server has stopped, but its process does not end");
 }
 
-/* Whether NAME.json is still that of process @pid: an orderly end takes it away. */
+/* Is NAME.json still that of process @pid? An orderly stop removes it. */
 static bool left_its_file(const char *name, pid_t pid)
 {
 	char path[512];
@@ -79,8 +82,8 @@ static bool left_its_file(const char *name, pid_t pid)
 }
 
 /*
- * The server went without an answer: somebody else ended it in this moment,
- * which is what we wanted, or it died, and then nobody knows what is durable.
+ * The server ended without a reply: either another process stopped it, which is fine,
+ * or it died, and what is durable is unknown.
  */
 static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, bool force,
 			       struct error *err)
@@ -89,7 +92,7 @@ static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, 
 
 	if (ret || !left_its_file(dev->name, pid))
 		return ret;
-	/* What can still be recovered is not cleared away. */
+	/* Do not remove a device that can still be recovered. */
 	if (server_clear_away(dev, force, NULL) == -EBUSY)
 		return error_set(err, -EIO,
 				 "the server died before it had made everything durable: "
@@ -105,7 +108,7 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 	int patience = how->patience;
 	int pid_fd, ret;
 
-	/* Taken before it goes: afterwards the number may be another process's. */
+	/* Open it before the server exits: afterwards the pid may be reused. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	for (;;) {
 		ret = ask_to_quit(dev->name, how, pid, &why);
@@ -128,8 +131,8 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 }
 
 /*
- * Take the lock that a server of this name holds for its life.  Returns its
- * descriptor, -ENOENT where there is no such folder, -EBUSY while a server lives.
+ * Lock the name, as a server of this name does while it lives. Returns the descriptor,
+ * -ENOENT without the directory, -EBUSY while a server lives.
  */
 static int lock_name(const char *name)
 {
@@ -148,7 +151,7 @@ static int lock_name(const char *name)
 	return ret;
 }
 
-/* Let go of it; @gone: with its file, since nothing of that name is left. */
+/* Unlock the name. With @gone, also remove the lock file, since nothing of that name is left. */
 static void unlock_name(const char *name, int fd, bool gone)
 {
 	struct stat st;
@@ -157,13 +160,13 @@ static void unlock_name(const char *name, int fd, bool gone)
 	if (fd < 0)
 		return;
 	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), name);
-	/* Made by us just now, it is of no server. */
+	/* An empty lock file was created by lock_name() and belongs to no server. */
 	if (gone || (!fstat(fd, &st) && !st.st_size))
 		unlink(path);
 	close(fd);
 }
 
-/* Whether a server of device @name lives, be it that it does not answer. */
+/* Does a server of device @name live, even one that does not reply? */
 static bool server_lives(const char *name)
 {
 	int fd = lock_name(name);
@@ -199,11 +202,11 @@ bool server_name_is_held(int name_fd)
 {
 	struct stat st;
 
-	/* An end in order takes the file away; a successor locks the same one again. */
+	/* An orderly stop removes the file; a successor locks the same one again. */
 	return !fstat(name_fd, &st) && st.st_nlink;
 }
 
-/* The number that a server of device @name wrote into its lock, or -1. */
+/* Return the pid that a server of device @name wrote into its lock file, or -1. */
 static pid_t lock_holder(const char *name)
 {
 	char path[512];
@@ -227,7 +230,7 @@ void server_kill(const struct device *dev)
 	int pid_fd;
 	FILE *file;
 
-	/* What was written there may be older than the process that has the number now. */
+	/* The pid in the file may be stale and reused. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid_fd < 0)
 		return;
@@ -241,7 +244,10 @@ void server_kill(const struct device *dev)
 	close(pid_fd);
 }
 
-/* Hint and mapping may name a number that is another's now: the kernel tells whose each is. */
+/*
+ * Delete the ublk device by name: the device numbers in the hint and the mapping may
+ * have been reused.
+ */
 static int delete_ublk(const char *name, struct error *err)
 {
 	struct error why = ERROR_INIT;
@@ -255,7 +261,7 @@ static int delete_ublk(const char *name, struct error *err)
 	return ret < 0 ? ret : 0;
 }
 
-/* With the name locked: is there nobody who could be given the device by `recover`? */
+/* Fail with -EBUSY when a device waits for `recover`. With the name locked. */
 static int check_nobody_waits(const char *name, struct error *err)
 {
 	struct ublk_dev_info info;
@@ -279,7 +285,7 @@ int server_check_removable(const struct device *dev, struct error *err)
 	return ret;
 }
 
-/* The files of a device without server, its lock left out. */
+/* Remove the files of a device without a server, except its lock. */
 static int unlink_files(const char *name, struct error *err)
 {
 	static const char *const kinds[] = { RUN_SOCKET, RUN_DESCRIPTION, RUN_DESCRIPTION_NEW,
@@ -303,7 +309,7 @@ int server_clear_away(const struct device *dev, bool force, struct error *err)
 {
 	int lock_fd, ret;
 
-	/* Under the lock that a server of this name holds: never from under a living one. */
+	/* Hold the lock of the name, so that no server lives. */
 	lock_fd = lock_name(dev->name);
 	if (lock_fd == -EBUSY)
 		return error_set(err, -EBUSY, "its server lives, but does not answer");

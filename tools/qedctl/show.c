@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A server's account of itself, together with what the kernel knows of the
- * mapping.
- */
+/* A server's status, joined with the kernel's state of the mapping. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +12,7 @@
 #include "qedctl/show.h"
 #include "util/units.h"
 
-/* Members that are bytes, for which a person wants a unit. */
+/* Is the member a number of bytes, to be printed with a unit? */
 static bool is_bytes(const char *key)
 {
 	static const char *const keys[] = { "size", "cluster-size", "virtual-size", "actual-size",
@@ -39,7 +36,7 @@ static void add_members(struct table *table, const char *prefix, json_t *object)
 		add_lines(table, prefix, key, value);
 }
 
-/* Arrays of plain values go on one line, arrays of objects on a line a member. */
+/* Print an array of plain values on one line, an array of objects with a line per member. */
 static void add_array(struct table *table, const char *name, json_t *array)
 {
 	json_t *value;
@@ -62,7 +59,7 @@ static void add_array(struct table *table, const char *name, json_t *array)
 	}
 }
 
-/* One member, as "name: value" in two cells; an object becomes "name.member" lines. */
+/* Add one member as "name: value" in two cells; an object becomes "name.member" lines. */
 static void add_lines(struct table *table, const char *prefix, const char *key, json_t *value)
 {
 	char name[256], size[32];
@@ -93,7 +90,7 @@ static void add_lines(struct table *table, const char *prefix, const char *key, 
 		table_add(table, "%lld", (long long)json_integer_value(value));
 }
 
-/* Who finds zeroes in guests' writes, and what the target says of itself. */
+/* Add the component that detects zeroes in guest writes, and the target's status. */
 static void add_target(const struct device *dev, json_t *account)
 {
 	struct target_choice target;
@@ -110,7 +107,7 @@ static void add_target(const struct device *dev, json_t *account)
 		json_object_set_new(account, "target", status);
 }
 
-/* The server speaks of the ublk device; the person's device is the one with the name. */
+/* The server reports the ublk device; replace it by the device that the user knows. */
 static json_t *join(const struct device *dev, json_t *account)
 {
 	char path[512];
@@ -125,7 +122,7 @@ static json_t *join(const struct device *dev, json_t *account)
 	return account;
 }
 
-/* What is left to say of a device whose server does not run. */
+/* Return the status of a device whose server does not run. */
 static json_t *account_of_dead(const struct device *dev)
 {
 	return json_pack("{s:s,s:s,s:I}", "name", dev->name, "image", device_image(dev), "size",

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A server's account of itself, together with what the kernel knows of the
- * mapping: as JSON, or as lines for people.
+ * A server's status, joined with the kernel's state of the mapping: as JSON or as
+ * text.
  */
 #ifndef QEDBLK_QEDCTL_SHOW_H
 #define QEDBLK_QEDCTL_SHOW_H
 
 #include "qedctl/qedctl.h"
 
-/* Ask the server for @command ("status" or "info"), print its account.  Exit status. */
+/*
+ * Send @command ("status" or "info") to the server and print the result. Returns the
+ * exit status.
+ */
 int show_account(const struct one_device_args *args, const char *command);
 
 #endif

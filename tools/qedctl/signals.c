@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * SIGINT, SIGTERM and SIGHUP while a device is half-way from one state to another.
- */
+/* SIGINT, SIGTERM and SIGHUP while a device changes its state. */
 #include <signal.h>
 #include <stddef.h>
 
@@ -20,7 +18,7 @@ static void note(int number)
 
 void signals_note(void)
 {
-	/* Without SA_RESTART: system calls that wait return. */
+	/* Without SA_RESTART, so that system calls that wait return. */
 	struct sigaction action = { .sa_handler = note };
 	size_t i;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl stats: a device's counters, for people, programs and collectors.
- */
+/* qedctl stats: print a device's counters, as text, JSON or for Prometheus. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +12,7 @@
 #include "common/verbs.h"
 #include "qedctl/qedctl.h"
 
-/* What the counter @name counts.  A newer server may have some that we do not know. */
+/* Return the description of counter @name; a newer server may have unknown ones. */
 static const char *describe(const char *name)
 {
 	int i;
@@ -30,7 +28,7 @@ static const char *describe(const char *name)
 	return "";
 }
 
-/* Does it go up and down?  All else goes up only. */
+/* Is it a gauge? All others are counters. */
 static bool is_gauge(const char *name)
 {
 	int i;
@@ -57,7 +55,7 @@ static void print_table(json_t *stats)
 	table_print(&table);
 }
 
-/* The text format of Prometheus. */
+/* Print in the text format of Prometheus. */
 static void print_prometheus(const char *device, json_t *stats)
 {
 	const char *name, *suffix;

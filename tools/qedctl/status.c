@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl status: how a device is, at no cost.
- */
+/* qedctl status: print the state of a device, without I/O. */
 #include "qedctl/show.h"
 
 static int run_status(int argc, char **argv)

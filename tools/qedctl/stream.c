@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl stream: have the image filled from its backing file, and follow that.
- */
+/* qedctl stream: populate the image from its backing file, and follow the progress. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +30,7 @@ static void on_signal(int sig)
 	client_interrupted = 1;
 }
 
-/* Whoever waits may stop waiting: the stream goes on. */
+/* A signal ends the wait; the stream continues. */
 static void watch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -58,8 +56,8 @@ static void on_event(void *arg, const char *event, const json_t *data)
 }
 
 /*
- * @name as the server is to read it, whose working directory is another (heap, or NULL).  A name
- * that only makes sense beside the image, as the image itself writes it, is left as it is.
+ * Return @name for the server, which has another working directory (heap, or NULL).
+ * Leave a name that only exists relative to the image, as images store it, unchanged.
  */
 static char *base_name(const char *name)
 {
@@ -78,7 +76,7 @@ static char *base_name(const char *name)
 	return full;
 }
 
-/* NULL after a line: what is not said would be streamed, too. */
+/* Return the arguments, or NULL after an error line: without the base, more would be streamed. */
 static json_t *make_arguments(const struct stream_options *opts, struct error *err)
 {
 	json_t *arguments = json_object(), *base = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl suspend: hold new I/O.  What was written before is durable in the
- * image then, so that the image can be copied while the device is held.
+ * qedctl suspend: hold new I/O. Earlier writes are then durable in the image, so that
+ * the image can be copied while the device is suspended.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "qedctl/qedctl.h"
 #include "qedctl/signals.h"
 
-/* Let I/O go on again after @err, unless it was held before already. */
+/* Resume after @err, unless the device was suspended before. */
 static void take_back(const char *name, bool was_suspended, struct error *err)
 {
 	struct error why = ERROR_INIT;
@@ -22,7 +22,7 @@ static void take_back(const char *name, bool was_suspended, struct error *err)
 	error_free(&why);
 }
 
-/* Hold I/O and make all durable, or leave the device as it was. */
+/* Suspend and flush, or leave the device as it was. */
 static int suspend(const struct one_device_args *args, bool was_suspended, struct error *err)
 {
 	int ret;
@@ -56,7 +56,7 @@ static int run_suspend(int argc, char **argv)
 	if (!dev.map.exists)
 		ret = error_set(&err, -ENODEV, "it has no device mapping");
 	else if (!dev.status)
-		/* I/O that nobody answers would be waited for without end. */
+		/* Without a server the suspend would wait for its I/O forever. */
 		ret = error_set(&err, -ENOTCONN, "its server does not run any more");
 	device_put(&dev);
 	if (!ret)

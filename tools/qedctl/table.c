@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qedctl table: the mapping's table, in the words that `dmsetup table` uses.
- */
+/* qedctl table: print the mapping's table, in the form of `dmsetup table`. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 
-/* @path as the server sees it, whose working directory is another. */
+/* Return @path as an absolute path, since the server has another working directory. */
 static char *full_path(const char *path)
 {
 	char cwd[PATH_MAX], *full;

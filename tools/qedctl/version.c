@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qedctl version: of this program, and of what it stands on.
+ * qedctl version: print the versions of this program, of libdevmapper and of the
+ * kernel's driver.
  */
 #include <stdio.h>
 

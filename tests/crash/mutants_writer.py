@@ -122,6 +122,12 @@ COMMIT = (
          "	blk_file_set_lost(file, error);\n",
          ""),
         Unit("block_flush", "taken_by_durable_write", "R6", "36")),
+    Mutant(
+        "flush-passes-a-durable-write-by",
+        ("file/file_flush.c",
+         "	while (atomic_load(&f->durable[epoch % 2]))\n",
+         "	while (epoch == UINT64_MAX)\n"),
+        Unit("block_flush", "taken_beside_a_flush", "R6", "36")),
 )
 
 CLUSTERS = (

@@ -3,6 +3,8 @@
  * Flushing image files.  The kernel reports what it could not write back once, to the next
  * fdatasync.  After that, or beside it, no flush may succeed.
  */
+#include <limits.h>
+
 #include "test_block_file.h"
 
 /* The kernel's page cache and a disk, in small. */
@@ -11,6 +13,8 @@ static struct {
 	int write_error; /* of writes, also of durable ones */
 	unsigned int begun, running, most_running;
 	bool hold; /* fdatasync waits */
+	bool hold_writes; /* writes wait, but not durable ones */
+	unsigned int durable_done, durable_released; /* so many durable writes may be answered */
 } disk;
 
 static int disk_flush(struct blk_file *file)
@@ -30,21 +34,32 @@ static int disk_flush(struct blk_file *file)
 	return ret;
 }
 
-static ssize_t disk_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
-			    uint64_t offset)
+static ssize_t disk_write(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			  uint64_t offset)
 {
 	if (disk.write_error)
 		return disk.write_error;
 	return blk_file_kernel_ops.co_pwritev(file, iov, iovcnt, offset);
 }
 
+static ssize_t disk_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			    uint64_t offset)
+{
+	while (disk.hold_writes)
+		co_yield_turn();
+	return disk_write(file, iov, iovcnt, offset);
+}
+
 /* As the kernel does it: a write, and if that went well a sync of the file. */
 static ssize_t disk_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
 				    uint64_t offset)
 {
-	ssize_t done = disk_pwritev(file, iov, iovcnt, offset);
+	ssize_t done = disk_write(file, iov, iovcnt, offset);
 	int ret = done < 0 ? (int)done : disk_flush(file);
+	unsigned int number = disk.durable_done++;
 
+	while (number >= disk.durable_released)
+		co_yield_turn();
 	return ret ? ret : done;
 }
 
@@ -66,6 +81,7 @@ static struct blk_file *open_disk(bool direct)
 	struct blk_file *file = open_mode(scratch("image"), &mode);
 
 	memset(&disk, 0, sizeof(disk));
+	disk.durable_released = UINT_MAX;
 	disk_ops = blk_file_kernel_ops;
 	disk_ops.co_flush = disk_flush;
 	disk_ops.co_pwritev = disk_pwritev;
@@ -161,6 +177,109 @@ static void taken_by_write_to_failing_disk(void *arg)
 	blk_file_co_close(file);
 }
 
+static void write_one_durably(void *arg)
+{
+	static uint8_t block[4096] __attribute__((aligned(4096)));
+	struct flusher *f = arg;
+
+	f->ret = blk_file_co_pwrite_durable(f->file, block, sizeof(block), 0);
+	group_done(f->group);
+}
+
+static void take_turns(void)
+{
+	for (unsigned int i = 0; i < 100; i++)
+		co_yield_turn();
+}
+
+/* A file with a block on the disk, and zeroes in a part of it in the page cache. */
+static struct blk_file *open_disk_with_edge(void)
+{
+	static uint8_t block[4096] __attribute__((aligned(4096)));
+	struct blk_file *file = open_disk(true);
+
+	file->keeps_dsync = true;
+	disk_ops.co_fallocate = disk_fallocate;
+	CHECK(blk_file_co_pwrite(file, block, sizeof(block), 0) == 0);
+	CHECK(blk_file_co_write_zeroes(file, 512, 512, false) == 0);
+	return file;
+}
+
+enum beside {
+	NOT_ANSWERED, /* the kernel has not answered the durable write */
+	BEING_JUDGED,
+	DISK_FAILS, /* not answered, and the disk fails all writes after that */
+	NR_BESIDE
+};
+
+/* A durable write has taken the error of the edge, which is not known yet: a flush comes. */
+static void check_beside(enum beside where)
+{
+	struct group group = { .left = 2 };
+	struct blk_file *file = open_disk_with_edge();
+	struct flusher writer = { file, &group, 1 }, flusher = { file, &group, 1 };
+
+	if (file->direct) {
+		disk.lost = true;
+		disk.hold_writes = where == BEING_JUDGED;
+		disk.durable_released = where == BEING_JUDGED ? UINT_MAX : 0;
+		CHECK(co_start(write_one_durably, &writer) == 0);
+		while (disk.lost)
+			co_yield_turn();
+		take_turns();
+		CHECK(co_start(flush_one, &flusher) == 0);
+		take_turns();
+		disk.write_error = where == DISK_FAILS ? -EIO : 0;
+		disk.hold_writes = false;
+		disk.durable_released = UINT_MAX;
+		group_wait(&group);
+		CHECK(writer.ret == -EIO);
+		CHECK(flusher.ret == -EIO);
+		disk.write_error = 0;
+		CHECK(blk_file_co_flush(file) == -EIO);
+	}
+	blk_file_co_close(file);
+}
+
+static void taken_beside_a_flush(void *arg)
+{
+	(void)arg;
+	for (enum beside where = 0; where < NR_BESIDE; where++)
+		check_beside(where);
+}
+
+/* A flush waits for the durable writes that began before its fdatasync ended, and no others. */
+static void waits_for_earlier_durable_writes(void *arg)
+{
+	struct group group = { .left = 4 };
+	struct blk_file *file = open_disk_with_edge();
+	struct flusher writers[2] = { { file, &group, 1 }, { file, &group, 1 } };
+	struct flusher flushers[2] = { { file, &group, 1 }, { file, &group, 1 } };
+
+	(void)arg;
+	if (!file->direct) {
+		blk_file_co_close(file);
+		return;
+	}
+	disk.durable_released = 0;
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK(co_start(write_one_durably, &writers[i]) == 0);
+		while (disk.durable_done <= i)
+			co_yield_turn();
+		CHECK(co_start(flush_one, &flushers[i]) == 0);
+		take_turns();
+		CHECK(flushers[i].ret == 1);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		disk.durable_released++;
+		take_turns();
+		CHECK(writers[i].ret == 0 && flushers[i].ret == 0);
+		CHECK(i || (writers[1].ret == 1 && flushers[1].ret == 1));
+	}
+	group_wait(&group);
+	blk_file_co_close(file);
+}
+
 /* RWF_DSYNC is believed where it is known to hold, and nowhere else. */
 static void where_durable_writes_are_used(void *arg)
 {
@@ -244,6 +363,102 @@ static void close_shared(void *arg)
 	blk_file_co_close(shared[0]);
 }
 
+/* The same on several threads: durable writes race a flush for the one report, many times. */
+static struct {
+	struct blk_file *file;
+	struct blk_file_ops ops;
+	pthread_barrier_t barrier;
+	_Atomic bool lost;
+	_Atomic unsigned int turn;
+} race;
+
+static int race_flush(struct blk_file *file)
+{
+	(void)file;
+	co_yield_turn();
+	return atomic_exchange(&race.lost, false) ? -EIO : 0;
+}
+
+static ssize_t race_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
+			    uint64_t offset)
+{
+	(void)file;
+	(void)iovcnt;
+	(void)offset;
+	for (unsigned int i = atomic_fetch_add(&race.turn, 1) % 8; i; i--)
+		co_yield_turn();
+	return (ssize_t)iov->iov_len;
+}
+
+static ssize_t race_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				    uint64_t offset)
+{
+	int ret = race_flush(file);
+
+	/* The answer comes later than the report was taken. */
+	return race_pwritev(file, iov, iovcnt, offset) < 0 || ret ? -EIO : (ssize_t)iov->iov_len;
+}
+
+static void race_open(void *arg)
+{
+	(void)arg;
+	race.file = open_disk_with_edge();
+	race.ops = disk_ops;
+	race.ops.co_flush = race_flush;
+	race.ops.co_pwritev = race_pwritev;
+	race.ops.co_pwritev_durable = race_pwritev_durable;
+	race.file->ops = &race.ops;
+}
+
+static void race_close(void *arg)
+{
+	(void)arg;
+	blk_file_co_close(race.file);
+}
+
+static void race_once(bool flushes)
+{
+	static uint8_t block[4096] __attribute__((aligned(4096)));
+	int ret = 0;
+
+	if (flushes) {
+		for (unsigned int i = 0; i < 4; i++)
+			CHECK(blk_file_co_flush(race.file) == 0);
+		atomic_store(&race.lost, true);
+		CHECK(blk_file_co_flush(race.file) == -EIO);
+		return;
+	}
+	while (!ret)
+		ret = blk_file_co_pwrite_durable(race.file, block, sizeof(block), 0);
+	CHECK(ret == -EIO || ret == -ENOTSUP);
+}
+
+static void race_often(void *arg)
+{
+	bool flushes = *(bool *)arg;
+
+	for (unsigned int i = 0; i < 300; i++) {
+		pthread_barrier_wait(&race.barrier);
+		race_once(flushes);
+		pthread_barrier_wait(&race.barrier);
+		if (flushes)
+			atomic_store(&race.file->flushes.lost, 0);
+	}
+}
+
+static void test_race(void **state)
+{
+	bool flushes[3] = { true };
+
+	(void)state;
+	run_co(32, race_open, NULL);
+	CHECK(!pthread_barrier_init(&race.barrier, NULL, ARRAY_SIZE(flushes)));
+	if (race.file->direct)
+		run_on_loops(ARRAY_SIZE(flushes), race_often, flushes, sizeof(flushes[0]));
+	pthread_barrier_destroy(&race.barrier);
+	run_co(32, race_close, NULL);
+}
+
 static void test_several(void **state)
 {
 	(void)state;
@@ -265,9 +480,12 @@ int main(void)
 		CO_TEST(reported_once),
 		CO_TEST(taken_by_durable_write),
 		CO_TEST(taken_by_write_to_failing_disk),
+		CO_TEST(taken_beside_a_flush),
+		CO_TEST(waits_for_earlier_durable_writes),
 		CO_TEST(where_durable_writes_are_used),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_race),
 	};
 
 	return cmocka_run_group_tests_name("block_flush", tests, NULL, NULL);

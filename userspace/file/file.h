@@ -67,10 +67,13 @@ extern const struct blk_file_ops blk_file_kernel_ops;
 /* Of fdatasyncs, see file_flush.c. */
 struct blk_file_flushes {
 	pthread_mutex_t mutex; /* of all but @lost */
-	struct co_queue waiters; /* for one to end */
+	struct co_queue waiters; /* for one to end, or for durable writes */
 	uint64_t begun, ended; /* how many; the same while none runs */
 	int result; /* of the last that ended */
 	_Atomic int lost; /* of a failure after which no flush may succeed; 0: none */
+	/* Durable writes in flight, by parity of the epoch in which they began. */
+	_Atomic uint64_t epoch;
+	_Atomic unsigned int durable[2];
 	/*
 	 * fallocate() calls that may leave a part of a block in the page cache: begun, ended, and
 	 * ended before the last good flush began.

@@ -241,7 +241,7 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
  * fdatasync that failed, and may have taken an error that was a flush's to report.  The kernel
  * syncs only what it wrote: so where the bytes cannot be written either it was the write.  But a
  * disk that fails altogether may have failed in the sync first; while parts of blocks may wait in
- * the page cache, that must not be forgotten.
+ * the page cache, that must not be forgotten.  A flush beside this waits for the result.
  */
 static int judge_failure(struct blk_file *file, const void *buf, size_t len, uint64_t offset,
 			 int error)
@@ -260,6 +260,7 @@ int blk_file_co_pwrite_durable(struct blk_file *file, const void *buf, size_t le
 	uint64_t size = atomic_load_explicit(&file->size, memory_order_acquire);
 	struct iovec iov = { (void *)buf, len };
 	struct range_hold hold;
+	uint64_t epoch;
 	ssize_t done;
 	int ret;
 
@@ -269,10 +270,12 @@ int blk_file_co_pwrite_durable(struct blk_file *file, const void *buf, size_t le
 	    offset > size || len > size - offset)
 		return -ENOTSUP;
 	range_lock_co_acquire(&file->ranges, &hold, offset, len, false);
+	epoch = blk_file_durable_begin(&file->flushes);
 	done = file->ops->co_pwritev_durable(file, &iov, 1, offset);
 	ret = done < 0 ? (int)done : (size_t)done == len ? 0 : -EIO;
 	if (ret)
 		ret = judge_failure(file, buf, len, offset, ret);
+	blk_file_durable_end(&file->flushes, epoch);
 	range_lock_release(&file->ranges, &hold);
 	return ret;
 }

@@ -7,6 +7,14 @@
  * fdatasync of the descriptor that ends after that; of two that run side by side the other
  * would report success.
  *
+ * The sync behind a durable write (RWF_DSYNC) may take that one report, too.  Whether it did is
+ * known when the write's failure has been judged (file_align.c), well after the kernel gave the
+ * report away.  So a flush whose fdatasync succeeded waits for all durable writes that began before
+ * that fdatasync ended; those that begin later can take no report of pages that are on the disk by
+ * then.  They count themselves by the epoch in which they began, and a flush moves the epoch on, so
+ * it does not wait for those that keep coming.  A durable write pays for this with two atomic
+ * additions and a few loads; it takes the mutex only to wake the flush that waits for it.
+ *
  * After a failure every flush fails until the file is opened again.  The kernel marks what it
  * could not write as clean, may drop it, and no later fdatasync knows of it.  That holds with
  * O_DIRECT, too: zeroing a part of a file system's block goes through the page cache
@@ -38,6 +46,9 @@ void blk_file_flushes_init(struct blk_file_flushes *flushes)
 	flushes->begun = flushes->ended = 0;
 	flushes->result = 0;
 	atomic_init(&flushes->lost, 0);
+	atomic_init(&flushes->epoch, 0);
+	atomic_init(&flushes->durable[0], 0);
+	atomic_init(&flushes->durable[1], 0);
 	atomic_init(&flushes->edges_begun, 0);
 	atomic_init(&flushes->edges_ended, 0);
 	atomic_init(&flushes->edges_flushed, 0);
@@ -54,6 +65,48 @@ void blk_file_set_lost(struct blk_file *file, int error)
 		atomic_store_explicit(&file->flushes.lost, error, memory_order_relaxed);
 }
 
+/*
+ * All of these are sequentially consistent.  A write counts itself, then loads the epoch; a flush
+ * moves the epoch on, then loads the count: so either the write sees the new epoch and counts
+ * itself there, or the flush sees the write.  At the end it is the same with the count and the
+ * epoch in the other order: the last write of an epoch that is over sees that, and wakes the flush.
+ */
+uint64_t blk_file_durable_begin(struct blk_file_flushes *flushes)
+{
+	for (;;) {
+		uint64_t epoch = atomic_load(&flushes->epoch);
+
+		atomic_fetch_add(&flushes->durable[epoch % 2], 1);
+		if (atomic_load(&flushes->epoch) == epoch)
+			return epoch;
+		blk_file_durable_end(flushes, epoch);
+	}
+}
+
+void blk_file_durable_end(struct blk_file_flushes *flushes, uint64_t epoch)
+{
+	if (atomic_fetch_sub(&flushes->durable[epoch % 2], 1) > 1 ||
+	    atomic_load(&flushes->epoch) == epoch)
+		return;
+	/* The flush loads the count under the mutex: by now it sees 0, or has queued up. */
+	pthread_mutex_lock(&flushes->mutex);
+	co_queue_wake_all(&flushes->waiters);
+	pthread_mutex_unlock(&flushes->mutex);
+}
+
+/*
+ * Wait until the durable writes that began before now are over.  With the mutex held, which is
+ * dropped meanwhile, by the one flush that runs: so when the epoch moves on, no write of the
+ * epoch before is left, and the count of the new one begins at 0.
+ */
+static void wait_for_durable(struct blk_file_flushes *f)
+{
+	uint64_t epoch = atomic_fetch_add(&f->epoch, 1);
+
+	while (atomic_load(&f->durable[epoch % 2]))
+		co_queue_wait(&f->waiters, &f->mutex);
+}
+
 /* With the mutex held, which is dropped meanwhile. */
 static void flush_now(struct blk_file *file)
 {
@@ -65,10 +118,13 @@ static void flush_now(struct blk_file *file)
 	pthread_mutex_unlock(&f->mutex);
 	ret = file->ops->co_flush(file);
 	pthread_mutex_lock(&f->mutex);
-	if (ret)
+	if (ret) {
 		blk_file_set_lost(file, ret);
-	else
+	} else {
+		/* First: a write that is being judged looks at what was flushed before. */
+		wait_for_durable(f);
 		atomic_store(&f->edges_flushed, edges);
+	}
 	f->result = ret;
 	f->ended = f->begun;
 	co_queue_wake_all(&f->waiters);

@@ -26,6 +26,12 @@ int blk_file_open_below(const char *name, const char *dir, struct error *err);
 /* file_flush.c */
 void blk_file_flushes_init(struct blk_file_flushes *flushes);
 void blk_file_flushes_destroy(struct blk_file_flushes *flushes);
+/*
+ * Around a durable write and what it leads to: a flush whose fdatasync ends in between waits for
+ * the second call, which takes what the first returned.  The caller waits for I/O only in between.
+ */
+uint64_t blk_file_durable_begin(struct blk_file_flushes *flushes);
+void blk_file_durable_end(struct blk_file_flushes *flushes, uint64_t epoch);
 
 /* Writes through @file reached up to @end. */
 void blk_file_grow(struct blk_file *file, uint64_t end);

@@ -74,12 +74,12 @@ static void open_node(struct test *t)
 	t->node->file->ops = &t->ops;
 }
 
-static void start(struct test *t, bool backing)
+static void start_with(struct test *t, bool backing, uint32_t cluster)
 {
 	struct blk_create_opts opts = { .filename = t->scratch.image,
 					.format = "qed",
 					.size = IMAGE_SIZE,
-					.cluster_size = CLUSTER,
+					.cluster_size = cluster,
 					.table_size = 1,
 					.backing_file = backing ? "backing.raw" : NULL,
 					.backing_format = "raw" };
@@ -88,6 +88,11 @@ static void start(struct test *t, bool backing)
 	CHECK(fd >= 0 && close(fd) == 0);
 	CHECK(blk_co_create(&opts, NULL) == 0);
 	open_node(t);
+}
+
+static void start(struct test *t, bool backing)
+{
+	start_with(t, backing, CLUSTER);
 }
 
 static int write_block(struct test *t, uint64_t block, uint32_t version)
@@ -369,6 +374,59 @@ static void dropped_without_memory(void *arg)
 	end(t);
 }
 
+/* A table's place in L1 on the disk: zero until a commit has written it. */
+static uint64_t l1_on_disk(struct test *t, uint64_t i)
+{
+	int fd = open(t->scratch.image, O_RDONLY | O_CLOEXEC);
+	uint64_t entry;
+
+	CHECK(fd >= 0);
+	CHECK(pread(fd, &entry, sizeof(entry), (off_t)(t->img->header.l1_table_offset + i * 8)) ==
+	      sizeof(entry));
+	close(fd);
+	return entry;
+}
+
+/*
+ * Tables of a commit that failed find no room beside those that were made since, nor do those
+ * find room beside them in the next commit: it writes all of them before it ends well.
+ */
+static void tables_without_memory(void *arg)
+{
+	const uint64_t table_blocks = 2 * MiB / BLOCK;
+	struct test *t = arg;
+	struct qed_commit *c;
+	struct group group = { .left = 1 };
+	struct flusher f = { t, &group, false, 0 };
+
+	start_with(t, false, 4 * KiB);
+	c = &t->img->commit;
+	CHECK(write_block(t, table_blocks, 2) == 0);
+	hold_write = true;
+	CHECK(co_start(flusher, &f) == 0);
+	while (!write_held)
+		aio_co_sleep(MSEC / 10);
+	/* No two are neighbours: a list needs a run for each. */
+	for (uint64_t i = 0; i < 128; i += 2)
+		CHECK(write_block(t, i * table_blocks, 2) == 0);
+	CHECK(c->batch_tables.nr == 1 && c->new_tables.nr == c->new_tables.room);
+	no_memory = true;
+	write_error = -EIO;
+	write_held = false;
+	group_wait(&group);
+	CHECK(f.ret == -EIO);
+	write_error = 0;
+	CHECK(blk_co_sync(t->node) == 0);
+	no_memory = false;
+	CHECK(l1_on_disk(t, 1));
+	for (uint64_t i = 0; i < 128; i += 2)
+		CHECK(l1_on_disk(t, i));
+	close_and_check(t);
+	for (uint64_t i = 0; i < 128; i += 2)
+		expect_block(t, i * table_blocks, 2);
+	end(t);
+}
+
 static void run(void **state)
 {
 	co_fn **fn = *state;
@@ -389,6 +447,7 @@ int main(void)
 		CO_TEST_BY(run, empty_not_cut),
 		CO_TEST_BY(run, empty_half_zeroed),
 		CO_TEST_BY(run, dropped_without_memory),
+		CO_TEST_BY(run, tables_without_memory),
 	};
 
 	return cmocka_run_group_tests_name("qed_errors", tests, NULL, NULL);

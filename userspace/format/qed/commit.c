@@ -69,7 +69,7 @@ static int compare_slices(const void *a, const void *b)
 	return ox < oy ? -1 : ox > oy;
 }
 
-/* Take the slices and tables to commit.  True: dirty slices are left for another batch. */
+/* Take the slices and tables to commit.  True: some are left for another batch. */
 static bool take_batch(struct qed_image *img)
 {
 	struct qed_commit *c = &img->commit;
@@ -89,13 +89,14 @@ static bool take_batch(struct qed_image *img)
 	/*
 	 * Tables and dropped clusters go with the batch that takes the last of
 	 * the slices: then all changes of entries that belong to them are in this
-	 * batch or an earlier one.
+	 * batch or an earlier one.  Without memory to join them to the tables of a
+	 * failed commit, tables go with the next batch.
 	 */
-	if (!more) {
-		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);
+	if (!more)
+		more = qed_run_list_move(&c->batch_tables, &c->new_tables);
+	if (!more)
 		qed_drops_committing(img);
-	}
-	qed_rescue_tables_taken(img, !more && !c->new_tables.nr);
+	qed_rescue_tables_taken(img, !more);
 	pthread_mutex_unlock(&img->meta_lock);
 	return more;
 }

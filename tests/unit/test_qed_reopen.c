@@ -17,6 +17,7 @@
 #define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (256 * MiB)
 #define CLUSTERS   64 /* that are written */
+#define ELSEWHERE  (40 * MiB) /* in another slice */
 
 enum disk_mode {
 	DISK_LATE, /* what is written gets there with a flush, at the latest possible moment */
@@ -35,6 +36,7 @@ static struct test {
 	int disk_fd;
 	unsigned int flushes, kill_at; /* the process is killed when it begins this flush; 0: not */
 	bool fail_flush; /* the next one */
+	bool fail_sync; /* the next one behind a durable write */
 	bool cache_loses; /* pages are not written back, and count as clean */
 	uint64_t metadata_start, metadata_end; /* of L1 and the only table */
 	/* What each cluster may have after a loss of power. */
@@ -102,6 +104,16 @@ static ssize_t disk_pwritev(struct blk_file *file, const struct iovec *iov, int 
 	return done;
 }
 
+static ssize_t disk_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
+				    uint64_t offset)
+{
+	ssize_t done = disk_pwritev(file, iov, iovcnt, offset);
+	bool fail = test.fail_sync;
+
+	test.fail_sync = false;
+	return fail ? -EIO : done;
+}
+
 static int disk_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
 	int ret = blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
@@ -148,6 +160,7 @@ static int disk_drop_cache(struct blk_file *file)
 
 static const struct blk_file_ops disk_ops = {
 	.co_pwritev = disk_pwritev,
+	.co_pwritev_durable = disk_pwritev_durable,
 	.co_flush = disk_flush,
 	.co_fallocate = disk_fallocate,
 	.co_truncate = disk_truncate,
@@ -390,19 +403,41 @@ static void error_for_the_opener(void *arg)
 	}
 }
 
+/* The sync behind a write with FUA, to a cluster whose entry is on the disk, fails. */
+static void fail_durable_write(struct test *t)
+{
+	t->node->file->keeps_dsync = true;
+	t->fail_sync = true;
+	fill_block(t->buf, 0, 1);
+	CHECK(blk_co_pwrite(t->node, ELSEWHERE, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
+	CHECK(!t->fail_sync);
+}
+
+enum told { TOLD_NOTHING, TOLD_BY_FLUSH, TOLD_BY_DURABLE_WRITE, NR_TOLD };
+
 /* A successor that the kernel tells, or whose dead server was told, takes nothing over. */
 static void no_entry_for_what_may_be_lost(void *arg)
 {
 	struct test *t = arg;
 	struct error err = ERROR_INIT;
 
-	for (int told = 0; told < 2; told++) {
-		start(t, BLK_O_RDWR, true);
+	for (enum told told = TOLD_NOTHING; told < NR_TOLD; told++) {
+		start(t, BLK_O_RDWR | (told == TOLD_BY_DURABLE_WRITE ? BLK_O_DIRECT : 0), true);
+		if (told == TOLD_BY_DURABLE_WRITE && !t->node->file->direct) {
+			t->disk_fd = -1;
+			end(t);
+			continue;
+		}
+		fill_block(t->buf, 0, 1);
+		CHECK(blk_co_pwrite(t->node, ELSEWHERE, BLOCK, t->buf, 0) == 0);
+		flush(t);
 		write_cluster(t, 20, 3);
-		if (told) {
+		if (told == TOLD_BY_FLUSH) {
 			t->fail_flush = true;
 			CHECK(blk_co_flush(t->node) == -EIO);
 			t->fail_flush = false;
+		} else if (told == TOLD_BY_DURABLE_WRITE) {
+			fail_durable_write(t);
 		}
 		copy_file(t->scratch.image, t->killed);
 		t->mode = DISK_GONE;

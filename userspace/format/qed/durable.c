@@ -38,6 +38,7 @@ int qed_co_pwrite_durable(struct blk_node *node, uint64_t offset, uint64_t bytes
 	struct qed_image *img = node->opaque;
 	struct blk_map map;
 	bool durable;
+	int ret;
 
 	/* Under one lock, so that both answers are about the same entries. */
 	pthread_mutex_lock(&img->meta_lock);
@@ -48,5 +49,9 @@ int qed_co_pwrite_durable(struct blk_node *node, uint64_t offset, uint64_t bytes
 	pthread_mutex_unlock(&img->meta_lock);
 	if (!durable)
 		return -ENOTSUP;
-	return blk_file_co_pwrite_durable(map.file, buf, bytes, map.file_offset);
+	ret = blk_file_co_pwrite_durable(map.file, buf, bytes, map.file_offset);
+	/* Its sync was an fdatasync that failed (rule R6 of ordering.rst). */
+	if (ret && blk_file_lost(img->file))
+		qed_rescue_lost(img, blk_file_lost(img->file));
+	return ret;
 }

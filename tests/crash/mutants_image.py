@@ -38,8 +38,7 @@ OPENING = (
          "		ret = replay_slices(img, &slices);\n	if (!ret)\n"
          "		ret = qed_co_flush_file(img);\n",
          "		ret = replay_slices(img, &slices);\n"),
-        Unit("qed_order", "replay_is_a_commit", "R3", "33"),
-        Crash("rescued", "R3", "33")),
+        Unit("qed_order", "replay_is_a_commit", "R3", "33")),
     Mutant(
         "failed-replay-forgets-tables",
         ("rescue.c",

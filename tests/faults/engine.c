@@ -20,6 +20,7 @@
 #include "faults/inject.h"
 #include "format/qed/format.h"
 #include "job/stream.h"
+#include "populate/populate.h"
 #include "shared/check.h"
 #include "shared/random.h"
 #include "util/units.h"
@@ -273,7 +274,16 @@ static int co_open_image(unsigned int flags, struct error *err)
 {
 	struct blk_open_opts opts = { .format = "qed", .flags = flags, .l2_cache_size = 1 };
 
-	return blk_co_open(&work.node, engine_files.image, &opts, err);
+	int ret = blk_co_open(&work.node, engine_files.image, &opts, err);
+
+	if (ret)
+		return ret;
+	ret = populate_co_attach(work.node, false, err);
+	if (ret) {
+		(void)blk_co_close(work.node);
+		work.node = NULL;
+	}
+	return ret;
 }
 
 static void co_make_image(void)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table of formats.
+ * The table of formats: what probing and blk_driver_find() look through.
  */
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The drivers that exist, for the table in formats.c. */
+/* The drivers of all formats, for the table in formats.c. */
 #ifndef QEDBLK_FORMAT_FORMATS_H
 #define QEDBLK_FORMAT_FORMATS_H
 

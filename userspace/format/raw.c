@@ -3,13 +3,13 @@
  * Raw images: the file's bytes are the disk's.
  *
  * The virtual size is the file's, rounded up to whole sectors as QEMU does;
- * what the last sector lacks reads as zeroes.
+ * the missing part of the last sector reads as zeroes.
  *
- * Where the format was guessed, a guest must not be able to change what the
- * next guess will be: a header of its own making could name any file of the
- * host as its backing file.  So the bytes that a guess goes by take the slow
- * way, and a write that would make them look like another format is refused
- * (-EPERM), as QEMU does.
+ * If the format was probed, the guest must not be able to change the result of
+ * the next probe: it could write a header that names any file of the host as a
+ * backing file.  So requests to the bytes that are probed take the slow path, and
+ * a write that would make them look like another format is refused (-EPERM), as
+ * QEMU does.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,11 +26,11 @@ static int raw_probe(const uint8_t *buf, size_t len)
 {
 	(void)buf;
 	(void)len;
-	return 1; /* anything is a raw image, if it is nothing else */
+	return 1; /* any image that no other format recognizes is raw */
 }
 
 struct raw_image {
-	bool fixed_size; /* by an option; else the disk ends with the file */
+	bool fixed_size; /* set by an option; otherwise the disk ends where the file does */
 };
 
 static uint64_t start_of(const struct blk_node *node)
@@ -38,7 +38,7 @@ static uint64_t start_of(const struct blk_node *node)
 	return node->file_start;
 }
 
-/* Options can make the disk a window of the file, of @size bytes. */
+/* Apply the options that make the disk a window of the file, whose size is @size bytes. */
 static int take_window(struct blk_node *node, struct blk_options *options, uint64_t size,
 		       struct error *err)
 {
@@ -86,7 +86,7 @@ static int raw_co_open(struct blk_node *node, const struct blk_open_opts *opts, 
 		return error_set_errno(err, -ENOMEM, "image");
 	atomic_store(&node->size, round_up(size, SECTOR_SIZE));
 	ret = opts->options ? take_window(node, opts->options, size, err) : 0;
-	/* The file's length is the disk's: padding must not make it longer. */
+	/* The file's length is the disk's size: padding must not extend it. */
 	if (!ret)
 		ret = blk_file_co_keep_exact_end(node->file, err);
 	if (ret)
@@ -103,9 +103,9 @@ static int raw_co_close(struct blk_node *node)
 }
 
 /*
- * A device cannot be emptied, and its bytes stay until they are written to.  But the header of
- * another format would be believed the next time that the format is probed.  All that probing
- * looks for lies in the first sector, which is cleared, durably.
+ * A device cannot be emptied, and keeps its bytes until they are overwritten.  But a header of
+ * another format would be recognized the next time the format is probed.  All bytes that probing
+ * looks for are in the first sector, which is cleared, durably.
  */
 static int create_on_device(struct blk_file *file, const struct blk_create_opts *opts,
 			    struct error *err)
@@ -127,7 +127,7 @@ static int create_file(struct blk_file *file, const struct blk_create_opts *opts
 
 	if (file->is_device)
 		return create_on_device(file, opts, err);
-	/* To nothing first, so that no old bytes remain. */
+	/* To size 0 first, so that no old bytes remain. */
 	ret = blk_file_co_truncate(file, 0);
 	if (!ret)
 		ret = blk_file_co_truncate(file, opts->size);
@@ -157,7 +157,7 @@ static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
 	return ret;
 }
 
-/* A device keeps what it had. */
+/* A device keeps its old bytes. */
 static bool raw_new_is_zero(const struct blk_node *node)
 {
 	return !node->file->is_device && !node->file->protocol;
@@ -168,7 +168,7 @@ static int raw_co_measure(const struct blk_create_opts *opts, struct blk_node *s
 {
 	(void)source;
 	(void)err;
-	/* Holes count: that is how long the file is. */
+	/* The file's length, including holes. */
 	*result = (struct blk_measure){ opts->size, opts->size };
 	return 0;
 }
@@ -233,7 +233,7 @@ static int raw_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes,
 {
 	int ret = 0;
 
-	/* Everything is here already: nothing can be populated. */
+	/* All bytes are in the file already: there is nothing to populate. */
 	if (flags & BLK_REQ_POPULATE)
 		return 0;
 	if (is_guarded(node, offset))
@@ -246,7 +246,7 @@ static int raw_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t
 {
 	if (flags & BLK_REQ_POPULATE)
 		return 0;
-	/* Zeroes can end a magic: have them written, and looked at. */
+	/* Zeroes can complete a magic number: the caller writes them, so that they are checked. */
 	if (is_guarded(node, offset))
 		return -ENOTSUP;
 	return blk_file_co_write_zeroes(node->file, start_of(node) + offset, bytes,

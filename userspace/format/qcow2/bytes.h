@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Numbers as they are on disk, and what header.c and extensions.c share. */
+/* Reading big-endian numbers, and the declarations that header.c and extensions.c share. */
 #ifndef QEDBLK_FORMAT_QCOW2_BYTES_H
 #define QEDBLK_FORMAT_QCOW2_BYTES_H
 
@@ -24,26 +24,33 @@ static inline uint64_t get_be64(const uint8_t *p)
 	return be64toh(v);
 }
 
-/* Subclusters have at least a sector. */
+/* A subcluster is at least a sector. */
 #define QCOW2_MIN_EXTENDED_CLUSTER_BITS 14
 
-/* The feature name table: rows of type, bit, name. */
+/* The feature name table: bytes of a row (type, bit, name) and of the name in it; a row's type. */
 #define QCOW2_FEATURE_BYTES	   48u
 #define QCOW2_FEATURE_NAME	   46u
 #define QCOW2_FEATURE_INCOMPATIBLE 0u
 
 /*
- * Walk the header extensions, take the names that matter, and refuse features
- * that are not known.  @buf and @len as for qcow2_parse().
+ * Walk the header extensions, copy the names that struct qcow2_names has to @names (heap),
+ * and refuse unknown features.  @buf and @len as for qcow2_parse().  Returns 0, -EINVAL,
+ * -ENOTSUP or -ENOMEM with an error line.
  */
 int qcow2_read_extensions(const struct qcow2_header *h, const uint8_t *buf, size_t len,
 			  struct qcow2_names *names, struct error *err);
 
-/* 0, or -ENOTSUP with the names of unknown incompatible features, as far as @table has them. */
+/*
+ * Return 0, or -ENOTSUP with the names of the unknown incompatible features in the error line, as
+ * far as @table, the feature name table of @len bytes, has them.
+ */
 int qcow2_refuse_features(const struct qcow2_header *h, const uint8_t *table, size_t len,
 			  struct error *err);
 
-/* A text of @len bytes, called @what in the error's line, to *@name (heap). */
+/*
+ * Copy @text, of @len bytes, to *@name (heap), whose old value is freed.  Returns 0, -EINVAL (a NUL
+ * byte) or -ENOMEM, with an error line that calls it @what.
+ */
 int qcow2_copy_name(char **name, const uint8_t *text, size_t len, const char *what,
 		    struct error *err);
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The cache of L2 slices and of inflated clusters: bounded, read without locks.
+ * The cache of L2 slices and of inflated clusters: bounded in size, read without
+ * locks.
  *
- * Published items hang in a hash.  Readers walk a chain with acquire loads;
- * inserting and unlinking is done under the lock with release stores.  An
- * unlinked item keeps its chain pointer and data until a grace period has
- * passed (aio/rcu.h), so a reader that stands on it walks on into the live
- * chain and at worst misses, which makes it ask again.
+ * Published items are in a hash.  Readers walk a chain with acquire loads; items
+ * are inserted and unlinked under the lock with release stores.  An unlinked item
+ * keeps its chain pointer and data until a grace period has passed (aio/rcu.h).  So
+ * a reader that has reached it walks on into the live chain; at worst it misses,
+ * and looks again.
  *
- * QED's cache of slices (format/qed/l2_cache.c) works the same way, and has to
- * do with changes and commits besides, which this one never sees.
+ * QED's cache of slices (format/qed/l2_cache.c) works the same way, but also has
+ * to handle changes and commits.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "format/qcow2/cache.h"
 #include "util/units.h"
 
-/* Items beyond the capacity, so that a miss need not wait for readers of a victim. */
+/* Items beyond the capacity, so that a miss need not wait for readers of an evicted item. */
 #define SPARE_ITEMS(capacity) (2 + min_u64((capacity) / 4, 64))
 #define MAX_ITEMS	      (1u << 28)
 
@@ -78,7 +79,7 @@ void qcow2_cache_co_destroy(struct qcow2_cache *cache)
 {
 	if (!cache->item_bytes)
 		return;
-	/* Retired items come back on a helper thread; they must be home before memory goes. */
+	/* Retired items are freed on a helper thread: wait for that before freeing the memory. */
 	pthread_mutex_lock(&cache->lock);
 	while (cache->retired)
 		co_queue_wait(&cache->waiters, &cache->lock);
@@ -106,7 +107,7 @@ const void *qcow2_cache_find(struct qcow2_cache *cache, uint64_t key)
 
 	if (!item)
 		return NULL;
-	/* Read first: a store to a line that all queues share is dear. */
+	/* Load first: a store to a cache line that all queues share is expensive. */
 	if (!atomic_load_explicit(&item->referenced, memory_order_relaxed))
 		atomic_store_explicit(&item->referenced, true, memory_order_relaxed);
 	return item->data;
@@ -142,7 +143,7 @@ static void put_free(struct qcow2_cache *cache, struct qcow2_item *item)
 	cache->free = item;
 }
 
-/* After a grace period: nobody looks at the item any more. */
+/* On the helper thread, after a grace period: no reader uses the item any more. */
 static void reclaim(struct aio_rcu_head *head)
 {
 	struct qcow2_item *item = container_of(head, struct qcow2_item, rcu);
@@ -156,8 +157,9 @@ static void reclaim(struct aio_rcu_head *head)
 }
 
 /*
- * Unpublish one item that the clock's hand finds unused, or, after two rounds in which readers have
- * marked all of them, the next.  Under the lock.  False: all are being loaded.
+ * Unpublish the next item from the clock hand on that was not referenced since the hand last
+ * passed, or, after two rounds without one, the next.  Under the lock.  False: no item is
+ * published.
  */
 static bool evict_one(struct qcow2_cache *cache)
 {
@@ -181,15 +183,15 @@ static bool evict_one(struct qcow2_cache *cache)
 }
 
 /*
- * An item to load into, or NULL where that had to be waited for, so that the
- * caller must look again.  Under the lock, which is dropped to wait.
+ * Return an item to load into, or NULL after a wait: the caller then looks again.
+ * Under the lock, which is dropped to wait.
  */
 static struct qcow2_item *take_item(struct qcow2_cache *cache)
 {
 	struct qcow2_item *item;
 
 	if ((cache->used >= cache->capacity && !evict_one(cache)) || !cache->free) {
-		/* Some are being loaded, or were evicted: both end, and wake the waiters. */
+		/* Items are being loaded or are retired: the end of either wakes the waiters. */
 		co_queue_wait(&cache->waiters, &cache->lock);
 		return NULL;
 	}

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an L2 entry means.  No I/O here, and nothing of the file's size.
+ * Decoding L2 entries.  No I/O here, and no check against the file's size.
  */
 #include <errno.h>
 
 #include "format/qcow2/format.h"
 
-/* The kinds that the two bits of a subcluster make. */
+/* Get the kind of a subcluster from its two bits. */
 static int classify_bits(bool allocated, bool zero, bool has_place, enum qcow2_kind *kind)
 {
-	/* Both at once mean nothing, and nothing can be allocated where there is no place. */
+	/* Both bits at once are invalid, and so is an allocated subcluster without an offset. */
 	if (allocated && (zero || !has_place))
 		return -EIO;
 	*kind = zero ? QCOW2_ZERO : allocated ? QCOW2_DATA : QCOW2_UNALLOCATED;
 	return 0;
 }
 
-/* @bitmap: 32 bits for "allocated", and above them 32 for "zero". */
+/* @bitmap: the low 32 bits mean "allocated", the high 32 bits "reads as zeroes". */
 static int classify_subclusters(uint64_t bitmap, unsigned int sub, struct qcow2_extent *extent)
 {
 	enum qcow2_kind kind;
@@ -26,7 +26,7 @@ static int classify_subclusters(uint64_t bitmap, unsigned int sub, struct qcow2_
 			    &extent->kind);
 	if (ret)
 		return ret;
-	/* What is wrong further on is told to whoever asks there. */
+	/* An error further on is reported to the request that starts there. */
 	for (extent->subclusters = 1; sub + extent->subclusters < QCOW2_SUBCLUSTERS;
 	     extent->subclusters++) {
 		unsigned int next = sub + extent->subclusters;
@@ -48,7 +48,7 @@ int qcow2_classify(const struct qcow2_header *h, uint64_t entry, uint64_t bitmap
 
 	*extent = (struct qcow2_extent){ .subclusters = 1 };
 	if (entry & QCOW2_L2_COMPRESSED) {
-		/* A bitmap means nothing here, and is not looked at. */
+		/* The bitmap of a compressed cluster has no meaning, and is not read. */
 		extent->kind = QCOW2_PACKED;
 		extent->subclusters = extended ? QCOW2_SUBCLUSTERS - sub : 1;
 		return 0;
@@ -74,7 +74,7 @@ int qcow2_classify(const struct qcow2_header *h, uint64_t entry, uint64_t bitmap
 void qcow2_packed_place(const struct qcow2_header *h, uint64_t entry, uint64_t *offset,
 			uint32_t *bytes)
 {
-	/* The larger the clusters, the more bits count sectors, and the fewer are the offset's. */
+	/* The larger the clusters, the more bits count sectors, and the fewer hold the offset. */
 	unsigned int offset_bits = 62 - (h->cluster_bits - 8);
 	uint64_t more_sectors = (entry & (QCOW2_L2_COMPRESSED - 1)) >> offset_bits;
 

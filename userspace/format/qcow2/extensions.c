@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Header extensions: (type, length, bytes padded to 8), one after the other
- * behind the header, up to a type of 0, the backing file's name, or the end of
- * the first cluster.  Those that are not known are skipped, as the format says.
+ * Header extensions: (type, length, data padded to a multiple of 8 bytes), one after
+ * another behind the header, up to a type of 0, the backing file's name, or the end of
+ * the first cluster.  Unknown ones are skipped, as the specification says.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define EXT_FEATURE_NAMES  0x6803f857u
 #define EXT_DATA_FILE	   0x44415441u
 
-/* Where the feature name table is; @len 0: there is none. */
+/* The feature name table, in the caller's buffer; @len, in bytes, is 0 if there is none. */
 struct feature_table {
 	const uint8_t *rows;
 	size_t len;

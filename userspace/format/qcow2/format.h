@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The qcow2 format as it is on disk (QEMU's interop document of that name),
- * versions 2 and 3, for reading.  No I/O here.  All numbers are big-endian.
+ * The qcow2 format as it is on disk (QEMU's docs/interop/qcow2), versions 2 and 3,
+ * for reading.  No I/O here.  All numbers on disk are big-endian.
  */
 #ifndef QEDBLK_FORMAT_QCOW2_FORMAT_H
 #define QEDBLK_FORMAT_QCOW2_FORMAT_H
@@ -20,12 +20,12 @@
 
 #define QCOW2_V2_HEADER_BYTES  72u
 #define QCOW2_V3_HEADER_BYTES  104u
-#define QCOW2_MAX_L1_BYTES     (32u << 20) /* what QEMU opens at most */
-#define QCOW2_MAX_BACKING_NAME 1023u /* bytes; the same */
+#define QCOW2_MAX_L1_BYTES     (32u << 20) /* QEMU opens no more */
+#define QCOW2_MAX_BACKING_NAME 1023u /* bytes; QEMU reads no more */
 #define QCOW2_MAX_FORMAT_NAME  63u
 
-/* Incompatible features: an unknown bit means that the image cannot be opened. */
-#define QCOW2_INCOMPAT_DIRTY	   0x01u /* refcounts may be wrong; readers need none */
+/* Incompatible features: an image with an unknown bit cannot be opened. */
+#define QCOW2_INCOMPAT_DIRTY	   0x01u /* refcounts may be wrong; a reader needs none */
 #define QCOW2_INCOMPAT_CORRUPT	   0x02u
 #define QCOW2_INCOMPAT_DATA_FILE   0x04u
 #define QCOW2_INCOMPAT_COMPRESSION 0x08u /* compression_type is not zlib */
@@ -57,39 +57,39 @@ struct qcow2_header {
 	uint32_t nb_snapshots;
 	uint64_t snapshots_offset; /* bytes */
 	uint64_t incompatible, compatible, autoclear; /* features */
-	uint32_t refcount_order; /* 2 to this power bits a reference count */
+	uint32_t refcount_order; /* a reference count has 2 to this power bits */
 	uint32_t header_length; /* bytes */
 	uint8_t compression_type; /* enum qcow2_compression */
 };
 
-/* The texts that a header and its extensions name; heap, or NULL. */
+/* The strings in a header and its extensions; heap, or NULL. */
 struct qcow2_names {
 	char *backing_file;
 	char *backing_format;
 	char *data_file;
 };
 
-/* Is @buf (@len bytes) the start of a qcow2 image, of whatever version? */
+/* Is @buf (@len bytes) the start of a qcow2 image, of any version? */
 bool qcow2_is_magic(const uint8_t *buf, size_t len);
 
 /*
- * How many bytes of the file qcow2_parse() wants: the first cluster.  @buf holds
- * the file's first QCOW2_V2_HEADER_BYTES bytes.  0: there is no such cluster size.
+ * Return how many bytes of the file qcow2_parse() needs: the first cluster.  @buf holds
+ * the file's first QCOW2_V2_HEADER_BYTES bytes.  0: the cluster size is not valid.
  */
 uint32_t qcow2_first_cluster_bytes(const uint8_t *buf);
 
 /*
- * Decode and judge what the first cluster says: @buf holds the first @len bytes
- * of the file, at most a cluster.  Unknown features are named as the image's
- * own table names them.  Returns 0, -EINVAL (not a legal header), -ENOTSUP
- * (something that we do not have) or -ENOMEM, with one line; on an error
- * nothing of @names is left to free.
+ * Decode and validate the first cluster: @buf holds the first @len bytes of the file,
+ * of which at most a cluster is read.  Unknown features are named as in the image's
+ * feature name table.  Returns 0, -EINVAL (not a valid header), -EFBIG, -ENOTSUP
+ * (unsupported) or -ENOMEM, with an error line.  On success the caller frees @names by
+ * qcow2_names_free(); on an error there is nothing to free.
  */
 int qcow2_parse(const uint8_t *buf, size_t len, struct qcow2_header *h, struct qcow2_names *names,
 		struct error *err);
 void qcow2_names_free(struct qcow2_names *names);
 
-/* How many L1 entries the image's size needs. */
+/* Return how many L1 entries the image's size needs. */
 uint64_t qcow2_l1_entries_needed(const struct qcow2_header *h);
 
 static inline uint32_t qcow2_l2_entry_bytes(const struct qcow2_header *h)
@@ -97,30 +97,31 @@ static inline uint32_t qcow2_l2_entry_bytes(const struct qcow2_header *h)
 	return h->incompatible & QCOW2_INCOMPAT_EXTENDED_L2 ? 16 : 8;
 }
 
-/* What an L2 entry says of a piece of the image. */
+/* What an L2 entry maps a subcluster to. */
 enum qcow2_kind {
-	QCOW2_UNALLOCATED, /* the backing file's */
-	QCOW2_ZERO, /* reads as zeroes; may have a place */
+	QCOW2_UNALLOCATED, /* the backing file's bytes */
+	QCOW2_ZERO, /* reads as zeroes; may be allocated in the file */
 	QCOW2_DATA,
-	QCOW2_PACKED, /* compressed, with the rest of its cluster */
+	QCOW2_PACKED, /* compressed, as all of its cluster */
 };
 
-/* A run of subclusters that are alike; without extended entries a cluster is one. */
+/* A run of subclusters of one kind; without extended entries a cluster is one subcluster. */
 struct qcow2_extent {
 	enum qcow2_kind kind;
 	unsigned int subclusters;
-	bool has_place; /* in the file, as is: DATA always, UNALLOCATED and ZERO may have one */
-	uint64_t host_offset; /* that of the first; bytes */
+	/* It has uncompressed space in the file.  DATA always has; UNALLOCATED and ZERO may. */
+	bool has_place;
+	uint64_t host_offset; /* file offset of the first subcluster, bytes */
 };
 
 /*
- * Read the entry (@entry, and @bitmap where entries are extended) of a cluster
- * from subcluster @sub on.  Returns 0, or -EIO: not a legal entry.
+ * Decode the entry of a cluster (@entry, and @bitmap if entries are extended), from
+ * subcluster @sub on.  Returns 0, or -EIO: not a valid entry.
  */
 int qcow2_classify(const struct qcow2_header *h, uint64_t entry, uint64_t bitmap, unsigned int sub,
 		   struct qcow2_extent *extent);
 
-/* Where the bytes of a compressed cluster are, and how many at most. */
+/* Decode a compressed cluster's entry: its file offset, and at most how many bytes it has there. */
 void qcow2_packed_place(const struct qcow2_header *h, uint64_t entry, uint64_t *offset,
 			uint32_t *bytes);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The qcow2 header and its extensions: decoding, and judging what an image
- * claims.  The words are QEMU's where it has some.
+ * The qcow2 header: decoding and validation.  Error messages are QEMU's where it
+ * has one.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -78,7 +78,7 @@ static void decode_v3(struct qcow2_header *h, const uint8_t *disk)
 	h->header_length = get_be32(disk + POS_HEADER_LENGTH);
 }
 
-/* The fields without which the others cannot be read. */
+/* Decode the header.  Validates only the fields that decoding depends on. */
 static int decode(struct qcow2_header *h, const uint8_t *buf, size_t len, struct error *err)
 {
 	if (len < QCOW2_V2_HEADER_BYTES || !qcow2_is_magic(buf, len))
@@ -105,7 +105,7 @@ static int decode(struct qcow2_header *h, const uint8_t *buf, size_t len, struct
 
 /* ---- Features ---- */
 
-/* Words that come one after the other, as many as there is room for. */
+/* A comma-separated list of words, cut where there is no more room. */
 struct words {
 	char text[256];
 	size_t len;
@@ -119,7 +119,7 @@ static void add_word(struct words *words, const char *word, int max_len)
 	words->len = min_u64(words->len + (n > 0 ? (size_t)n : 0), sizeof(words->text) - 1);
 }
 
-/* A name comes from the image: what is no plain text in it must reach nobody's terminal. */
+/* Add a name from the image; only printable ASCII of it may reach a terminal. */
 static void add_feature_name(struct words *words, const uint8_t *name)
 {
 	char text[QCOW2_FEATURE_NAME + 1] = { 0 };
@@ -156,7 +156,7 @@ int qcow2_refuse_features(const struct qcow2_header *h, const uint8_t *table, si
 	return error_set(err, -ENOTSUP, "Unsupported qcow2 feature(s): %s", words.text);
 }
 
-/* ---- Judging ---- */
+/* ---- Validation ---- */
 
 static int check_compression(const struct qcow2_header *h, struct error *err)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading an image's first cluster: the header, its extensions, and names.
+ * Reading an image's first cluster: the header, its extensions, and the names.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "format/qcow2/qcow2.h"
 #include "util/units.h"
 
-/* *@buf (heap) gets the first *@len bytes of the file: a cluster, where it has so many. */
+/* Read the file's first cluster, or all of a shorter file, to *@buf (heap), of *@len bytes. */
 static int read_first_cluster(struct blk_file *file, uint8_t **buf, size_t *len, struct error *err)
 {
 	uint64_t size = atomic_load_explicit(&file->size, memory_order_relaxed);
@@ -21,7 +21,7 @@ static int read_first_cluster(struct blk_file *file, uint8_t **buf, size_t *len,
 	ret = blk_file_co_pread(file, head, sizeof(head), 0);
 	if (ret)
 		return error_set_errno(err, ret, "Could not read qcow2 header");
-	/* What is no qcow2 image, or has no legal cluster size, is judged by its head. */
+	/* The head suffices to refuse what is no qcow2 image or has a bad cluster size. */
 	cluster = qcow2_is_magic(head, sizeof(head)) ? qcow2_first_cluster_bytes(head) : 0;
 	*len = min_u64(size, max_u64(cluster, sizeof(head)));
 	*buf = malloc(*len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inflating clusters.  The state that a library needs is kept for the next
- * cluster: there are as many as ever ran at once.
+ * Decompressing clusters.  A library's state is kept for the next cluster: there
+ * are as many states as ever ran at once.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,8 +13,8 @@
 #include "util/units.h"
 
 /*
- * A frame says how far back it refers, and the library takes memory for that:
- * 8 MiB is what zstd asks every decoder to have, and more than a cluster.
+ * A frame states its window size, which the library allocates.  8 MiB is what the
+ * zstd format recommends that every decoder supports, and more than a cluster.
  */
 #define ZSTD_MAX_WINDOW_BITS 23
 
@@ -85,7 +85,7 @@ static struct inflate_state *state_new(enum qcow2_compression type)
 
 	if (!state)
 		return NULL;
-	/* No zlib header; any window, since images do not tell which. */
+	/* No zlib header; the largest window, since images do not state its size. */
 	good = type == QCOW2_ZSTD ? init_zstd(state) :
 				    inflateInit2(&state->zlib, -MAX_WBITS) == Z_OK;
 	if (good)
@@ -127,7 +127,7 @@ static int run_zlib(z_stream *z, const void *in, size_t in_bytes, void *out, siz
 	ret = inflate(z, Z_FINISH);
 	if (ret == Z_MEM_ERROR)
 		return -ENOMEM;
-	/* A stream that wants to go on when all is there is as good as one that ends. */
+	/* A stream that goes on behind @out_bytes is valid, too. */
 	return (ret == Z_STREAM_END || ret == Z_BUF_ERROR) && !z->avail_out ? 0 : -EIO;
 }
 
@@ -143,7 +143,7 @@ static int run_zstd(ZSTD_DCtx *zstd, const void *in, size_t in_bytes, void *out,
 
 		if (ZSTD_isError(ret))
 			return -EIO;
-		/* No step forward: what there is ends too early. */
+		/* No progress: the data ends too early. */
 		if (from.pos == in_before && to.pos == out_before)
 			return -EIO;
 	}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The L1 table in memory, and where L2 tables may be.
+ * The L1 table in memory, and the valid offsets of L2 tables.
  *
- * Only what the image's size needs is read: at most 32 MiB, since header.c
- * refuses larger tables.
+ * Only the part that the image's size needs is read: at most 32 MiB, since
+ * header.c refuses larger tables.
  */
 #include <endian.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where guest bytes are: the L2 look-up, without locks, and with loading.
+ * Where guest bytes are: the L2 look-up, without locks, or with loading of slices.
  */
 #include <endian.h>
 #include <errno.h>
@@ -10,10 +10,10 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* A number of bytes that are alike; 0: not known without parking. */
+/* A run of subclusters of one kind. */
 struct run {
 	struct qcow2_extent extent; /* of its first subcluster */
-	uint64_t bytes;
+	uint64_t bytes; /* 0: unknown until a slice is loaded, which yields */
 };
 
 int qcow2_bad(struct qcow2_image *img, uint64_t cluster, const char *what, uint64_t value)
@@ -26,13 +26,13 @@ int qcow2_bad(struct qcow2_image *img, uint64_t cluster, const char *what, uint6
 	return -EIO;
 }
 
-/* The cached slice that holds the entry of @cluster, or NULL. */
+/* Return the cached slice that holds the entry of @cluster, or NULL. */
 static const uint64_t *find_slice(struct qcow2_image *img, uint64_t cluster)
 {
 	return qcow2_cache_find(&img->l2, cluster / img->slice_entries);
 }
 
-/* Entry and bitmap of @cluster in its slice. */
+/* Return the entry of @cluster in its slice; *@bitmap is 0 if entries are not extended. */
 static uint64_t entry_of(const struct qcow2_image *img, const uint64_t *slice, uint64_t cluster,
 			 uint64_t *bitmap)
 {
@@ -42,7 +42,7 @@ static uint64_t entry_of(const struct qcow2_image *img, const uint64_t *slice, u
 	return slice[i];
 }
 
-/* Read the slice @key of an L2 table. */
+/* qcow2_fill_fn of the L2 cache: read slice @key. */
 static int fill_slice(void *arg, uint64_t key, void *data)
 {
 	struct qcow2_image *img = arg;
@@ -53,7 +53,7 @@ static int fill_slice(void *arg, uint64_t key, void *data)
 	uint64_t table;
 	int ret;
 
-	/* The table was found good by who asked for it; the file may still end inside of it. */
+	/* The caller has checked the table's offset; the file may still end inside the table. */
 	ret = qcow2_table_offset(img, img->l1[first / img->l2_entries], &table);
 	if (ret)
 		return ret;
@@ -72,7 +72,7 @@ static int load_slice(struct qcow2_image *img, uint64_t cluster)
 	return qcow2_cache_co_load(&img->l2, cluster / img->slice_entries, fill_slice, img);
 }
 
-/* What is at subcluster @sub of @cluster, by its slice, and whether it lies in the file. */
+/* Decode the entry of @cluster from subcluster @sub on.  -EIO: not valid, or behind the file. */
 static int extent_at(const struct qcow2_image *img, const uint64_t *slice, uint64_t cluster,
 		     unsigned int sub, struct qcow2_extent *extent, uint64_t *entry)
 {
@@ -87,7 +87,7 @@ static int extent_at(const struct qcow2_image *img, const uint64_t *slice, uint6
 	return ret;
 }
 
-/* Does @next go on where @run ends? */
+/* Does @next continue @run? */
 static bool continues(const struct run *run, const struct qcow2_extent *next)
 {
 	const struct qcow2_extent *first = &run->extent;
@@ -97,7 +97,7 @@ static bool continues(const struct run *run, const struct qcow2_extent *next)
 	return !first->has_place || first->host_offset + run->bytes == next->host_offset;
 }
 
-/* The run that starts with @offset's subcluster, within one slice. */
+/* Find the run that starts with @offset's subcluster, within one slice. */
 static int run_in_slice(struct qcow2_image *img, const uint64_t *slice, uint64_t offset,
 			uint64_t max, struct run *run)
 {
@@ -113,7 +113,7 @@ static int run_in_slice(struct qcow2_image *img, const uint64_t *slice, uint64_t
 	sub += run->extent.subclusters;
 	while (run->bytes < max && sub * img->subcluster_size == img->cluster_size &&
 	       ++cluster % img->slice_entries) {
-		/* What is wrong further on is told to whoever asks there. */
+		/* An error further on is reported to the request that starts there. */
 		if (extent_at(img, slice, cluster, 0, &next, &entry) || !continues(run, &next))
 			break;
 		run->bytes += (uint64_t)next.subclusters * img->subcluster_size;
@@ -122,7 +122,7 @@ static int run_in_slice(struct qcow2_image *img, const uint64_t *slice, uint64_t
 	return 0;
 }
 
-/* The run that starts with the subcluster of @offset; at most until a table or slice ends. */
+/* Find the run that starts with the subcluster of @offset, within one slice or missing table. */
 static int run_at(struct qcow2_image *img, uint64_t offset, uint64_t max, struct run *run)
 {
 	uint64_t cluster = offset >> img->header.cluster_bits;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed clusters: read, inflated on a worker thread, and kept for a while
- * where only a part was wanted.
+ * Compressed clusters: read, inflated on a worker thread, and cached if only a
+ * part was read.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,14 +12,14 @@
 #include "format/qcow2/qcow2.h"
 #include "util/units.h"
 
-/* Memory for inflated clusters, and for compressed ones on their way; at least so many of each. */
+/* Memory for inflated clusters and for buffers of compressed ones, and bounds on their numbers. */
 #define INFLATED_BYTES (8 * MiB)
 #define INFLATED_MIN   4
 #define PACKED_BYTES   (8 * MiB)
 #define PACKED_MIN     4
 #define PACKED_MAX     64
 
-/* Two clusters is what an entry can name at most. */
+/* An entry can reference at most two clusters' worth of sectors. */
 static size_t packed_buffer_bytes(const struct qcow2_image *img)
 {
 	return round_up(2 * (uint64_t)img->cluster_size, 4096);
@@ -65,7 +65,7 @@ static int inflate_on_worker(void *arg)
 	return inflater_run(call->inflater, call->in, call->in_bytes, call->out, call->out_bytes);
 }
 
-/* Read what is compressed at [@offset, @offset + @bytes) of the file, and inflate it. */
+/* Read [@offset, @offset + @bytes) of the file, and inflate it to a cluster at @data. */
 static int fetch(struct qcow2_image *img, uint64_t cluster, uint64_t offset, uint32_t bytes,
 		 void *data)
 {
@@ -88,7 +88,7 @@ static int fetch(struct qcow2_image *img, uint64_t cluster, uint64_t offset, uin
 	return ret;
 }
 
-/* The bytes of compressed cluster @cluster, all of them, to @data. */
+/* qcow2_fill_fn of the cache of inflated clusters: read and inflate all of @cluster. */
 static int fill_cluster(void *arg, uint64_t cluster, void *data)
 {
 	struct qcow2_image *img = arg;
@@ -102,7 +102,7 @@ static int fill_cluster(void *arg, uint64_t cluster, void *data)
 	qcow2_packed_place(&img->header, entry, &offset, &bytes);
 	if (!(entry & QCOW2_L2_COMPRESSED) || offset >= file_size)
 		return qcow2_bad(img, cluster, "bad L2 entry", entry);
-	/* The entry counts whole sectors; the file may end inside of the last. */
+	/* The entry counts whole sectors; the file may end inside the last. */
 	return fetch(img, cluster, offset, min_u64(bytes, file_size - offset), data);
 }
 
@@ -118,7 +118,7 @@ int qcow2_co_read_packed(struct qcow2_image *img, uint64_t offset, uint64_t byte
 			memcpy(buf, data + (offset & (img->cluster_size - 1)), bytes);
 			return 0;
 		}
-		/* Who wants all of it will hardly come again: streams must not flush the cache. */
+		/* Read whole, it is not cached: sequential reads must not flush the cache. */
 		if (bytes == img->cluster_size)
 			return fill_cluster(img, cluster, buf);
 		ret = qcow2_cache_co_load(&img->inflated, cluster, fill_cluster, img);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The qcow2 driver: opening, closing, and its row in the table of formats.
+ * The qcow2 driver: opening, closing, and its struct blk_driver.
  * Images are read, never written.
  */
 #include <errno.h>
@@ -52,7 +52,7 @@ static int init_caches(struct qcow2_image *img, const struct blk_open_opts *opts
 	return ret ? ret : qcow2_packed_init(img);
 }
 
-/* What a reader cannot do without, or cannot trust. */
+/* Refuse features that a reader needs and we do not support; warn if the image is corrupt. */
 static int check_features(const struct qcow2_image *img, unsigned int flags, struct error *err)
 {
 	uint64_t features = img->header.incompatible;
@@ -60,7 +60,7 @@ static int check_features(const struct qcow2_image *img, unsigned int flags, str
 	if (features & QCOW2_INCOMPAT_DATA_FILE)
 		return error_set(err, -ENOTSUP,
 				 "qcow2 images with an external data file are not supported");
-	/* It must not be written to; whoever saves what can be saved reads it. */
+	/* The format forbids writes to it; reads are allowed, so that data can be saved. */
 	if ((features & QCOW2_INCOMPAT_CORRUPT) && !(flags & BLK_O_CHECK))
 		log_warning("%s: the image is marked as corrupt: some of it may be wrong",
 			    img->node->filename);
@@ -94,14 +94,14 @@ static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts,
 	ret = init_caches(img, opts);
 	if (ret)
 		return error_set_errno(err, ret, "image tables");
-	/* A disk has whole sectors. */
+	/* A disk has whole sectors: cut off a partial last one. */
 	atomic_store_explicit(&node->size, round_down(img->header.size, SECTOR_SIZE),
 			      memory_order_relaxed);
 	node->cluster_size = img->cluster_size;
 	return 0;
 }
 
-/* Options of how QEMU caches, writes and frees: of no effect for who reads. */
+/* Accept QEMU's options for caching, writing and freeing, which have no effect on a reader. */
 static void take_options(struct blk_options *options)
 {
 	static const char *const names[] = {
@@ -152,7 +152,7 @@ static void add_bool(struct blk_info *info, const char *name, bool value)
 	add_item(info, (struct blk_info_item){ name, BLK_INFO_BOOL, value, NULL });
 }
 
-/* In the order that people know from QEMU. */
+/* In the order of QEMU's qemu-img info. */
 static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
 {
 	const struct qcow2_image *img = node->opaque;
@@ -161,7 +161,7 @@ static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
 
 	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
 	info->nr_snapshots = h->nb_snapshots;
-	/* VM state, which snapshots may have, comes behind what the last L2 table can map. */
+	/* VM state, which snapshots may have, lies behind the range that the L2 tables can map. */
 	info->vm_state_offset = img->l1_entries * img->l2_entries << h->cluster_bits;
 	add_item(info, (struct blk_info_item){ "compat", BLK_INFO_TEXT, 0, v3 ? "1.1" : "0.10" });
 	add_item(info,

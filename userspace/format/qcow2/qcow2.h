@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An open qcow2 image: what the files of this driver share.
+ * An open qcow2 image: the declarations that the files of this driver share.
  *
- * The image is only read, so what is known of it never changes: the header and
- * the L1 table once it is open, and each cached piece of an L2 table or
- * inflated cluster from the moment that it is published.  Look-ups take no
- * lock (cache.c).
+ * The image is only read, so its state in memory never changes: neither the header
+ * and the L1 table once it is open, nor a cached slice of an L2 table or an inflated
+ * cluster once it is published.  Look-ups take no lock (cache.c).
  *
- * Nothing that the file says is believed: header.c and extensions.c judge the
- * header, l1.c where tables are, entry.c and map.c each entry when it is used.
- * Reference counts are not looked at; a reader has no use for them.
+ * The file is not trusted: header.c and extensions.c validate the header, l1.c the
+ * offsets of tables, entry.c and map.c each entry when it is used.  Reference counts
+ * are not read; a reader does not need them.
  */
 #ifndef QEDBLK_FORMAT_QCOW2_QCOW2_H
 #define QEDBLK_FORMAT_QCOW2_QCOW2_H
@@ -24,9 +23,9 @@ struct qcow2_image {
 	struct blk_file *file;
 	struct qcow2_header header;
 	uint32_t cluster_size; /* bytes */
-	uint32_t subcluster_size; /* bytes; a cluster's, without extended entries */
+	uint32_t subcluster_size; /* bytes; the cluster size if entries are not extended */
 	uint32_t l2_entry_bytes; /* 8 or 16 */
-	uint32_t l2_entries; /* a table */
+	uint32_t l2_entries; /* per table */
 	uint64_t *l1; /* entries as on disk, in this machine's byte order */
 	uint64_t l1_entries; /* as many as the image's size needs */
 
@@ -34,36 +33,38 @@ struct qcow2_image {
 	struct qcow2_cache l2; /* by guest cluster / slice_entries */
 	struct qcow2_cache inflated; /* by guest cluster */
 	/*
-	 * What a compressed cluster is read into.  Who holds one waits for I/O and a
-	 * worker only; it ranks above the file's bounce pool.
+	 * Buffers that compressed clusters are read into.  A coroutine that holds one waits only
+	 * for I/O and for a worker thread; it may take a buffer of the file's bounce pool, but
+	 * not the other way round.
 	 */
 	struct bufpool *packed;
 	struct inflater *inflater;
 };
 
-/* header_io.c */
+/* header_io.c: read the first cluster, and qcow2_parse() it.  Yields. */
 int qcow2_co_read_header(struct blk_file *file, struct qcow2_header *h, struct qcow2_names *names,
 			 struct error *err);
 
-/* l1.c: read the part of L1 that is needed; judge where a table is. */
+/* l1.c: read the part of L1 that the image's size needs.  Yields. */
 int qcow2_co_l1_load(struct qcow2_image *img, struct error *err);
-/* The offset of the table in @l1_entry (0: none), or -EIO: none can be there. */
+/* Get the table offset, in bytes, of @l1_entry (0: no table).  Returns 0, or -EIO: not valid. */
 int qcow2_table_offset(const struct qcow2_image *img, uint64_t l1_entry, uint64_t *offset);
 
-/* map.c */
+/* map.c: see struct blk_driver. */
 int qcow2_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
 int qcow2_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
-/* The L2 entry of @cluster.  Parks. */
+/* Get the L2 entry of guest cluster @cluster, whose table must exist.  Yields. */
 int qcow2_co_entry(struct qcow2_image *img, uint64_t cluster, uint64_t *entry);
-/* Count, log and return -EIO: guest cluster @cluster cannot be read, because of @what. */
+/* Log that guest cluster @cluster cannot be read, because of @what, and return -EIO. */
 int qcow2_bad(struct qcow2_image *img, uint64_t cluster, const char *what, uint64_t value);
 
-/* read.c */
+/* read.c: see struct blk_driver. */
 int qcow2_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 
-/* packed.c: a part of one compressed cluster */
+/* packed.c */
 int qcow2_packed_init(struct qcow2_image *img);
 void qcow2_packed_destroy(struct qcow2_image *img);
+/* Read [offset, offset + bytes), which lies in one compressed cluster.  Yields. */
 int qcow2_co_read_packed(struct qcow2_image *img, uint64_t offset, uint64_t bytes, void *buf);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading: each run from where it is.
+ * Reading: each run from the file, from the backing file, inflated, or as zeroes.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One line of context for the person, carried upward beside a negative errno.
+ * One line of error context for the user, passed up beside a negative errno.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,10 @@
 #include "util/error.h"
 #include "util/text.h"
 
-/* Names in a line may be an image's or a server's choice: it stays one line, but for @keep. */
+/*
+ * Format a heap string, or NULL.  Names in it may come from an image or a server: control
+ * characters become \xNN, except those in @keep.
+ */
 static char *format_line(const char *keep, const char *fmt, va_list ap)
 {
 	char *line;
@@ -28,8 +31,8 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 		return err->code;
 	err->code = code;
 	va_start(ap, fmt);
-	/* Without memory for the line, error_text() falls back to the code. */
-	/* Lines of ours, in the format or in an error's text that is passed on, stay lines. */
+	/* If there is no memory for the line, error_text() falls back to the code. */
+	/* Line breaks are kept if they are ours: in the format, or in another error's text. */
 	err->text = format_line(strchr(fmt, '\n') || !strcmp(fmt, "%s") ? "\n" : "", fmt, ap);
 	va_end(ap);
 	return code;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One line of context for the person, carried upward beside a negative errno.
+ * One line of error context for the user, passed up beside a negative errno.
  *
- * The function that knows what went wrong sets the line; callers may put the
- * name of the file or device in front; the program's edge prints it once.
+ * The function that detects the error sets the line; callers may put the name of
+ * the file or device in front; the program prints it once, at the top.
  */
 #ifndef QEDBLK_UTIL_ERROR_H
 #define QEDBLK_UTIL_ERROR_H
 
 struct error {
-	int code; /* negative errno, 0 while nothing is set */
-	char *text; /* heap string, NULL while nothing is set */
+	int code; /* negative errno; 0: not set */
+	char *text; /* heap string; NULL: not set, or there was no memory for it */
 };
 
 #define ERROR_INIT ((struct error){ 0, NULL })
@@ -28,16 +28,16 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 int error_set_errno(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Put "PREFIX: " in front of the line, if one is set. */
+/* Put "PREFIX: " in front of the line, if an error is set.  @err may be NULL. */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * The line, with control characters of names as \xNN, or the text of the code where there is none.
- * Never NULL.
+ * Return the line, with control characters of names as \xNN, or the text of the code if there is no
+ * line.  Never NULL; valid until @err changes.
  */
 const char *error_text(const struct error *err);
 
-/* Give the line back; @err can be used again afterwards. */
+/* Free the line; @err can be used again afterwards. */
 void error_free(struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * JSON values that were made without enough memory: jansson's failed allocations are counted.
+ * Detecting JSON values that are incomplete because memory ran out: jansson's failed allocations
+ * are counted.
  */
 #include <jansson.h>
 #include <stdatomic.h>
@@ -24,7 +25,7 @@ static void *counted_malloc(size_t size)
 	return memory;
 }
 
-/* Before main(), since nothing may be allocated the other way. */
+/* Before main(): jansson must not have allocated anything with its default functions. */
 __attribute__((constructor)) static void count_failures(void)
 {
 	json_set_alloc_funcs(counted_malloc, free);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * JSON values that were made without enough memory.
+ * Detecting JSON values that are incomplete because memory ran out.
  *
- * A member that cannot be allocated is missing from its object, and most of what makes JSON does
- * not look at each: it compares this count before it uses the whole.
+ * A member that cannot be allocated is missing from its object.  Most code that builds JSON does
+ * not check each member, but compares this count before and after.
  */
 #ifndef QEDBLK_UTIL_JSON_MEMORY_H
 #define QEDBLK_UTIL_JSON_MEMORY_H
@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 /*
- * How many allocations of jansson have failed in this process, on any thread.  Where it grew, a
- * value that was made meanwhile may be incomplete.
+ * Return how many allocations of jansson have failed in this process, on any thread.  If the count
+ * has grown, a value that was built meanwhile may be incomplete.
  */
 uint64_t json_memory_failures(void);
-/* Count one more: a value could not be made for want of other memory than jansson's. */
+/* Count a failure outside of jansson: a value could not be built, since memory ran out. */
 void json_memory_fail(void);
 
 #endif

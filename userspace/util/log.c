@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a running program says to its operator.
+ * Log messages, to standard error or to syslog.
  */
 #include "util/log.h"
 
@@ -26,8 +26,8 @@ static bool use_syslog;
 static enum log_level max_shown = LOG_LEVEL_INFO;
 
 /*
- * A socket of our own rather than syslog(3), which blocks while the log daemon
- * does: that one may be writing to the very disk that the caller serves.
+ * A socket of our own instead of syslog(3), which blocks while the log daemon does:
+ * the daemon may be writing to the disk that the caller serves.
  */
 static int log_socket = -1;
 static const struct sockaddr_un log_address = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
@@ -41,7 +41,7 @@ void log_init(const char *program, bool to_syslog, enum log_level max_level)
 		log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Formats "HEAD" and the message; the length, which leaves room for one byte more. */
+/* Format "HEAD" and the message; return the length, which leaves room for one more byte. */
 static size_t format_line(char *line, size_t size, const char *head, const char *fmt, va_list ap)
 {
 	int n = snprintf(line, size - 1, "%s", head);
@@ -53,7 +53,7 @@ static size_t format_line(char *line, size_t size, const char *head, const char 
 	return len + text_printable(line + len, size - 1 - len, text, "");
 }
 
-/* A datagram in the form that syslog(3) sends; the daemon adds the time. */
+/* Send a datagram as syslog(3) does; the daemon adds the time. */
 static void to_syslog(enum log_level level, const char *fmt, va_list ap)
 {
 	static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -63,13 +63,13 @@ static void to_syslog(enum log_level level, const char *fmt, va_list ap)
 	snprintf(head, sizeof(head), "<%d>%s[%ld]: ", LOG_DAEMON | priorities[level], program_name,
 		 (long)getpid());
 	len = format_line(line, sizeof(line), head, fmt, ap);
-	/* A daemon that is busy or gone loses lines; it does not stop us. */
+	/* If the daemon is busy or has ended, the line is lost; the caller never blocks. */
 	if (sendto(log_socket, line, len, MSG_NOSIGNAL, (const struct sockaddr *)&log_address,
 		   sizeof(log_address)) < 0)
 		return;
 }
 
-/* One write(2) a line, so that those of several threads and programs do not mix. */
+/* One write(2) per line, so that lines of several threads and programs do not mix. */
 static void to_stderr(enum log_level level, const char *fmt, va_list ap)
 {
 	static const char *const words[] = { "", "warning: ", "", "debug: " };
@@ -79,7 +79,7 @@ static void to_stderr(enum log_level level, const char *fmt, va_list ap)
 	snprintf(head, sizeof(head), "%s: %s", program_name, words[level]);
 	len = format_line(line, sizeof(line), head, fmt, ap);
 	line[len++] = '\n';
-	/* Where nobody listens there is nobody to tell. */
+	/* An error is ignored: there is nowhere else to report it. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
 }
@@ -105,12 +105,10 @@ bool log_allowed(struct log_ratelimit *state)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	start = atomic_load(&state->window_start);
-	/*
-	 * Soon after boot the clock is near zero, as a new state is: then the count alone tells.
-	 */
+	/* Soon after boot the clock is near 0, as is a new state: then only the count limits. */
 	if (now.tv_sec - start >= WINDOW_SECONDS &&
 	    atomic_compare_exchange_strong(&state->window_start, &start, now.tv_sec))
 		atomic_store(&state->count, 0);
-	/* The first look keeps the count from wrapping. */
+	/* The load keeps the count from wrapping. */
 	return atomic_load(&state->count) < BURST && atomic_fetch_add(&state->count, 1) < BURST;
 }

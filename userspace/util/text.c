@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Text for people.
+ * Making text safe to print.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "util/text.h"
 
-/* How many bytes at @text a terminal would obey rather than show: control characters, or 0. */
+/* Return the length in bytes of the control character at @text; 0: there is none, or it is kept. */
 static unsigned int control_bytes(const unsigned char *text, const char *keep)
 {
 	if (text[0] < 0x20 || text[0] == 0x7f)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sizes in bytes: parsing what people type and printing what people read.
+ * Sizes in bytes: parsing a user's input, and printing for users.
  */
 #include "util/units.h"
 
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Digits of a fraction that count; a finer one differs by less than a byte. */
+/* Digits of a fraction that are used; further ones make less than a byte of difference. */
 #define MAX_FRACTION_DIGITS 19
 
 static const char unit_letters[] = "bkmgtpe";
@@ -17,7 +17,7 @@ static const char unit_letters[] = "bkmgtpe";
 /* A number being parsed: whole + numerator / denominator, where numerator < denominator. */
 struct number {
 	uint64_t whole, numerator, denominator;
-	bool overflow; /* the whole part is not to be had in 64 bits */
+	bool overflow; /* the whole part does not fit in 64 bits */
 };
 
 static unsigned int digit_value(char c)
@@ -31,7 +31,7 @@ static bool is_digit(char c, unsigned int base)
 	return base == 16 ? isxdigit((unsigned char)c) : isdigit((unsigned char)c);
 }
 
-/* Parse digits; returns the first character behind them, or NULL if there is none. */
+/* Parse digits; return the first character behind them, or NULL if there is no digit. */
 static const char *parse_whole(const char *text, unsigned int base, struct number *number)
 {
 	const char *p = text;
@@ -44,7 +44,7 @@ static const char *parse_whole(const char *text, unsigned int base, struct numbe
 	return p == text ? NULL : p;
 }
 
-/* Parse the digits behind a point, of which there need be none; returns what follows them. */
+/* Parse the digits behind a point, if any; return the first character behind them. */
 static const char *parse_fraction(const char *text, struct number *number)
 {
 	const char *p = text;
@@ -59,7 +59,7 @@ static const char *parse_fraction(const char *text, struct number *number)
 	return p;
 }
 
-/* The shift that the rest of the text stands for, or -EINVAL. */
+/* Return the shift, in bits, of the unit in the rest of the text, or -EINVAL. */
 static int parse_unit(const char *text)
 {
 	const char *letter;
@@ -103,7 +103,7 @@ int parse_size(const char *text, uint64_t *bytes)
 	shift = parse_unit(text);
 	if (shift < 0)
 		return shift;
-	/* There are no fractions of a byte. */
+	/* A size in bytes can't have a fraction. */
 	if (!shift && number.numerator)
 		return -EINVAL;
 	ret = scale(&number, (unsigned int)shift, bytes);
@@ -116,7 +116,7 @@ char *format_size(char *buf, size_t len, uint64_t bytes)
 	double value = (double)bytes;
 	unsigned int i = 0;
 
-	/* Not at 1024: three digits must do for the whole part. */
+	/* From 1000 on, not 1024, so that the whole part has at most three digits. */
 	for (; value >= 1000 && i + 1 < ARRAY_SIZE(units); i++)
 		value /= 1024;
 	snprintf(buf, len, "%.3g %s", value, units[i]);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Sizes in bytes: parsing what people type, printing what people read, and
- * the rounding that block code does everywhere.
+ * Sizes in bytes: parsing a user's input, printing for users, and rounding.
  */
 #ifndef QEDBLK_UTIL_UNITS_H
 #define QEDBLK_UTIL_UNITS_H
@@ -64,8 +63,8 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 int parse_size(const char *text, uint64_t *bytes);
 
 /*
- * Print @bytes as people read them, in QEMU's manner: "64 KiB", "1.5 GiB",
- * "0 B" (three significant digits, base 1024).  Returns @buf.
+ * Print @bytes in QEMU's format: "64 KiB", "1.5 GiB", "0 B" (three significant
+ * digits, base 1024).  Returns @buf.
  */
 char *format_size(char *buf, size_t len, uint64_t bytes);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Image files: opening, closing, and what concerns the file as a whole.
+ * Image files: opening, closing, and operations on the file as a whole.
  *
  * System calls that may block and that io_uring lacks run on worker threads.
  */
@@ -23,11 +23,11 @@
 #include "file/protocol.h"
 #include "util/units.h"
 
-/* Bounce buffers of a file: bytes of each, and how many at most. */
+/* Bounce buffers of a file: bytes of each, and their maximal number. */
 #define BOUNCE_SIZE  (256 * KiB)
 #define BOUNCE_COUNT 16
 
-/* Larger units would not fit the bounce buffers well; no file system asks for them. */
+/* Bytes.  Larger units would fit the bounce buffers badly; no file system needs them. */
 #define MAX_ALIGN     (64 * KiB)
 #define MAX_MEM_ALIGN 4096
 
@@ -58,28 +58,28 @@ static int open_fd(struct open_call *call)
 	if (call->flags & BLK_FILE_CREATE)
 		oflags |= O_CREAT | (call->flags & BLK_FILE_EXCL ? O_EXCL : 0);
 
-	/* Look before opening: to open a device or a FIFO can have effects of its own. */
+	/* Check before opening: opening a device or a FIFO can have side effects. */
 	if (stat(file->name, &st) == 0) {
 		int ret = blk_file_check_type(file->name, st.st_mode, call->err);
 
 		if (ret)
 			return ret;
 	}
-	/* Should the name become a FIFO in between, O_NONBLOCK keeps us from hanging. */
+	/* If the name becomes a FIFO in between, O_NONBLOCK keeps open() from blocking. */
 	file->fd = open(file->name, oflags | O_NONBLOCK, 0644);
 	if (file->fd < 0)
 		return error_set_errno(call->err, -errno, "%s", file->name);
 	return 0;
 }
 
-/* Descriptor flags for I/O: with O_DIRECT if it is wanted and can be had. */
+/* Set the descriptor flags for I/O: with O_DIRECT if @want_direct and it is supported. */
 static int set_io_flags(struct blk_file *file, bool want_direct)
 {
 	int fl = fcntl(file->fd, F_GETFL);
 
 	if (fl < 0)
 		return -errno;
-	/* With O_NONBLOCK io_uring would answer -EAGAIN instead of waiting. */
+	/* With O_NONBLOCK io_uring would return -EAGAIN instead of waiting. */
 	fl &= ~(O_NONBLOCK | O_DIRECT);
 	file->direct = want_direct && fcntl(file->fd, F_SETFL, fl | O_DIRECT) == 0;
 	if (!file->direct && fcntl(file->fd, F_SETFL, fl) < 0)
@@ -87,7 +87,7 @@ static int set_io_flags(struct blk_file *file, bool want_direct)
 	return 0;
 }
 
-/* What the file system is known for. */
+/* Set the fields that depend on the type of the file system. */
 static void find_file_system(struct blk_file *file)
 {
 	struct statfs fs;
@@ -96,8 +96,8 @@ static void find_file_system(struct blk_file *file)
 		return;
 	file->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 	/*
-	 * Of the others NFS leaves out the error of the sync behind such a write; FUSE and 9p only
-	 * pass the flag on to servers, many of which ignore it; overlayfs can be of any of them.
+	 * Of the others NFS ignores the error of the sync after such a write; FUSE and 9p only
+	 * pass the flag on to servers, many of which ignore it; overlayfs can be on any of them.
 	 */
 	file->keeps_dsync = file->in_memory || fs.f_type == EXT4_SUPER_MAGIC ||
 			    fs.f_type == XFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC;
@@ -136,7 +136,7 @@ static int find_identity(struct open_call *call)
 	ret = find_size(file, call->err);
 	if (ret)
 		return ret;
-	/* A device is itself, whatever node it was opened by. */
+	/* A device is the same, whichever device node it was opened by. */
 	file->dev = file->is_device ? 0 : st.st_dev;
 	file->ino = file->is_device ? st.st_rdev : st.st_ino;
 	return 0;
@@ -170,8 +170,8 @@ static int lock_image(struct blk_file *file, unsigned int perm, unsigned int sha
 		return ret;
 	}
 	/*
-	 * Whoever had the lock until now may have made the file longer since we opened it, and
-	 * clusters that lie there must not be taken for space without use.
+	 * The previous holder of the lock may have extended the file since we opened it, and
+	 * the clusters there must not be taken for unused space.
 	 */
 	return find_size(file, err);
 }
@@ -236,8 +236,8 @@ static int close_on_worker(void *arg)
 	struct blk_file *file = arg;
 
 	/*
-	 * All requests have been answered, but the kernel may hold on to the file a little
-	 * longer than that, and a lock lives as long: the next opener would find it.
+	 * All requests are complete, but the kernel may keep a reference to the file a little
+	 * longer, and the locks with it: the next opener would find them.
 	 */
 	image_lock_release(file->fd);
 	if (file->tail_fd >= 0)
@@ -248,7 +248,7 @@ static int close_on_worker(void *arg)
 
 static void close_local(struct blk_file *file)
 {
-	/* What matters was made durable by a flush, which reports its errors. */
+	/* Errors of close() do not matter: flushes make data durable and report its errors. */
 	if (aio_co_call(close_on_worker, file) < 0)
 		close_on_worker(file);
 }
@@ -266,7 +266,7 @@ static int co_open_local(struct open_call *call)
 	return ret;
 }
 
-/* @call has all but the file. */
+/* All fields of @call but the file are set. */
 static int co_open(struct blk_file **file_out, const char *name, struct open_call *call)
 {
 	struct blk_file *file = file_alloc(name, call->flags & BLK_FILE_RDWR);
@@ -285,7 +285,7 @@ static int co_open(struct blk_file **file_out, const char *name, struct open_cal
 	else
 		ret = blk_file_co_open_remote(file, call->flags, call->err);
 	if (ret) {
-		/* Where the worker could not even be asked, no line is set yet. */
+		/* Sets a line only where there is none: the call did not reach a worker. */
 		error_set_errno(call->err, ret, "%s", name);
 		file_free(file);
 		return ret;
@@ -363,7 +363,7 @@ int blk_file_set_align(struct blk_file *file, uint32_t align, uint32_t mem_align
 	return 0;
 }
 
-/* A second, buffered open file description of the same file. */
+/* Open a second, buffered open file description of the same file. */
 static int open_tail_on_worker(void *arg)
 {
 	struct blk_file *file = arg;
@@ -373,7 +373,7 @@ static int open_tail_on_worker(void *arg)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", file->fd);
 	fd = open(link, O_WRONLY | O_CLOEXEC);
-	if (fd < 0) /* no /proc: by name then, if that is still the same file */
+	if (fd < 0) /* no /proc: by name, if that is still the same file */
 		fd = open(file->name, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
@@ -410,8 +410,8 @@ int blk_file_co_truncate(struct blk_file *file, uint64_t size)
 	if (size > INT64_MAX)
 		return -EFBIG;
 	/*
-	 * A write that pads to the file's alignment must not see the end move
-	 * between its look at the size and its write.
+	 * The end of the file must not move while a write that pads to the file's
+	 * alignment is between its check of the size and its write.
 	 */
 	if (file->align > 1)
 		range_lock_co_acquire(&file->ranges, &hold,

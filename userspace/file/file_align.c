@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading and writing image files at any offset, length and address.
+ * Read and write image files at any offset, length and address.
  *
- * A request is cut into pieces: those that the file takes as they are go
- * straight to it, the others through a bounce buffer of whole blocks.  A write
- * that does not fill its blocks reads, modifies and writes them.
+ * A request is split into pieces: aligned ones go directly to the file, the
+ * others through a bounce buffer of whole blocks.  A write that does not fill its
+ * blocks reads, modifies and writes them.
  *
- * So that no write is lost under the read-modify-write of a neighbour in the
- * same block, the latter holds its blocks exclusively, and every other write
- * through here holds its own range shared.
+ * So that no write is lost to the read-modify-write of a neighbour in the same
+ * block, a read-modify-write holds its blocks exclusively, and every other write
+ * in this file holds its own range shared.
  *
- * Writes that go to the descriptor without passing here (see blk_map_write())
- * are multiples of 512 and are let past only where a block is no larger.  Such
- * a write owns all bytes of its blocks, so a read-modify-write in one of them
- * is a request for bytes that are being written at the same time.  Nobody
- * makes such a pair: block devices send multiples of 512 only, a program that
- * sends less (qed-io) has a node to itself and does not use the fast way, and
- * formats keep their metadata in other clusters than the guest's data.
+ * Writes that bypass this file (see blk_map_write()) are multiples of 512, and are
+ * allowed only where a block is no larger.  Such a write covers all bytes of its
+ * blocks, so a concurrent read-modify-write in one of them would be a request for
+ * bytes that are being written at the same time.  No such pair occurs: block
+ * devices send multiples of 512 only, a program that sends less (qed-io) is the
+ * only user of its node and does not use the fast path, and formats keep their
+ * metadata in other clusters than the guest's data.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,7 +27,7 @@
 
 struct piece {
 	uint64_t start; /* of the first block, bytes */
-	size_t head; /* bytes before the request's in the first block */
+	size_t head; /* bytes in the first block before those of the request */
 	size_t len; /* bytes of the request */
 	size_t span; /* bytes of whole blocks; a multiple of the alignment */
 	bool bounce;
@@ -50,7 +50,7 @@ static struct piece next_piece(const struct blk_file *file, const void *buf, siz
 	return p;
 }
 
-/* Read @len aligned bytes; what is past the end of the file becomes zeroes. */
+/* Read @len aligned bytes; bytes past the end of the file become zeroes. */
 static int read_blocks(struct blk_file *file, void *buf, size_t len, uint64_t offset)
 {
 	struct iovec iov = { buf, len };
@@ -105,10 +105,10 @@ int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t off
 	return 0;
 }
 
-/* A block of which the request changes a part: what is in it now. */
+/* Read the present contents of a block of which the request changes a part. */
 static int read_old_block(struct blk_file *file, char *blocks, uint64_t offset)
 {
-	/* The size follows all writes and cannot shrink under our hold. */
+	/* The size includes all writes, and cannot shrink while we hold the range. */
 	if (offset >= atomic_load(&file->size)) {
 		memset(blocks, 0, file->align);
 		return 0;
@@ -144,9 +144,9 @@ static int write_bounced(struct blk_file *file, const struct piece *p, const voi
 }
 
 /*
- * Would padding @p to whole blocks leave a file longer whose length means
- * something (a raw image: its virtual size)?  Up to 512 is no harm: sizes of
- * images are multiples of that.
+ * Would padding @p to whole blocks extend a file whose length has a meaning (of a
+ * raw image: its virtual size)?  Padding to 512 is harmless: image sizes are
+ * multiples of that.
  */
 static bool padding_shows(const struct blk_file *file, const struct piece *p)
 {
@@ -157,14 +157,15 @@ static bool padding_shows(const struct blk_file *file, const struct piece *p)
 }
 
 /*
- * The bytes at an unaligned end of a file go through a buffered descriptor,
- * exactly as they are.  The other way would be to write the padded block and
- * truncate the file back; but a crash in between leaves a longer image, and
- * the truncation can cut off what another request appends meanwhile.
+ * Write the bytes at an unaligned end of a file through a buffered descriptor,
+ * without padding.  The alternative, to write the padded block and truncate the
+ * file back, is unsafe: a crash in between leaves a longer image, and the
+ * truncation can cut off data that another request appends meanwhile.
  *
- * Mixing buffered and direct writes in one page is safe only one after the
- * other: the page is clean again (RWF_DSYNC) before the hold, which covers
- * the page, lets a direct write into it; the kernel drops the clean page then.
+ * Buffered and direct writes to one page are safe only one after the other.  The
+ * hold covers the page, and the page is clean again (RWF_DSYNC) before the hold
+ * is released and a direct write can reach it; the kernel then drops the clean
+ * page.
  */
 static int write_tail(struct blk_file *file, const struct piece *p, const void *buf)
 {
@@ -237,11 +238,11 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
 }
 
 /*
- * A durable write failed with @error, in its write or in the sync behind it.  The latter is an
- * fdatasync that failed, and may have taken an error that was a flush's to report.  The kernel
- * syncs only what it wrote: so where the bytes cannot be written either it was the write.  But a
- * disk that fails altogether may have failed in the sync first; while parts of blocks may wait in
- * the page cache, that must not be forgotten.  A flush beside this waits for the result.
+ * Decide whether a durable write that failed with @error failed in its write or in the sync after
+ * it.  The latter is a failed fdatasync, and may have consumed an error that a flush had to report.
+ * The kernel syncs only what it wrote: if a plain write of the bytes fails, too, the write failed.
+ * But a disk that fails completely may have failed in the sync first; while parts of blocks may be
+ * dirty in the page cache, that failure must be kept.  A concurrent flush waits for the result.
  */
 static int judge_failure(struct blk_file *file, const void *buf, size_t len, uint64_t offset,
 			 int error)

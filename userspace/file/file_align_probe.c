@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What O_DIRECT asks of offsets, lengths and buffer addresses: from the kernel
- * where it tells, from the device, else by trying.
+ * The alignment that O_DIRECT requires of offsets, lengths and buffer addresses:
+ * from statx(2) where it reports it, from the device, else by trial reads.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 #include "file/file_align_probe.h"
 #include "util/units.h"
 
-/* The largest unit that is tried, and what is taken where trying tells nothing. */
+/* Bytes: the largest unit that is tried, and the result where trial reads are not possible. */
 #define SAFE_ALIGN 4096
 
-/* 0, -ENOTSUP: no direct I/O, or -ENODATA: the kernel does not say. */
+/* Returns 0, -ENOTSUP (no direct I/O), or -ENODATA (the kernel does not report it). */
 static int ask_kernel(int fd, struct dio_align *align)
 {
 #ifdef STATX_DIOALIGN
@@ -44,8 +44,8 @@ static int try_reading(int fd, uint64_t size, struct dio_align *align)
 	void *buf;
 
 	/*
-	 * A read at the end of the file may succeed before its alignment is
-	 * looked at, so a file without a whole sector tells nothing.
+	 * A read at the end of the file may succeed before the kernel checks its
+	 * alignment, so a file of less than a sector is no evidence.
 	 */
 	align->offset = SAFE_ALIGN;
 	align->mem = SAFE_ALIGN;

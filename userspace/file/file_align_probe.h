@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What O_DIRECT asks of offsets, lengths and buffer addresses. */
+/* The alignment that O_DIRECT requires of offsets, lengths and buffer addresses. */
 #ifndef QEDBLK_FILE_FILE_ALIGN_PROBE_H
 #define QEDBLK_FILE_FILE_ALIGN_PROBE_H
 
@@ -12,8 +12,8 @@ struct dio_align {
 };
 
 /*
- * Find what @fd, open with O_DIRECT, needs.  @size in bytes.  Blocks.  Returns
- * 0, -ENOTSUP when direct I/O does not work here after all, or another
+ * Find the alignment that @fd, open with O_DIRECT, needs.  @size in bytes.  Blocks.
+ * Returns 0, -ENOTSUP when direct I/O does not work despite the flag, or another
  * negative errno.
  */
 int dio_align_probe(int fd, bool is_device, uint64_t size, struct dio_align *align);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opening a file only where it lies below a folder, whatever its name is.
+ * Open a file only if it lies below a folder, whatever its name is.
  *
- * The name is not judged: what it leads to is held by a descriptor that can
- * neither read nor write (O_PATH), so that nothing happens to a device or a FIFO;
- * the kernel is asked where that lies; and that very file is opened.  So it does
- * not matter what becomes of the name, or of symbolic links on the way, meanwhile.
+ * The name itself is not checked.  An O_PATH descriptor, which can neither read nor
+ * write and so has no effect on a device or a FIFO, holds the file that the name
+ * resolves to; /proc/self/fd tells its path; and that same file is then opened.  So
+ * changes of the name, or of symbolic links in it, do not matter meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 #include "file/file_internal.h"
 
-/* Where the kernel says that @fd is: a path without symbolic links.  Returns 0 or a -errno. */
+/* Get the path of @fd, without symbolic links, from the kernel.  Returns 0 or a negative errno. */
 static int where_is(int fd, char *path, size_t len)
 {
 	char link[64];
@@ -30,7 +30,7 @@ static int where_is(int fd, char *path, size_t len)
 	if ((size_t)n >= len)
 		return -ENAMETOOLONG;
 	path[n] = '\0';
-	/* Out of what this process can see, or no file of a file system at all. */
+	/* Else it is outside of the process's root or mounts, or has no path. */
 	return path[0] == '/' ? 0 : -EPERM;
 }
 
@@ -51,11 +51,11 @@ static bool is_below(const char *path, const char *dir)
 	size_t len = strlen(dir);
 
 	if (len == 1)
-		return true; /* all is below "/" */
+		return true; /* every file is below "/" */
 	return !strncmp(path, dir, len) && path[len] == '/';
 }
 
-/* Does what @fd holds lie below @dir? */
+/* Return -EPERM, with an error line, if the file of @fd does not lie below @dir. */
 static int check_place(int fd, const char *name, const char *dir, struct error *err)
 {
 	char here[PATH_MAX], below[PATH_MAX];

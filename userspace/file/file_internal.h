@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the file_*.c files share. */
+/* Declarations for the file_*.c files only. */
 #ifndef QEDBLK_FILE_FILE_INTERNAL_H
 #define QEDBLK_FILE_FILE_INTERNAL_H
 
@@ -7,19 +7,19 @@
 
 #include "file/file.h"
 
-/* The longest transfer in one operation, bytes: well below what results can carry. */
+/* The longest transfer in one operation, bytes: well below what an int result can hold. */
 #define BLK_FILE_MAX_TRANSFER (1u << 30)
 
-/* Open @file, of which name and writable are set, by the protocol that its name tells. */
+/* Open @file, of which name and writable are set, by the protocol of its name.  Yields. */
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err);
 
-/* 0, or an error line: a file of type @mode is no image. */
+/* Return 0 if a file of type @mode can be an image, else a negative errno with an error line. */
 int blk_file_check_type(const char *name, mode_t mode, struct error *err);
 
 /*
- * Open @name for reading if what it leads to lies below folder @dir.  Blocks;
- * for worker threads.  Returns a descriptor (with O_NONBLOCK), or a negative errno
- * with a line that names the file; -EPERM: it lies elsewhere.
+ * Open @name for reading if the file that it resolves to lies below folder @dir.
+ * Blocks; for worker threads.  Returns a descriptor (with O_NONBLOCK), or a negative
+ * errno with a line that names the file; -EPERM: the file lies elsewhere.
  */
 int blk_file_open_below(const char *name, const char *dir, struct error *err);
 
@@ -27,13 +27,14 @@ int blk_file_open_below(const char *name, const char *dir, struct error *err);
 void blk_file_flushes_init(struct blk_file_flushes *flushes);
 void blk_file_flushes_destroy(struct blk_file_flushes *flushes);
 /*
- * Around a durable write and what it leads to: a flush whose fdatasync ends in between waits for
- * the second call, which takes what the first returned.  The caller waits for I/O only in between.
+ * Bracket a durable write and the handling of its failure: a flush whose fdatasync ends in between
+ * waits for blk_file_durable_end(), which gets the result of blk_file_durable_begin().  In between
+ * the caller may wait for I/O only.  Neither call yields.
  */
 uint64_t blk_file_durable_begin(struct blk_file_flushes *flushes);
 void blk_file_durable_end(struct blk_file_flushes *flushes, uint64_t epoch);
 
-/* Writes through @file reached up to @end. */
+/* Raise @file->size to @end, bytes, where a write through @file ended.  Any thread. */
 void blk_file_grow(struct blk_file *file, uint64_t end);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The operations on image files as the kernel does them, through io_uring.
+ * The kernel's operations on image files, through io_uring.
  *
- * Short transfers are continued here, so that nobody above has to.
+ * Short transfers are continued here, so that callers need not do it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "file/file.h"
 #include "util/units.h"
 
-/* What is left of a vector after some of it was transferred. */
+/* The rest of a vector after a part of it was transferred. */
 struct iov_cursor {
 	const struct iovec *iov;
 	int count;
@@ -34,7 +34,7 @@ static void advance(struct iov_cursor *cur, size_t done)
 
 typedef ssize_t transfer_fn(int fd, const struct iovec *iov, int iovcnt, uint64_t offset);
 
-/* One transfer: the whole rest, or the rest of a vector that was begun. */
+/* Transfer once: the whole rest, or the rest of an element that was begun. */
 static ssize_t transfer_some(transfer_fn *transfer, int fd, const struct iov_cursor *cur,
 			     uint64_t offset)
 {
@@ -47,7 +47,10 @@ static ssize_t transfer_some(transfer_fn *transfer, int fd, const struct iov_cur
 	return transfer(fd, &rest, 1, offset);
 }
 
-/* Transfer all, or until @transfer returns 0 or something that is not a multiple of @unit. */
+/*
+ * Transfer all, or until @transfer returns 0 or a count that is not a multiple of @unit, bytes.
+ * Returns the bytes transferred, or a negative errno.
+ */
 static ssize_t transfer_all(transfer_fn *transfer, int fd, const struct iovec *iov, int iovcnt,
 			    uint64_t offset, uint32_t unit)
 {
@@ -78,7 +81,7 @@ static ssize_t write_some(int fd, const struct iovec *iov, int iovcnt, uint64_t 
 static ssize_t kernel_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			     uint64_t offset)
 {
-	/* A count that O_DIRECT cannot go on from is the end of the file. */
+	/* A count from which O_DIRECT cannot continue means the end of the file. */
 	return transfer_all(aio_co_preadv, file->fd, iov, iovcnt, offset, file->align);
 }
 
@@ -165,7 +168,7 @@ static int drop_cache_on_worker(void *arg)
 	const struct blk_file *file = arg;
 	int ret = posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
 
-	/* A kernel may be built without it. */
+	/* A kernel can be built without fadvise (CONFIG_ADVISE_SYSCALLS). */
 	return ret == ENOSYS ? 0 : -ret;
 }
 

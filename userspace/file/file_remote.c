@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Image files that are reached by a protocol and have no descriptor here.
+ * Image files that are accessed by a protocol and have no descriptor.
  */
 #include <errno.h>
 #include <string.h>

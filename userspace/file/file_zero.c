@@ -2,8 +2,8 @@
 /*
  * Zeroes, holes and space in image files.
  *
- * fallocate() calls are atomic to the byte, so under a range lock they are
- * ordinary writes that need no read-modify-write: a shared hold.
+ * fallocate() calls are atomic and exact to the byte, so for the range lock they
+ * are ordinary writes without a read-modify-write: a shared hold.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "file/zero_pages.h"
 #include "util/units.h"
 
-/* Block devices take fallocate() in multiples of their sector size, which this covers. */
+/* Bytes.  Block devices need fallocate() in multiples of their sector size, which divides this. */
 #define DEVICE_GRANULE 4096
 
 static int write_zero_pages(struct blk_file *file, uint64_t offset, uint64_t len)
@@ -59,7 +59,10 @@ static int locked_fallocate(struct blk_file *file, int mode, uint64_t offset, ui
 	return ret;
 }
 
-/* fallocate() with the refusals of file systems and devices told apart from failures. */
+/*
+ * Call fallocate().  Returns -ENOTSUP where the file system or device does not support @mode
+ * (*@refused then prevents further calls) or the range, another negative errno for a failure.
+ */
 static int try_fallocate(struct blk_file *file, int mode, _Atomic bool *refused, uint64_t offset,
 			 uint64_t len)
 {
@@ -76,7 +79,7 @@ static int try_fallocate(struct blk_file *file, int mode, _Atomic bool *refused,
 		atomic_store_explicit(refused, true, memory_order_relaxed);
 		return -ENOTSUP;
 	case -EINVAL:
-		/* A device with larger sectors than we know of; of a file it is an error. */
+		/* A device with sectors larger than DEVICE_GRANULE; for a file it is an error. */
 		return file->is_device ? -ENOTSUP : ret;
 	default:
 		return ret;
@@ -101,8 +104,8 @@ static int zero_range(struct blk_file *file, uint64_t offset, uint64_t len)
 }
 
 /*
- * Make a file that was punched up to its end reach @end.  One block of zeroes
- * is written there: unlike a truncation that can never cut off what another
+ * Extend a file that was punched up to its end to @end, by writing one block of
+ * zeroes there: unlike a truncation, that can never cut off data that another
  * request appends at the same time.
  */
 static int extend_to(struct blk_file *file, uint64_t offset, uint64_t end)
@@ -114,7 +117,7 @@ static int extend_to(struct blk_file *file, uint64_t offset, uint64_t end)
 	return write_zero_pages(file, end - len, len);
 }
 
-/* A range that fallocate() takes as it is. */
+/* Zero a range of whole granules, which fallocate() accepts. */
 static int zero_granules(struct blk_file *file, uint64_t offset, uint64_t len, bool may_punch)
 {
 	int ret = -ENOTSUP;
@@ -131,7 +134,7 @@ static int zero_granules(struct blk_file *file, uint64_t offset, uint64_t len, b
 	return ret;
 }
 
-/* The part of [offset, offset + len) that is whole granules; false if there is none. */
+/* Get the part of [offset, offset + len) that is whole granules; false if there is none. */
 static bool inner_range(const struct blk_file *file, uint64_t offset, uint64_t len, uint64_t *start,
 			uint64_t *end)
 {
@@ -175,7 +178,7 @@ int blk_file_co_punch_hole(struct blk_file *file, uint64_t offset, uint64_t len)
 		return ret;
 	if (!inner_range(file, offset, len, &start, &end))
 		return write_zero_pages(file, offset, len);
-	/* The hole first: where that can't be, nothing has changed yet. */
+	/* The hole first: where that is unsupported, nothing has changed yet. */
 	ret = punch(file, start, end - start);
 	if (!ret)
 		ret = write_zero_pages(file, offset, start - offset);
@@ -197,7 +200,7 @@ int blk_file_co_allocate(struct blk_file *file, uint64_t offset, uint64_t len)
 struct seek_call {
 	int fd;
 	uint64_t offset;
-	uint64_t run; /* result: up to where it is alike; UINT64_MAX: to the end */
+	uint64_t run; /* result: bytes of the run; UINT64_MAX: to the end */
 	bool data;
 };
 
@@ -212,7 +215,7 @@ static int seek_on_worker(void *arg)
 		return 0;
 	}
 	call->data = true;
-	if (pos < 0) /* devices and file systems that cannot tell: all may be data */
+	if (pos < 0) /* unsupported by the device or file system: all may be data */
 		return errno == EINVAL || errno == EOPNOTSUPP ? 0 : -errno;
 	if ((uint64_t)pos > call->offset) {
 		call->data = false;
@@ -222,7 +225,7 @@ static int seek_on_worker(void *arg)
 	pos = lseek(call->fd, (off_t)call->offset, SEEK_HOLE);
 	if (pos < 0)
 		return -errno;
-	/* A hole punched in between: data it was when we looked first. */
+	/* At least 1: a hole punched between the two calls was data at the first. */
 	call->run = max_u64((uint64_t)pos - call->offset, 1);
 	return 0;
 }

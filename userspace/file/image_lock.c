@@ -2,10 +2,10 @@
 /*
  * Image locks in QEMU's protocol.
  *
- * All locks are shared ones, so taking them never fails among those that keep
- * the protocol; what conflicts is found afterwards, by asking whether an
- * exclusive lock on the other side's byte could be had.  Each party locks
- * before it looks, so of two that race at least one sees the other.
+ * All locks are shared, so processes that keep the protocol never fail to take
+ * them.  A conflict is detected afterwards: F_OFD_GETLK tells whether an exclusive
+ * lock on the opposite byte would be possible.  Each process locks before it
+ * checks, so of two that race at least one sees the other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "file/image_lock.h"
 #include "util/units.h"
 
-/* Bytes of the image file whose locks carry the protocol. */
+/* Offsets of the bytes of the image file that the protocol locks. */
 #define LOCK_HELD_BASE	 100
 #define LOCK_DENIED_BASE 200
 
@@ -40,7 +40,7 @@ static int set_lock(int fd, short type, uint64_t start, uint64_t len)
 	return fcntl(fd, F_OFD_SETLK, &fl) < 0 ? -errno : 0;
 }
 
-/* Does anybody else lock that byte?  Errors count as no: locks are advisory help here. */
+/* Does another process lock that byte?  An error counts as no: the locks are advisory. */
 static bool is_locked(int fd, uint64_t byte)
 {
 	struct flock fl = {
@@ -53,7 +53,7 @@ static bool is_locked(int fd, uint64_t byte)
 	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
 }
 
-/* Lock our bytes.  -EAGAIN: somebody has an exclusive lock there. */
+/* Lock our bytes.  -EAGAIN: another process has an exclusive lock there. */
 static int lock_bytes(int fd, unsigned int perm, unsigned int denied)
 {
 	for (unsigned int n = 0; n < ARRAY_SIZE(perm_names); n++) {
@@ -107,7 +107,7 @@ int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct er
 	case -EINVAL:
 	case -EOPNOTSUPP:
 	case -ENOSYS:
-		/* The file system has no such locks: nobody can see us, nor we them. */
+		/* The file system has no such locks: no process can see the others. */
 		ret = 0;
 		break;
 	default:
@@ -122,7 +122,7 @@ void image_lock_release(int fd)
 {
 	unsigned int count = ARRAY_SIZE(perm_names);
 
-	/* Fails only where nothing could be locked either. */
+	/* Fails only where locking fails, too. */
 	(void)set_lock(fd, F_UNLCK, LOCK_HELD_BASE, count);
 	(void)set_lock(fd, F_UNLCK, LOCK_DENIED_BASE, count);
 }

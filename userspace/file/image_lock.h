@@ -4,8 +4,8 @@
  * image that the other is using.
  *
  * Open-file-description locks, all shared: a permission that is held locks
- * byte 100 + n, one that is denied to others locks byte 200 + n.  Locks go
- * away with the open file description, so a killed process leaves none.
+ * byte 100 + n, one that is denied to others locks byte 200 + n.  The kernel
+ * drops them with the open file description, so a killed process leaves none.
  */
 #ifndef QEDBLK_FILE_IMAGE_LOCK_H
 #define QEDBLK_FILE_IMAGE_LOCK_H
@@ -21,13 +21,13 @@ enum image_perm {
 };
 
 /*
- * Take the permissions @perm and deny others all but @shared on @fd.  Does not
- * block.  Returns 0, -EBUSY (somebody's use conflicts; nothing is held then),
+ * Take the permissions @perm and deny other processes all but @shared on @fd.  Does
+ * not block.  Returns 0, -EBUSY (conflict with another process; nothing is held then),
  * or another negative errno.  A file system without such locks is no error.
  */
 int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err);
 
-/* Let go of all that image_lock_acquire() took. */
+/* Release all locks that image_lock_acquire() took on @fd. */
 void image_lock_release(int fd);
 
 #endif

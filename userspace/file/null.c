@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An image that is nothing: writes go nowhere, and reads cost nothing.  It
- * shows what everything but images costs.
+ * An image without storage: writes are discarded, and reads return at once.  It
+ * measures the cost of everything but the image.
  *
- * Its name is QEMU's, null-co://, for 1 GiB as there; null-co://SIZE for SIZE.
+ * The name is QEMU's, null-co://, with 1 GiB as there; null-co://SIZE sets the size.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,7 +28,7 @@ static int null_name_from(struct blk_options *options, char **name, struct error
 
 	if (ret < 0)
 		return ret;
-	/* Of no meaning to what keeps nothing, or is there to be fast. */
+	/* Ignored: nothing is kept, and this protocol exists to be fast. */
 	(void)blk_options_take(options, "read-zeroes");
 	(void)blk_options_take(options, "latency-ns");
 	if (asprintf(name, PREFIX "%" PRIu64, size) < 0)
@@ -45,7 +45,7 @@ static size_t iov_bytes(const struct iovec *iov, int iovcnt)
 	return sum;
 }
 
-/* Only who reads by coroutine comes here, and such a buffer must not keep its old bytes. */
+/* Only reads by a coroutine come here, and their buffers must not keep their old bytes. */
 static ssize_t null_co_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			      uint64_t offset)
 {

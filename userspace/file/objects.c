@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Objects with an id: a list.
+ * Objects with an id: a linked list.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Options of images: parsing, and handing them out.
+ * Options of images: parsing and taking.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "util/units.h"
 
 #define JSON_PREFIX "json:"
-/* Nobody needs more; a header must not make us use up the stack. */
+/* Bounds the recursion: a hostile image header must not exhaust the stack. */
 #define MAX_DEPTH 32
 
 struct blk_options {
@@ -71,7 +71,7 @@ void blk_options_free(struct blk_options *options)
 
 int blk_options_set(struct blk_options *options, const char *name, const char *value)
 {
-	/* Names and values are bytes, as names of files are: not always UTF-8. */
+	/* Names and values are bytes, like file names: not always UTF-8. */
 	json_t *text = value ? json_string_nocheck(value) : json_null();
 
 	return json_object_set_new_nocheck(options->values, name, text) ? -ENOMEM : 0;
@@ -175,7 +175,7 @@ int blk_options_parse_json(struct blk_options **options, const char *name, struc
 	return ret;
 }
 
-/* ---- Handing out ---- */
+/* ---- Taking ---- */
 
 bool blk_options_has(const struct blk_options *options, const char *name)
 {

@@ -2,8 +2,8 @@
 /*
  * Tracked requests: byte-range locks that are held across I/O.
  *
- * Holds stand in one list in order of arrival, granted or not.  A hold is
- * granted when no conflicting one stands before it, so a later request never
+ * Holds are in one list in order of arrival, granted or not.  A hold is
+ * granted when no conflicting one is before it, so a later request never
  * overtakes an earlier one that it conflicts with.
  */
 #include <stddef.h>
@@ -28,7 +28,7 @@ static bool conflicts(const struct range_hold *a, const struct range_hold *b)
 	return (a->exclusive || b->exclusive) && a->start < b->end && b->start < a->end;
 }
 
-/* The nearest conflicting hold that came before @hold, or NULL. */
+/* Return the nearest conflicting hold before @hold, or NULL. */
 static struct range_hold *find_conflict(const struct range_hold *hold)
 {
 	struct range_hold *other;
@@ -77,8 +77,8 @@ void range_lock_co_acquire(struct range_lock *lock, struct range_hold *hold, uin
 	pthread_mutex_lock(&lock->mutex);
 	append(lock, hold);
 	/*
-	 * Only holds that came earlier are waited for, and the list in front of
-	 * us can only get shorter: so this ends.
+	 * Only earlier holds are waited for, and the list before @hold can only get
+	 * shorter: so this ends.
 	 */
 	while (lock->exclusive && (other = find_conflict(hold)))
 		co_queue_wait(&other->waiters, &lock->mutex);
@@ -89,7 +89,7 @@ void range_lock_release(struct range_lock *lock, struct range_hold *hold)
 {
 	pthread_mutex_lock(&lock->mutex);
 	unlink_hold(lock, hold);
-	/* Waiters look for another conflict by themselves; @hold may go out of scope. */
+	/* Each waiter looks for its next conflict itself, so that @hold may go out of scope. */
 	co_queue_wake_all(&hold->waiters);
 	pthread_mutex_unlock(&lock->mutex);
 }

@@ -10,10 +10,10 @@
 
 static _Atomic(void *) pages;
 
-/* Where two map it at once, one mapping stays.  After a failure the next caller tries again. */
+/* Of two threads that race here one unmaps its copy.  After a failure the next caller retries. */
 static const void *map_pages(void)
 {
-	/* Never written to, so that every page of it is the kernel's one zero page. */
+	/* Never written to, so that every page of it is the kernel's shared zero page. */
 	void *p = mmap(NULL, ZERO_PAGES_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *other = NULL;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which bytes of a read a server has sent; no I/O.
+ * Track which bytes of a read the server has sent; no I/O.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@ bool nbd_chunks_add(struct nbd_chunks *chunks, uint64_t start, uint64_t end, uin
 
 	if (start >= end || end > limit)
 		return false;
-	/* From behind: most servers send a read's pieces in order. */
+	/* From the end: most servers send a read's pieces in order. */
 	while (at && chunks->range[at - 1].start >= end)
 		at--;
 	if (at && chunks->range[at - 1].end > start)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which bytes of a read a server has sent; no I/O.
+ * Track which bytes of a read the server has sent; no I/O.
  *
- * A server sends the pieces of a read in any order.  Each byte must come once:
- * a piece that repeats a byte says nothing of those that are missing.
+ * A server may send the pieces of a read in any order.  Each byte must arrive
+ * exactly once: a byte that is repeated does not stand for one that is missing.
  */
 #ifndef QEDBLK_FILE_NBD_CHUNKS_H
 #define QEDBLK_FILE_NBD_CHUNKS_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Ranges with gaps between them that are remembered; a server that leaves more gaps is refused. */
+/* The most ranges, with gaps between them, of a read; a server that leaves more is refused. */
 #define NBD_MAX_CHUNKS 64
 
 /* Sorted ranges of a read, each with a gap before the next. */
@@ -28,13 +28,13 @@ static inline void nbd_chunks_init(struct nbd_chunks *chunks)
 }
 
 /*
- * Note that the bytes from @start to @end of a read of @limit bytes were sent.
- * False if there are none, some were sent before or lie outside of the read,
- * or there are too many gaps.
+ * Record that the bytes [start, end) of a read of @limit bytes were sent.  False if
+ * the range is empty, overlaps one that was sent before, lies outside of the read,
+ * or leaves too many gaps.
  */
 bool nbd_chunks_add(struct nbd_chunks *chunks, uint64_t start, uint64_t end, uint32_t limit);
 
-/* How many bytes were sent. */
+/* Return the number of bytes that were sent. */
 uint32_t nbd_chunks_bytes(const struct nbd_chunks *chunks);
 
 #endif

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A client's life: its thread, serving, and what happens when the connection is
- * lost.
+ * The thread of a client: serving, and reconnecting.
  *
- * Then requests wait, those that were sent and new ones.  Connecting is tried
- * at once and then at growing intervals, for as long as the export is open.
- * When that has taken reconnect-delay the client gives up: all that wait fail
- * with EIO, and so do new ones at once, until there is a connection again.
- * A connection is good from the first reply on: a server that takes
- * connections and does not answer does not make anybody wait for longer.
+ * When the connection is lost, requests wait, those that were sent and new ones.
+ * The client reconnects at once and then at growing intervals, for as long as the
+ * export is open.  After reconnect-delay it gives up: all waiting requests fail
+ * with EIO, and new ones fail at once, until there is a connection again.
+ * A connection counts as good from the first reply on: a server that accepts
+ * connections and does not reply does not prolong the wait of any request.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,10 +23,10 @@
 #define RING_ENTRIES  64
 #define FIRST_DELAY   (NSEC / 10)
 #define LONGEST_DELAY (2 * NSEC)
-/* A connection that nobody needed for this long, or the delay if that is less, is a good one. */
+/* A connection that was idle for this long, or the delay if that is less, counts as good. */
 #define GOOD_AFTER (10 * NSEC)
 
-/* ---- Losing the connection, and getting it back ---- */
+/* ---- Loss of the connection, and reconnecting ---- */
 
 static void give_up(struct nbd_client *client)
 {
@@ -42,7 +41,7 @@ static void on_give_up(struct aio_timer *timer)
 {
 	struct nbd_client *client = container_of(timer, struct nbd_client, give_up_timer);
 
-	/* With a connection it is up to that one: libnbd has the buffers. */
+	/* While there is a connection, libnbd has the buffers: requests end by that connection. */
 	if (!client->ready)
 		give_up(client);
 }
@@ -66,7 +65,7 @@ static void connection_lost(struct nbd_client *client, const struct error *err)
 		aio_timer_arm(&client->give_up_timer, client->down_since + delay - now);
 }
 
-/* It works: somebody got a reply, or nobody needs one. */
+/* The connection works: there was a reply, or it was idle for GOOD_AFTER. */
 static void connection_is_good(struct nbd_client *client)
 {
 	client->next_delay = 0;
@@ -79,7 +78,7 @@ static void connection_is_good(struct nbd_client *client)
 	client->said_lost = false;
 }
 
-/* Wait before the next attempt, longer each time. */
+/* Wait before the next attempt to connect, longer each time. */
 static void back_off(struct nbd_client *client)
 {
 	uint64_t until = aio_now() + client->next_delay, now;
@@ -93,8 +92,8 @@ static void back_off(struct nbd_client *client)
 /* ---- Serving ---- */
 
 /*
- * Is the server silent while a request waits for it, or for one of them, though others are
- * answered?  Else *@left is the time until it would be.
+ * Has the reply timeout passed: for all commands in flight, or for one while later ones have their
+ * replies?  Else *@left is the time until it passes, in ns; 0: no limit.
  */
 static bool is_silent(struct nbd_client *client, uint64_t *left)
 {
@@ -110,7 +109,7 @@ static bool is_silent(struct nbd_client *client, uint64_t *left)
 	return false;
 }
 
-/* Use the connection until it breaks or is no longer wanted. */
+/* Use the connection until it fails or the client is closed. */
 static void serve(struct nbd_client *client, struct error *err)
 {
 	uint64_t delay = client->uri.reconnect_delay * NSEC, left = 0;
@@ -118,14 +117,14 @@ static void serve(struct nbd_client *client, struct error *err)
 
 	client->given_up = false;
 	while (!client->stopping && !err->code) {
-		/* Before anything new is sent, since that may break it. */
+		/* Before a new command is sent, since that may break the connection. */
 		if (!nbd_queue_owed(client) && aio_now() >= good_at)
 			connection_is_good(client);
 		nbd_queue_send(client);
 		while (nbd_queue_finish(client, !nbd_is_alive(client))) {
 			client->last_reply = aio_now();
 			connection_is_good(client);
-			/* There is room again; and what cannot be sent is done at once. */
+			/* Slots are free again.  A command that cannot be sent is DONE at once. */
 			nbd_queue_send(client);
 		}
 		if (client->leaving)
@@ -182,7 +181,7 @@ static void client_main(void *arg)
 			connection_lost(client, &err);
 		error_free(&err);
 	}
-	/* It may have been made while the close began. */
+	/* The connection may have been made while the close began. */
 	if (client->ready)
 		nbd_disconnect(client);
 	aio_timer_cancel(&client->give_up_timer);
@@ -201,7 +200,7 @@ static void *thread_main(void *arg)
 	}
 	ret = aio_loop_run_co(client->loop, client_main, client);
 	if (ret) {
-		/* The ring is broken: nothing can be answered any more. */
+		/* The ring failed: no request can be completed any more. */
 		log_error("%s: event loop: %s", client->name,
 			  error_text(&(struct error){ ret, NULL }));
 		abort();
@@ -210,7 +209,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals stay with the program's own threads. */
+/* Start the thread with all signals blocked, so that the program's own threads get them. */
 static int start_thread(struct nbd_client *client)
 {
 	sigset_t all, old;
@@ -228,7 +227,7 @@ static int join_on_worker(void *arg)
 	return -pthread_join(*(pthread_t *)arg, NULL);
 }
 
-/* The thread ends, or has ended. */
+/* Wait for the end of the thread, which was asked to end or has ended. */
 static void co_join(struct nbd_client *client)
 {
 	if (aio_co_call(join_on_worker, &client->thread) < 0)

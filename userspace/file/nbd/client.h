@@ -3,17 +3,17 @@
  * A client of one NBD export: one connection, owned by one thread.
  *
  * The thread has an event loop of its own, on which the connection's main
- * coroutine connects, serves, and connects again when the connection is lost.
- * libnbd's handle, the queue, the slots and all the rest of struct nbd_client
+ * coroutine connects, serves, and reconnects when the connection is lost.
+ * libnbd's handle, the queue, the slots and all other fields of struct nbd_client
  * belong to that thread; other threads post requests to its loop and are woken
- * through theirs.  They read what is written before the export is open (size,
- * has_holes) and the answers about holes, which have a mutex.
+ * through theirs.  They read the fields that are set before the export is open
+ * (size, has_holes) and the answers about holes, which have a mutex.
  *
- * A thread of its own and not the connection of each queue thread: many servers
- * take one client (qemu-nbd by default); the TLS arithmetic and the copying out
- * of the socket, which libnbd does where it is called, keep no queue waiting;
- * and what is known of a server that is gone is known in one place.  The price
- * is a hand-over between threads each way, small beside the network's.
+ * Why one thread, and not a connection per queue thread: many servers accept only
+ * one client (qemu-nbd by default); TLS and the copies from the socket, which
+ * libnbd does in the calling thread, delay no queue; and the state of a lost
+ * server is in one place.  The price is a hand-over between threads each way,
+ * small compared with the network's latency.
  */
 #ifndef QEDBLK_FILE_NBD_CLIENT_H
 #define QEDBLK_FILE_NBD_CLIENT_H
@@ -30,11 +30,11 @@
 
 /* Commands in flight on the connection. */
 #define NBD_SLOTS 64
-/* One request has at most this many of them, so that a long one leaves room for others. */
+/* The most slots of one request, so that a long one leaves room for others. */
 #define NBD_SLOTS_PER_REQUEST 8
-/* Bytes of a command at most; a server may want less. */
+/* The most bytes of a command; a server may set a lower limit. */
 #define NBD_MAX_PIECE (1u << 20)
-/* Larger blocks than this cannot be asked of the block layer. */
+/* Bytes: the largest block of a server; the block layer supports no larger alignment. */
 #define NBD_MAX_BLOCK (64u << 10)
 
 struct nbd_client;
@@ -50,16 +50,16 @@ struct nbd_request {
 	uint64_t offset, bytes;
 	char *buf; /* of a read */
 	struct nbd_runs *runs; /* the answer about holes */
-	uint64_t begun; /* bytes that slots were taken for */
-	unsigned int slots; /* that it has now */
+	uint64_t begun; /* bytes for which slots were taken */
+	unsigned int slots; /* slots that it has now */
 	int ret; /* the first error */
 	struct nbd_request *next;
 };
 
 enum nbd_slot_state {
 	NBD_SLOT_FREE,
-	NBD_SLOT_TO_SEND, /* or to be sent again: libnbd knows nothing of it */
-	NBD_SLOT_SENT, /* libnbd has its buffer */
+	NBD_SLOT_TO_SEND, /* to be sent, for the first time or again: libnbd has no reference */
+	NBD_SLOT_SENT, /* libnbd may write to its buffer */
 	NBD_SLOT_DONE,
 };
 
@@ -70,8 +70,8 @@ struct nbd_slot {
 	uint64_t offset;
 	uint32_t bytes;
 	struct nbd_client *client;
-	struct nbd_chunks chunks; /* of a read: what the reply had */
-	bool broken; /* the reply is none that the protocol allows */
+	struct nbd_chunks chunks; /* of a read: the bytes of the reply so far */
+	bool broken; /* the reply violates the protocol */
 	unsigned int losses; /* connections that were lost before the reply */
 	uint64_t begun_at, sent_at; /* ns: first taken, last sent */
 	int error; /* errno, once it is done */
@@ -86,7 +86,7 @@ struct nbd_poll {
 
 struct nbd_client {
 	/* Set by the opener before the thread starts. */
-	const char *name; /* as people know it, for the log */
+	const char *name; /* as given by the user, for the log */
 	struct nbd_uri uri;
 	pthread_t thread;
 
@@ -94,9 +94,9 @@ struct nbd_client {
 	struct aio_loop *loop;
 	uint64_t size; /* bytes */
 	uint32_t align; /* bytes: the server's smallest block */
-	bool has_holes; /* the server can tell them */
+	bool has_holes; /* the server can report holes */
 
-	/* The opener, while it waits. */
+	/* The coroutine that opens the export, while it waits. */
 	struct co *opener;
 	int open_ret;
 	struct error *open_err;
@@ -109,24 +109,24 @@ struct nbd_client {
 
 	struct nbd_handle *nbd; /* NULL while there is no connection */
 	bool ready; /* commands may be sent */
-	bool leaving; /* the server said that it is about to go */
-	bool broken; /* the server sent what the protocol does not allow */
-	uint32_t max_piece; /* bytes, of this connection */
-	uint32_t max_holes; /* bytes that are asked about at once */
+	bool leaving; /* the server announced its shutdown */
+	bool broken; /* the server violated the protocol */
+	uint32_t max_piece; /* bytes of a command on this connection */
+	uint32_t max_holes; /* bytes of one query for holes */
 	struct nbd_poll in, out;
 
-	/* Losing the connection.  Times in ns, 0: not. */
-	uint64_t down_since; /* until a reply comes again */
-	uint64_t last_reply; /* or since the first command in flight was sent */
-	uint64_t newest_answered; /* when the newest command that has a reply was sent, or 0 */
+	/* Loss of the connection.  Times are in ns; 0: unset. */
+	uint64_t down_since; /* set until the next reply */
+	uint64_t last_reply; /* if none is later, when the first command in flight was sent */
+	uint64_t newest_answered; /* when the newest command with a reply was sent, or 0 */
 	uint64_t next_delay; /* before the next attempt */
 	bool given_up; /* requests fail until there is a connection */
-	bool said_lost; /* the log has a line to take back */
+	bool said_lost; /* the loss is in the log, so the reconnection is logged, too */
 	struct aio_timer give_up_timer;
 
-	struct nbd_request *queue, **queue_tail; /* with bytes to begin */
-	unsigned int nr_sent; /* slots that are sent */
-	unsigned int nr_waiting; /* slots to send */
+	struct nbd_request *queue, **queue_tail; /* requests with bytes that have no slot yet */
+	unsigned int nr_sent; /* slots in state SENT, or DONE and not finished */
+	unsigned int nr_waiting; /* slots in state TO_SEND */
 	struct nbd_slot slot[NBD_SLOTS];
 
 	struct nbd_answers answers;
@@ -134,68 +134,78 @@ struct nbd_client {
 
 /* ---- client.c: any thread ---- */
 
-/* Connect.  Coroutine.  The error's line is the reason alone. */
+/*
+ * Connect.  Coroutine; yields.  @name must outlive the client.  Returns 0 or a negative errno; the
+ * error line is the reason alone.
+ */
 int nbd_client_co_open(struct nbd_client **client, const char *name, struct error *err);
-/* No request may be in flight. */
+/* Disconnect and free @client.  No request may be in flight.  Coroutine; yields. */
 void nbd_client_co_close(struct nbd_client *client);
 
 /* ---- queue.c ---- */
 
 /*
- * Have @req done; kind, offset, bytes and where to put it are set.  Coroutine of
- * any loop.  Returns the server's error, or -ENOTCONN where there is none.
+ * Execute @req; kind, offset, bytes and the destination (buf or runs) are set.
+ * Coroutine of any loop; yields.  Returns 0, the server's error as a negative errno,
+ * or -ENOTCONN without a connection.
  */
 int nbd_client_co_request(struct nbd_client *client, struct nbd_request *req);
 
 /* The rest is for the client's own thread. */
 void nbd_queue_init(struct nbd_client *client);
-/* Give libnbd what there is to send. */
+/* Pass libnbd the commands that can be sent. */
 void nbd_queue_send(struct nbd_client *client);
-/* Answer what is done.  Returns how many commands had a reply of the server. */
+/*
+ * Finish the slots that are done, and wake the callers whose requests are complete.  Returns the
+ * number of commands to which the server replied.
+ */
 unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost);
-/* Is anybody waiting? */
+/* Is a request waiting, in the queue or in a slot? */
 bool nbd_queue_busy(const struct nbd_client *client);
-/* Are there commands that were sent, and not answered yet? */
+/* Is there a slot that is sent or to be sent? */
 bool nbd_queue_owed(const struct nbd_client *client);
 /*
- * Does a command wait while one that was sent more than @timeout ns after it has its reply?
- * Notes it: the second connection on which this happens is the last that the command is sent on.
+ * Is there a command without a reply although one that was sent more than @timeout ns after it has
+ * its reply?  Counts this in the slot: a command is not sent again after the second connection on
+ * which it happens.
  */
 bool nbd_queue_overdue(struct nbd_client *client, uint64_t timeout);
 /*
- * The connection is gone: what was sent is to be sent again.  libnbd may still have the buffers.
+ * The connection is lost: mark the commands that were sent to be sent again.  libnbd may still
+ * have their buffers.
  */
 void nbd_queue_lost(struct nbd_client *client);
 /*
- * Let what is not to be sent again fail; after nbd_queue_lost(), and libnbd has no buffer any
- * more.
+ * Fail the commands that must not be sent again.  Call it after nbd_queue_lost(), when libnbd has
+ * no buffer any more.
  */
 void nbd_queue_fail_hopeless(struct nbd_client *client);
-/* Let all that wait fail. */
+/* Fail all requests with @error, a positive errno.  No command may be in libnbd. */
 void nbd_queue_fail(struct nbd_client *client, int error);
 
 /* ---- wait.c: waiting of the main coroutine ---- */
 
 void nbd_wait_init(struct nbd_client *client);
-/* Wait until something happened, or for @ns nanoseconds (0: no limit). */
+/* Yield until nbd_kick(), or for @ns nanoseconds (0: no limit). */
 void nbd_wait(struct nbd_client *client, uint64_t ns);
-/* Something happened. */
+/* Make the pending, else the next, nbd_wait() return. */
 void nbd_kick(struct nbd_client *client);
-/* Have the descriptor watched for what libnbd waits for. */
+/* Poll the descriptor for the events that libnbd needs. */
 void nbd_poll_arm(struct nbd_client *client);
-/* Tell libnbd what the descriptor is ready for.  0, or a negative errno with libnbd's words. */
+/* Pass the events of the descriptor to libnbd.  0, or a negative errno with libnbd's message. */
 int nbd_poll_notify(struct nbd_client *client, struct error *err);
-/* Have the descriptor watched no more; before it is closed. */
+/* Stop polling the descriptor, before it is closed.  Yields. */
 void nbd_poll_disarm(struct nbd_client *client);
 
 /* ---- connect.c ---- */
 
-/* Make a connection and look at the export, the first time or again. */
+/* Connect and check the export, the first time or again.  Yields. */
 int nbd_connect(struct nbd_client *client, struct error *err);
+/* Close the connection; unanswered commands are to be sent again.  Yields. */
 void nbd_disconnect(struct nbd_client *client);
-/* libnbd's last words on this thread, with its errno. */
+/* Set @err to libnbd's last error on this thread; returns its errno, negative. */
 int nbd_set_error(struct error *err);
-/* Is there a connection that can be used on? */
+/* Is there a connection that is still usable? */
 bool nbd_is_alive(const struct nbd_client *client);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making a connection: name look-up on a worker thread, since libnbd blocks for
- * it, everything else by the loop; and a look at what the server offers.
+ * Connect: the name look-up runs on a worker thread, since libnbd blocks in it,
+ * the rest on the loop; and check the export.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -14,9 +14,9 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* Bytes that one question about holes covers; replies carry 32 bits. */
+/* Bytes of one query for holes; lengths in replies have 32 bits. */
 #define HOLES_WINDOW (256 * MiB)
-/* Bytes that a server sends at most before the first command: certificates are the most of it. */
+/* The most bytes that a server may send before the first command: mainly certificates. */
 #define MAX_HANDSHAKE MiB
 
 int nbd_set_error(struct error *err)
@@ -26,7 +26,7 @@ int nbd_set_error(struct error *err)
 
 	if (!text)
 		text = "the connection was lost";
-	/* Which function of libnbd it was is nothing for people. */
+	/* Skip the name of libnbd's function, which is of no use to the user. */
 	if (!strncmp(text, "nbd_", 4)) {
 		const char *end = text;
 
@@ -68,7 +68,7 @@ static int start_on_worker(void *arg)
 	return nbd_aio_connect_uri(call->nbd, call->uri) < 0 ? nbd_set_error(call->err) : 0;
 }
 
-/* How many bytes wait to be read from the connection. */
+/* Return the number of bytes that can be read from the socket. */
 static uint64_t bytes_to_read(const struct nbd_client *client)
 {
 	int bytes;
@@ -96,7 +96,7 @@ static int shake_hands(struct nbd_client *client, struct error *err)
 					       client->uri.reply_timeout);
 		nbd_poll_arm(client);
 		nbd_wait(client, limit - now);
-		/* libnbd keeps what a server offers, and takes offers without end. */
+		/* libnbd stores what a server offers, without a limit. */
 		bytes += bytes_to_read(client);
 		if (bytes > MAX_HANDSHAKE)
 			return error_set(err, -EPROTO, "the server's offers do not end");
@@ -107,7 +107,7 @@ static int shake_hands(struct nbd_client *client, struct error *err)
 	return 0;
 }
 
-/* The server's word on blocks, or @fallback where it has none. */
+/* Return the server's block size of @kind, bytes, or @fallback if it sent none. */
 static int64_t block_size(struct nbd_handle *nbd, int kind, int64_t fallback)
 {
 	int64_t size = nbd_get_block_size(nbd, kind);
@@ -138,7 +138,7 @@ static int check_blocks(struct nbd_client *client, uint64_t size, uint32_t *alig
 	return 0;
 }
 
-/* The first look: what the image is from now on. */
+/* First connection: take the properties of the export. */
 static int adopt_export(struct nbd_client *client, uint64_t size, uint32_t align)
 {
 	client->size = size;
@@ -147,7 +147,7 @@ static int adopt_export(struct nbd_client *client, uint64_t size, uint32_t align
 	return 0;
 }
 
-/* A later look: is it still the export that was opened? */
+/* Reconnection: check that it can still be the export that was opened. */
 static int compare_export(const struct nbd_client *client, uint64_t size, uint32_t align,
 			  struct error *err)
 {
@@ -214,7 +214,7 @@ void nbd_disconnect(struct nbd_client *client)
 {
 	client->ready = false;
 	nbd_poll_disarm(client);
-	/* From here on libnbd's callbacks find no command that is theirs. */
+	/* From here on libnbd's callbacks find no slot in state SENT, and do nothing. */
 	nbd_queue_lost(client);
 	nbd_close(client->nbd);
 	client->nbd = NULL;

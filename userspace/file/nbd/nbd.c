@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * NBD as a protocol below the formats: exports of other machines, or of other
- * programs here, as image files that are read.
+ * local programs, as read-only image files.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 #include "file/nbd/options.h"
 #include "util/units.h"
 
-/* Bytes that a question about holes covers, where the export has them. */
+/* The least bytes of a query for holes, within the export. */
 #define HOLES_AHEAD (64 * MiB)
 
-/* Did the server say of all of the range that it reads as zeroes? */
+/* Do kept answers of the server say that the whole range reads as zeroes? */
 static bool is_known_zero(struct nbd_client *client, uint64_t offset, uint64_t len)
 {
 	uint64_t end = offset + len, run;
@@ -44,7 +44,7 @@ static int co_read(struct blk_file *file, void *buf, size_t len, uint64_t offset
 	}
 	ret = nbd_client_co_request(file->remote, &req);
 
-	/* The server chooses the error: the code above must not take it for one of ours. */
+	/* The server chooses the errno: callers must not take it for one of our own. */
 	return ret ? -EIO : 0;
 }
 
@@ -67,8 +67,9 @@ static ssize_t nbd_co_preadv(struct blk_file *file, const struct iovec *iov, int
 }
 
 /*
- * What the server says of the range from @offset's block on: at least of that block.  What the
- * server cannot tell is data, and remembered as such.
+ * Query the holes of the range from the start of @offset's block.  @runs covers at least that
+ * block.  Where the server returns an error the range is data, and is kept as such.  Returns 0, or
+ * -EIO without a connection.
  */
 static int co_ask_holes(struct blk_file *file, uint64_t offset, uint64_t len, struct nbd_runs *runs)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Options of an NBD export, in QEMU's names, as a URI.
+ * Convert the options of an NBD export, with QEMU's names, to a URI.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -27,10 +27,10 @@ static int missing(const char *name, struct error *err)
 	return error_set(err, -EINVAL, "Parameter '%s' is missing", name);
 }
 
-/* The address as a part of its own: server.type and what belongs to that. */
+/* Take the address as options of the part "server": server.type and those of that type. */
 static int take_server(struct blk_options *o, struct parts *p, struct error *err)
 {
-	/* How a socket is made is up to libnbd. */
+	/* Ignored: libnbd decides how to make a socket. */
 	static const char *const ignored[] = {
 		"server.to",	  "server.ipv4",       "server.ipv6",
 		"server.numeric", "server.keep-alive", "server.mptcp"
@@ -110,7 +110,7 @@ static void put_quoted(struct uri *uri, const char *text)
 	}
 }
 
-/* NAME=VALUE; @leaf is a file of the folder @value, or "". */
+/* Write NAME=VALUE; @leaf is a file in the folder @value, or "". */
 static void put_param(struct uri *uri, const char *name, const char *value, const char *leaf)
 {
 	if (!value)
@@ -170,7 +170,7 @@ int nbd_name_from(struct blk_options *options, char **name, struct error *err)
 		return ret;
 	p.export = blk_options_take(options, "export");
 	p.reconnect_delay = blk_options_take(options, "reconnect-delay");
-	/* Connecting once is what we do. */
+	/* Ignored: open tries to connect once. */
 	(void)blk_options_take(options, "open-timeout");
 	uri.out = open_memstream(name, &len);
 	if (!uri.out)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests: from whatever thread they come, through the queue and the slots, to
- * libnbd and back.
+ * Requests: from any thread, through the queue and the slots, to libnbd and back.
  *
  * A request waits in the queue until slots were taken for all its bytes.  A
- * slot outlives the connection: what was sent when it broke is sent again.
+ * slot outlives the connection: a command that was in flight when the connection
+ * broke is sent again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,8 +16,9 @@
 
 #define NSEC 1000000000ULL
 /*
- * A command that was sent this often, and on each connection others were answered, is not sent
- * again once it has waited for as long as for a server that is gone.
+ * A command that was lost with this many connections is not sent again once it has also waited for
+ * reconnect-delay and reply-timeout together.  Meanwhile the server answered others, or the client
+ * would have given up.
  */
 #define MAX_LOSSES 64
 
@@ -39,7 +40,7 @@ bool nbd_queue_owed(const struct nbd_client *client)
 	return client->nr_sent || client->nr_waiting;
 }
 
-/* ---- Coming and going ---- */
+/* ---- Submission ---- */
 
 static void on_post(struct aio_post *post)
 {
@@ -72,7 +73,7 @@ int nbd_client_co_request(struct nbd_client *client, struct nbd_request *req)
 
 static bool all_begun(const struct nbd_request *req)
 {
-	/* After an error nothing more is begun. */
+	/* After an error no further piece is begun. */
 	return req->ret || req->begun == req->bytes;
 }
 
@@ -87,7 +88,7 @@ static void unqueue(struct nbd_client *client, struct nbd_request **link)
 
 /* ---- Sending ---- */
 
-/* Called by libnbd in the middle of things: only note it. */
+/* Called from within libnbd: only record the result. */
 static int on_completion(void *opaque, int *error)
 {
 	struct nbd_slot *slot = opaque;
@@ -96,10 +97,10 @@ static int on_completion(void *opaque, int *error)
 		slot->state = NBD_SLOT_DONE;
 		slot->error = *error;
 	}
-	return 1; /* libnbd shall forget the command */
+	return 1; /* retires the command in libnbd */
 }
 
-/* What came for @slot cannot be right: it fails, and the connection ends. */
+/* The reply to @slot violates the protocol: fail it, and close the connection. */
 static void break_slot(struct nbd_slot *slot, const char *why)
 {
 	static struct log_ratelimit limit;
@@ -113,8 +114,8 @@ static void break_slot(struct nbd_slot *slot, const char *why)
 }
 
 /*
- * A piece of a reply, data or a hole, that is in the buffer.  libnbd leaves it to us
- * whether they are all of what was asked for, and whether one came twice.
+ * Record a piece of a reply, data or a hole, that is in the buffer.  libnbd checks
+ * neither whether the pieces cover the request, nor whether one comes twice.
  */
 static int on_chunk(void *opaque, const void *buf, size_t count, uint64_t offset,
 		    unsigned int status, int *error)
@@ -131,7 +132,7 @@ static int on_chunk(void *opaque, const void *buf, size_t count, uint64_t offset
 	return 0;
 }
 
-/* What the server says about holes; entries are pairs of a length and flags. */
+/* Record the server's answer about holes; @entries are pairs of a length and flags. */
 static int on_extents(void *opaque, const char *context, uint64_t offset, uint32_t *entries,
 		      size_t count, int *error)
 {
@@ -158,7 +159,7 @@ static void send_slot(struct nbd_client *client, struct nbd_slot *slot)
 	struct nbd_request *req = slot->req;
 	int64_t cookie;
 
-	/* Before the call: libnbd may be done when it returns. */
+	/* Before the call: the command may be complete when it returns. */
 	slot->state = NBD_SLOT_SENT;
 	slot->sent_at = aio_now();
 	nbd_chunks_init(&slot->chunks);
@@ -198,13 +199,13 @@ static void begin_piece(struct nbd_client *client, struct nbd_request *req, stru
 	slot->broken = false;
 	slot->losses = 0;
 	slot->begun_at = aio_now();
-	/* Of holes one answer is enough, however long it is. */
+	/* For holes one answer is enough, however many bytes it covers. */
 	req->begun = req->kind == NBD_REQ_READ ? req->begun + slot->bytes : req->bytes;
 	req->slots++;
 	client->nr_waiting++;
 }
 
-/* The next request that may have one slot more, or NULL. */
+/* Return the link to the next request that may take another slot, or NULL. */
 static struct nbd_request **next_to_begin(struct nbd_client *client)
 {
 	struct nbd_request **link = &client->queue;
@@ -238,9 +239,9 @@ void nbd_queue_send(struct nbd_client *client)
 	}
 }
 
-/* ---- Answering ---- */
+/* ---- Completion ---- */
 
-/* @slot is through with @error.  The last one of a request ends it. */
+/* Free @slot, which ended with @error (a positive errno or 0).  The last slot ends its request. */
 static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error)
 {
 	struct nbd_request *req = slot->req, **link;
@@ -249,7 +250,7 @@ static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error
 	slot->req = NULL;
 	req->slots--;
 	if (error && !req->ret) {
-		/* What is left of it is not begun. */
+		/* The rest of the request is not begun. */
 		if (!all_begun(req)) {
 			for (link = &client->queue; *link != req;)
 				link = &(*link)->next;
@@ -262,7 +263,8 @@ static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error
 }
 
 /*
- * Judge a reply of the server: an error, all that was asked for, or not what the protocol allows.
+ * Check a reply of the server: it may be an error, complete, or a violation of the protocol, which
+ * sets @slot->broken.
  */
 static void check_reply(struct nbd_client *client, struct nbd_slot *slot)
 {
@@ -285,7 +287,7 @@ static void check_reply(struct nbd_client *client, struct nbd_slot *slot)
 			  client->name, slot->bytes, sent);
 }
 
-/* The reply to @slot did not come, or is not to be had on this connection. */
+/* Mark @slot, which gets no reply on this connection, to be sent again. */
 static void slot_lost(struct nbd_client *client, struct nbd_slot *slot)
 {
 	slot->state = NBD_SLOT_TO_SEND;
@@ -303,7 +305,7 @@ unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
 		if (slot->state != NBD_SLOT_DONE)
 			continue;
 		client->nr_sent--;
-		/* Errors that are the connection's, and a server that is going. */
+		/* Errors of the connection, or of a server that shuts down. */
 		if (!slot->broken && slot->error && (connection_lost || slot->error == ESHUTDOWN)) {
 			client->leaving = !connection_lost;
 			slot_lost(client, slot);
@@ -333,7 +335,7 @@ bool nbd_queue_overdue(struct nbd_client *client, uint64_t timeout)
 		if (slot->state != NBD_SLOT_SENT ||
 		    client->newest_answered <= slot->sent_at + timeout)
 			continue;
-		/* Once more, on another connection. */
+		/* Half of the limit: the command is sent once more, on another connection. */
 		slot->losses += MAX_LOSSES / 2;
 		found = true;
 	}

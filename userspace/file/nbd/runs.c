@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs of data and zeroes, and the cache of them; no I/O.
+ * Runs of data and zeroes, and their cache; no I/O.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@ void nbd_runs_init(struct nbd_runs *runs, uint64_t start, uint64_t limit, uint32
 	runs->count = 0;
 }
 
-/* Let what follows be @zero or data up to @end; nothing, if it is that already. */
+/* Extend the runs up to @end, as zeroes or data.  Does nothing if they reach @end already. */
 static bool extend(struct nbd_runs *runs, uint64_t end, bool zero)
 {
 	if (end <= runs->end)
@@ -33,9 +33,9 @@ static bool extend(struct nbd_runs *runs, uint64_t end, bool zero)
 }
 
 /*
- * Where @told is behind @end all between them is zeroes, less than a block: data after them makes
- * data of the block, which begins at @end.  Where it is before @end the block is data, whatever
- * follows in it.
+ * Where @told is beyond @end, the bytes between are zeroes, less than a block, and data after them
+ * makes the whole block, which begins at @end, data.  Where @told is before @end, the block of
+ * @told is data, whatever follows in it.
  */
 bool nbd_runs_add(struct nbd_runs *runs, uint64_t bytes, bool zero)
 {
@@ -61,7 +61,7 @@ void nbd_runs_finish(struct nbd_runs *runs)
 {
 	uint64_t least = min_u64(runs->start + NBD_LEAST_ANSWER, runs->limit);
 
-	/* There is room: a full list is longer. */
+	/* There is room: a full list of runs is longer than NBD_LEAST_ANSWER. */
 	if (runs->end < least)
 		extend(runs, least, false);
 	runs->told = runs->end;

@@ -28,7 +28,7 @@ bool nbd_uri_matches(const char *name)
 	return starts_with(name, "nbd:");
 }
 
-/* A decimal number of seconds that ends at @len; 0 is one. */
+/* Parse @len characters as a decimal number of seconds; 0 is valid. */
 static int parse_seconds(const char *text, size_t len, uint32_t *seconds)
 {
 	uint32_t n = 0;
@@ -46,7 +46,7 @@ static int parse_seconds(const char *text, size_t len, uint32_t *seconds)
 	return 0;
 }
 
-/* Is [@param, @param + @len) one of ours?  Returns 1 if it is, 0, or a negative errno. */
+/* Take the parameter [@param, @param + @len).  Returns 1 if it is ours, else 0, or -EINVAL. */
 static int take_param(struct nbd_uri *uri, const char *param, size_t len, struct error *err)
 {
 	const struct {
@@ -103,7 +103,7 @@ static int parse_uri(struct nbd_uri *uri, const char *name, struct error *err)
 	return 0;
 }
 
-/* Append @len bytes of @text to @to as a URI has them; @to has room for three times as many. */
+/* Append @len bytes of @text to @to, percent-encoded; @to has room for three times as many. */
 static char *append_quoted(char *to, const char *text, size_t len)
 {
 	static const char plain[] = "-._~/";
@@ -120,7 +120,7 @@ static char *append_quoted(char *to, const char *text, size_t len)
 	return to;
 }
 
-/* QEMU's older names: what comes after "nbd:". */
+/* Parse QEMU's older names: @rest follows "nbd:". */
 static int parse_old(struct nbd_uri *uri, const char *rest, struct error *err)
 {
 	const char *export = strstr(rest, ":exportname=");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Names of NBD exports: what people and image headers write, and what libnbd
- * takes.
+ * Names of NBD exports: from the form in options and image headers to the one for
+ * libnbd.
  */
 #ifndef QEDBLK_FILE_NBD_URI_H
 #define QEDBLK_FILE_NBD_URI_H
@@ -11,25 +11,25 @@
 
 #include "util/error.h"
 
-/* Seconds, where the name does not say. */
+/* Defaults, in seconds. */
 #define NBD_RECONNECT_DELAY 30
 #define NBD_REPLY_TIMEOUT   30
 
 struct nbd_uri {
 	char *text; /* heap: for libnbd */
 	uint32_t reconnect_delay; /* seconds that requests wait for a lost connection */
-	uint32_t reply_timeout; /* seconds without a reply, or of connecting, until it is lost */
+	uint32_t reply_timeout; /* seconds without a reply, or of handshake, until it fails */
 };
 
-/* Does @name begin as the name of an NBD export does? */
+/* Does @name begin like the name of an NBD export? */
 bool nbd_uri_matches(const char *name);
 
 /*
- * Take @name apart: a URI of the NBD project (nbd://, nbds://, nbd+unix://,
+ * Parse @name: a URI of the NBD project (nbd://, nbds://, nbd+unix://,
  * nbds+unix://), of which the parameters reconnect-delay=SECONDS and
  * reply-timeout=SECONDS are ours and are left out of @text; or QEMU's older
  * nbd:HOST:PORT[:exportname=NAME], nbd:unix:PATH[:exportname=NAME].
- * Returns 0, -EINVAL or -ENOMEM; the error's line is the reason alone.
+ * Returns 0, -EINVAL or -ENOMEM; the error line is the reason alone.
  */
 int nbd_uri_parse(struct nbd_uri *uri, const char *name, struct error *err);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the main coroutine waits for: the socket, requests, time.
+ * The events of the main coroutine: the socket, requests, timers.
  *
  * The socket is polled by one-shot operations, one for reading and one for
- * writing, which are armed when libnbd wants that direction and not otherwise.
- * The ring keeps the socket open while one is armed, so libnbd's closing of the
- * descriptor would be seen by nobody: they are taken back first.
+ * writing, each armed only when libnbd needs that direction.  The ring keeps the
+ * socket open while one is armed, so the server would not notice that libnbd
+ * closes the descriptor: the operations are cancelled first.
  */
 #include <errno.h>
 #include <poll.h>
@@ -33,7 +33,7 @@ static void on_poll(struct aio_op *op, int res, uint32_t flags)
 
 	(void)flags;
 	poll->armed = false;
-	/* An error of poll itself is libnbd's to find when it tries. */
+	/* On an error of poll itself libnbd tries the socket, and finds the error. */
 	poll->fired = res != -ECANCELED;
 	nbd_kick(poll->client);
 }
@@ -90,7 +90,7 @@ void nbd_poll_arm(struct nbd_client *client)
 
 int nbd_poll_notify(struct nbd_client *client, struct error *err)
 {
-	/* Asked each time: what libnbd waits for changes with what it is told. */
+	/* Query the direction each time: a notification can change what libnbd waits for. */
 	if (client->in.fired) {
 		client->in.fired = false;
 		if ((nbd_aio_get_direction(client->nbd) & LIBNBD_AIO_DIRECTION_READ) &&

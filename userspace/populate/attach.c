@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attaching to a node: copy-on-read, the thread that keeps what was read, and traces, as the node's
- * filter of reads.
+ * Attach to a node, as its filter of reads: copy-on-read, the background thread that keeps what was
+ * read, and traces.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,10 @@
 #include "populate/internal.h"
 #include "util/units.h"
 
-/* Bytes of all buffers together, and limits of one: what a guest's longest request hands over. */
+/*
+ * Bytes of all buffers together, and the limits of one: a buffer holds the longest request of a
+ * guest.
+ */
 #define POOL_BYTES   (16 * MiB)
 #define POOL_BUF_MIN (512 * KiB)
 #define POOL_BUF_MAX (1 * MiB)
@@ -54,7 +57,7 @@ static bool may_populate(const struct blk_node *node)
 	return node->backing && (node->flags & BLK_O_RDWR) && node->cluster_size;
 }
 
-/* What populating takes. */
+/* Allocate the memory for populating. */
 static int make_room(struct populate *p)
 {
 	struct blk_node *node = p->node;
@@ -106,7 +109,7 @@ int populate_co_attach(struct blk_node *node, bool keep_reads, struct error *err
 		return error_set_errno(err, ret, "%s", node->filename);
 	}
 	node->filter = &p->filter;
-	/* Started now, so that the first reader does not wait for it. */
+	/* Started here, so that the first reader does not wait for it. */
 	return p->filter.takes_reads ? populate_co_start_background(node, err) : 0;
 }
 

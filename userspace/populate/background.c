@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A node's background thread: its start, its loop, its end. */
+/* A node's background thread. */
 #include <errno.h>
 #include <sys/prctl.h>
 
@@ -12,7 +12,7 @@
 
 #define RING_ENTRIES 128
 
-/* Between the starter, on a worker thread, and the new thread. */
+/* Shared by start_thread(), on a worker thread, and the new thread. */
 struct start {
 	struct background *bg;
 	co_fn *fn;
@@ -55,14 +55,14 @@ static void *thread_main(void *arg)
 	struct aio_loop *loop = NULL;
 	int ret;
 
-	/* What the guest's memory may be written back through; not allowed to everybody. */
+	/* Writeback of memory may depend on this thread.  Fails without CAP_SYS_RESOURCE. */
 	(void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	ret = prepare(start, &loop);
 	report(start, ret ? NULL : loop, ret);
-	/* From here on @start is gone. */
+	/* From here on @start, on the starter's stack, may be gone. */
 	if (ret)
 		return NULL;
-	/* A ring that fails ends what is on it by errors; there is nobody to tell but them. */
+	/* If the ring fails, its operations end with errors; no other caller is to be informed. */
 	(void)aio_loop_run(loop);
 	aio_loop_destroy(loop);
 	return NULL;

@@ -3,7 +3,7 @@
  * A node's background thread: populating and jobs run there, so that they take
  * no time from the threads that serve requests, and end with the node.
  *
- * The thread is made when it is first wanted.
+ * The thread is created when it is first needed.
  */
 #ifndef QEDBLK_BLOCK_BACKGROUND_H
 #define QEDBLK_BLOCK_BACKGROUND_H
@@ -25,18 +25,19 @@ void background_init(struct background *bg);
 void background_destroy(struct background *bg);
 
 /*
- * Have the thread run, with @fn(@arg) as its first coroutine.  Any number may ask
- * at once; one is heard.  Returns 0 or a negative errno with a line.  Coroutine; parks.
+ * Start the thread, with @fn(@arg) as its first coroutine, unless it runs already.  Any number
+ * of callers may race; one of them starts it.  Returns 0 or a negative errno with an error line.
+ * Coroutine; yields.
  */
 int background_co_start(struct background *bg, co_fn *fn, void *arg, struct error *err);
 
-/* Its loop, to post to, or NULL while there is none. */
+/* Return the thread's loop, to post to, or NULL while there is no thread.  Any thread. */
 static inline struct aio_loop *background_loop(struct background *bg)
 {
 	return atomic_load_explicit(&bg->loop, memory_order_acquire);
 }
 
-/* End the thread, if there is one.  No coroutine may be left on its loop.  Coroutine; parks. */
+/* End the thread, if there is one.  No coroutine may be left on its loop.  Coroutine; yields. */
 void background_co_stop(struct background *bg);
 
 #endif

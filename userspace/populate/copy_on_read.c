@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copy-on-read, the reader's side: it takes what it asked for from the backing
- * file, no more, notes that this is to be kept, and has its answer.  Keeping it
- * is the work of the background thread (queue.c).
+ * Copy-on-read, the reader's side: read exactly the requested range from the backing
+ * file, queue it to be kept, and complete the read.  The background thread keeps it
+ * (queue.c).
  */
 #include "block/io.h"
 #include "block/node_internal.h"
@@ -13,7 +13,7 @@ int populate_co_read(struct blk_node *node, uint64_t offset, uint64_t bytes, voi
 {
 	struct populate *p = populate_of(node);
 	const struct blk_node *backing = node->backing;
-	/* What lies behind the backing file's end reads as zeroes, and stays unallocated. */
+	/* Clusters beyond the backing file's end read as zeroes, and stay unallocated. */
 	uint64_t backing_size = backing ? atomic_load(&backing->size) : 0;
 	bool keep = backing && !populate_co_start_background(node, NULL);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the files of this folder share: what is attached to a node. */
+/* The state that is attached to a node.  For the files of this folder only. */
 #ifndef QEDBLK_POPULATE_INTERNAL_H
 #define QEDBLK_POPULATE_INTERNAL_H
 
@@ -12,12 +12,12 @@
 #include "populate/source.h"
 
 /*
- * Of the pool's buffers, so many, and no more than half, may hold what readers
- * handed over: a worker may wait for a buffer while those wait for a worker.
+ * The most buffers of the pool, and at most half of them, that may hold clusters from
+ * readers: those wait for a worker, and a worker may have to wait for a buffer.
  */
 #define POPULATE_HANDED 16
 
-/* Whole clusters with their bytes, in a buffer of the pool. */
+/* Whole clusters that a reader handed over, in a buffer of the pool. */
 struct handed {
 	struct handed *next;
 	uint64_t offset, bytes;
@@ -25,75 +25,75 @@ struct handed {
 };
 
 /*
- * Who may touch what:
+ * Access by threads:
  *
  * - @pending and @set are changed by any thread, without a lock.
- * - What is behind @mutex is changed by any thread that holds it, for a few
+ * - The fields after @mutex are changed by any thread that holds it, for a few
  *   instructions.
  * - @busy, @cache and taking out of @set belong to the background thread, whose
- *   coroutines do not park between a look and its use.
+ *   coroutines do not yield between a check and its use.
  *
- * How no wake-up gets lost: a reader adds to the set, then looks at @asleep.
- * The main worker sets @asleep, then looks at the set.  All four are
- * sequentially consistent, so one of the two sees the other.
+ * Why no wake-up is lost: a reader adds to the set, then checks @asleep.
+ * The main worker sets @asleep, then checks the set.  All four operations are
+ * sequentially consistent, so at least one of the two sees the other.
  */
 struct populate {
 	struct blk_filter filter; /* node->filter */
 	struct blk_node *node;
 	_Atomic(struct trace *) trace; /* of first reads (trace.h), or NULL */
 
-	/* What follows exists where the node is writable and had a backing file: @pool says so. */
+	/* For a writable node that had a backing file; otherwise @pool is NULL. */
 	struct background bg;
 	/*
-	 * A worker holds a buffer while it writes to the driver, so the pool ranks above the
-	 * driver's locks and node->copy_pool.
+	 * A worker holds a buffer while it writes to the driver, so in the lock order the pool
+	 * comes before the driver's locks and node->copy_pool.
 	 */
 	struct bufpool *pool;
 	struct range_lock ranges; /* bytes: clusters that are being populated */
 
-	_Atomic uint64_t pending; /* clusters wanted, and not done with */
-	struct pending_set set; /* those of them that no one works on and that no buffer has */
-	_Atomic bool asleep; /* the main worker waits for something to do */
+	_Atomic uint64_t pending; /* number of clusters that are to be kept and not finished */
+	struct pending_set set; /* those of them that no worker has taken and no buffer holds */
+	_Atomic bool asleep; /* the main worker waits for work */
 	_Atomic bool stop;
 
 	pthread_mutex_t mutex; /* protects the rest of this part */
 	struct co_queue wakeup; /* the main worker */
-	struct co_queue idle; /* who waits for @pending or @active to be 0 */
-	struct handed *handed, **handed_tail; /* to be worked on, in order */
+	struct co_queue idle; /* callers that wait until @pending or @active is 0 */
+	struct handed *handed, **handed_tail; /* for the workers, in order */
 	struct handed *spare;
-	unsigned int active; /* workers */
+	unsigned int active; /* number of workers */
 	struct handed slots[POPULATE_HANDED];
 
-	uint64_t busy; /* clusters that workers have taken and are not done with */
+	uint64_t busy; /* number of clusters that workers have taken and not finished */
 	struct source_cache cache;
 };
 
-/* What is attached to @node, or NULL. */
+/* Return the state attached to @node, or NULL. */
 struct populate *populate_of(const struct blk_node *node);
 
-/* copy_on_read.c: serve a read, and note what of it is to be kept.  blk_filter_ops::co_read. */
+/* copy_on_read.c: serve a read, and queue what is to be kept.  blk_filter_ops::co_read. */
 int populate_co_read(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 
 /*
- * The clusters of [offset, offset + bytes), which a reader just had from the
- * backing file in @buf, are to be kept.  Never yields, allocates nothing.  The
- * background thread runs.
+ * Queue the clusters of [offset, offset + bytes), whose bytes a reader has just read
+ * from the backing file to @buf, to be kept.  Any thread; never yields, allocates
+ * nothing.  The background thread must be running.
  */
 void populate_later(struct populate *p, uint64_t offset, uint64_t bytes, const void *buf);
 
 /* queue.c: the main worker, the first coroutine of the background thread. */
 void populate_main_worker(void *arg);
-/* Drop what is pending; populating has ended, and its thread, when this returns. */
+/* Drop what is pending, and end populating and its thread.  Coroutine; yields. */
 void populate_co_stop(struct populate *p);
 
-/* trace.c: blk_filter_ops::seen; and what becomes of a trace that nothing has ended. */
+/* trace.c: blk_filter_ops::seen; and free a trace that was not stopped, if there is one. */
 void trace_seen(struct blk_node *node, uint64_t offset, uint64_t bytes);
 void trace_abandon(struct populate *p);
 
 /*
- * Keep whole clusters (the image's last may be short) whose bytes are @buf.
- * Returns the first error; goes on with the next run after one.  The caller is in
- * node->inflight and holds the range in @p->ranges.  Yields.
+ * Keep whole clusters (the image's last may be short) whose bytes are in @buf.  After an
+ * error it continues with the next run; returns the first one.  The caller is in
+ * node->inflight and holds the range in populate->ranges.  Yields.
  */
 int populate_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, const char *buf,
 		      struct populated *populated);

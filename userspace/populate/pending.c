@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The set of clusters to be populated: bits, and above them a bit for each
- * page of bits, so that an almost empty set is searched in no time.
+ * page of bits, so that the search of an almost empty set is fast.
  *
- * Whoever adds sets the bit first and the page's bit after.  The taker clears a
- * page's bit when it finds no member there, and then looks at the page again:
- * either it sees the new member, or the adder's second step comes after the
- * clearing.  All in the one order of sequentially consistent operations.
+ * A thread that adds a member sets its bit first and the page's bit after.  The
+ * taker clears a page's bit when it finds no member there, and then searches the
+ * page again: either it sees the new member, or the page's bit is set after the
+ * clearing.  All of these operations are sequentially consistent.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -67,7 +67,7 @@ bool pending_has(const struct pending_set *set, uint64_t n)
 	return n < set->count && (atomic_load(&set->words[n / WORD_BITS]) >> n % WORD_BITS & 1);
 }
 
-/* The first member in [from, end), or @end. */
+/* Return the first member in [from, end), all in one page, or @end. */
 static uint64_t find_in_page(struct pending_set *set, uint64_t from, uint64_t end)
 {
 	while (from < end) {
@@ -80,7 +80,7 @@ static uint64_t find_in_page(struct pending_set *set, uint64_t from, uint64_t en
 	return end;
 }
 
-/* The first member in [from, end), or @end. */
+/* Return the first member in [from, end), or @end. */
 static uint64_t find(struct pending_set *set, uint64_t from, uint64_t end)
 {
 	while (from < end) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A sparse set of small numbers (clusters), one bit each: any thread adds
- * without a lock, one thread takes out.  Memory is touched where there are
- * members, a page for 32768 neighbours.
+ * without a lock, one thread takes out.  Memory is allocated where there are
+ * members, a page per 32768 neighbours.
  */
 #ifndef QEDBLK_BLOCK_PENDING_H
 #define QEDBLK_BLOCK_PENDING_H
@@ -17,23 +17,23 @@ struct pending_set {
 	_Atomic uint64_t *words;
 	_Atomic uint64_t *pages; /* a bit for each page of @words that may have members */
 	size_t bytes; /* of both mappings together */
-	uint64_t next; /* the taker's: where it goes on */
+	uint64_t next; /* where the taking thread continues; its own */
 };
 
-/* Returns 0 or -ENOMEM.  Only address space is taken. */
+/* Make an empty set of numbers below @count.  Returns 0 or -ENOMEM.  Takes address space only. */
 int pending_init(struct pending_set *set, uint64_t count);
 void pending_destroy(struct pending_set *set);
 
-/* Add @n; returns whether it was not a member.  Any thread. */
+/* Add @n; return true if it is new.  Any thread. */
 bool pending_add(struct pending_set *set, uint64_t n);
 
 /* Is @n a member now?  Any thread. */
 bool pending_has(const struct pending_set *set, uint64_t n);
 
 /*
- * Take out a run of neighbours, at most @max, the next upwards from the last
- * one taken, around at the end.  Its first goes to *@start, its length is the
- * result, 0 when there are no members.  One thread only, the same for both.
+ * Take out the next run of neighbours, at most @max, upwards from the last one
+ * taken and wrapping around at the end.  *@start is its first member; returns its
+ * length, 0 when there are no members.  Both functions are for one thread only.
  */
 uint64_t pending_take(struct pending_set *set, uint64_t max, uint64_t *start);
 bool pending_empty(struct pending_set *set);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Populating a range: what is still unallocated is read from the backing file
- * where that has data, scanned for zeroes, and written with BLK_REQ_POPULATE.
+ * Populate a range: read unallocated clusters from the backing file where that
+ * has data, scan them for zeroes, and write them with BLK_REQ_POPULATE.
  *
- * The driver writes, by that flag, only what is unallocated when it looks, so
- * that nothing a guest does meanwhile is overwritten, and no guest request is
- * ever held up here.  Ranges are held in populate->ranges against each other
- * only, so that no cluster is fetched twice.
+ * With that flag the driver writes only clusters that are unallocated when it
+ * checks, so that no data that the guest writes meanwhile is overwritten, and no
+ * guest request ever waits here.  Ranges in populate->ranges exclude only each
+ * other, so that no cluster is read twice.
  */
 #include <errno.h>
 
@@ -33,7 +33,7 @@ static void count_run(struct blk_node *node, uint64_t bytes, bool zero, struct p
 		      clusters);
 }
 
-/* Write a run of whole clusters that are alike. */
+/* Write a run of whole clusters: all are zero (@zero; @buf may be NULL), or none is. */
 static int populate_run(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
 			bool zero, struct populated *populated)
 {
@@ -84,7 +84,7 @@ int populate_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, co
 	return first_error;
 }
 
-/* Keep a cluster of which @buf is a part.  The driver reads the rest, and looks for zeroes. */
+/* Keep a cluster of which @buf is the first part.  The driver reads the rest and detects zeroes. */
 static int populate_part(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
 			 struct populated *populated)
 {
@@ -100,7 +100,7 @@ static int populate_part(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	return ret;
 }
 
-/* Read from the backing file and keep; a cluster that is larger than @buf by its first part. */
+/* Read from the backing file and keep; of a cluster larger than @buf, read its first part only. */
 static int copy_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes, char *buf,
 			 struct populated *populated)
 {
@@ -117,7 +117,7 @@ static int copy_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	return populate_clusters(node, offset, bytes, buf, populated);
 }
 
-/* [offset, offset + bytes) shows the backing file. */
+/* Keep [offset, offset + bytes), all of which shows the backing file. */
 static int keep_backing(struct blk_node *node, const struct blk_node *base, uint64_t offset,
 			uint64_t bytes, char *buf, struct populated *populated)
 {

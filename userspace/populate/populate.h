@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Populating: keeping in a node what its backing file has, after it was read
- * (copy-on-read) or without that (streaming).
+ * Populating: copy data of a node's backing file to the node and keep it, when it
+ * is read (copy-on-read) or without a read (streaming).
  *
- * It is a filter of a node's reads (block/filter.h).  Readers only note what is to be kept.  All
- * else is done on a thread that the node has for it (background.h).
+ * It is a filter of a node's reads (block/filter.h).  Readers only queue what is to be kept.  All
+ * other work is done on the node's background thread (background.h).
  *
- * What the floors above may use: this header and trace.h.
+ * The interface for the layers above is this header and trace.h.
  */
 #ifndef QEDBLK_POPULATE_POPULATE_H
 #define QEDBLK_POPULATE_POPULATE_H
@@ -20,51 +20,51 @@ struct aio_loop;
 struct blk_node;
 
 /*
- * Attach to @node, which no request has used yet and which has no filter; blk_co_close() takes it
- * off again, on an error as well.  A node that is writable and has a backing file can then be
- * populated, and with @keep_reads each of its reads keeps what it read; any node can have its reads
- * traced.  Returns 0, or a negative errno with a line that names the image.  Coroutine; yields.
+ * Attach to @node, which no request has used yet and which has no filter.  blk_co_close() detaches,
+ * also after an error here.  A node that is writable and has a backing file can then be populated,
+ * and with @keep_reads the data of each of its reads is kept; the reads of any node can be traced.
+ * Returns 0, or a negative errno with a line that names the image.  Coroutine; yields.
  */
 int populate_co_attach(struct blk_node *node, bool keep_reads, struct error *err);
 
 /* Can @node be populated? */
 bool populate_can(const struct blk_node *node);
 
-/* Was @node attached to with @keep_reads, and can be populated? */
+/* Was populate_co_attach() called with @keep_reads, and can @node be populated? */
 bool populate_keeps_reads(const struct blk_node *node);
 
 /*
- * Have the background thread run.  Returns 0 or a negative errno with a line;
- * -ENOTSUP for a node that has nothing to populate.  Coroutine; yields.
+ * Start the background thread, unless it runs already.  Returns 0 or a negative errno
+ * with an error line; -ENOTSUP for a node that cannot be populated.  Coroutine; yields.
  */
 int populate_co_start_background(struct blk_node *node, struct error *err);
-/* Its loop, for jobs to run on; NULL where it was not started. */
+/* Return the background thread's loop, for jobs to run on; NULL if it was not started. */
 struct aio_loop *populate_background_loop(struct blk_node *node);
 
-/* Clusters that were read, and are neither kept nor given up yet.  Any thread. */
+/* Return the number of clusters that were read and are neither kept nor given up.  Any thread. */
 uint64_t populate_pending(const struct blk_node *node);
-/* Wait until there were none for a moment.  Coroutine; yields. */
+/* Wait until that number was 0 at one moment.  Coroutine; yields. */
 void populate_co_drain(struct blk_node *node);
 
-/* What populating a range came to. */
+/* The result of populating a range. */
 struct populated {
 	uint64_t data, zero; /* clusters that are kept now */
-	uint64_t source_bytes; /* read from the backing file */
+	uint64_t source_bytes; /* bytes read from the backing file */
 };
 
-/* How much one call of populate_co_range() may cover at most, in bytes: whole clusters. */
+/* Return the most bytes that one call of populate_co_range() may cover: whole clusters. */
 uint64_t populate_window(const struct blk_node *node);
 
 /*
- * Keep [offset, offset + bytes), whole clusters (but for the image's end), as
- * far as it shows the backing file; what comes from @base or below is left out
- * (NULL: nothing is).  @populated is added to.  Returns 0 or the first error; what could not be
- * kept is as it was.  On the background thread, in a coroutine; yields.
+ * Keep the parts of [offset, offset + bytes), whole clusters (but for the image's end),
+ * that show the backing file.  Data from @base or below is skipped (NULL: nothing is).
+ * Adds to @populated.  Returns 0 or the first error; clusters that cannot be kept do not
+ * change.  On the background thread, in a coroutine; yields.
  */
 int populate_co_range(struct blk_node *node, const struct blk_node *base, uint64_t offset,
 		      uint64_t bytes, struct populated *populated);
 
-/* Is a request to @node in flight that another thread serves?  On the background thread. */
+/* Is a request to @node in flight on another thread?  For the background thread. */
 bool populate_foreground_is_busy(struct blk_node *node);
 
 #endif

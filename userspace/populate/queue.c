@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What readers want to be kept, and the workers who do it behind them.
+ * The queue of clusters to be kept, and the workers that keep them asynchronously.
  *
- * A reader that had whole clusters hands a copy of their bytes over while there
- * are buffers for it; all else becomes a bit in a set, so nothing that was read
- * is forgotten, and memory is bounded: the pool, and a bit a cluster at most.
- * Workers are coroutines of the background thread.  One of them, the main
- * worker, lives as long as the thread; it gets help while there is more to do and
- * nobody waits for the node.  While somebody does it works alone.
+ * A reader of whole clusters hands over a copy of their bytes while there are
+ * buffers for it; every other cluster becomes a bit in a set, so nothing that was
+ * read is lost, and memory is bounded: the pool, and at most a bit per cluster.
+ * Workers are coroutines of the background thread.  One of them, the main worker,
+ * lives as long as the thread; it starts helpers while there is more work and no
+ * request to the node is in flight on another thread, and otherwise works alone.
  */
 #include <string.h>
 
@@ -19,7 +19,7 @@
 
 #define MAX_WORKERS 8
 
-/* ---- What readers do; any thread ---- */
+/* ---- Readers; any thread ---- */
 
 static void wake_idle(struct populate *p)
 {
@@ -44,12 +44,12 @@ static void rouse(struct populate *p)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-/* Note the clusters [first, end). */
+/* Add the clusters [first, end) to the set. */
 static void note(struct populate *p, uint64_t first, uint64_t end)
 {
 	uint64_t known = 0;
 
-	/* Counted before they can be taken, so that the count never falls short. */
+	/* Counted before a worker can take them, so that the count is never too low. */
 	atomic_fetch_add(&p->pending, end - first);
 	for (uint64_t c = first; c < end; c++)
 		known += !pending_add(&p->set, c);
@@ -76,7 +76,7 @@ static void put_spare(struct populate *p, struct handed *handed)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-/* Hand over whole clusters [offset, offset + bytes).  False: there is no room for them. */
+/* Hand over a copy of the whole clusters [offset, offset + bytes).  False: no buffer for them. */
 static bool hand_over(struct populate *p, uint64_t offset, uint64_t bytes, const char *buf)
 {
 	struct bufpool *pool = p->pool;
@@ -153,7 +153,7 @@ static struct handed *take_handed(struct populate *p)
 	return handed;
 }
 
-/* An error is counted where it happened, and is the end of it: this is only a cache. */
+/* Errors are counted where they occur, and otherwise ignored: the clusters stay unallocated. */
 static void work_on_handed(struct populate *p, struct handed *handed)
 {
 	struct blk_node *node = p->node;
@@ -194,10 +194,10 @@ static unsigned int workers_allowed(struct populate *p)
 
 static void helper_main(void *arg);
 
-/* Is there more to do than those at work have taken? */
+/* Start a helper if there is more work than the workers have taken. */
 static void get_help(struct populate *p)
 {
-	/* Only this thread changes it. */
+	/* Read without the mutex: only this thread changes it. */
 	unsigned int active = p->active;
 
 	if (atomic_load(&p->pending) <= p->busy || active >= workers_allowed(p))
@@ -212,7 +212,7 @@ static void get_help(struct populate *p)
 	}
 }
 
-/* Work until there is nothing to do, or, for a helper, until helpers are not wanted. */
+/* Work until the queue is empty, or, for a helper, until there are too many workers. */
 static void work(struct populate *p, bool helper)
 {
 	uint64_t max = populate_window(p->node) / p->node->cluster_size;
@@ -252,8 +252,8 @@ static void helper_main(void *arg)
 }
 
 /*
- * With the mutex held: is there nothing to do?  Then whoever adds something
- * takes @asleep away, so that it must be set before each look.
+ * With the mutex held: is there no work?  A thread that adds work clears @asleep, so it
+ * must be set before each check.
  */
 static bool falls_asleep(struct populate *p)
 {
@@ -279,7 +279,7 @@ void populate_main_worker(void *arg)
 	worker_ends(p);
 }
 
-/* ---- What is pending ---- */
+/* ---- Pending clusters ---- */
 
 uint64_t populate_pending(const struct blk_node *node)
 {
@@ -300,7 +300,7 @@ void populate_co_drain(struct blk_node *node)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-/* Give the buffers back of what nobody will work on any more. */
+/* Free the buffers that no worker will take any more. */
 static void drop_handed(struct populate *p)
 {
 	struct handed *handed;

@@ -4,7 +4,7 @@
 #include "populate/source.h"
 #include "util/units.h"
 
-/* Ask the chain, about what is left of one region. */
+/* Query the chain, from @offset to at most the end of its region. */
 static struct source_extent ask(struct blk_node *backing, const struct blk_node *base,
 				uint64_t offset)
 {
@@ -17,7 +17,7 @@ static struct source_extent ask(struct blk_node *backing, const struct blk_node 
 		extent.kind = SOURCE_BELOW;
 		return extent;
 	}
-	/* Shorter than its overlay, it says zero there, whatever lies below. */
+	/* Beyond the backing file's end its overlay shows zeroes, whatever is below. */
 	if (offset >= size) {
 		extent.kind = SOURCE_ZERO;
 		return extent;
@@ -34,7 +34,7 @@ static struct source_extent ask(struct blk_node *backing, const struct blk_node 
 	return extent;
 }
 
-/* What is at @offset, and as far as that is known. */
+/* Return the extent at @offset, from the cache or by a query.  Yields. */
 static struct source_extent look_up(struct blk_node *backing, const struct blk_node *base,
 				    struct source_cache *cache, uint64_t offset)
 {
@@ -48,14 +48,14 @@ static struct source_extent look_up(struct blk_node *backing, const struct blk_n
 		if (extent.start <= offset && offset < extent.end)
 			return extent;
 	}
-	/* Parks; the slot may be another's by now, which is as good. */
+	/* Yields; another coroutine may replace the slot meanwhile, with an answer as good. */
 	extent = ask(backing, base, offset);
 	if (cache->base == base)
 		cache->extents[slot] = extent;
 	return extent;
 }
 
-/* One cluster, or more as far as one answer reaches. */
+/* Get the kind of one cluster, or of more as far as one answer reaches. */
 static enum source_kind look_once(struct blk_node *node, const struct blk_node *base,
 				  struct source_cache *cache, uint64_t offset, uint64_t bytes,
 				  uint64_t *run)
@@ -69,7 +69,7 @@ static enum source_kind look_once(struct blk_node *node, const struct blk_node *
 		return SOURCE_BELOW;
 	first = look_up(backing, base, cache, offset);
 	for (next = first; next.end < end;) {
-		/* Regions end where clusters do not need to: the answer may go on. */
+		/* A cluster may extend beyond the end of a region: query the next one. */
 		struct source_extent more = look_up(backing, base, cache, next.end);
 
 		if (more.kind != first.kind)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Recording and reading traces.
+ * Record and read traces.
  *
- * Readers add to a set of clusters, and where one is new there to a list of
- * fixed size under a mutex, held for a few instructions.  Whoever records takes
- * the list away now and then and writes it to the file.
+ * Readers add clusters to a set, and those that are new in it to a list of fixed
+ * size under a mutex, held for a few instructions.  trace_co_write(), called
+ * periodically, swaps the list and writes it to the file.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,15 +27,15 @@ struct trace {
 	char *path;
 	struct pending_set seen;
 
-	pthread_mutex_t mutex; /* protects what follows */
+	pthread_mutex_t mutex; /* protects the next three */
 	uint64_t *list; /* clusters, LIST_ROOM at most */
 	size_t nr;
-	uint64_t lost; /* clusters that found no room */
+	uint64_t lost; /* number of clusters for which there was no room */
 
-	/* The recorder's. */
+	/* For trace_co_write() and trace_co_stop() only. */
 	uint64_t *writing;
 	size_t nr_writing;
-	uint64_t run_start, run_end; /* clusters: not yet written, in case it goes on */
+	uint64_t run_start, run_end; /* clusters: the last run, not written since it may grow */
 };
 
 /* ---- Recording ---- */
@@ -57,8 +57,8 @@ static void note(struct trace *trace, uint64_t offset, uint64_t bytes)
 }
 
 /*
- * A trace goes away only after all requests that began before; see trace_co_stop().  The caller is
- * one of them.
+ * The caller is in node->inflight, and trace_co_stop() frees a trace only after all requests that
+ * were in flight are over.
  */
 void trace_seen(struct blk_node *node, uint64_t offset, uint64_t bytes)
 {
@@ -182,7 +182,7 @@ int trace_co_start(struct blk_node *node, const char *path, struct error *err)
 		return error_set_errno(err, ret, "%s", path);
 	}
 	p->trace = trace;
-	/* Last: who sees this sees the trace. */
+	/* Last: a reader that sees this sees the trace. */
 	atomic_store_explicit(&p->filter.watches, true, memory_order_release);
 	return 0;
 }
@@ -206,7 +206,7 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 	*lost = 0;
 	if (!trace)
 		return error_set(err, -ENOENT, "no trace is recorded");
-	/* Who has loaded the pointer is in flight since before the ticket. */
+	/* A reader that has loaded the pointer has been in flight since before the ticket. */
 	ret = trace_co_write(node, err);
 	p->filter.watches = false;
 	p->trace = NULL;
@@ -234,7 +234,7 @@ void trace_abandon(struct populate *p)
 
 /* ---- Reading ---- */
 
-/* One line's range; 0 with no bytes where it has none. */
+/* Parse a line.  A comment or an empty line returns 0 with @range->bytes 0. */
 static int parse_line(const char *line, struct trace_range *range)
 {
 	char *end;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Traces: which clusters of a node are read first, and in which order.
+ * Traces: the clusters of a node in the order of their first reads.
  *
  * A trace is a text file.  Its first line is "qedblk-trace 1".  Each other line is
- * a piece of the disk in the order of first reading, offset and length in
- * bytes, decimal, separated by a blank; it may be empty or begin with '#'.
+ * a range of the disk, in the order of first reads: offset and length in bytes,
+ * decimal, separated by a blank.  Empty lines and lines that begin with '#' are
+ * ignored.
  */
 #ifndef QEDBLK_BLOCK_TRACE_H
 #define QEDBLK_BLOCK_TRACE_H
@@ -17,25 +18,27 @@ struct trace_range {
 	uint64_t offset, bytes;
 };
 
-/* Read a trace, ranges on the heap.  Blocks.  The error line names the file. */
+/*
+ * Read a trace; the caller frees *@ranges.  Blocks.  Returns 0 or a negative errno; the error line
+ * names the file.
+ */
 int trace_read(const char *path, struct trace_range **ranges, size_t *nr, struct error *err);
 
 /*
- * Record the first reads of @node, to which populate_co_attach() has attached, from now on to
- * a new file @path.  One trace at a time (-EBUSY).  Coroutine; yields between that look and
- * the start, so the caller lets only one of trace_co_start() and trace_co_stop() of a node run
- * at a time.
+ * Start recording the first reads of @node, to which populate_co_attach() has attached, to a new
+ * file @path.  One trace at a time (-EBUSY).  Coroutine; yields between that check and the start,
+ * so the caller must not run trace_co_start() and trace_co_stop() of a node concurrently.
  */
 int trace_co_start(struct blk_node *node, const char *path, struct error *err);
 /*
- * Write out what has been recorded; to be called now and then, and in time: what
- * finds no room is left out.  One coroutine at a time; parks.
+ * Write what has been recorded so far to the file.  Must be called often enough: clusters for which
+ * the list has no room are lost.  One coroutine at a time; yields.
  */
 int trace_co_write(struct blk_node *node, struct error *err);
-/* End it and write the rest; clusters that were left out go to *@lost.  Parks. */
+/* Stop recording and write the rest; *@lost is the number of lost clusters.  Yields. */
 int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err);
 
-/* Where it is recorded to, or NULL: there is none. */
+/* Return the path of the trace that is being recorded, or NULL. */
 const char *trace_path(struct blk_node *node);
 
 #endif

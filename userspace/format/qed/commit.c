@@ -89,8 +89,8 @@ static bool take_batch(struct qed_image *img)
 	/*
 	 * Tables and dropped clusters go with the batch that takes the last of
 	 * the slices: then all changes of entries that belong to them are in this
-	 * batch or an earlier one.  Without memory to join them to the tables of a
-	 * failed commit, tables go with the next batch.
+	 * batch or an earlier one.  If there is no memory to append the new tables to
+	 * those of a failed commit, the tables go with the next batch.
 	 */
 	if (!more)
 		more = qed_run_list_move(&c->batch_tables, &c->new_tables);

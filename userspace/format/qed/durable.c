@@ -50,7 +50,7 @@ int qed_co_pwrite_durable(struct blk_node *node, uint64_t offset, uint64_t bytes
 	if (!durable)
 		return -ENOTSUP;
 	ret = blk_file_co_pwrite_durable(map.file, buf, bytes, map.file_offset);
-	/* Its sync was an fdatasync that failed (rule R6 of ordering.rst). */
+	/* The write's sync was an fdatasync that failed (rule R6 of ordering.rst). */
 	if (ret && blk_file_lost(img->file))
 		qed_rescue_lost(img, blk_file_lost(img->file));
 	return ret;

@@ -310,7 +310,7 @@ void qed_space_end(struct qed_image *img);
 int qed_alloc_init(struct qed_image *img);
 void qed_alloc_destroy(struct qed_image *img);
 
-/* free_list.c: append a run, which is merged with the last one if it follows it.  Or -ENOMEM. */
+/* free_list.c: append a run; it is merged with the last one if it follows that.  Or -ENOMEM. */
 int qed_run_list_add(struct qed_run_list *list, uint64_t start, uint64_t count);
 /* Move all runs of @from to the end of @to.  -ENOMEM: the rest stays in @from. */
 int qed_run_list_move(struct qed_run_list *to, struct qed_run_list *from);
@@ -320,7 +320,7 @@ void qed_run_list_destroy(struct qed_run_list *list);
 /* Drop clusters that have just lost their reference in memory.  Under meta_lock. */
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);
 /*
- * _committing(): the running commit takes all clusters dropped so far; it also takes the last of
+ * _committing(): the running commit takes all clusters dropped so far, together with the last of
  * the changed entries.  Later, one of the others: it succeeded, or it failed.  Under meta_lock.
  */
 void qed_drops_committing(struct qed_image *img);

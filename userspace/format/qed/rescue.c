@@ -153,7 +153,7 @@ static int read_boot_id(char id[QED_BOOT_ID_LEN])
 	return ret;
 }
 
-/* Allocate all space now: a store to a page without would kill the process (SIGBUS). */
+/* Allocate all space now: a store to a page without space would kill the process (SIGBUS). */
 static int make_room(int fd)
 {
 	int ret;
@@ -223,7 +223,7 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	void *map;
 	int ret;
 
-	/* A check replays nothing and never starts an area, and without that it has no room. */
+	/* A check neither replays nor starts an area, and one that is not started has no room. */
 	if (!opts->rescue || !img->writable || (opts->flags & BLK_O_CHECK))
 		return 0;
 	rescue->replay = opts->rescue->replay;

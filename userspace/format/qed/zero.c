@@ -58,7 +58,7 @@ static int change_entries(struct qed_image *img, struct l2_slice *slice, uint64_
 		uint64_t old = atomic_load_explicit(&slice->entries[i], memory_order_relaxed);
 		uint64_t new = new_entry(img, op, old);
 
-		/* A damaged entry: what it points to may belong to another. */
+		/* A damaged entry: the cluster that it names must not be freed. */
 		if (!qed_entry_valid(img, old, end))
 			return -EIO;
 		if (new == old) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prints the options of a device as reST, for the manual page of one program: what stands in the
- * place of its line ".. device-options: PROGRAM" (scripts/man-page).  Part of the build; not
- * installed.
+ * Print the options of a device as reST, for the manual page of one program: they replace its
+ * line ".. device-options: PROGRAM" (scripts/man-page). Used by the build; not installed.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -10,7 +9,7 @@
 
 #include "device/options.h"
 
-/* @text with its "--NAME" words, which the help has plain, as literals. */
+/* Print @text, a help text, with its plain "--NAME" words as literals. */
 static void print_literals(const char *text)
 {
 	while (*text) {

@@ -17,7 +17,7 @@
 
 #define MAX_LOOPS    4
 #define RING_ENTRIES 256
-/* More than the longest line of an error. */
+/* Bytes; more than the longest error line. */
 #define MAX_ERROR 4096
 
 struct engine_loop {
@@ -29,7 +29,7 @@ struct engine_loop {
 };
 
 static struct engine {
-	pthread_mutex_t lock; /* held while the engine starts or ends, and for nothing else */
+	pthread_mutex_t lock; /* held only while the engine starts or ends */
 	bool is_open;
 	struct device_image image;
 	struct engine_loop loop[MAX_LOOPS];
@@ -97,7 +97,7 @@ static void *loop_thread(void *arg)
 	sem_post(&self->started);
 	if (self->ret)
 		return NULL;
-	/* Without its ring nothing can be answered: a broken one ends the process. */
+	/* Without its ring no call can complete: abort. */
 	if (aio_loop_run(self->loop) < 0)
 		abort();
 	aio_loop_destroy(self->loop);
@@ -111,7 +111,7 @@ static int start_loop(struct engine_loop *loop, struct error *err)
 
 	loop->err = err;
 	sem_init(&loop->started, 0, 0);
-	/* Signals are nbdkit's. */
+	/* nbdkit's own threads handle signals. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = -pthread_create(&loop->thread, NULL, loop_thread, loop);
@@ -188,7 +188,7 @@ static int start(const struct device_options *options, struct error *err)
 
 	if (ret)
 		return ret;
-	/* What watches over the image lives on the loop that opened it. */
+	/* The image's background coroutines run on the loop that opened it. */
 	ret = call_on(&engine.loop[0], &open.call);
 	if (ret) {
 		device_image_free(&engine.image);
@@ -203,7 +203,7 @@ int engine_open(const struct device_options *options, bool read_only, struct err
 	int ret = 0;
 
 	now.read_only = read_only;
-	/* What makes an image has had its time: see engine_check(). */
+	/* engine_check() has created the image if necessary. */
 	now.backing = NULL;
 	now.size = 0;
 	now.cluster_size = now.table_size = 0;
@@ -235,7 +235,7 @@ int engine_close(struct error *err)
 	return ret;
 }
 
-/* ---- Looking at it first ---- */
+/* ---- Checking the image first ---- */
 
 struct check {
 	const struct device_options *options;
@@ -250,7 +250,7 @@ static void check_co(void *arg)
 
 	check->ret = device_image_co_open(&image, check->options, -1, &check->err);
 	if (!check->ret) {
-		/* If it was made, it stays. */
+		/* Keep a created image. */
 		image.created = false;
 		check->ret = device_image_co_close(&image);
 		if (check->ret)
@@ -259,7 +259,7 @@ static void check_co(void *arg)
 	device_image_free(&image);
 }
 
-/* The child: its exit status says how it went, and @fd why. */
+/* In the child: exit with the result, and write the error line to @fd. */
 static _Noreturn void check_in_child(const struct device_options *options, int fd)
 {
 	struct check check = { .options = options, .err = ERROR_INIT };
@@ -270,7 +270,7 @@ static _Noreturn void check_in_child(const struct device_options *options, int f
 		(void)aio_loop_run_co(loop, check_co, &check);
 	if (check.ret)
 		dprintf(fd, "%s", error_text(&check.err));
-	/* No exit handlers: they are the parent's. */
+	/* Skip the exit handlers, which belong to the parent. */
 	_exit(check.ret ? 1 : 0);
 }
 
@@ -295,7 +295,7 @@ int engine_check(const struct device_options *options, struct error *err)
 	int fds[2], status;
 	pid_t pid;
 
-	/* One that is there is only looked at; whether it is to be written a connection tells. */
+	/* Open an existing image read-only here; each connection decides whether it writes. */
 	look.read_only = blk_name_is_url(options->image) || !access(options->image, F_OK);
 	if (pipe(fds))
 		return error_set_errno(err, -errno, "pipe");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The block layer for callers that are threads and not coroutines: event loops
- * on threads of their own, to which calls are handed over and waited for.
+ * The block layer for callers that are threads, not coroutines: event loops on threads
+ * of their own execute the calls while the callers wait.
  */
 #ifndef QEDBLK_TOOLS_NBDKIT_ENGINE_H
 #define QEDBLK_TOOLS_NBDKIT_ENGINE_H
@@ -12,9 +12,9 @@
 #include "block/io.h"
 #include "device/options.h"
 
-/* A call, on the stack of the thread that waits for it. */
+/* A call; on the stack of the thread that waits for it. */
 struct engine_call {
-	/* Runs as a coroutine on one of the engine's loops; its result is engine_call()'s. */
+	/* Runs as a coroutine on one of the engine's loops; engine_call() returns its result. */
 	int (*co_fn)(struct engine_call *call);
 	struct blk_node *node;
 
@@ -31,25 +31,28 @@ struct engine_call {
 };
 
 /*
- * Look at the image as @options have it, in a child process: make it if it is to
- * be made, and see that it can be opened.  Before there are threads, in the
- * directory that names are relative to.
+ * Check in a child process that the image can be opened with @options; create it first
+ * if they request that. Call before threads start, in the directory that names are
+ * relative to. Returns 0 or a negative errno with an error line.
  */
 int engine_check(const struct device_options *options, struct error *err);
 
 /*
- * Open the image and start the loops, unless another connection did.  Any
- * thread, as those below.
+ * Open the image and start the loops, unless another connection did. Blocks. Any
+ * thread, as the functions below. Returns 0 or a negative errno with an error line.
  */
 int engine_open(const struct device_options *options, bool read_only, struct error *err);
 
-/* Close the image and end the loops, if they run; all calls are over. */
+/*
+ * Close the image and end the loops, if they run. No call may be running. Returns 0 or
+ * a negative errno with an error line.
+ */
 int engine_close(struct error *err);
 
-/* Have @call->co_fn called on a loop and wait for it. */
+/* Run @call->co_fn on a loop, wait for it and return its result. */
 int engine_call(struct engine_call *call);
 
-/* The open image. */
+/* Return the open image. */
 struct blk_node *engine_node(void);
 
 #endif

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * nbdkit-qed-plugin: an image, with its backing chain and copy-on-read, as an
- * NBD export, where the kernel has no ublk or the client is elsewhere.
- *
- * All connections share one open image.  nbdkit calls from threads of its own,
- * many at once; each call goes to one of the engine's loops and is waited for.
+ * nbdkit-qed-plugin: an image, with its backing chain and copy-on-read, as an NBD
+ * export, for kernels without ublk and for remote clients. All connections share one
+ * open image. nbdkit calls from many threads of its own concurrently; each call runs
+ * on one of the engine's loops while its thread waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,23 +20,26 @@
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-/* ---- Parameters: the options of a device that the table says are for the plugin ---- */
+/* ---- Parameters: the device options that the table has for the plugin ---- */
 
 static struct device_options options;
-static char *values[DEVICE_NR_OPTIONS]; /* what @options point to, by id */
+static char *values[DEVICE_NR_OPTIONS]; /* by id; owns what @options point to */
 
-/* An error's line, in nbdkit's way.  Always -1. */
+/* Report an error line to nbdkit. Frees it and returns -1. */
 static int fail(struct error *err)
 {
 	const char *text = error_text(err);
 
-	/* Parameters have no dashes here. */
+	/* nbdkit's parameters have no dashes. */
 	nbdkit_error("%s", strncmp(text, "--", 2) ? text : text + 2);
 	error_free(err);
 	return -1;
 }
 
-/* A copy of @value that means the same from any directory: nbdkit changes its own later. */
+/*
+ * Return a copy of @value that is valid in any directory, since nbdkit changes its
+ * directory later.
+ */
 static char *value_to_keep(const struct device_option *option, const char *value)
 {
 	bool is_path = option == &device_option_table[DEVICE_OPTION_image] ||
@@ -199,7 +201,7 @@ static int plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferre
 
 /* ---- Requests ---- */
 
-/* Do @call and translate its outcome: 0, or -1 with an error set. */
+/* Execute @call and translate its result: 0, or -1 with nbdkit's error set. */
 static int do_call(struct engine_call *call, const char *what)
 {
 	int ret = engine_call(call);
@@ -259,7 +261,7 @@ static int plugin_zero(void *handle, uint32_t count, uint64_t offset, uint32_t f
 	(void)handle;
 	if ((flags & NBDKIT_FLAG_FAST_ZERO) &&
 	    !request_is_fast_zero(engine_node(), offset, count, flags & NBDKIT_FLAG_MAY_TRIM)) {
-		/* An answer, and no failure: nothing is logged. */
+		/* A regular reply, not a failure: do not log it. */
 		nbdkit_set_error(EOPNOTSUPP);
 		return -1;
 	}

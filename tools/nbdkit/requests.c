@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What NBD asks for, in the words of the block layer.
- */
+/* NBD's requests as calls of the block layer. */
 #include <errno.h>
 
 #include "populate/populate.h"
@@ -37,7 +35,7 @@ int request_co_flush(struct engine_call *call)
 	return blk_co_flush(call->node);
 }
 
-/* A next run, or more of the last one.  False if there is no room for it. */
+/* Append a run, or extend the last one. Returns false if there is no room. */
 static bool add_extent(struct engine_call *call, unsigned int *count, uint64_t bytes, bool zero)
 {
 	if (*count && call->extents[*count - 1].zero == zero) {
@@ -61,7 +59,7 @@ int request_co_extents(struct engine_call *call)
 
 		if (ret && !count)
 			return ret;
-		/* What was found is an answer; the error is for who asks for the rest. */
+		/* Return the extents found so far; a request for the rest gets the error. */
 		if (ret || !add_extent(call, &count, status.bytes, status.zero))
 			break;
 		offset += status.bytes;
@@ -81,7 +79,7 @@ int request_co_cache(struct engine_call *call)
 		ret = blk_co_pread(call->node, offset, n, call->buf, BLK_REQ_COPY_ON_READ);
 		offset += n;
 	}
-	/* Kept is what it shall be when this is answered, not only soon after. */
+	/* The data must be kept when this request completes, not some time later. */
 	if (!ret)
 		populate_co_drain(call->node);
 	return ret;
@@ -94,7 +92,7 @@ bool request_is_fast_zero(const struct blk_node *node, uint64_t offset, uint64_t
 
 	if (!node->driver->co_pwrite_zeroes)
 		return false;
-	/* In place it takes a file system that knows how. */
+	/* Zeroing in place needs support of the file system. */
 	if (!may_trim && atomic_load(&node->file->no_zero_range))
 		return false;
 	return round_up(offset, unit) + unit <= offset + bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qed-img amend: change what an image was made with, which no format that is written can.
+ * qed-img amend: change creation options of an image, which no writable format
+ * supports.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static int refuse(const char *format)
 	return report_error("Format driver '%s' does not support option amendment", format);
 }
 
-/* What is wrong with the command line, or with the image, comes first. */
+/* Report errors of the command line or of the image first. */
 static int co_amend(const struct amend *a)
 {
 	struct image_cache cache;
@@ -71,7 +72,7 @@ static int run(int argc, char **argv)
 		if (optind == argc - 1)
 			a.filename = argv[optind];
 		status = co_amend(&a);
-		/* The end of the line of progress, which it does not come to. */
+		/* End the progress line, which is incomplete. */
 		if (a.progress && !a.quiet)
 			printf("\n");
 	}

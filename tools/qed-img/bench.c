@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img bench: how long many requests to an image take.
- */
+/* qed-img bench: measure the time of many requests to an image. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -27,7 +25,7 @@ struct bench_options {
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 };
 
-/* A number in C's notation from 0 to @max.  Returns 0, or 1 after a complaint. */
+/* Parse a number in C notation, from 0 to @max. Returns 0, or 1 after an error message. */
 static int parse_number(const char *what, const char *text, unsigned long max, unsigned int *number)
 {
 	unsigned long value;
@@ -41,7 +39,7 @@ static int parse_number(const char *what, const char *text, unsigned long max, u
 	return 0;
 }
 
-/* As img_parse_size(), for what QEMU keeps in an int. */
+/* Like img_parse_size(), for values that QEMU stores in an int. */
 static int parse_int_size(const char *what, const char *text, uint64_t *bytes)
 {
 	if (img_parse_size(what, text, bytes))
@@ -52,14 +50,14 @@ static int parse_int_size(const char *what, const char *text, uint64_t *bytes)
 	return 0;
 }
 
-/* All I/O is io_uring's, whatever is asked for; QEMU's other ways are accepted. */
+/* All I/O uses io_uring; QEMU's other modes are accepted and ignored. */
 static int parse_aio(struct bench_options *o, const char *text)
 {
 	bool native = !strcmp(text, "native");
 
 	if (!native && strcmp(text, "threads") && strcmp(text, "io_uring"))
 		return report_error("Invalid aio option: %s", text);
-	o->native_aio |= native; /* another way does not take it back */
+	o->native_aio |= native; /* a later mode does not clear it */
 	return 0;
 }
 
@@ -74,7 +72,7 @@ static int parse_value(void *verb, const struct img_option *option, const char *
 	case 'd':
 		if (parse_number("queue depth", value, INT_MAX, &job->depth))
 			return 1;
-		/* With none in flight it would never end. */
+		/* A depth of 0 would never finish. */
 		return job->depth ? 0 : report_error("Invalid queue depth specified");
 	case 'i':
 		return parse_aio(o, value);
@@ -112,7 +110,7 @@ static const struct img_option options[] = {
 	IMG_CALL_VALUE('i', NULL, parse_value),
 	IMG_SWITCH('n', NULL, struct bench_options, native_aio),
 	IMG_SIZE('o', NULL, struct bench_options, job.offset, "offset"),
-	IMG_IGNORED('q', NULL), /* qemu-img takes it, and prints all the same */
+	IMG_IGNORED('q', NULL), /* qemu-img accepts it, and prints anyway */
 	IMG_CALL_VALUE('s', NULL, parse_value),
 	IMG_CALL_VALUE('S', NULL, parse_value),
 	IMG_CALL_VALUE('t', NULL, parse_value),
@@ -170,7 +168,7 @@ static void print_plan(const struct bench_job *job)
 	       job->step);
 	if (job->flush_interval)
 		printf("Sending flush every %u requests\n", job->flush_interval);
-	/* Also for who reads a pipe; and no part of what is measured. */
+	/* A reader of a pipe sees it now; and it is not part of the measurement. */
 	fflush(stdout);
 }
 
@@ -195,7 +193,7 @@ static int co_bench(struct bench_options *o)
 		report_error("Failed request: %s", strerror(-ret));
 	else
 		printf("Run completed in %3.3f seconds.\n", seconds);
-	/* Readers did not wait for it; closing would let go of what is not kept yet. */
+	/* Closing would drop clusters that copy-on-read has not kept yet. */
 	if (o->copy_on_read)
 		populate_co_drain(job->node);
 	closed = blk_co_close(job->node);

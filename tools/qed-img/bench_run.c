@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The requests of qed-img bench: a fixed number in flight, one sent for each
- * that ends.
+ * The requests of qed-img bench: a fixed number in flight, a new one for each that
+ * completes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,20 +18,20 @@
 struct slot {
 	struct blk_request req;
 	struct bench *bench;
-	struct slot *next; /* of the idle ones */
+	struct slot *next; /* in the list of idle slots */
 };
 
 struct bench {
 	const struct bench_job *job;
 	struct slot *slots, *idle;
 	char *memory; /* @job->bytes for each slot */
-	uint64_t offset; /* of the next request */
+	uint64_t offset; /* offset of the next request */
 	unsigned int left; /* not sent yet */
 	unsigned int in_flight; /* flushes included */
-	bool flush_due; /* sent when there is a slot, and with draining when nothing is in flight */
-	bool flushing; /* and nothing else may be sent meanwhile */
-	bool sending; /* send_more() is at work further up the stack */
-	struct co *waiter; /* parked until nothing is in flight */
+	bool flush_due; /* sent when a slot is free, with @drain when nothing is in flight */
+	bool flushing; /* a flush is in flight with @drain: send nothing else */
+	bool sending; /* send_more() is running further up the stack */
+	struct co *waiter; /* yields until nothing is in flight */
 	int ret;
 };
 
@@ -89,13 +89,13 @@ static void send_one(struct bench *b)
 	if (size)
 		b->offset %= size;
 	b->left--;
-	/* QEMU counts from the end; so the last ones are flushed, too. */
+	/* QEMU counts from the end, so that the last requests are flushed, too. */
 	if (job->flush_interval && b->left % job->flush_interval == 0)
 		b->flush_due = true;
 	blk_request_submit(&slot->req);
 }
 
-/* Send what may be sent now.  Some of it may be answered before this returns. */
+/* Send all requests that may be sent now. Some may complete before this returns. */
 static void send_more(struct bench *b)
 {
 	b->sending = true;

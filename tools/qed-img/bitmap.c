@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qed-img bitmap: bitmaps of what changed, which none of the formats that are written keeps.  The
- * first of several actions fails, as all of them would.
+ * qed-img bitmap: dirty bitmaps, which no writable format has. The first of several
+ * actions fails, as all would.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,9 +15,9 @@
 struct bitmap {
 	const char *filename, *name, *format;
 	const char *source, *source_format;
-	const char *action; /* the first */
+	const char *action; /* the first action */
 	bool add, merge; /* among the actions */
-	uint64_t granularity; /* bytes; 0: not said */
+	uint64_t granularity; /* bytes; 0: not given */
 	unsigned int flags;
 };
 
@@ -85,7 +85,7 @@ static int report_action(const struct bitmap *b, const struct blk_node *node)
 			    b->name, node->filename, strerror(ENOTSUP));
 }
 
-/* Nothing is asked of backing files. */
+/* Do not open backing files. */
 static int co_bitmap(const struct bitmap *b)
 {
 	struct blk_node *node, *source = NULL;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img check: is an image consistent?  Repairs it where asked to.
- */
+/* qed-img check: check the consistency of an image, and repair it on request. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,10 +9,10 @@
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 
-/* Exit statuses, as scripts know them. */
+/* Exit statuses, as in qemu-img. */
 enum check_status {
 	CHECK_OK = 0,
-	CHECK_FAILED = 1, /* the check itself */
+	CHECK_FAILED = 1, /* the check itself failed */
 	CHECK_CORRUPT = 2,
 	CHECK_LEAKS = 3,
 	CHECK_UNSUPPORTED = 63,
@@ -57,7 +55,7 @@ static void set_number(json_t *object, const char *key, uint64_t value)
 		json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-/* Keys in qemu-img's order, since some compare the text; most are left out when they are 0. */
+/* Keys in qemu-img's order, since scripts compare the text; most are omitted when 0. */
 static void print_json(const struct check *c, const char *format)
 {
 	const struct blk_check_result *r = &c->result;
@@ -76,7 +74,7 @@ static void print_json(const struct check *c, const char *format)
 	img_json_print(object);
 }
 
-/* After a repair: look again, so that what is told is what is there now. */
+/* After a repair check again, so that the report shows the current state. */
 static int co_check_again(struct check *c, struct blk_node *node, struct error *err)
 {
 	struct blk_check_result first = c->result;

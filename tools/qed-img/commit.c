@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img commit: bring what an image holds down into a file of its backing chain.
- */
+/* qed-img commit: commit an image into a file of its backing chain. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +14,7 @@
 
 struct commit {
 	const char *filename, *format, *base, *cache;
-	bool drop; /* leave the image as it is */
+	bool drop; /* -d: do not empty the image */
 	bool progress, quiet;
 	uint64_t rate; /* bytes a second */
 	struct image_cache mode;
@@ -24,7 +22,10 @@ struct commit {
 	struct blk_options *options; /* of that list, or NULL */
 };
 
-/* How far down the chain @name is (NULL: the direct backing file), or 0: nowhere. */
+/*
+ * Return the depth of @name in the chain (NULL: the direct backing file), or 0 if it
+ * is not there.
+ */
 static unsigned int find_base(const struct blk_node *top, const char *name, struct blk_node **base)
 {
 	unsigned int depth = 1;
@@ -39,8 +40,8 @@ static unsigned int find_base(const struct blk_node *top, const char *name, stru
 }
 
 /*
- * Which of the chain is to be opened for writing?  Whoever has it open does not matter yet,
- * and what is wrong shows when it is opened.
+ * Find the depth of the base, which is to be opened for writing. Locks do not matter
+ * yet, and errors recur when the image is opened.
  */
 static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 {
@@ -57,7 +58,7 @@ static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 		return;
 	}
 	opts->writable_depth = find_base(top, c->base, &base);
-	/* What is only read from may be of a format that we cannot write. */
+	/* An image that is only read may have a read-only format. */
 	if (c->drop && opts->writable_depth && !top->driver->co_pwrite)
 		opts->flags &= ~BLK_O_RDWR;
 	blk_co_close(top);
@@ -133,7 +134,7 @@ static int parse_base(void *verb, const struct img_option *option, const char *v
 
 	(void)option;
 	c->base = value;
-	/* What is between would not be the same any more, and is shown without. */
+	/* The images between would read differently if the top one were emptied. */
 	c->drop = true;
 	return 0;
 }

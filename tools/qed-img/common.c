@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Options, sizes and images as people type them.
- */
+/* Options, sizes and image names as typed by the user. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -29,7 +27,7 @@ int img_usage(const char *fmt, ...)
 
 int img_getopt(int argc, char **argv, const char *letters, const struct option *names)
 {
-	/* The colon makes getopt tell a missing argument from an unknown option. */
+	/* The colon makes getopt distinguish a missing argument from an unknown option. */
 	bool in_order = letters[0] == '+';
 	char with_colon[80];
 	int opt;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img compare: do two images hold the same?
- */
+/* qed-img compare: compare the content of two images. */
 #include <stdio.h>
 
 #include "common/image.h"
@@ -40,7 +38,7 @@ static int co_run_compare(struct compare *c)
 		status = compare_co_run(c->sides, c->strict, c->quiet);
 		progress_end();
 	} else if (c->progress && !c->quiet) {
-		printf("\n"); /* the end of the line of progress, which it did not come to */
+		printf("\n"); /* end the progress line, which is incomplete */
 	}
 	for (size_t i = 0; i < 2; i++)
 		if (c->sides[i].node)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Comparing images: what qed-img compare does once its files are open.
- */
+/* The comparison of qed-img compare, on open images. */
 #ifndef QEDBLK_QED_IMG_COMPARE_H
 #define QEDBLK_QED_IMG_COMPARE_H
 
@@ -9,11 +7,11 @@
 
 #include "block/node.h"
 
-/* Exit statuses, as scripts know them. */
+/* Exit statuses, as in qemu-img. */
 enum compare_status {
 	COMPARE_SAME = 0,
 	COMPARE_DIFFERENT = 1,
-	COMPARE_FAILED = 1, /* the command line, too */
+	COMPARE_FAILED = 1, /* also for errors in the command line */
 	COMPARE_NO_OPEN = 2,
 	COMPARE_NO_MAP = 3,
 	COMPARE_NO_READ = 4,
@@ -25,8 +23,9 @@ struct compare_side {
 };
 
 /*
- * Compare both images, tell the result (unless @quiet) and progress.  @strict: sizes and what
- * is allocated must be the same, too.  Coroutine.  Returns enum compare_status.
+ * Compare both images; print the result (unless @quiet) and the progress. @strict:
+ * sizes and allocation must be equal, too. Coroutine; yields. Returns enum
+ * compare_status.
  */
 int compare_co_run(const struct compare_side sides[2], bool strict, bool quiet);
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Comparing images: several coroutines take one piece after the other.
- *
- * What both have is cut into pieces that are alike on each side, in order; what is known to be
- * zero is not read.  Pieces are read side by side and end in any order, but what is told is
- * what a reader from the beginning would have come to first: once something is found no
- * further pieces are cut, those before it end, and the lowest offset wins.
+ * Comparing images: several coroutines each take one piece after another. The common part is
+ * cut, in order, into pieces with a uniform status on each side; parts known to be zero are
+ * not read. Pieces are read concurrently and end in any order, but the result is the
+ * difference or error at the lowest offset: once one is found no more pieces are cut, those
+ * before it finish, and the lowest offset is reported.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,21 +23,21 @@
 #include "qed-img/progress.h"
 #include "util/units.h"
 
-/* How much is read of each at once, bytes; and by how many coroutines. */
+/* Bytes read from each image at once, and the number of coroutines. */
 #define PIECE	(2 * MiB)
 #define WORKERS 8
 
-/* What is alike on one side, from where it was asked for to @end. */
+/* The status of one side, uniform from the offset it was looked up at to @end. */
 struct run {
 	struct blk_status status;
-	bool present; /* some image of the chain says what is there */
+	bool present; /* an image of the chain has data or zeroes there */
 	uint64_t end;
 };
 
-/* Bytes of both images, or of the larger one. */
+/* A range in both images, or in the larger one. */
 struct piece {
 	uint64_t start, bytes;
-	bool read[2]; /* else it is zero there */
+	bool read[2]; /* read this side; else it is zero */
 };
 
 struct comparer {
@@ -46,19 +45,19 @@ struct comparer {
 	bool strict;
 	uint64_t total; /* bytes of the larger one, for progress */
 
-	struct co_mutex next_lock; /* of @next and @runs: to ask may park */
-	uint64_t next, end; /* what is left to be cut */
+	struct co_mutex next_lock; /* protects @next and @runs; looking up a status may yield */
+	uint64_t next, end; /* the range left to cut */
 	struct run runs[2];
 
-	/* Of what follows; on one loop nobody contends for it. */
+	/* Protects the fields below; uncontended on one loop. */
 	pthread_mutex_t mutex;
 	struct co_queue idle; /* waiting for the last worker */
 	unsigned int running;
 	uint64_t done; /* bytes */
-	/* The lowest that was found; UINT64_MAX: nothing. */
+	/* The lowest offset of a difference or error; UINT64_MAX: none. */
 	uint64_t found;
 	int found_status;
-	bool found_failure; /* or else a difference */
+	bool found_failure; /* an error; else a difference */
 	char found_line[400];
 };
 
@@ -75,7 +74,7 @@ static void find(struct comparer *c, uint64_t offset, bool failure, int status, 
 	pthread_mutex_unlock(&c->mutex);
 }
 
-/* Note that the images differ from @offset on. */
+/* Record a difference at @offset. */
 static void differ(struct comparer *c, uint64_t offset, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 static void differ(struct comparer *c, uint64_t offset, const char *fmt, ...)
@@ -87,7 +86,7 @@ static void differ(struct comparer *c, uint64_t offset, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Note what failed at @offset. */
+/* Record an error at @offset. */
 static void fail(struct comparer *c, uint64_t offset, int status, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 static void fail(struct comparer *c, uint64_t offset, int status, const char *fmt, ...)
@@ -101,7 +100,10 @@ static void fail(struct comparer *c, uint64_t offset, int status, const char *fm
 
 /* ---- Cutting ---- */
 
-/* See to it that @run of side @i tells of c->next.  Returns 0 or a negative errno. */
+/*
+ * Look up the run of side @i at c->next, unless the last one covers it. Returns 0 or a
+ * negative errno.
+ */
 static int co_look(struct comparer *c, size_t i)
 {
 	struct blk_node *node = c->sides[i].node;
@@ -115,7 +117,7 @@ static int co_look(struct comparer *c, size_t i)
 	ret = blk_co_status(node, c->next, min_u64(c->end, size) - c->next, st);
 	if (ret)
 		return ret;
-	/* What a backing file is too short for belongs to nobody. */
+	/* Beyond the end of a backing file no image has data. */
 	run->present = st->kind != BLK_MAP_BACKING &&
 		       !(st->depth && c->next >= atomic_load(&st->node->size));
 	run->end = c->next + st->bytes;
@@ -127,7 +129,7 @@ static bool is_zero(const struct run *run)
 	return run->status.zero;
 }
 
-/* What --strict wants to be alike: the kind, who says so, and whether it has a place. */
+/* Compare for --strict: the kind, the depth in the chain, and whether it has an offset. */
 static bool same_status(const struct run *a, const struct run *b)
 {
 	return is_zero(a) == is_zero(b) && a->present == b->present &&
@@ -140,7 +142,7 @@ static bool is_inside(const struct comparer *c, size_t i)
 	return c->next < atomic_load(&c->sides[i].node->size);
 }
 
-/* Cut what is alike from c->next on off, at least one byte.  Returns false at an error. */
+/* Cut a piece with uniform status from c->next on, at least one byte. Returns false on an error. */
 static bool co_cut_run(struct comparer *c, struct piece *piece)
 {
 	uint64_t end = c->end;
@@ -177,7 +179,7 @@ static void count(struct comparer *c, uint64_t bytes)
 	progress_update(c->done, c->total);
 }
 
-/* The next piece that has to be read.  Returns false when there is none. */
+/* Find the next piece to read. Returns false when there is none. */
 static bool co_next_piece(struct comparer *c, struct piece *piece)
 {
 	bool got = false;
@@ -192,9 +194,9 @@ static bool co_next_piece(struct comparer *c, struct piece *piece)
 	return got;
 }
 
-/* ---- Looking ---- */
+/* ---- Reading ---- */
 
-/* The first sector of @bytes at which @a and @b (NULL: zeroes) differ, or @bytes. */
+/* Return the offset of the first sector in which @a and @b (NULL: zeroes) differ, or @bytes. */
 static uint64_t first_difference(const uint8_t *a, const uint8_t *b, uint64_t bytes)
 {
 	uint64_t pos, n;
@@ -241,7 +243,7 @@ static void co_work(void *arg)
 	uint8_t *bufs[2] = { aligned_alloc(4096, PIECE), aligned_alloc(4096, PIECE) };
 	struct piece piece = { 0 };
 
-	/* Nothing is lower than 0: this ends everybody's work. */
+	/* Offset 0 is the lowest, so this ends all workers. */
 	if (!bufs[0] || !bufs[1])
 		fail(c, 0, COMPARE_FAILED, "%s", strerror(ENOMEM));
 	while (co_next_piece(c, &piece))
@@ -275,9 +277,9 @@ static void co_compare_to(struct comparer *c, uint64_t end)
 	pthread_mutex_unlock(&c->mutex);
 }
 
-/* ---- The whole ---- */
+/* ---- The whole images ---- */
 
-/* What differs is told on standard output, what failed on standard error. */
+/* Print a difference on standard output, an error on standard error. */
 static int tell(const struct comparer *c, bool quiet)
 {
 	if (c->found_failure)
@@ -301,7 +303,7 @@ static int co_run(struct comparer *c, bool quiet)
 	co_compare_to(c, common);
 	if (c->found != UINT64_MAX)
 		return tell(c, quiet);
-	/* What only the larger one has must be zero. */
+	/* The part that only the larger image has must be zero. */
 	if (common < c->total) {
 		if (!quiet)
 			printf("Warning: Image size mismatch!\n");

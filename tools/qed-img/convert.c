@@ -18,7 +18,7 @@
 #include "util/units.h"
 
 struct convert {
-	/* As it was asked for. */
+	/* As given on the command line. */
 	const char *source_format, *target_format;
 	const char *backing_file, *backing_fmt; /* of -B and -F */
 	const char *source_cache, *target_cache;
@@ -27,7 +27,7 @@ struct convert {
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	bool target_image_opts, bitmaps, skip_broken_bitmaps;
 	const char *snapshot; /* of -l, or NULL */
-	bool copy_range; /* asked for; the kernel's part of it is not used */
+	bool copy_range; /* accepted; copy_file_range() is not used */
 	char **source_names;
 	const char *target_name;
 
@@ -108,7 +108,7 @@ static const struct img_option options[] = {
 	IMG_OPTIONS_END,
 };
 
-/* What must not be said together. */
+/* Reject options that exclude each other. */
 static int check_letters(struct convert *c)
 {
 	if (c->skip_broken_bitmaps && !c->bitmaps)
@@ -158,7 +158,7 @@ static int co_open_sources(struct convert *c)
 	return 0;
 }
 
-/* -l: of what can be read nothing has a snapshot that can be. */
+/* -l: no readable image has a readable snapshot. */
 static int co_check_snapshot(const struct convert *c)
 {
 	if (!c->snapshot)
@@ -173,7 +173,7 @@ static int no_bitmaps(const char *format)
 	return report_error("Format driver '%s' does not support bitmaps", format);
 }
 
-/* -B FILE is -o backing_file=FILE, and so on. */
+/* Merge options: -B FILE means -o backing_file=FILE, and so on. */
 static int merge_options(struct convert *c, struct error *err)
 {
 	if (img_options_parse(&c->create, c->options, c->target_format, err) < 0)
@@ -254,11 +254,11 @@ static int co_convert(struct convert *c)
 
 	if (co_open_sources(c) || co_check_snapshot(c) || check_target(c) || co_open_target(c))
 		return 1;
-	/* An image that was there before may have another backing file than -B says: copy all. */
+	/* An existing target may have another backing file than -B says: then copy everything. */
 	job->target_has_backing =
 		c->create.backing_file && job->target->backing &&
 		(!c->no_create || image_has_backing(job->target, c->create.backing_file));
-	/* With a backing file it cannot be known from the image that it reads as zeroes. */
+	/* With a backing file the target need not read as zeroes. */
 	job->target_is_zero = c->target_is_zero && !job->target->backing;
 	job->write_flags = c->target_mode.writethrough ? BLK_REQ_FUA : 0;
 	job->flush = !c->target_mode.no_flush;
@@ -266,7 +266,7 @@ static int co_convert(struct convert *c)
 	return convert_co_copy(job) < 0;
 }
 
-/* A file that is not in its folder after a crash was not durable. */
+/* Make the directory entry of a new file durable. */
 static int co_sync_name(struct convert *c)
 {
 	int ret = blk_co_sync_name(image_path(c->target_name, NULL));

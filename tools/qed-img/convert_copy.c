@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copying images: several coroutines take one piece after the other.
- *
- * A piece is data, zeroes, or what the target shows already of its backing file, or behind that
- * file's end.
- * Reads overlap; writes follow each other by offset unless any order will do,
- * since files that are written in order read faster afterwards.
+ * Copying images: several coroutines each take one piece after another. A piece is data,
+ * zeroes, or what the target already shows of its backing file or beyond that file's end. Reads
+ * overlap; writes follow each other by offset unless any order is allowed, since files written
+ * in order read faster afterwards.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,12 +22,12 @@
 #include "util/units.h"
 
 /*
- * A device saves no space by a short run of zeroes, and its command for that takes longer than to
- * write them.  Bytes.
+ * On a device, shorter runs of zeroes (in bytes) are written: write-zeroes would save
+ * no space and take longer.
  */
 #define DEVICE_MIN_SPARSE (64 * KiB)
 
-/* Bytes between one writing out and the next. */
+/* Bytes copied between write-outs. */
 #define WRITE_OUT_BYTES (16 * MiB)
 
 enum piece_kind { PIECE_DATA, PIECE_ZERO, PIECE_BACKING };
@@ -41,26 +39,26 @@ struct piece {
 
 struct copier {
 	const struct convert_job *job;
-	uint64_t zero_from; /* bytes: behind it the target reads as zeroes if it is not written */
-	uint64_t min_sparse; /* of zeroes among data, bytes; 0: all is written */
-	struct co_mutex next_lock; /* of @next and @source: finding a piece may park */
+	uint64_t zero_from; /* bytes: from here on the target reads as zeroes unless written */
+	uint64_t min_sparse; /* the shortest run of zeroes to skip, bytes; 0: write everything */
+	struct co_mutex next_lock; /* protects @next and @source; finding a piece may yield */
 	uint64_t next; /* start of the next piece */
-	size_t source; /* that @next is in */
-	struct piece run; /* what is alike around @next, as the source said */
+	size_t source; /* index of the source that has @next */
+	struct piece run; /* the source's last answer: a run of one kind around @next */
 
-	pthread_mutex_t mutex; /* of what follows; never contended on one loop */
+	pthread_mutex_t mutex; /* protects the fields below; uncontended on one loop */
 	struct co_queue turn; /* waiting for @written, or for the last coroutine */
-	uint64_t written; /* all before it is written, when in order */
+	uint64_t written; /* when writing in order: everything before it is written */
 	uint64_t done, todo; /* bytes of data, for progress */
 	unsigned int running;
-	bool writing_out; /* a coroutine has the page cache written to the disk */
-	uint64_t written_out; /* @done when it began */
+	bool writing_out; /* a coroutine is writing out the target's dirty pages */
+	uint64_t written_out; /* @done when it started */
 	int ret;
 	uint64_t started; /* ns */
 	uint64_t limited; /* bytes counted against the rate */
 };
 
-/* Complain, the first time that something goes wrong.  Returns @ret. */
+/* Record the first error and print it. Returns @ret. */
 static int fail(struct copier *c, int ret, const char *what, uint64_t offset)
 {
 	pthread_mutex_lock(&c->mutex);
@@ -72,13 +70,13 @@ static int fail(struct copier *c, int ret, const char *what, uint64_t offset)
 	return ret;
 }
 
-/* Where in its image byte @pos of the target comes from. */
+/* Return the offset in the source's image of byte @pos of the target. */
 static uint64_t offset_in(const struct convert_source *src, uint64_t pos)
 {
 	return src->offset + pos - src->start;
 }
 
-/* Cut the run where it reaches @edge, or call it @kind where it begins behind that. */
+/* Cut the run at @edge, or make it @kind if it starts at or after @edge. */
 static void cut_at(struct piece *run, uint64_t edge, enum piece_kind kind)
 {
 	if (run->start >= edge)
@@ -88,8 +86,8 @@ static void cut_at(struct piece *run, uint64_t edge, enum piece_kind kind)
 }
 
 /*
- * The source leaves the run to its backing file.  So may the target, as far as its own backing file
- * reaches, to @edge, and where an image that was there before holds nothing itself.
+ * The source shows its backing file in the run. The target may, too, up to @edge, the
+ * end of its own backing file, and where an existing target has no data of its own.
  */
 static int co_leave_to_backing(const struct convert_job *job, struct piece *run, uint64_t edge)
 {
@@ -109,7 +107,7 @@ static int co_leave_to_backing(const struct convert_job *job, struct piece *run,
 	return 0;
 }
 
-/* What the source says of the bytes from @pos on, and what comes of that. */
+/* Look up the source's status from @pos on, and derive the run's kind. */
 static int co_look_up(const struct copier *c, const struct convert_source *src, uint64_t pos,
 		      struct piece *run)
 {
@@ -129,19 +127,19 @@ static int co_look_up(const struct copier *c, const struct convert_source *src, 
 	edge = atomic_load(&job->target->backing->size);
 	if (!st.zero && st.kind == BLK_MAP_BACKING)
 		return co_leave_to_backing(job, run, edge);
-	/* Behind the end of its backing file the target may read as zeroes already. */
+	/* Beyond the end of its backing file the target may already read as zeroes. */
 	if (st.zero)
 		cut_at(run, max_u64(edge, c->zero_from), PIECE_BACKING);
 	return 0;
 }
 
-/* Does it count as work?  The rest is over at once. */
+/* Does the kind count for progress? Other kinds take no time. */
 static bool is_work(const struct convert_job *job, enum piece_kind kind)
 {
 	return kind == PIECE_DATA || (kind == PIECE_ZERO && !job->min_sparse);
 }
 
-/* Cut the next piece off; @piece stays as it is at the end.  Called with next_lock held. */
+/* Cut the next piece; leaves @piece alone at the end. With next_lock held. */
 static int co_cut(struct copier *c, struct piece *piece)
 {
 	const struct convert_job *job = c->job;
@@ -179,7 +177,7 @@ static const struct convert_source *source_of(const struct convert_job *job, uin
 	return &job->sources[i];
 }
 
-/* Read a piece sector by sector, zeroes in place of what cannot be read. */
+/* Read a piece sector by sector, with zeroes for unreadable ones. */
 static void co_salvage(const struct convert_source *src, const struct piece *piece, char *buf)
 {
 	uint64_t offset = offset_in(src, piece->start), pos, len;
@@ -219,7 +217,10 @@ static int co_write_zeroes(const struct copier *c, uint64_t start, uint64_t byte
 				    BLK_REQ_MAY_UNMAP | c->job->write_flags);
 }
 
-/* How much of @buf, from its start, is alike as to being zero, in steps of @unit by @start. */
+/*
+ * Return the length of the run at the start of @buf that is all zero or all data, in
+ * units of @unit aligned by @start.
+ */
 static uint64_t alike(const char *buf, uint64_t start, uint64_t bytes, uint64_t unit, bool *zero)
 {
 	uint64_t len = 0, step;
@@ -268,7 +269,7 @@ static int co_write(struct copier *c, const struct piece *piece, const char *buf
 	return ret < 0 ? fail(c, ret, "writing at byte", piece->start) : 0;
 }
 
-/* Wait for the pieces before this one.  Returns what went wrong with one of them. */
+/* Yield until the pieces before this one are written. Returns 0, or the error of one of them. */
 static int co_await_turn(struct copier *c, const struct piece *piece)
 {
 	int ret;
@@ -294,8 +295,8 @@ static void co_write_out(void *arg)
 }
 
 /*
- * In time the disk gets what the page cache has of the target: else all of it would have to be
- * written at the end, when nothing else is left to do.  Called with the mutex held.
+ * Start writing out the target's dirty pages from time to time: else all of them would
+ * be written at the end, with nothing to overlap. With the mutex held.
  */
 static bool wants_write_out(struct copier *c)
 {
@@ -318,7 +319,7 @@ static void finish_piece(struct copier *c, const struct piece *piece)
 	write_out = wants_write_out(c);
 	co_queue_wake_all(&c->turn);
 	pthread_mutex_unlock(&c->mutex);
-	/* Where none can be started there is more to do at the end. */
+	/* If the coroutine cannot be started, the final flush writes the pages. */
 	if (write_out && co_start(co_write_out, c) < 0) {
 		pthread_mutex_lock(&c->mutex);
 		c->running--;
@@ -328,7 +329,7 @@ static void finish_piece(struct copier *c, const struct piece *piece)
 		progress_update(c->done, c->todo);
 }
 
-/* Sleep until the bytes counted so far are within the rate. */
+/* Sleep until the bytes copied so far are within the rate. */
 static void co_keep_rate(struct copier *c, const struct piece *piece)
 {
 	uint64_t due, now;
@@ -342,7 +343,7 @@ static void co_keep_rate(struct copier *c, const struct piece *piece)
 		aio_co_sleep(due - now);
 }
 
-/* Returns 1 after a piece, 0 at the end, or a negative errno. */
+/* Copy the next piece. Returns 1 after a piece, 0 at the end, or a negative errno. */
 static int co_copy_piece(struct copier *c, char *buf)
 {
 	struct piece piece = { .bytes = 0 };
@@ -389,7 +390,7 @@ static void co_worker(void *arg)
 	pthread_mutex_unlock(&c->mutex);
 }
 
-/* How much there is to do, for progress.  Errors show again when copying. */
+/* Compute the total for progress. Errors will recur while copying. */
 static void co_measure(struct copier *c)
 {
 	struct piece piece = { .bytes = 0 };
@@ -407,7 +408,7 @@ static void co_run_workers(struct copier *c)
 	unsigned int started = 0;
 	int ret = 0;
 
-	/* Fewer than there are to be copy as well. */
+	/* Fewer coroutines than requested suffice. */
 	for (unsigned int i = 0; i < c->job->coroutines && !ret; i++) {
 		pthread_mutex_lock(&c->mutex);
 		c->running++;

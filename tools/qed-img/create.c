@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img create: make an image.
- */
+/* qed-img create: create an image. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +45,7 @@ static int parse_operands(struct create *c, int argc, char **argv)
 	return 0;
 }
 
-/* -b FILE is -o backing_file=FILE, and so on; then look at what was asked for as a whole. */
+/* Merge options: -b FILE means -o backing_file=FILE, and so on; then parse them all. */
 static int merge_options(struct create *c, struct error *err)
 {
 	bool has_operand = c->opts.has_size;
@@ -82,7 +80,7 @@ static int merge_options(struct create *c, struct error *err)
 	return 0;
 }
 
-/* Open the backing file: it must be there, and lends its size where none was given. */
+/* Open the backing file: it must exist, and gives its size if none was given. */
 static int look_at_backing(struct create *c, struct error *err)
 {
 	struct blk_open_opts open = { .format = c->opts.backing_fmt };

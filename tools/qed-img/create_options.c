@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Options of an image that is to be made: one table for parsing, help and the
- * line that is printed.
- */
+/* Creation options of an image: one table for parsing, help and the "Formatting" line. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -28,14 +25,14 @@
 
 enum option_kind { OPTION_STRING, OPTION_SIZE, OPTION_BOOL };
 
-/* Stands for a format: what files have, whatever is in them. */
+/* In place of a format: options of files, independent of their format. */
 #define OF_FILES "file"
 
 struct option_row {
 	const char *name, *help;
 	enum option_kind kind;
 	const char *format; /* NULL: every format */
-	size_t value, given; /* where in struct img_create_options; @given but for strings */
+	size_t value, given; /* offsets in struct img_create_options; @given except for strings */
 };
 
 #define FIELD(f) offsetof(struct img_create_options, f)
@@ -78,7 +75,7 @@ int img_options_add(char **all, const char *list)
 	size_t len = strlen(list);
 	char *joined;
 
-	/* Joining must not turn the end of one list and the start of the next into ",,". */
+	/* Joining two lists must not create a ",,". */
 	if (!len || list[0] == ',' || list[len - 1] == ',')
 		return report_error("Invalid option list: %s", list);
 	if (asprintf(&joined, "%s%s%s", *all ? *all : "", *all ? "," : "", list) < 0)
@@ -98,7 +95,7 @@ int img_options_help(const char *format, bool have_filename)
 		return report_error("Unknown file format '%s'", format);
 	printf(have_filename ? "Supported options:\n" : "Supported %s options:\n", format);
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		/* Where the file is to be is not known yet, and so is not what it has. */
+		/* Without a file name its file system, and so its options, are unknown. */
 		if (!row_is_for(&rows[i], format) || (!have_filename && is_of_files(&rows[i])))
 			continue;
 		snprintf(spec, sizeof(spec), "%s=<%s>", rows[i].name, kinds[rows[i].kind]);
@@ -148,7 +145,7 @@ static void single_commas(char *text)
 	*to = '\0';
 }
 
-/* @item is NAME=VALUE, or NAME alone; it is taken apart. */
+/* Parse @item, NAME=VALUE or NAME alone; modifies it. */
 static int parse_item(struct img_create_options *opts, char *item, const char *format,
 		      struct error *err)
 {
@@ -159,7 +156,7 @@ static int parse_item(struct img_create_options *opts, char *item, const char *f
 		*value++ = '\0';
 		single_commas(value);
 	} else if (!strncmp(item, "no", 2)) {
-		/* The way in which switches were once said. */
+		/* The old form of switches. */
 		item += 2;
 		value = "off";
 	} else {
@@ -229,7 +226,7 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 	fflush(stdout);
 }
 
-/* Take space for the new raw image @path, of @bytes: falloc, or full, which writes zeroes. */
+/* Preallocate @bytes for the new raw image @path: falloc, or full, which writes zeroes. */
 static int preallocate(const char *path, const char *mode, uint64_t bytes, struct error *err)
 {
 	static const char zeroes[64 * KiB];
@@ -259,8 +256,8 @@ static int preallocate(const char *path, const char *mode, uint64_t bytes, struc
 }
 
 /*
- * Make a new file that is empty, and say how its space is to be had, which can be said only then.
- * These are hints: a file system that does not know them, or a file that is there, goes without.
+ * Create an empty file and set its allocation hints, which must be set while it is
+ * empty. A file system without them, or an existing file, is left without hints.
  */
 static void prepare_file(const struct img_create_options *opts, const char *path)
 {
@@ -284,7 +281,7 @@ static void prepare_file(const struct img_create_options *opts, const char *path
 	close(fd);
 }
 
-/* A device has all of its space.  Asked before it is written to. */
+/* Reject preallocation of a device, before anything is written to it. */
 static int check_preallocation(const char *path, const char *mode, struct error *err)
 {
 	struct stat st;
@@ -309,7 +306,7 @@ static int check_options(const struct img_create_options *opts, struct error *er
 		return error_set(err, -EINVAL, "invalid parameter value: %s", mode);
 	if (opts->extent_size_hint > UINT32_MAX)
 		return error_set(err, -EINVAL, "Extent size hint is too large");
-	/* Looked at here since zero, further down, stands for the default. */
+	/* Check it here, since lower layers take zero as the default. */
 	if (opts->has_cluster_size &&
 	    !in_range(opts->cluster_size, QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE))
 		return error_set(err, -EINVAL,
@@ -362,7 +359,7 @@ int img_co_make(const struct img_create_options *opts, const char *filename, con
 		return ret;
 	prepare_file(opts, path);
 	ret = image_co_create(&create, err);
-	/* A format decides itself how long its file is. */
+	/* Other formats set the length of their file themselves. */
 	if (ret == 0 && !strcmp(format, "raw"))
 		ret = preallocate(path, opts->preallocation, create.size, err);
 	return ret;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img dd: copy a part of an image into a new one, in dd's words.
- */
+/* qed-img dd: copy a part of an image into a new one, with dd's operands. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -36,7 +34,7 @@ static int parse_block(struct dd *dd, const char *text)
 	return img_parse_size("bs", text, &dd->block);
 }
 
-/* @operand is NAME=VALUE, and is cut. */
+/* Parse @operand, NAME=VALUE; modifies it. */
 static int parse_operand(struct dd *dd, char *operand)
 {
 	char *value = strchr(operand, '=');
@@ -68,7 +66,7 @@ static const struct img_option options[] = {
 	IMG_OPTIONS_END,
 };
 
-/* What of the source is copied.  To skip more than it has is no error, as with dd(1). */
+/* Compute the range of the source to copy. As in dd(1), skipping beyond its end is no error. */
 static void choose_range(const struct dd *dd, struct convert_source *src)
 {
 	uint64_t size = src->node->size;

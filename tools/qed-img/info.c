@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img info: what an image, or a chain of images, is.
- */
+/* qed-img info: describe an image or a chain of images. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,14 +17,14 @@ struct info {
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 };
 
-/* An image on which there is nothing left to ask. */
+/* The facts about an image, which is closed again. */
 struct image_facts {
 	char *filename;
 	const char *format;
 	struct blk_info info;
 	char *backing_name; /* as stored, or NULL */
 	char *backing_format; /* as stored, or NULL */
-	char *backing_path; /* seen from here, or NULL */
+	char *backing_path; /* relative to the current directory, or NULL */
 };
 
 static void free_facts(struct image_facts *facts)
@@ -45,7 +43,7 @@ static char *copy_string(const char *text)
 static int co_look(const char *filename, const char *format, unsigned int source_flags,
 		   struct image_facts *facts)
 {
-	/* An image that is marked as damaged can be looked at like any other. */
+	/* BLK_O_CHECK also opens an image that is marked as damaged. */
 	unsigned int flags = BLK_O_NO_BACKING | BLK_O_CHECK | source_flags;
 	struct blk_node *node = img_co_open(filename, format, flags);
 	int ret;
@@ -138,7 +136,7 @@ static void add_specific(json_t *object, const struct image_facts *facts)
 			    json_pack("{s:s, s:o}", "type", facts->format, "data", data));
 }
 
-/* Keys in qemu-img's order, since some compare the text. */
+/* Keys in qemu-img's order, since scripts compare the text. */
 static json_t *to_json(const struct image_facts *facts)
 {
 	json_t *object = json_object();
@@ -186,7 +184,7 @@ static void print_all(const struct info *in, const struct image_facts *images, s
 		json_decref(array);
 }
 
-/* Look at the next image of the chain.  Returns 0, or 1 after a complaint. */
+/* Describe the next image of the chain. Returns 0, or 1 after an error message. */
 static int co_look_below(const struct info *in, struct image_facts *images, size_t count)
 {
 	const struct image_facts *above = &images[count - 1];
@@ -198,7 +196,7 @@ static int co_look_below(const struct info *in, struct image_facts *images, size
 		       in->source_flags & ~IMG_O_IMAGE_OPTS, &images[count]);
 }
 
-/* Nothing is printed of a chain that cannot be followed to its end. */
+/* Print nothing if a part of the chain cannot be opened. */
 static int co_run_info(const struct info *in, const char *filename)
 {
 	struct image_facts *images = calloc(BLK_MAX_CHAIN, sizeof(*images));

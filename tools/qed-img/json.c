@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * JSON as qemu-img prints it, of file names that may be any bytes.
- */
+/* JSON as qemu-img prints it, with file names of any bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +7,7 @@
 #include "qed-img/img.h"
 #include "util/json_memory.h"
 
-/* How many bytes of UTF-8 start at @p: 1..4, or 0 where there is no character. */
+/* Return the length of the UTF-8 character at @p: 1..4, or 0 if it is invalid. */
 static size_t utf8_len(const unsigned char *p)
 {
 	static const struct {
@@ -67,7 +65,7 @@ json_t *img_json_string(const char *bytes)
 
 int img_json_print(json_t *value)
 {
-	/* The program looks at its end whether a write failed, or @value lacks something. */
+	/* The program checks at its end for failed writes and incomplete values. */
 	if (!json_memory_failures()) {
 		json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
 		putchar('\n');

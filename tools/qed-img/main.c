@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qed-img: what qemu-img does, on images of the formats of this project.
- *
- * A verb is a row of the table.  It runs in a coroutine, so that it may call
- * the block layer as it likes.
+ * qed-img: qemu-img's verbs for the image formats of this project. Each verb is an
+ * entry of the table, and runs in a coroutine, so that it may call the block layer.
  */
 #include <stdio.h>
 #include <string.h>
@@ -128,7 +126,7 @@ static int run_program(int argc, char **argv)
 		return img_usage("Command not found: %s", argv[optind]);
 	argc -= optind;
 	argv += optind;
-	/* Also where a verb looks for its last operand first. */
+	/* Before verbs that look at their last operand first. */
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		verb_print_help(stdout, &program, verb);
 		return 0;

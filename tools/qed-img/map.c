@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img map: where the bytes of an image are, through its whole chain.
- */
+/* qed-img map: print where the data of an image lies, in its whole chain. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,14 +10,14 @@
 #include "qed-img/options.h"
 #include "util/units.h"
 
-/* What is alike from @start on.  Bytes. */
+/* A range with a uniform status; in bytes. */
 struct extent {
 	uint64_t start, length;
 	unsigned int depth;
 	bool present, zero, data;
 	bool has_offset;
 	uint64_t offset; /* in the file */
-	const struct blk_file *file; /* of @offset */
+	const struct blk_file *file; /* the file that @offset is in */
 };
 
 struct map {
@@ -28,7 +26,7 @@ struct map {
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	uint64_t start, max_length;
 	bool has_max_length;
-	struct extent current; /* grows until something else follows */
+	struct extent current; /* grows until the status changes */
 	bool printed;
 };
 
@@ -43,7 +41,7 @@ static int print_human(const struct extent *e)
 	return 0;
 }
 
-/* One extent a line, which is not how JSON is printed elsewhere, but what scripts know. */
+/* One extent per line, as in qemu-img, unlike other JSON output. */
 static int print_json(struct map *m, const struct extent *e)
 {
 	static const char *const truth[] = { "false", "true" };
@@ -66,7 +64,7 @@ static int print_extent(struct map *m, const struct extent *e)
 
 static struct extent to_extent(uint64_t start, const struct blk_status *st)
 {
-	/* What a backing file is too short for belongs to nobody; the image above it says so. */
+	/* Beyond the end of a backing file no image has data; it is reported at the image above. */
 	bool beyond = st->depth && start >= st->node->size;
 	bool present = st->kind != BLK_MAP_BACKING && !beyond;
 

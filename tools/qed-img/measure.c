@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img measure: how much space a new image will take.
- */
+/* qed-img measure: compute the size of a new image. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The options of a verb: its table for getopt_long(), and values into the verb's struct.
+ * The options of a verb: building the table for getopt_long(), and storing values in
+ * the verb's struct.
  */
 #include <assert.h>
 #include <getopt.h>
@@ -11,10 +12,10 @@
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 
-/* Options that a verb can have, with --help and the end of the table. */
+/* The most options of a verb, including --help and the end of the table. */
 #define MAX_OPTIONS 32
 
-/* getopt's values of those without a letter are this and their index. */
+/* getopt's value of an option without a letter is this plus its index. */
 #define NO_LETTER 256
 
 struct getopt_table {
@@ -59,7 +60,7 @@ static void make_table(struct getopt_table *table, const struct img_option *opti
 	*name = (struct option){ NULL, 0, NULL, 0 };
 }
 
-/* The option that getopt calls @opt, which is one of them. */
+/* Return the option for getopt's value @opt, which is valid. */
 static const struct img_option *find(const struct img_option *options, int opt)
 {
 	if (opt >= NO_LETTER)

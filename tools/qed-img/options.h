@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The options of a verb as a table: what each is called, and where its value goes.
- */
+/* The options of a verb as a table: their names, and the fields that get their values. */
 #ifndef QEDBLK_QED_IMG_OPTIONS_H
 #define QEDBLK_QED_IMG_OPTIONS_H
 
@@ -14,7 +12,7 @@ struct img_option {
 	const char *name; /* the long one, or NULL */
 	enum {
 		IMG_OPTION_SWITCH, /* bool */
-		IMG_OPTION_FLAG, /* unsigned int, which gets @flag */
+		IMG_OPTION_FLAG, /* unsigned int, @flag is set in it */
 		IMG_OPTION_TEXT, /* const char *, which is not copied */
 		IMG_OPTION_SIZE, /* uint64_t, bytes */
 		IMG_OPTION_LIST, /* char *, NULL at first (heap): all lists of -o */
@@ -25,12 +23,12 @@ struct img_option {
 	} kind;
 	size_t field; /* where in the verb's struct the value goes */
 	unsigned int flag;
-	const char *what; /* a complaint calls the size so */
-	/* Returns 0, or 1 after a complaint.  @verb: its struct. */
+	const char *what; /* name of the size in an error message */
+	/* Returns 0, or 1 after an error message. @verb is the verb's struct. */
 	int (*call)(void *verb, const struct img_option *option, const char *value);
 };
 
-/* Where field @f of struct @s is, which must be of that type. */
+/* The offset of field @f in struct @s, with a check of its type. */
 #define IMG_FIELD(s, f, type) \
 	(offsetof(s, f) +     \
 	 0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((s *)NULL)->f), type) ? 1 : -1]))
@@ -53,14 +51,14 @@ struct img_option {
 #define IMG_OBJECT		       IMG_OPTION(0, "object", OBJECT, .flag = 0)
 #define IMG_OPTIONS_END		       IMG_OPTION(0, NULL, IGNORED, .flag = 0)
 
-/* Those that say how a source is opened, in an unsigned int @f. */
+/* Options that set flags for opening a source, in an unsigned int @f. */
 #define IMG_IMAGE_OPTS(s, f)  IMG_FLAG(0, "image-opts", s, f, IMG_O_IMAGE_OPTS)
 #define IMG_FORCE_SHARE(s, f) IMG_FLAG('U', "force-share", s, f, BLK_O_NO_LOCK)
 
 /*
- * Parse the options of @argv; operands start at optind then.  For -h and --help it prints
- * the verb's help and ends the program.  Returns 0, or after a complaint 1, or 2 if that
- * was of an --object.
+ * Parse the options of @argv; afterwards operands start at optind. For -h and --help,
+ * prints the verb's help and exits. Returns 0, or after an error message 1, or 2 if an
+ * --object caused it.
  */
 int img_parse_options(int argc, char **argv, const struct img_option *options, void *verb);
 

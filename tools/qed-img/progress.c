@@ -8,7 +8,7 @@
 
 #include "qed-img/progress.h"
 
-/* Percent that must have passed before the line is printed again. */
+/* Minimum progress, in percent, before the line is printed again. */
 #define MIN_STEP 1.0
 
 static bool shown;

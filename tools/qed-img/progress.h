@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * How far a long verb is: on standard output with -p, and on SIGUSR1.
- */
+/* Progress of a long verb: on standard output with -p, and on SIGUSR1. */
 #ifndef QEDBLK_QED_IMG_PROGRESS_H
 #define QEDBLK_QED_IMG_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* @shown: -p was given.  SIGUSR1 asks for a line on standard error where it was not. */
+/* Start reporting. @shown: -p was given; otherwise SIGUSR1 prints a line on standard error. */
 void progress_start(bool shown);
-/* @done of @total (in any unit) is over; @total 0 counts as nothing to do. */
+/* Report @done of @total, in any unit. A @total of 0 means nothing to do. */
 void progress_update(uint64_t done, uint64_t total);
 void progress_end(void);
 

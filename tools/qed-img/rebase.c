@@ -14,7 +14,7 @@
 
 struct rebase {
 	const char *filename, *format, *cache, *source_cache;
-	const char *base, *base_format; /* NULL: not said; an empty @base is none */
+	const char *base, *base_format; /* NULL: not given; an empty @base means no backing file */
 	bool unsafe, force_share, progress, quiet, image_opts;
 	struct image_cache mode, source_mode;
 	struct blk_node *top, *new;
@@ -51,7 +51,7 @@ static bool is_in_chain(const struct blk_node *node, const struct blk_node *chai
 static int co_open_base(struct rebase *r, struct error *err)
 {
 	struct blk_open_opts opts = { .format = r->base_format };
-	/* From where the image is, however it was named: that is what its header will say. */
+	/* Relative to the image, as a reader of its header will resolve it. */
 	char *path = blk_resolve_backing(r->top->filename, r->base);
 
 	if (!path)
@@ -62,13 +62,13 @@ static int co_open_base(struct rebase *r, struct error *err)
 		opts.flags |= BLK_O_NO_LOCK;
 	image_co_open(&r->new, path, &opts, err);
 	free(path);
-	/* Without a look at locks nothing else would tell. */
+	/* Without locks no other check finds the loop. */
 	if (!err->code && is_in_chain(r->top, r->new))
 		error_set(err, -ELOOP, "the backing chain loops back to the image itself");
 	return err->code;
 }
 
-/* What the image cannot be told, whatever it holds. */
+/* Reject a change that the image's format cannot record. */
 static int check_change(const struct rebase *r)
 {
 	if (has_base(r) && !r->base_format)

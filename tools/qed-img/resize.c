@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-img resize: give an image another size.
- */
+/* qed-img resize: change the size of an image. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +14,11 @@ struct resize {
 	enum prealloc preallocation;
 	bool quiet, shrink;
 	unsigned int source_flags; /* IMG_O_IMAGE_OPTS, or 0 */
-	char sign; /* '+' or '-': the size is a difference; 0: it is not */
+	char sign; /* '+' or '-': the size is relative; 0: absolute */
 	uint64_t size; /* bytes */
 };
 
-/* The new size, or a complaint. */
+/* Compute the new size. Returns 0, or 1 after an error message. */
 static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 {
 	uint64_t limit = INT64_MAX;
@@ -101,7 +99,7 @@ static int run(int argc, char **argv)
 	struct error err = ERROR_INIT;
 	const char *text;
 
-	/* The size comes last, and may begin with a dash: it is no option. */
+	/* The size is last and may begin with a dash, so hide it from getopt. */
 	if (argc < 3)
 		return img_usage("Not enough arguments");
 	text = argv[--argc];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qed-img snapshot: internal snapshots, which no format that is written has. So there are none to
- * list, and none can be made, applied or deleted; nor be read by other verbs.
+ * qed-img snapshot: internal snapshots, which no writable format has. So there are
+ * none to list, and none can be created, applied, deleted, or read by other verbs.
  */
 #include <errno.h>
 #include <string.h>
@@ -46,8 +46,8 @@ int img_co_load_snapshot(struct blk_node *node)
 }
 
 struct snapshot {
-	int action; /* the letter, or 0 */
-	const char *name; /* of the snapshot, with every action but 'l' */
+	int action; /* the letter of the action, or 0 */
+	const char *name; /* of the snapshot, for all actions except 'l' */
 	unsigned int flags;
 };
 
@@ -74,7 +74,10 @@ static const struct img_option options[] = {
 	IMG_OPTIONS_END,
 };
 
-/* A list that leaves out what is there would be taken for the truth. */
+/*
+ * Print the list, which is empty. Fail if the image has snapshots: an incomplete list
+ * would mislead.
+ */
 static int co_list(struct blk_node *node)
 {
 	struct blk_info info;
@@ -103,7 +106,7 @@ static int co_act(const struct snapshot *s, struct blk_node *node)
 	case 'd':
 		return report_error("Could not delete snapshot '%s': snapshot not found", s->name);
 	default:
-		return 0; /* nothing was asked for, but that the image opens */
+		return 0; /* no action: only open the image */
 	}
 }
 

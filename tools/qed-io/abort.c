@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * abort, sigraise: die as a crash would have it, or by a signal.
- */
+/* abort, sigraise: end as by a crash, or by a signal. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -31,7 +29,7 @@ static int co_sigraise(struct io_session *io, int argc, char **argv)
 		printf("signal argument '%s' is too large to be a valid signal\n", argv[1]);
 		return -EINVAL;
 	}
-	/* It may be the end of us, and what was printed is not to be lost. */
+	/* The signal may end the program: do not lose its output. */
 	fflush(stdout);
 	io_signals_raise((int)number);
 	return 0;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * alloc: how much of a range is in the image itself.
- */
+/* alloc: print how much of a range is allocated in the image itself. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

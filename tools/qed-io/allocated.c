@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Is a range in the image itself, or further down its chain?
- */
+/* Is a range allocated in the image itself, or only further down its chain? */
 #include "block/io.h"
 #include "qed-io/allocated.h"
 #include "qed-io/io.h"

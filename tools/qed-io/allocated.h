@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The question behind alloc and map.
- */
+/* Allocation status, for alloc and map. */
 #ifndef QEDBLK_QED_IO_ALLOCATED_H
 #define QEDBLK_QED_IO_ALLOCATED_H
 
@@ -11,8 +9,9 @@
 #include "block/node.h"
 
 /*
- * Is the byte at @offset in @node itself (as data or as zeroes)?  *@run is how
- * many bytes, at most @bytes, are alike.  Coroutine.  Returns 0 or a negative errno.
+ * Set *@here to whether the byte at @offset is allocated in @node itself (as data or
+ * zeroes), and *@run to the number of bytes, at most @bytes, with the same status.
+ * Coroutine; yields. Returns 0 or a negative errno.
  */
 int io_co_is_allocated(struct blk_node *node, uint64_t offset, uint64_t bytes, bool *here,
 		       uint64_t *run);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Arguments of commands.  Complaints go to standard output, as in qemu-io.
- */
+/* Arguments of commands. Error messages go to standard output, as in qemu-io. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +11,7 @@
 #include "qed-io/io.h"
 #include "util/units.h"
 
-/* Digits that no 64 bits hold are too large, whatever the sign is. */
+/* Does the number overflow 64 bits? Regardless of the sign. */
 static bool is_too_large(const char *text)
 {
 	errno = 0;

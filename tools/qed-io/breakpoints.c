@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * break, remove_break, resume, wait_break: in QEMU these stop requests inside of
- * its driver blkdebug.  No driver here has breakpoints, as none of QEMU's others has.
+ * break, remove_break, resume, wait_break: in QEMU these stop requests inside its
+ * driver blkdebug. No driver here has breakpoints, nor has any other one of QEMU's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static int co_resume(struct io_session *io, int argc, char **argv)
 	return -ENOTSUP;
 }
 
-/* Nothing will ever be stopped: waiting for it, as qemu-io does, helps nobody. */
+/* No request is ever stopped, so do not wait for one as qemu-io does. */
 static int co_wait_break(struct io_session *io, int argc, char **argv)
 {
 	(void)io;

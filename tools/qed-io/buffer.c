@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Buffers of requests, at addresses that direct I/O likes, or (-m) does not.
- */
+/* Buffers of requests, aligned for direct I/O, or with -m misaligned. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

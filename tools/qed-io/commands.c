@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The table of commands, and how a line becomes a call.
- */
+/* The table of commands, and running a command line. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +9,7 @@
 #include "qed-io/io.h"
 #include "util/units.h"
 
-/* In order of their names, which is the order of help. */
+/* Sorted by name, the order of help. */
 static const struct io_command *const commands[] = {
 	&io_abort_command,     &io_aio_flush_command, &io_aio_read_command,
 	&io_aio_write_command, &io_alloc_command,     &io_break_command,
@@ -92,10 +90,12 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	}
 	io_session_tell(io, command->flags & IO_HOLDS);
 	io->running = !(command->flags & IO_NO_FILE);
-	/* What was read with copy-on-read is kept a moment later: whoever looks waits for it. */
+	/*
+	 * Copy-on-read keeps data some time after the read: wait before showing what is allocated.
+	 */
 	if (command->flags & IO_LOOKS)
 		populate_co_drain(io->node);
-	optind = 0; /* a new scan by getopt() */
+	optind = 0; /* restart getopt() */
 	if (command->request)
 		ret = io_request_co_run(io, command, argc, argv);
 	else
@@ -109,7 +109,7 @@ int io_co_run_line(struct io_session *io, char *line)
 	int argc = 0, ret = 0;
 	char **argv, *word, *save;
 
-	/* Every other byte starts a word at most; one more ends the list. */
+	/* At most every other byte starts a word; one entry more for the NULL. */
 	argv = calloc(strlen(line) / 2 + 2, sizeof(*argv));
 	if (!argv) {
 		io_error("%s", strerror(ENOMEM));

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * discard: give up the bytes of a range.
- */
+/* discard: discard a range. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * flush: make durable what was written.
- */
+/* flush: make completed writes durable. */
 #include <stdio.h>
 #include <string.h>
 

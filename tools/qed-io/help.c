@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * help: tell of all commands, or of one.
- */
+/* help: describe all commands, or one. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -25,7 +23,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 		return -EINVAL;
 	}
 	io_print_synopsis(command, argv[1]);
-	/* Where QEMU has one line there is one. */
+	/* A command without a text has one line of help, as in QEMU. */
 	if (!command->text)
 		return 0;
 	printf("\n%s", command->text);

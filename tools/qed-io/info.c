@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * info: print what the image is.
- */
+/* info: describe the image. */
 #include <stdio.h>
 #include <string.h>
 
 #include "qed-io/io.h"
 
-/* The scheme that an export was named by: "nbd+unix" of "nbd+unix:///". */
+/* Return the scheme of an export's name: "nbd+unix" of "nbd+unix:///". */
 static const char *scheme_of(const struct blk_node *node, int *len)
 {
 	const char *end = strstr(node->filename, "://");
@@ -29,12 +27,12 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	printf("format name: %s\n", blk_node_format(node));
-	/* Those of QEMU's drivers that are protocols have two names. */
+	/* QEMU's protocol drivers have two names. */
 	if (node->protocol) {
 		scheme = scheme_of(node, &len);
 		printf("format name: %.*s\n", len, scheme);
 	}
-	/* QEMU knows nothing else of plain bytes that are in no file. */
+	/* QEMU has no further information on a raw export. */
 	if (node->file->protocol && !node->cluster_size)
 		return -ENOTSUP;
 	ret = blk_co_info(node, &info);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Lines from standard input, while asynchronous requests go on.
- */
+/* Reading lines from standard input while asynchronous requests run. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -17,7 +15,7 @@ static struct {
 	bool ended;
 } input;
 
-/* Take the first @len bytes, and what ends the line, as a string. */
+/* Remove the first @len bytes and the line's end from the buffer; return the line (heap). */
 static char *take(size_t len)
 {
 	char *line = strndup(input.data ? input.data : "", len);
@@ -44,7 +42,7 @@ static bool make_room(void)
 	return true;
 }
 
-/* Wait for more without holding up the loop; a file never makes us wait. */
+/* Read more without blocking the loop: poll first; a file is always readable. */
 static void co_fill(void)
 {
 	ssize_t n = -ENOMEM;
@@ -66,7 +64,7 @@ char *io_co_read_line(void)
 	size_t seen = 0;
 	char *newline;
 
-	/* Also where the line is here already: what is runnable comes before the next command. */
+	/* Even if a line is in the buffer: runnable coroutines run before the next command. */
 	io_co_yield();
 	for (;;) {
 		newline = input.len > seen ? memchr(input.data + seen, '\n', input.len - seen) :

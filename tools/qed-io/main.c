@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * qed-io: reads, writes and more on an image, command by command, as qemu-io
- * does it.
- */
+/* qed-io: reads, writes and other commands on an image, as in qemu-io. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +15,13 @@
 
 #define RING_ENTRIES 512
 
-/* Long options that have no letter. */
+/* Long options without a letter. */
 enum { OPT_OBJECT = 256, OPT_IMAGE_OPTS };
 
 struct program {
-	struct io_open how; /* without a filename and options: none is opened at first */
-	struct blk_options *options; /* of the operand, where it is that */
-	char **lines; /* of -c */
+	struct io_open how; /* without a filename and options: open no image at first */
+	struct blk_options *options; /* the operand, if it is options */
+	char **lines; /* arguments of -c */
 	size_t line_count;
 	struct io_session io;
 	bool failed;
@@ -187,7 +184,7 @@ static void co_run_line(struct program *p, char *line)
 		p->failed = true;
 }
 
-/* Lines of standard input, after a prompt in any case, as in qemu-io. */
+/* Run the lines of standard input; always print the prompt, as in qemu-io. */
 static void co_run_input(struct program *p)
 {
 	bool terminal = isatty(STDIN_FILENO);
@@ -204,7 +201,7 @@ static void co_run_input(struct program *p)
 		}
 		if (!line)
 			break;
-		if (!p->io.quit) /* a signal may have come meanwhile */
+		if (!p->io.quit) /* a signal may have come while reading */
 			co_run_line(p, line);
 		free(line);
 	}
@@ -259,7 +256,7 @@ static int run_program(struct program *p)
 	return p->failed;
 }
 
-/* Who closed the pipe does not want to hear that it is closed. */
+/* Do not report EPIPE. */
 static int flush_output(void)
 {
 	errno = 0;

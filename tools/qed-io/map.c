@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * map: which ranges are in the image itself.
- */
+/* map: print which ranges are allocated in the image itself. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

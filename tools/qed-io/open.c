@@ -42,7 +42,7 @@ static int parse_letter(struct io_open *how, int opt, struct blk_options **optio
 	}
 }
 
-/* What is to be opened: a path, or with --image-opts options. */
+/* Parse the operand: a path, or with --image-opts options. */
 static int parse_operand(const struct io_session *io, struct io_open *how, char *operand,
 			 struct blk_options **options)
 {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Results as qemu-io prints them, to the digit.
- */
+/* Printing results exactly as qemu-io does. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +23,7 @@ char *io_format_bytes(char *buf, size_t len, double bytes)
 		unit++;
 	}
 	snprintf(number, sizeof(number), unit < 0 ? "%f" : "%.3f", scaled);
-	/* "1.000 KiB" is "1 KiB". */
+	/* Print "1.000 KiB" as "1 KiB". */
 	zeroes = strstr(number, ".000");
 	if (zeroes)
 		*zeroes = '\0';
@@ -37,8 +35,8 @@ char *io_format_bytes(char *buf, size_t len, double bytes)
 }
 
 /*
- * Hours, minutes and seconds when that much time passed, or always (@machine).  They are
- * rounded, so that 0.996 seconds are "01.00 sec".
+ * Format a time, with hours and minutes only if it is that long, or with @machine
+ * always. Rounded, so that 0.996 seconds are "01.00 sec".
  */
 static void format_time(char *buf, size_t len, uint64_t ns, bool machine)
 {

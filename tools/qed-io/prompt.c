@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The prompt of a terminal: lines are edited, remembered and completed by libedit, while
- * asynchronous requests go on.
+ * The prompt on a terminal: line editing, history and completion by libedit, while
+ * asynchronous requests run.
  */
 #include <errno.h>
 #include <histedit.h>
@@ -17,17 +17,18 @@
 #include "aio/io.h"
 #include "qed-io/io.h"
 
-/* Lines that are remembered. */
+/* Lines of history. */
 #define HISTORY_LINES 1000
 
 #define CTRL_D 4
 
 static struct {
-	EditLine *el; /* NULL: not begun, or libedit does not want to */
+	EditLine *el; /* NULL: not initialised, or libedit failed */
 	History *history;
 	bool begun;
-	struct termios found; /* what the terminal was like, once @found_valid */
-	_Atomic bool found_valid; /* released after @found, which never changes from then on */
+	struct termios found; /* the terminal's original settings, once @found_valid */
+	/* Stored with release order after @found, which then never changes. */
+	_Atomic bool found_valid;
 } prompt;
 
 static char *prompt_text(EditLine *el)
@@ -39,7 +40,7 @@ static char *prompt_text(EditLine *el)
 	return text;
 }
 
-/* One character, for which only this coroutine waits.  Returns 1, 0 at the end, or -1. */
+/* Read a character; only this coroutine waits for it. Returns 1, 0 at the end, or -1. */
 static int co_get_character(EditLine *el, wchar_t *character)
 {
 	mbstate_t state = { 0 };
@@ -57,17 +58,17 @@ static int co_get_character(EditLine *el, wchar_t *character)
 			return (int)n;
 		len = mbrtowc(character, &byte, 1, &state);
 		if (len == (size_t)-2)
-			continue; /* there is more of it to come */
+			continue; /* an incomplete character */
 		if (len == (size_t)-1)
 			*character = L'?';
-		/* A Ctrl-D that was typed ahead, while the terminal was not in our hands. */
+		/* A Ctrl-D typed ahead, before the terminal was in raw mode, arrives as 0. */
 		if (!*character)
 			*character = CTRL_D;
 		return 1;
 	}
 }
 
-/* The commands that begin with @word: how many, and what they have in common. */
+/* Return the number of commands that begin with @word, and the length of their common prefix. */
 static size_t find_commands(const char *word, size_t len, const char **first, size_t *common)
 {
 	const struct io_command *command;
@@ -110,7 +111,7 @@ static unsigned char complete(EditLine *el, int character)
 
 	(void)character;
 	if (memchr(word, ' ', len))
-		return CC_ERROR; /* arguments are no names of commands */
+		return CC_ERROR; /* only the first word is a command */
 	count = find_commands(word, len, &first, &common);
 	if (!count)
 		return CC_ERROR;
@@ -129,7 +130,7 @@ static void begin(void)
 	prompt.begun = true;
 	if (tcgetattr(STDIN_FILENO, &prompt.found))
 		return;
-	setlocale(LC_CTYPE, ""); /* what is typed may have more than one byte */
+	setlocale(LC_CTYPE, ""); /* for multibyte input */
 	prompt.el = el_init(program_invocation_short_name, stdin, stdout, stderr);
 	if (!prompt.el)
 		return;
@@ -142,7 +143,7 @@ static void begin(void)
 	}
 	el_set(prompt.el, EL_PROMPT, prompt_text);
 	el_set(prompt.el, EL_EDITOR, "emacs");
-	el_set(prompt.el, EL_SIGNAL, 1); /* so that Ctrl-Z leaves a terminal in order */
+	el_set(prompt.el, EL_SIGNAL, 1); /* so that Ctrl-Z restores the terminal */
 	el_set(prompt.el, EL_GETCFN, co_get_character);
 	el_set(prompt.el, EL_ADDFN, "complete-command", "Complete a command", complete);
 	el_set(prompt.el, EL_BIND, "\t", "complete-command", NULL);
@@ -164,7 +165,7 @@ char *io_prompt_co_read_line(void)
 		fflush(stdout);
 		return io_co_read_line();
 	}
-	/* Before the prompt shows, since whoever waits for it may type at once. */
+	/* Before the prompt is printed, since a user that waits for it may type at once. */
 	el_set(prompt.el, EL_PREP_TERM, 1);
 	line = el_gets(prompt.el, &len);
 	if (!line || len <= 0) {
@@ -180,7 +181,7 @@ char *io_prompt_co_read_line(void)
 	return copy;
 }
 
-/* By the thread that waits for signals, too, which may come while the loop's thread is at work. */
+/* Also called by the thread that waits for signals, while the loop's thread runs. */
 void io_prompt_restore(void)
 {
 	if (atomic_load_explicit(&prompt.found_valid, memory_order_acquire))

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * reopen: go on with the image in another way.
- */
+/* reopen: reopen the image with other options. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +8,9 @@
 #include "qed-io/io.h"
 
 struct reopen {
-	struct io_open how; /* that is wanted */
-	struct blk_options *changes; /* of -o, or NULL */
-	struct blk_options *options; /* what how.options points to where they change */
+	struct io_open how; /* the new way to open it */
+	struct blk_options *changes; /* the options of -o, or NULL */
+	struct blk_options *options; /* the changed options that how.options points to */
 	bool has_mode, has_cache;
 };
 
@@ -49,7 +47,7 @@ static int parse_letters(struct reopen *r, int argc, char **argv)
 
 /* ---- Options ---- */
 
-/* Switches that may change. */
+/* Take the switches that may change from r->changes. */
 static int take_switches(struct reopen *r, struct error *err)
 {
 	bool direct, no_flush, read_only, ignored;
@@ -93,7 +91,7 @@ static int take_words(struct reopen *r, struct error *err)
 	return 0;
 }
 
-/* What may be said, but not be changed. */
+/* Check options that may be given, but must not change. */
 static int check_same(struct reopen *r, const struct blk_node *node, struct error *err)
 {
 	const struct {
@@ -124,14 +122,14 @@ static int check_same(struct reopen *r, const struct blk_node *node, struct erro
 	left = blk_options_left(r->changes);
 	if (!left)
 		return 0;
-	/* The child of that name complains, of what the option is to it. */
+	/* As in QEMU, the message has the option's name without that of the child. */
 	dot = !strncmp(left, "file.", 5) || (node->backing && !strncmp(left, "backing.", 8)) ?
 		      strchr(left, '.') :
 		      NULL;
 	return error_set(err, -EINVAL, "Cannot change the option '%s'", dot ? dot + 1 : left);
 }
 
-/* What the image was opened with must not say otherwise than @r now does. */
+/* Make the options that the image was opened with agree with @r. */
 static int overrule_options(struct reopen *r, struct error *err)
 {
 	if (!r->how.options)
@@ -148,7 +146,7 @@ static int overrule_options(struct reopen *r, struct error *err)
 	return 0;
 }
 
-/* Requests are over, and told of, when it is looked at what can be changed. */
+/* Check @r. Requests complete and their results are printed before the check of what can change. */
 static int co_check(struct reopen *r, struct io_session *io, struct error *err)
 {
 	const struct blk_node *node = io->node;
@@ -166,7 +164,7 @@ static int co_check(struct reopen *r, struct io_session *io, struct error *err)
 		ret = error_set(err, -EINVAL,
 				"Can't set node '%s' to r/o with copy-on-read enabled",
 				r->how.filename ? r->how.filename : "");
-	/* Its file has no name any more that another way to open it could start from. */
+	/* A snapshot's file is unlinked, so it cannot be opened differently. */
 	if (ret == 0 && r->how.snapshot &&
 	    (r->how.read_only != io->open.read_only ||
 	     r->how.cache.direct != io->open.cache.direct))
@@ -175,9 +173,9 @@ static int co_check(struct reopen *r, struct io_session *io, struct error *err)
 	return ret ? ret : overrule_options(r, err);
 }
 
-/* ---- Doing it ---- */
+/* ---- Reopening ---- */
 
-/* Can the node stay as it is?  The rest of how an image is opened is only ours. */
+/* Can the node stay open? The other fields of struct io_open matter only to the session. */
 static bool same_node(const struct io_open *a, const struct io_open *b)
 {
 	return a->read_only == b->read_only && a->cache.direct == b->cache.direct &&
@@ -185,8 +183,8 @@ static bool same_node(const struct io_open *a, const struct io_open *b)
 }
 
 /*
- * The image is closed in between, so that its lock is free for the new use;
- * should that fail, it is opened as it was.
+ * Close the image first, to free its lock, then open it in the new way; if that fails,
+ * open it as before.
  */
 static int co_change(struct io_session *io, const struct io_open *how)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads and writes: carried out, awaited or beside other commands, and shown.
+ * Running reads and writes, synchronously or asynchronously, and printing their
+ * results.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,12 +14,12 @@
 #include "qed-io/request.h"
 #include "util/units.h"
 
-/* What a buffer has before something is read into it. */
+/* The content of a buffer before a read. */
 #define UNREAD_BYTE 0xab
 
 static int co_read(struct io_request *req)
 {
-	if (req->vm_state) /* which no format here gives out */
+	if (req->vm_state) /* no format here has VM state */
 		return -ENOTSUP;
 	return blk_co_pread(req->io->node, req->offset, req->bytes, req->buf, 0);
 }
@@ -37,7 +38,7 @@ static int co_write(struct io_request *req)
 
 	if (req->compressed && !req->vm_state && !is_inside(req))
 		return -EIO;
-	/* No format here keeps VM state, or compresses. */
+	/* No format here stores VM state or compresses. */
 	if (req->vm_state || (req->compressed && !req->zeroes))
 		return -ENOTSUP;
 	if (req->no_fallback && !node->driver->co_pwrite_zeroes)
@@ -47,7 +48,7 @@ static int co_write(struct io_request *req)
 	return blk_co_pwrite(node, req->offset, req->bytes, req->buf, flags);
 }
 
-/* Returns 0 or a negative errno; *@ns is how long it took. */
+/* Execute the request. Returns 0 or a negative errno, and sets *@ns to the time taken. */
 static int co_carry_out(struct io_request *req, uint64_t *ns)
 {
 	uint64_t started = aio_now();
@@ -70,7 +71,7 @@ static bool has_pattern(const struct io_request *req)
 	return true;
 }
 
-/* Tell what became of it.  Returns @ret, or -EINVAL when the pattern differs. */
+/* Print the result. Returns @ret, or -EINVAL when the pattern differs. */
 static int show(const struct io_request *req, int ret, uint64_t ns)
 {
 	bool write = req->kind->write;
@@ -107,7 +108,7 @@ static void co_beside(void *arg)
 	io_session_end(io);
 }
 
-/* Run @req, whose buffer this takes, beside the commands that follow. */
+/* Run @req asynchronously; takes ownership of its buffer. */
 static int start_beside(const struct io_request *req)
 {
 	struct io_request *copy = malloc(sizeof(*copy));
@@ -118,7 +119,7 @@ static int start_beside(const struct io_request *req)
 		io_session_begin(req->io);
 		ret = co_start(co_beside, copy);
 		if (ret == 0) {
-			/* It is there still, since it did not end without this. */
+			/* @copy still exists: its coroutine waits for @returned. */
 			copy->returned = true;
 			return 0;
 		}
@@ -130,7 +131,7 @@ static int start_beside(const struct io_request *req)
 	return ret;
 }
 
-/* Fill @buf with the file's bytes, again and again. */
+/* Fill @buf with the file's bytes, repeated. */
 static int fill_from(const char *name, uint8_t *buf, uint64_t bytes)
 {
 	FILE *file = fopen(name, "r");
@@ -188,7 +189,10 @@ int io_request_co_run(struct io_session *io, const struct io_command *command, i
 		return start_beside(&req);
 	if (ret == 0) {
 		ret = co_carry_out(&req, &ns);
-		/* As in qemu-io others are told of first, also if these fail at once. */
+		/*
+		 * As in qemu-io, results of other requests are printed first, even if this one
+		 * fails at once.
+		 */
 		if (kind->many_lengths)
 			io_co_yield();
 		ret = show(&req, ret, ns);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The options and operands of reads and writes: what they say, and whether they go
- * together.  Complaints are checked for in qemu-io's order, so that the same one is made
- * where there are several.
+ * Parsing and checking the options and operands of reads and writes. The checks are in
+ * qemu-io's order, so that the same error is reported if there are several.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -48,7 +47,7 @@ static int take_letter(struct io_request *req, int letter)
 	case 'n':
 		req->no_fallback = true;
 		return 0;
-	case 'p': /* what this once asked for is how it always is */
+	case 'p': /* obsolete: always the case */
 		return 0;
 	case 'P':
 		req->has_pattern = true;
@@ -72,7 +71,7 @@ static int take_letter(struct io_request *req, int letter)
 	}
 }
 
-/* What must not, or must, be said together; NULL: all is well. */
+/* Return an error message for options that exclude or need each other; NULL: consistent. */
 static const char *contradiction(const struct io_request *req, int lengths)
 {
 	bool unmap = req->flags & BLK_REQ_MAY_UNMAP;
@@ -103,7 +102,7 @@ static int parse_one_length(struct io_request *req, const char *text)
 	return -EINVAL;
 }
 
-/* The lengths, added up: a request of them all must be allowed. */
+/* Parse and add up the lengths: the sum must be a valid request. */
 static int parse_lengths(struct io_request *req, int count, char **texts)
 {
 	uint64_t len;
@@ -141,7 +140,7 @@ static int parse_range(struct io_request *req, int lengths, char **texts)
 	return parse_one_length(req, texts[1]);
 }
 
-/* Which part of what is read is to have the pattern. */
+/* Check the range that is verified. */
 static int check_verified(struct io_request *req)
 {
 	if (!req->has_pattern && (req->has_start || req->has_length))
@@ -155,7 +154,7 @@ static int check_verified(struct io_request *req)
 	return 0;
 }
 
-/* VM state and compressed clusters are kept in sectors. */
+/* VM state and compressed clusters need whole sectors. */
 static int check_alignment(const struct io_request *req)
 {
 	if (!req->vm_state && !req->compressed)

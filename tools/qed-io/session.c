@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The image that is open, and the asynchronous requests on it.
- */
+/* The open image, and the asynchronous requests on it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +73,7 @@ static int co_open_node(struct blk_node **node, const struct io_open *how, struc
 	return ret;
 }
 
-/* Is this the error of a format, or of an export, that can only be read? */
+/* Is it the error of opening a read-only format or export for writing? */
 static bool is_of_what_is_read(int ret, const struct io_open *how)
 {
 	return ret == -ENOTSUP ||
@@ -83,8 +81,8 @@ static bool is_of_what_is_read(int ret, const struct io_open *how)
 }
 
 /*
- * Where nothing is said an image is opened for writing.  What can only be read is opened for
- * that then, and those commands fail that write.
+ * Open for writing by default. A read-only format or export is then opened read-only,
+ * and commands that write fail.
  */
 static int co_open_any(struct blk_node **node, const struct io_open *how, struct error *err)
 {
@@ -96,13 +94,13 @@ static int co_open_any(struct blk_node **node, const struct io_open *how, struct
 	ret = co_open_node(node, how, err);
 	if (!is_of_what_is_read(ret, how) || how->read_only || how->copy_on_read)
 		return ret;
-	/* Whether this is the image of that format at all was not looked at yet. */
+	/* The failed open did not check the image itself: open again. */
 	error_free(err);
 	read_only.read_only = true;
 	return co_open_node(node, &read_only, err);
 }
 
-/* Remember @how, whose texts may be those of the session. */
+/* Copy @how into the session; its strings may be the session's own. */
 static int remember(struct io_session *io, const struct io_open *how, struct error *err)
 {
 	char *filename = how->filename ? strdup(how->filename) : NULL;
@@ -136,7 +134,7 @@ static int co_open(struct io_session *io, const struct io_open *how)
 	if (ret == 0) {
 		ret = remember(io, how, &err);
 		if (ret < 0)
-			(void)blk_co_close(node); /* nothing was done to it */
+			(void)blk_co_close(node); /* nothing was written */
 	}
 	if (ret < 0) {
 		if (how->filename)
@@ -169,10 +167,10 @@ static int co_close(struct io_session *io)
 	struct blk_node *node = io->node;
 	int ret;
 
-	/* Requests in flight have it; no other is to begin. */
+	/* Requests in flight have their own pointer; no new one must start. */
 	io->node = NULL;
 	io_session_co_drain(io);
-	/* Scripts believe that what was read with copy-on-read is kept. */
+	/* Scripts rely on copy-on-read having kept what was read. */
 	populate_co_drain(node);
 	ret = blk_co_close(node);
 	if (ret < 0)
@@ -194,9 +192,9 @@ int io_session_co_close(struct io_session *io)
 
 void io_session_co_save(struct io_session *io)
 {
-	io->quit = true; /* no command begins any more */
+	io->quit = true; /* no command starts any more */
 	co_mutex_lock(&io->changing);
-	/* Either is the last that can be done: what becomes of it changes nothing. */
+	/* The program ends anyway, so errors are ignored. */
 	if (io->node && !io->running)
 		(void)co_close(io);
 	else if (io->node && (io->node->flags & BLK_O_RDWR))
@@ -223,7 +221,7 @@ void io_session_co_wait_told(struct io_session *io, bool returned)
 {
 	struct io_done done = { .co = co_self() };
 
-	/* Nothing is told before the command is over, however soon its request failed. */
+	/* Print nothing before the command has returned, even if its request failed at once. */
 	while (!returned || io->holding) {
 		done.next = io->done;
 		io->done = &done;
@@ -241,7 +239,7 @@ void io_session_tell(struct io_session *io, bool holding)
 		return;
 	io->done = NULL;
 	for (; done; done = next) {
-		next = done->next; /* it is gone when its coroutine runs */
+		next = done->next; /* @done is invalid once its coroutine runs */
 		co_wake(done->co);
 	}
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ctrl-C and its kin end the program as they always do, but what was written is in the
- * image by then: drivers keep metadata in memory for a while.
- *
- * They are waited for by a thread, so that they are heard whatever the loop's thread is
- * doing.  It has the loop save the image, for a moment at the most, and then
- * lets the signal do its work; a second one does it at once.
+ * SIGINT, SIGTERM and SIGHUP end the program as usual, but only after completed writes
+ * are saved in the image, since drivers keep metadata in memory for a while. A thread
+ * waits for them, so that they are handled whatever the loop's thread does. It has the
+ * loop save the image, within a time limit, and then lets the signal end the program; a
+ * second signal ends it at once.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,16 +18,16 @@
 #include "qed-io/io.h"
 #include "util/units.h"
 
-/* How long saving may take: an image on a network may never answer. */
+/* Time limit of saving: an image on a network may never respond. */
 #define SAVE_SECONDS 2
 
 static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 
 static struct {
 	struct io_session *io;
-	sigset_t set; /* those of @numbers that are not ignored */
-	pthread_mutex_t mutex; /* of what follows */
-	struct aio_loop *loop; /* NULL: not begun, or over */
+	sigset_t set; /* the signals of @numbers that are not ignored */
+	pthread_mutex_t mutex; /* protects the fields below */
+	struct aio_loop *loop; /* NULL: the session has not started, or has ended */
 	bool caught;
 	struct aio_post post;
 	sem_t saved;
@@ -81,7 +80,10 @@ static void *wait_for_signal(void *arg)
 	while (err == EINTR);
 	if (err)
 		return NULL;
-	/* The next one comes to this thread, since no other has it unblocked, and ends us. */
+	/*
+	 * The next signal is delivered to this thread, the only one with it unblocked, and ends the
+	 * process.
+	 */
 	for (i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (sigismember(&signals.set, numbers[i]))
 			signal(numbers[i], SIG_DFL); /* the prompt has handlers of its own */
@@ -104,7 +106,7 @@ void io_signals_init(struct io_session *io)
 	sem_init(&signals.saved, 0, 0);
 	sigemptyset(&signals.set);
 	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-		/* What our parent wants ignored stays so: `nohup`, or `&` in a script. */
+		/* Signals that the parent ignored stay ignored: `nohup`, or `&` in a script. */
 		if (sigaction(numbers[i], NULL, &now) || now.sa_handler == SIG_IGN)
 			continue;
 		sigaddset(&signals.set, numbers[i]);
@@ -114,7 +116,8 @@ void io_signals_init(struct io_session *io)
 		return;
 	pthread_sigmask(SIG_BLOCK, &signals.set, NULL);
 	if (pthread_create(&thread, NULL, wait_for_signal, NULL))
-		pthread_sigmask(SIG_UNBLOCK, &signals.set, NULL); /* then they end us at once */
+		/* Then signals end the process at once. */
+		pthread_sigmask(SIG_UNBLOCK, &signals.set, NULL);
 	else
 		pthread_detach(thread);
 }
@@ -134,7 +137,9 @@ void io_signals_co_end(void)
 	signals.loop = NULL;
 	caught = signals.caught;
 	pthread_mutex_unlock(&signals.mutex);
-	/* The loop has a coroutine of ours, which may go on until the signal ends us all. */
+	/*
+	 * The saving coroutine runs on the loop: let it continue until the signal ends the process.
+	 */
 	while (caught)
 		aio_co_sleep(UINT64_C(1000000000));
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * sleep: let time pass.
- */
+/* sleep: wait for a time. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

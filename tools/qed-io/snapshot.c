@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * -s: a temporary image on top of another, which takes the writes.
- */
+/* -s: a temporary overlay that takes the writes. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +10,7 @@
 #include "qed-io/io.h"
 #include "util/units.h"
 
-/* What the overlay must know of the image below it. */
+/* Open the base to find the properties that the overlay needs. */
 static int co_look_at_base(const struct io_open *how, struct blk_create_opts *create,
 			   struct error *err)
 {
@@ -32,7 +30,7 @@ static int co_look_at_base(const struct io_open *how, struct blk_create_opts *cr
 	return blk_co_close(node);
 }
 
-/* The name of the base in the overlay, which lies elsewhere (heap); NULL is -errno. */
+/* Return the base's name for the overlay, which is in another directory (heap); NULL: see errno. */
 static char *base_name(const char *filename)
 {
 	if (blk_name_is_url(filename))
@@ -51,7 +49,7 @@ static int co_make(struct blk_create_opts *create, char *name, struct error *err
 	return image_co_create(create, err);
 }
 
-/* Open the overlay; what was said of the image holds for what is below it. */
+/* Open the overlay; the options of the image apply to the base. */
 static int co_open_overlay(struct blk_node **node, const char *name, const struct io_open *how,
 			   unsigned int flags, const struct blk_create_opts *create,
 			   struct error *err)

@@ -23,7 +23,7 @@ struct bufpool {
 	pthread_mutex_t mutex;
 	struct buf_waiter *waiters, **waiters_tail; /* none while a buffer is free */
 	unsigned int nr_free; /* in free[], last in first out */
-	unsigned int nr_fresh; /* at the region's end, never handed out yet */
+	unsigned int nr_fresh; /* at the region's end, never used */
 	unsigned int count;
 	size_t buf_size;
 	char *region;
@@ -119,7 +119,7 @@ void bufpool_put(struct bufpool *pool, void *buf)
 	pthread_mutex_lock(&pool->mutex);
 	waiter = pool->waiters;
 	if (waiter) {
-		/* Handed over, not freed: nobody who comes later gets before it. */
+		/* Handed over, not freed: a later caller cannot take it first. */
 		pool->waiters = waiter->next;
 		if (!pool->waiters)
 			pool->waiters_tail = &pool->waiters;

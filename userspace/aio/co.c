@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Coroutines: starting, parking, waking, and the pool of their stacks.
+ * Coroutines: start, yield, wake, and the pool of their stacks.
  *
- * An idle coroutine keeps its context: its stack stands in co_main()'s loop,
- * and starting it again is one switch.
+ * An idle coroutine keeps its context: it is suspended in co_main()'s loop, and
+ * to start it again takes one switch.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,12 +13,12 @@
 #include "aio/loop_internal.h"
 #include "util/units.h"
 
-/* Stacks that are kept although idle, at least; more on loops with larger rings. */
+/* The least number of idle stacks that a loop keeps; more on loops with larger rings. */
 #define MIN_IDLE_STACKS 256
 
 /*
- * Hot frames of all stacks would fall on the same few cache sets if all began
- * at the same place in their pages.
+ * Stacks begin at different offsets in their pages: otherwise the hot frames of all
+ * of them would share a few cache sets.
  */
 #define STACK_COLOURS	  16
 #define STACK_COLOUR_STEP (3 * CACHE_LINE)
@@ -30,7 +30,7 @@ static void co_list_append(struct co_list *list, struct co *co)
 	list->tail = &co->next;
 }
 
-/* Runs on a new stack, once; coroutine after coroutine uses it, until one without a function. */
+/* The first function of a stack: runs one coroutine after the other, until one has no function. */
 static void co_main(void)
 {
 	struct aio_loop *loop = aio_this_loop;
@@ -78,7 +78,7 @@ static struct co *co_create(struct aio_loop *loop)
 	return co;
 }
 
-/* Switch to @co and come back when it parks or ends. */
+/* Switch to @co; returns when it yields or ends. */
 static void co_enter(struct aio_loop *loop, struct co *co)
 {
 	struct co *resumer = loop->current;
@@ -89,7 +89,7 @@ static void co_enter(struct aio_loop *loop, struct co *co)
 	loop->current = resumer;
 }
 
-/* Let an idle coroutine leave its stack for good. */
+/* End an idle coroutine and unmap its stack. */
 static void co_destroy(struct co *co)
 {
 	co_enter(co->loop, co);
@@ -159,7 +159,7 @@ void co_wake(struct co *co)
 {
 	struct aio_loop *loop = co->loop;
 
-	/* Not a read-modify-write: this is to find mistakes, not to allow them. */
+	/* Not a read-modify-write: it only has to detect bugs, not to make them harmless. */
 	if (atomic_load_explicit(&co->woken, memory_order_relaxed))
 		aio_bug("coroutine woken twice");
 	atomic_store_explicit(&co->woken, true, memory_order_relaxed);
@@ -173,7 +173,7 @@ void co_run_ready(struct aio_loop *loop)
 {
 	struct co *co = loop->ready.head, *next;
 
-	/* What becomes ready meanwhile waits for the next turn: completions have their share. */
+	/* Coroutines that become ready meanwhile wait for the next turn, after completions. */
 	loop->ready.head = NULL;
 	loop->ready.tail = &loop->ready.head;
 	for (; co; co = next) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing stacks: a machine context that is left and entered again without a
- * system call, and what the sanitizers must be told about it.
+ * Switch stacks: leave and re-enter a machine context without a system call, with
+ * the annotations that the sanitizers need.
  */
 #include "aio/co_switch.h"
 
@@ -17,10 +17,10 @@
 #ifdef CO_SWITCH_ASM
 
 /*
- * Save the registers that a function call preserves on the running stack, store
- * its stack pointer to *@save, take @load for stack pointer and pop the same
- * registers there.  The floating point control words, though preserved by the
- * ABI too, are left alone: nothing here changes them.
+ * Push the registers that a function call preserves on the running stack, store
+ * its stack pointer to *@save, set the stack pointer to @load and pop the same
+ * registers there.  The floating point control words, which the ABI preserves,
+ * too, are not saved: no code here changes them.
  */
 void co_switch_stacks(void **save, void *load) __attribute__((visibility("hidden")));
 
@@ -51,7 +51,7 @@ __asm__(".text\n"
 	"	ret\n"
 	".size co_switch_stacks, . - co_switch_stacks\n");
 
-/* As if @entry had been called from address zero: there a debugger's backtrace ends. */
+/* Lay out the stack as if @entry had been called from address 0: debuggers end backtraces there. */
 static void *first_frame(void *bottom, size_t size, void (*entry)(void))
 {
 	uintptr_t top = ((uintptr_t)bottom + size) & ~(uintptr_t)15;
@@ -126,7 +126,7 @@ static inline void machine_switch(struct co_context *from, struct co_context *to
 	co_switch_stacks(&from->sp, to->sp);
 }
 
-#else /* the C library's contexts: two system calls a switch, but everywhere */
+#else /* the C library's contexts: on every machine, at two system calls per switch */
 
 static void machine_init(struct co_context *ctx, void *bottom, size_t size, void (*entry)(void))
 {
@@ -156,7 +156,7 @@ static inline void asan_leave(struct co_context *from, struct co_context *to, bo
 
 static inline void asan_arrive(struct co_context *ctx)
 {
-	/* Also how the bounds of a thread's own stack become known. */
+	/* Also sets the bounds of a thread's own stack. */
 	__sanitizer_finish_switch_fiber(ctx->fake_stack, &ctx->prev->bottom, &ctx->prev->size);
 	ctx->fake_stack = NULL;
 }
@@ -202,7 +202,7 @@ void co_context_destroy(struct co_context *ctx)
 {
 	(void)ctx;
 #ifdef CO_ASAN
-	/* The frame that never returned leaves its marks to whoever is given the memory next. */
+	/* The frames that never returned would leave the memory poisoned for its next user. */
 	__asan_unpoison_memory_region(ctx->bottom, ctx->size);
 #endif
 #ifdef AIO_TSAN

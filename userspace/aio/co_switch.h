@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Changing stacks: a machine context that is left and entered again without a
- * system call, and what the sanitizers must be told about it.
+ * Switch stacks: leave and re-enter a machine context without a system call, with
+ * the annotations that the sanitizers need.
  */
 #ifndef QEDBLK_AIO_CO_SWITCH_H
 #define QEDBLK_AIO_CO_SWITCH_H
@@ -21,10 +21,10 @@
 
 /*
  * A return address popped from another stack does not match a hardware shadow
- * stack (__CET__ bit 1), so that such builds take the C library's way.
+ * stack (__CET__ bit 1), so such builds use the C library's contexts.
  */
 #if defined(CO_SWITCH_PORTABLE)
-#include <ucontext.h> /* asked for, to try it out */
+#include <ucontext.h> /* requested, to test it */
 #elif defined(__x86_64__) && defined(__LP64__) && !(defined(__CET__) && (__CET__ & 2))
 #define CO_SWITCH_ASM 1
 #elif defined(__aarch64__)
@@ -40,7 +40,7 @@ struct co_context {
 	ucontext_t uc;
 #endif
 #ifdef CO_ASAN
-	struct co_context *prev; /* who switched here last */
+	struct co_context *prev; /* the context that switched here last */
 	void *fake_stack;
 	const void *bottom;
 	size_t size;
@@ -50,19 +50,22 @@ struct co_context {
 #endif
 };
 
-/* Make @ctx stand for the calling thread's own stack. */
+/* Make @ctx the context of the calling thread's own stack. */
 void co_context_init_thread(struct co_context *ctx);
 
 /* Make @ctx run @entry, which must never return, on @size bytes of stack at @bottom. */
 void co_context_init(struct co_context *ctx, void *bottom, size_t size, void (*entry)(void));
 
-/* Release what the sanitizers hold for a context of co_context_init() that was left for good. */
+/*
+ * Free the sanitizers' state of a context that co_context_init() made and co_context_switch() left
+ * with @last.
+ */
 void co_context_destroy(struct co_context *ctx);
 
-/* To be the first call of an @entry function, on its own new stack. */
+/* Must be the first call of an @entry function, on its own new stack. */
 void co_context_entered(struct co_context *ctx);
 
-/* Save the running context in @from and continue @to.  @last: @from is left for good. */
+/* Save the running context in @from and continue @to.  @last: @from never continues. */
 void co_context_switch(struct co_context *from, struct co_context *to, bool last);
 
 #endif

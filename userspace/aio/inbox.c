@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How other threads reach a loop: a lock-free stack of posts, and an event
- * descriptor that is written to only while the loop sleeps.
+ * Posts from other threads to a loop: a lock-free stack, and an event descriptor
+ * that is written to only while the loop sleeps.
  *
- * The stack's head is INBOX_ASLEEP while the loop waits for the kernel.  Who
- * replaces that value owes the loop one write to the event descriptor; the
- * loop counts these and does not go away before all have been read.
+ * The stack's head is INBOX_ASLEEP while the loop waits for the kernel.  The
+ * thread that replaces that value must write to the event descriptor once; the
+ * loop counts these writes and is not destroyed before it has read all of them.
  */
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -48,8 +48,8 @@ static void arm_event(struct aio_loop *loop)
 }
 
 /*
- * Not by way of the C library: ThreadSanitizer would take the write for an
- * unordered access to what the loop closes once it has read this very kick.
+ * Not through the C library: ThreadSanitizer would report a race between this write
+ * and the loop's close() of the descriptor, which follows the read of this kick.
  */
 static void kick(struct aio_loop *loop)
 {
@@ -57,7 +57,7 @@ static void kick(struct aio_loop *loop)
 	int fd = loop->event_fd;
 
 	TSAN_RELEASE(&loop->event_value);
-	/* Fails only by a signal, or when nobody has read 2^64 - 2 kicks; never in part. */
+	/* Fails only on a signal, or after 2^64 - 2 unread kicks; never short. */
 	while (syscall(SYS_write, fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
@@ -69,7 +69,7 @@ static void on_stop(struct aio_post *post)
 
 int inbox_create(struct aio_loop *loop)
 {
-	/* Blocking, or else the ring's read would not wait. */
+	/* Blocking, since otherwise the ring's read would not wait. */
 	loop->event_fd = eventfd(0, EFD_CLOEXEC);
 	if (loop->event_fd < 0)
 		return -errno;
@@ -85,7 +85,7 @@ void inbox_destroy(struct aio_loop *loop)
 {
 	inbox_drain(loop);
 	loop->closing = true;
-	/* One more for the read that is under way. */
+	/* One more, to end the read in flight. */
 	loop->kicks_due++;
 	kick(loop);
 	while (loop->event_armed && !loop->failed)
@@ -136,7 +136,7 @@ void aio_loop_post(struct aio_loop *loop, struct aio_post *post)
 		post->next = head == INBOX_ASLEEP ? NULL : head;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&loop->inbox, &head, post, memory_order_release, memory_order_relaxed));
-	/* The post may be gone by now; the loop is not, while it has this kick due. */
+	/* @post may be freed by now; @loop is not, while this kick is due. */
 	if (head == INBOX_ASLEEP)
 		kick(loop);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System calls as coroutines, through the loop's ring.
+ * System calls for coroutines, through the loop's ring.
  */
 #include "aio/io.h"
 
@@ -10,7 +10,7 @@
 #include "aio/timer.h"
 #include "util/units.h"
 
-/* What one SQE's 32-bit length and 32-bit result can carry without doubt. */
+/* Bytes: fits the 32-bit length of an SQE and the 32-bit result safely. */
 #define MAX_TRANSFER GiB
 
 struct co_op {
@@ -28,7 +28,7 @@ static void on_done(struct aio_op *op, int res, uint32_t cqe_flags)
 	co_wake(co_op->co);
 }
 
-/* Submit @sqe, which completes once, and park until it has; returns its result. */
+/* Submit @sqe, which completes once, and yield until then; returns its result. */
 static int co_submit(struct io_uring_sqe *sqe)
 {
 	struct co_op co_op = { .op = { .done = on_done }, .co = co_self() };
@@ -75,7 +75,7 @@ int aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 	return co_submit(sqe);
 }
 
-/* An offset of -1 stands for the file's own position, or none. */
+/* Offset -1 means the file's own position, or none. */
 ssize_t aio_co_read(int fd, void *buf, size_t len)
 {
 	struct io_uring_sqe *sqe = get_sqe();

@@ -39,7 +39,7 @@ bool co_queue_wake_one(struct co_queue *queue)
 	queue->head = waiter->next;
 	if (!queue->head)
 		queue->tail = &queue->head;
-	/* The last look at the waiter: it is on the stack of who may run now. */
+	/* The last use of @waiter, which is on the stack of a coroutine that may run now. */
 	co_wake(waiter->co);
 	return true;
 }
@@ -59,7 +59,7 @@ void co_mutex_init(struct co_mutex *mutex)
 
 void co_mutex_destroy(struct co_mutex *mutex)
 {
-	/* Who handed the mutex to the caller may still be inside of the guard. */
+	/* The coroutine that handed the mutex to the caller may still hold the guard. */
 	pthread_mutex_lock(&mutex->guard);
 	pthread_mutex_unlock(&mutex->guard);
 	pthread_mutex_destroy(&mutex->guard);
@@ -77,7 +77,7 @@ void co_mutex_lock(struct co_mutex *mutex)
 	}
 	enqueue(&mutex->waiters, &waiter);
 	pthread_mutex_unlock(&mutex->guard);
-	/* Once awake the mutex is ours: it was not unlocked in between. */
+	/* On return the mutex is ours: co_mutex_unlock() handed it over locked. */
 	co_park();
 }
 

@@ -3,7 +3,7 @@
  * Locks and wait queues for coroutines, across threads.
  *
  * A pthread mutex is right where it is held for a few instructions and never
- * across a park; these are for waits that last as long as I/O does.
+ * while a coroutine yields; these are for waits that last as long as I/O does.
  */
 #ifndef QEDBLK_AIO_LOCK_H
 #define QEDBLK_AIO_LOCK_H
@@ -13,7 +13,7 @@
 
 #include "aio/co.h"
 
-/* A first-in first-out list of parked coroutines, protected by the caller's mutex. */
+/* A first-in first-out list of waiting coroutines, protected by the caller's mutex. */
 struct co_waiter {
 	struct co *co;
 	struct co_waiter *next;
@@ -27,19 +27,19 @@ struct co_queue {
 void co_queue_init(struct co_queue *queue);
 
 /*
- * Queue up, drop @mutex (which the caller holds and which protects the queue),
- * park until woken, take @mutex again.  As with condition variables the state
- * that was waited for must be looked at again.
+ * Append the running coroutine to the queue, drop @mutex (which the caller holds and
+ * which protects the queue), yield until woken, take @mutex again.  As with condition
+ * variables, the caller must check the state that it waits for again.
  */
 void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex);
 
-/* Wake the first, or all, of the waiters.  The caller holds the mutex. */
+/* Wake the first waiter (false if there is none), or all.  The caller holds the mutex. */
 bool co_queue_wake_one(struct co_queue *queue);
 void co_queue_wake_all(struct co_queue *queue);
 
 /*
- * A mutual exclusion that may be held across parks.  Fair: handed to the
- * waiter that came first.  Lock and unlock from coroutines of any loop.
+ * A mutex that may be held while a coroutine yields.  Fair: handed to the waiter
+ * that came first.  Lock (may yield) and unlock from coroutines of any loop.
  */
 struct co_mutex {
 	pthread_mutex_t guard;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The event loop's life and turns.
+ * The event loop: create, destroy, and run turns.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ _Noreturn void aio_bug(const char *what)
 	abort();
 }
 
-/* The lowest free index, or -ENFILE. */
+/* Take the lowest free index, or return -ENFILE. */
 static int index_take(void)
 {
 	unsigned int word, bit;
@@ -59,7 +59,7 @@ static int explain_ring_error(int ret, struct error *err)
 	}
 }
 
-/* All that is on @loop but its index; undoes what it did when it fails. */
+/* Initialise @loop but for its index; on an error nothing stays allocated. */
 static int loop_init(struct aio_loop *loop, unsigned int entries, unsigned int first_tier,
 		     struct error *err)
 {
@@ -154,7 +154,7 @@ void loop_leave(struct aio_loop *loop)
 	loop->running = false;
 }
 
-/* One turn; it does not wait once *@done. */
+/* Run one turn.  Does not wait for the kernel once *@done is set. */
 static int loop_turn(struct aio_loop *loop, const bool *done)
 {
 	inbox_drain(loop);
@@ -172,7 +172,7 @@ int aio_loop_run(struct aio_loop *loop)
 	while (!loop->stopping && ret >= 0)
 		ret = loop_turn(loop, &loop->stopping);
 	loop_leave(loop);
-	/* A stop that a failing ring kept from arriving is on its way still. */
+	/* If the ring failed before the stop arrived, its post is still in the inbox. */
 	if (loop->stopping) {
 		loop->stopping = false;
 		atomic_store(&loop->stop_asked, false);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of aio/ know of a loop.  Not for anybody else.
+ * The internals of a loop, for the files of aio/ only.
  */
 #ifndef QEDBLK_AIO_LOOP_INTERNAL_H
 #define QEDBLK_AIO_LOOP_INTERNAL_H
@@ -20,7 +20,7 @@ struct ring_done {
 	uint32_t flags;
 };
 
-/* Completions that had to make room while the kernel refused submissions. */
+/* Completions moved off the ring while the kernel refused submissions. */
 struct ring_backlog {
 	struct ring_done *entries;
 	unsigned int head, tail, size;
@@ -28,13 +28,13 @@ struct ring_backlog {
 
 struct co {
 	struct co_context ctx;
-	struct co_context *resumer; /* where parking goes back to */
+	struct co_context *resumer; /* the context that continues when this one yields */
 	struct aio_loop *loop;
 	co_fn *fn;
 	void *arg;
 	struct co *next; /* in the loop's ready or idle list */
 	struct aio_post wake;
-	atomic_bool woken; /* a wake is under way: there may be one only */
+	atomic_bool woken; /* a wake is pending: there may be only one */
 	void *mapping;
 };
 
@@ -56,12 +56,12 @@ struct aio_loop {
 	struct aio_timer *timers; /* root of the heap */
 	uint64_t timer_order;
 
-	bool running; /* inside of aio_loop_run*(), where this thread is a reader (aio/rcu.h) */
+	bool running; /* inside aio_loop_run*(), where this thread is a reader (aio/rcu.h) */
 	bool stopping;
 	int failed; /* negative errno once the ring cannot be used */
 	unsigned int index;
 
-	/* Reading the event descriptor: how other threads end the wait for completions. */
+	/* The read of the event descriptor, by which other threads end the wait for completions. */
 	int event_fd;
 	bool event_armed, closing;
 	uint64_t event_value;
@@ -69,7 +69,7 @@ struct aio_loop {
 	struct aio_op event_op;
 	struct aio_post stop_post;
 
-	/* What other threads write to, on a line of its own. */
+	/* Written by other threads, on a cache line of its own. */
 	_Alignas(CACHE_LINE) _Atomic(struct aio_post *) inbox;
 	atomic_bool stop_asked;
 	char pad[CACHE_LINE - sizeof(struct aio_post *) - sizeof(atomic_bool)];
@@ -78,11 +78,11 @@ struct aio_loop {
 /* The current thread's loop, or NULL. */
 extern __thread struct aio_loop *aio_this_loop;
 
-/* A mistake of the program's own: say which, and end. */
+/* Log @what, a bug of this program, and abort. */
 _Noreturn void aio_bug(const char *what);
 
 /* ring.c */
-/* @tier: 0 the best set of setup flags, higher ones ask less of the kernel. */
+/* A tier is a set of setup flags: 0 is the best, higher ones need less of the kernel. */
 #define RING_TIERS 3
 int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_tier);
 void ring_destroy(struct aio_loop *loop);
@@ -90,7 +90,7 @@ void ring_destroy(struct aio_loop *loop);
 int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline);
 
 /* loop.c */
-/* Bracket whatever runs turns, or code that may expect to be called from one. */
+/* Bracket code that runs turns, or that must run as if called from one: as a reader (aio/rcu.h). */
 void loop_enter(struct aio_loop *loop);
 void loop_leave(struct aio_loop *loop);
 int loop_create(struct aio_loop **loop, unsigned int entries, unsigned int first_tier,
@@ -99,26 +99,26 @@ int loop_create(struct aio_loop **loop, unsigned int entries, unsigned int first
 /* inbox.c */
 int inbox_create(struct aio_loop *loop);
 void inbox_destroy(struct aio_loop *loop);
-/* Call what others posted. */
+/* Call the posts of other threads. */
 void inbox_drain(struct aio_loop *loop);
-/* From here on posters kick the loop.  False, and nothing done, if something was posted. */
+/* Make posters kick the loop from now on.  False, with nothing done, if there is a post. */
 bool inbox_sleep(struct aio_loop *loop);
 void inbox_awake(struct aio_loop *loop);
 
 /* co.c */
 void co_loop_init(struct aio_loop *loop);
 void co_loop_exit(struct aio_loop *loop);
-/* Run every coroutine that was ready at the time of the call. */
+/* Run every coroutine that is ready at the time of the call. */
 void co_run_ready(struct aio_loop *loop);
 
 /* timer.c */
 void timers_expire(struct aio_loop *loop);
 
-/* worker.c: how long a worker waits for the next call; here for tests. */
+/* worker.c: how long, in ms, a worker waits for the next call; here for tests. */
 extern atomic_uint aio_worker_idle_ms;
 
 /* rcu.c */
-/* Afterwards the thread is registered, and offline. */
+/* Register the thread, offline. */
 void rcu_loop_init(void);
 void rcu_loop_exit(void);
 void rcu_loop_quiescent(void);

@@ -13,8 +13,8 @@
 #include "util/units.h"
 
 /*
- * ThreadSanitizer does not see liburcu's ordering: all that a loop did before a
- * quiescent state happens before all that is called after the grace period.
+ * ThreadSanitizer does not see liburcu's ordering: everything that a loop does before
+ * a quiescent state happens before the functions called after the grace period.
  */
 static char tsan_grace;
 
@@ -88,9 +88,9 @@ static void on_barrier(struct aio_rcu_head *head)
 }
 
 /*
- * liburcu's one helper thread calls in the order of deferral, so that a call of
- * our own comes after all others.  (Its own barrier allocates memory in ways
- * that ThreadSanitizer misreads.)
+ * liburcu's single helper thread calls functions in the order of deferral, so our
+ * own is called after all others.  (liburcu's barrier allocates memory in a way
+ * that ThreadSanitizer misinterprets.)
  */
 void aio_rcu_barrier(void)
 {

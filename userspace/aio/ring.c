@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A loop's io_uring: setting it up, submitting, waiting, and delivering
- * completions.
+ * A loop's io_uring: set it up, submit, wait, and deliver completions.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,29 +12,29 @@
 #include "util/units.h"
 
 /*
- * Stands for the addresses of rings: one that is unmapped may be where the next
- * is mapped, which the thread sanitizer does not see, since liburing unmaps by
- * system calls of its own.
+ * Orders the reuse of ring addresses for ThreadSanitizer: a new ring may be mapped
+ * where another was unmapped, which it does not see, since liburing makes its own
+ * system calls.
  */
 static char ring_addresses;
 
-/* Completions waiting per submission slot, so that overflow of the queue is rare. */
+/* Entries of the completion queue per SQE, so that overflow is rare. */
 #define CQ_FACTOR 4
 /* The kernel's own limit. */
 #define MAX_ENTRIES 32768
-/* Completions delivered between two looks at the ring. */
+/* Completions delivered per read of the ring. */
 #define BATCH	     64
 #define NSEC_PER_SEC 1000000000ULL
-/* The longest wait that is asked of the kernel; longer ones are waited for in pieces. */
+/* The longest wait in one system call; a longer one takes several turns. */
 #define MAX_WAIT_NS (3600 * NSEC_PER_SEC)
 
 #define COMMON_FLAGS (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
 
 static const unsigned int setup_flags[RING_TIERS] = {
-	/* 6.1: completions are worked off when we ask, on our own thread. */
+	/* 6.1: the kernel processes completions only when we enter it, on our own thread. */
 	COMMON_FLAGS | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
 		IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-	/* 5.19: at least not by an interrupt. */
+	/* 5.19: without an inter-processor interrupt, at the next system call. */
 	COMMON_FLAGS | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
 		IORING_SETUP_TASKRUN_FLAG,
 	COMMON_FLAGS,
@@ -62,7 +61,7 @@ int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_
 	}
 	TSAN_ACQUIRE(&ring_addresses);
 	loop->sq_entries = params.sq_entries;
-	/* Spares each system call a look-up; a thread has few places for it, so it may fail. */
+	/* Saves a look-up per system call; a thread has few slots for this, so it may fail. */
 	(void)io_uring_register_ring_fd(&loop->ring);
 	return 0;
 }
@@ -107,7 +106,7 @@ static bool backlog_grow(struct ring_backlog *backlog, unsigned int more)
 	return true;
 }
 
-/* Take completions off the ring without calling anybody. */
+/* Move completions from the ring to the backlog, without calling their callbacks. */
 static void backlog_fill(struct aio_loop *loop)
 {
 	struct ring_backlog *backlog = &loop->backlog;
@@ -135,7 +134,7 @@ static void backlog_deliver(struct aio_loop *loop)
 	struct ring_backlog *backlog = &loop->backlog;
 	struct ring_done done;
 
-	/* A copy, and no pointers: @done() may add to the backlog. */
+	/* A copy, not a pointer: the callback may grow the backlog. */
 	while (backlog->head < backlog->tail) {
 		done = backlog->entries[backlog->head++];
 		deliver(&done);
@@ -143,7 +142,7 @@ static void backlog_deliver(struct aio_loop *loop)
 	backlog->head = backlog->tail = 0;
 }
 
-/* Deliver the completions that are there now; those that come meanwhile are for the next turn. */
+/* Deliver the completions that are there now; later ones wait for the next turn. */
 static void reap(struct aio_loop *loop)
 {
 	unsigned int left = io_uring_cq_ready(&loop->ring), n, i;
@@ -169,13 +168,13 @@ static void reap(struct aio_loop *loop)
 		for (i = 0; i < n; i++)
 			deliver(&batch[i]);
 		left -= n;
-		/* The backlog, if a callback made one, is older than what is on the ring. */
+		/* The backlog, if a callback filled it, is older than what is on the ring now. */
 		if (loop->backlog.tail)
 			return;
 	}
 }
 
-/* Is there work that only entering the kernel brings forth? */
+/* Are there completions that only a system call makes visible? */
 static bool kernel_has_work(struct aio_loop *loop)
 {
 	unsigned int flags = IO_URING_READ_ONCE(*loop->ring.sq.kflags);
@@ -231,7 +230,7 @@ int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline)
 	switch (ret) {
 	case -EAGAIN:
 	case -EBUSY:
-		/* The kernel is short of memory, or waits for us to take completions. */
+		/* The kernel is short of memory, or needs room for completions. */
 		if (!loop->backlog.tail && !io_uring_cq_ready(&loop->ring))
 			nap();
 		break;
@@ -248,9 +247,10 @@ int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline)
 }
 
 /*
- * The submission queue is full.  The kernel may refuse to take it for want of
- * memory, which comes back as operations in flight complete: they are moved to
- * the backlog, since a callback must not run inside of whoever wants an SQE.
+ * Get an SQE when the submission queue is full.  The kernel may refuse to take the
+ * queue for lack of memory, which it gets back as operations in flight complete.
+ * Completions go to the backlog, since their callbacks must not run inside the
+ * caller that needs an SQE.
  */
 static struct io_uring_sqe *get_sqe_slowly(struct aio_loop *loop)
 {

@@ -22,7 +22,7 @@ static bool is_before(const struct aio_timer *a, const struct aio_timer *b)
 	return a->deadline < b->deadline || (a->deadline == b->deadline && a->order < b->order);
 }
 
-/* Join two heaps, either of which may be empty; roots have neither prev nor next. */
+/* Merge two heaps, either of which may be empty; roots have neither prev nor next. */
 static struct aio_timer *meld(struct aio_timer *a, struct aio_timer *b)
 {
 	struct aio_timer *swap;
@@ -44,7 +44,7 @@ static struct aio_timer *meld(struct aio_timer *a, struct aio_timer *b)
 	return a;
 }
 
-/* Make one heap of a list of siblings: by pairs from the left, then from the right. */
+/* Merge a list of siblings to one heap: in pairs from the left, then the pairs from the right. */
 static struct aio_timer *meld_siblings(struct aio_timer *first)
 {
 	struct aio_timer *pairs = NULL, *heap = NULL, *a, *b;
@@ -122,7 +122,7 @@ void timers_expire(struct aio_loop *loop)
 		return;
 	now = aio_now();
 	newest = loop->timer_order;
-	/* Those that are armed by the ones that expire now have their time in the next turn. */
+	/* Timers that are armed by expiring ones wait for the next turn. */
 	while ((timer = loop->timers) && timer->deadline <= now && timer->order < newest) {
 		heap_remove(loop, timer);
 		timer->fn(timer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One-shot timers of a loop.  Own thread only; embedded in what the caller
- * owns; nothing is allocated.
+ * One-shot timers of a loop.  The loop's thread only; embedded in an object of the
+ * caller; nothing is allocated.
  */
 #ifndef QEDBLK_AIO_TIMER_H
 #define QEDBLK_AIO_TIMER_H
@@ -19,7 +19,7 @@ struct aio_timer {
 	bool armed;
 };
 
-/* Nanoseconds of CLOCK_MONOTONIC. */
+/* Return CLOCK_MONOTONIC in nanoseconds. */
 uint64_t aio_now(void);
 
 void aio_timer_init(struct aio_timer *timer, void (*fn)(struct aio_timer *timer));

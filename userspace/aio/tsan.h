@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Telling ThreadSanitizer of orderings that it cannot see, since they are made
- * by the kernel or by a library that is not built with it.
+ * Annotations for ThreadSanitizer, of orderings that it cannot see since the kernel,
+ * or a library that is built without it, creates them.
  */
 #ifndef QEDBLK_AIO_TSAN_H
 #define QEDBLK_AIO_TSAN_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Worker threads for system calls that would block a loop and that io_uring
- * does not have.  They are started as calls come and end after some idle time.
+ * Worker threads for system calls that would block a loop and that io_uring does
+ * not have.  They are started on demand and end after some idle time.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@
 #include "aio/io.h"
 #include "aio/loop_internal.h"
 
-/* Enough for name look-ups, and little enough to be locked in memory eight times. */
+/* Bytes: enough for name look-ups, and small enough to lock all workers' stacks in memory. */
 #define WORKER_STACK_SIZE (1024 * 1024)
 
 struct call {
@@ -34,7 +34,7 @@ struct worker {
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-/* All below is protected by it. */
+/* The mutex protects all of these. */
 static pthread_cond_t wanted;
 static bool initialised, exiting;
 static pid_t owner;
@@ -53,7 +53,7 @@ static void wait_limit(struct timespec *until)
 	until->tv_nsec = (long)(ns % 1000000000);
 }
 
-/* Wait for a call; NULL when this worker shall end. */
+/* Wait for a call; NULL when this worker must end.  Called with the mutex held. */
 static struct call *next_call(struct worker *self)
 {
 	struct timespec until;
@@ -85,13 +85,13 @@ static void *worker_main(void *opaque)
 	while ((call = next_call(self))) {
 		pthread_mutex_unlock(&mutex);
 		call->ret = call->fn(call->arg);
-		/* The call is on the stack of the coroutine, which goes on now. */
+		/* The last use of @call, which is on the stack of the coroutine. */
 		co_wake(call->co);
 		pthread_mutex_lock(&mutex);
 		self->state = WORKER_IDLE;
 	}
 	if (!exiting) {
-		/* Nobody is going to join it. */
+		/* No thread joins this one. */
 		pthread_detach(pthread_self());
 		self->state = WORKER_NONE;
 	}
@@ -99,7 +99,7 @@ static void *worker_main(void *opaque)
 	return NULL;
 }
 
-/* At exit idle workers are joined; a busy one may take forever, and is left alone. */
+/* Join idle workers at exit; a busy one may never return, and is detached. */
 static void end_workers(void)
 {
 	pthread_t idle[AIO_MAX_WORKERS];
@@ -138,7 +138,7 @@ static int initialise(void)
 	return 0;
 }
 
-/* Start a worker in the free place @worker.  Signals stay with the program's own threads. */
+/* Start a worker in the free slot @worker, with signals blocked: the program's threads get them. */
 static int start_worker(struct worker *worker)
 {
 	sigset_t all, old;
@@ -158,7 +158,7 @@ static int start_worker(struct worker *worker)
 	return -ret;
 }
 
-/* Have somebody work on a call that is about to be queued. */
+/* Wake or start a worker for a call that is about to be queued.  With the mutex held. */
 static int provide_worker(void)
 {
 	struct worker *vacant = NULL;
@@ -178,7 +178,7 @@ static int provide_worker(void)
 	if (!vacant)
 		return 0;
 	ret = start_worker(vacant);
-	/* Those that live come to it. */
+	/* Without a new worker, one that exists takes the call later. */
 	return alive ? 0 : ret;
 }
 

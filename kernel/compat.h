@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels that the target builds for, 6.1 to 7.x.  Nothing
- * else of it looks at a version.
+ * Differences between the kernels that the target builds for, 6.1 to 7.x. No other
+ * file of the target checks versions.
  */
 #ifndef DM_QED_COMPAT_H
 #define DM_QED_COMPAT_H
@@ -26,12 +26,12 @@
 	module_exit(dm_##name##_exit)
 #endif
 
-/* 6.11; before, no write was atomic */
+/* 6.11; earlier kernels have no atomic writes */
 #ifndef REQ_ATOMIC
 #define REQ_ATOMIC ((__force blk_opf_t)0)
 #endif
 
-/* A function ->prepare_ioctl of @name that has @bdev to fill and ends in a body. */
+/* The head of a ->prepare_ioctl function @name, with the parameter @bdev to fill. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
 #define QED_PREPARE_IOCTL(name, ti, bdev)                                                   \
 	static int name(struct dm_target *ti, struct block_device **bdev, unsigned int cmd, \

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The way of a bio through the target.
- */
+/* The path of a bio through the target: map, end_io, and resending. */
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
 
@@ -17,8 +15,8 @@ static inline bool can_write_zeroes(struct qed *qed)
 /* ---- Writes whose data is zero ---- */
 
 /*
- * The block layer fails flush-flagged bios that are no writes, and who asked for
- * FUA wants this data durable, which write-zeroes cannot promise.
+ * The block layer fails bios with flush flags that are not writes. A FUA write must be
+ * durable at completion, which write-zeroes does not guarantee.
  */
 static bool may_convert(struct qed *qed, const struct bio *bio, const struct qed_io *io)
 {
@@ -28,8 +26,8 @@ static bool may_convert(struct qed *qed, const struct bio *bio, const struct qed
 }
 
 /*
- * Find the bio's first run, page by page, without mapping pages that cannot matter.  With
- * clusters of 64 MiB that may take long enough for others to want the processor.
+ * Find the bio's first run, page by page, without mapping pages that do not matter.
+ * With clusters of 64 MiB this may take long, so it reschedules.
  */
 static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io, struct qed_run *run)
 {
@@ -50,15 +48,15 @@ static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io, stru
 		}
 		if (!more)
 			return;
-		/* One that must not wait is mapped under RCU's lock by early 6.1 kernels. */
+		/* Early 6.1 kernels map a REQ_NOWAIT bio under rcu_read_lock(). */
 		if (!(bio->bi_opf & REQ_NOWAIT))
 			cond_resched();
 	}
 }
 
 /*
- * Make the bio a write-zeroes.  Its pages stay with it, unused: if the lower device
- * refuses, the bio is sent once more, as it was.
+ * Convert the bio to a write-zeroes. It keeps its pages, unused: if the lower device
+ * refuses it, the bio is resent as the original write.
  */
 static void convert(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
@@ -79,14 +77,14 @@ static inline bool fits_below(struct qed *qed, u32 bytes)
 }
 
 /*
- * Cut the bio where its first run ends; device-mapper sends the rest as another
- * bio, which comes back here.  So a bio is read at most twice, by bounded steps.
+ * Split the bio at the end of its first run; device-mapper maps the rest as another bio, which
+ * comes back here. So a bio is read at most twice, in bounded steps.
  *
- * A bio that must not wait is not cut, as the block layer does not: were a later part to
- * find no room, the whole would fail when the first part ends, too late and
- * too far from who could try again.  Nor is one made a write-zeroes that would be cut below, where
- * that rule is for reads and writes only; nor looked at for long.  Returns false for it: the
- * sender has to come again, ready to wait.
+ * A REQ_NOWAIT bio is not split, as in the block layer: if a later part found no resources, the
+ * whole bio would fail when the first part completes, too late for a retry by the submitter. Nor
+ * is it converted if the write-zeroes would be split below, where that rule holds for reads and
+ * writes only; nor scanned if it is long. For such a bio the function returns false: the submitter
+ * has to retry without REQ_NOWAIT.
  */
 static bool convert_if_zero(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
@@ -134,7 +132,7 @@ static void map_change(struct qed *qed, struct qed_io *io)
 
 static int map_write(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
-	/* A flush without data is a write of nothing. */
+	/* A flush without data is an empty write. */
 	if (!io->bytes)
 		return DM_MAPIO_REMAPPED;
 	if (may_convert(qed, bio, io) && !convert_if_zero(qed, bio, io)) {
@@ -160,7 +158,7 @@ static void map_write_zeroes(struct qed *qed, struct qed_io *io)
 	io->ticket = qed_zero_map_zero_begin(&qed->map);
 }
 
-/* Does not sleep: the target promises that with DM_TARGET_NOWAIT. */
+/* With REQ_NOWAIT, does not sleep, as DM_TARGET_NOWAIT requires. */
 int qed_map(struct dm_target *ti, struct bio *bio)
 {
 	struct qed_io *io = dm_per_bio_data(bio, sizeof(*io));
@@ -184,7 +182,7 @@ int qed_map(struct dm_target *ti, struct bio *bio)
 		qed_count(qed, QED_DISCARD_SECTORS, io->bytes >> SECTOR_SHIFT);
 		fallthrough;
 	default:
-		/* What is not known here may change data. */
+		/* An unknown operation may change data. */
 		map_change(qed, io);
 	}
 	return DM_MAPIO_REMAPPED;
@@ -193,12 +191,12 @@ int qed_map(struct dm_target *ti, struct bio *bio)
 /* ---- When the lower device refuses ---- */
 
 /*
- * Send a refused write again.  The layers below have used up the iterator, may have
- * remapped the bio for a partition, and leave the count of chained parts at 0.
+ * Resend a refused write. The layers below have advanced the iterator, may have remapped
+ * the bio for a partition, and leave the count of chained parts at 0.
  *
- * Whoever did not want to wait has been told that the bio is on its way, and a worker
- * may wait: EAGAIN would come too late to be understood.  Nor does anybody poll for what a
- * worker sends.
+ * Clear REQ_NOWAIT: its submitter has already been told that the bio was accepted, so
+ * EAGAIN would come too late, and a worker may wait. Clear REQ_POLLED: no task polls for
+ * bios that a worker submits.
  */
 static void resend(struct qed *qed, struct bio *bio)
 {
@@ -213,13 +211,14 @@ static void resend(struct qed *qed, struct bio *bio)
 	io->kind = QED_IO_PLAIN;
 	map_change(qed, io);
 	qed_count(qed, QED_FALLBACK_BIOS, 1);
-	/* Its end took the bio's control group away; the device-mapper gives it back. */
+	/* bio_endio() has dropped the bio's blkcg; dm_submit_bio_remap() restores it. */
 	dm_submit_bio_remap(bio, NULL);
 }
 
 /*
- * Telling waits for a lock of all of the device-mapper, under which memory is allocated.  The
- * worker that sends bios must not: they may be what memory is to be had from.
+ * Report the refusal. dm_table_event() waits for a global lock of device-mapper, under
+ * which memory is allocated. The worker that resends bios must not wait for it, since
+ * memory reclaim may depend on those bios.
  */
 void qed_tell_refused(struct work_struct *work)
 {
@@ -241,7 +240,7 @@ void qed_resend_deferred(struct work_struct *work)
 	bio_list_init(&qed->deferred);
 	spin_unlock_irq(&qed->deferred_lock);
 
-	/* The work does not run beside itself, so this is said once for each refusal. */
+	/* A work item does not run concurrently with itself, so each refusal is reported once. */
 	if (!READ_ONCE(qed->refused)) {
 		WRITE_ONCE(qed->refused, true);
 		schedule_work(&qed->refused_work);
@@ -251,8 +250,8 @@ void qed_resend_deferred(struct work_struct *work)
 }
 
 /*
- * May run in an interrupt, and must not submit: a worker does.  Suspend waits for
- * bios that are with the worker as for all that are in flight.
+ * Pass the bio to the worker, since end_io may run in interrupt context and must not
+ * submit. Suspend waits for bios with the worker as for all others in flight.
  */
 static int defer(struct qed *qed, struct bio *bio)
 {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What the target tells of itself, and what it may be told.
- */
+/* Status and messages of the target. */
 #include <linux/blkdev.h>
 
 #include "compat.h"
@@ -36,7 +34,7 @@ static void sum_counts(struct qed *qed, struct qed_counts *sum)
 			sum->count[i] += per_cpu_ptr(qed->counts, cpu)->count[i];
 }
 
-/* Whether the lower device takes write-zeroes: ok, has refused one, or says that it has none. */
+/* Return the write-zeroes state of the lower device: supported, refused once, or unsupported. */
 static const char *lower_state(struct qed *qed)
 {
 	if (READ_ONCE(qed->refused))
@@ -63,7 +61,7 @@ static unsigned int emit_info(struct qed *qed, char *result, unsigned int maxlen
 	return sz;
 }
 
-/* What makes this target again, with the mode that it has now. */
+/* Print the table line that recreates this target with its current mode. */
 static unsigned int emit_table(struct qed *qed, char *result, unsigned int maxlen)
 {
 	enum qed_mode mode = READ_ONCE(qed->mode);
@@ -135,7 +133,7 @@ static int change_mode(struct qed *qed, const char *name)
 		DMWARN("detect_zeroes is off, on or unmap, not %s", name);
 		return -EINVAL;
 	}
-	/* Whoever says it again wants a device that refused to be asked again. */
+	/* Setting the mode again retries write-zeroes on a device that refused it. */
 	WRITE_ONCE(qed->refused, false);
 	if (xchg(&qed->mode, mode) != mode)
 		dm_table_event(qed->ti->table);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Table, limits and life of the target.
- */
+/* Table, construction and limits of the target. */
 #include <linux/blkdev.h>
 #include <linux/log2.h>
 #include <linux/percpu.h>
@@ -35,7 +33,7 @@ static int parse_detect_zeroes(struct qed *qed, const char *value, char **error)
 	return 0;
 }
 
-/* One feature, with its value if it takes one. */
+/* Parse a feature, with its value if it takes one. */
 static int parse_feature(struct qed *qed, struct dm_arg_set *as, unsigned int *left, char **error)
 {
 	const char *name = dm_shift_arg(as), *value = NULL;
@@ -83,7 +81,7 @@ static int parse_features(struct qed *qed, struct dm_arg_set *as, char **error)
 	return ret;
 }
 
-/* Without a word of the table, the unit in which the lower device gives space back. */
+/* Return the default cluster size: the discard granularity of the lower device, if valid. */
 static u32 default_cluster(struct qed *qed)
 {
 	u32 granularity = bdev_discard_granularity(qed->dev->bdev);
@@ -94,7 +92,10 @@ static u32 default_cluster(struct qed *qed)
 	return QED_DEFAULT_CLUSTER;
 }
 
-/* Bios are cut between clusters, so a logical block, which may be larger than a page, is not. */
+/*
+ * Bios are split between clusters, so a cluster must not be smaller than a logical
+ * block, which may be larger than a page.
+ */
 static int choose_cluster(struct qed *qed, char **error)
 {
 	if (!qed->has_cluster_size)
@@ -128,7 +129,7 @@ static int open_device(struct qed *qed, const char *path)
 static int allocate(struct qed *qed)
 {
 	qed->counts = alloc_percpu(struct qed_counts);
-	/* Bios wait in it that memory may be written back by. */
+	/* Memory reclaim may depend on the bios in it. */
 	qed->wq = alloc_workqueue("dm-qed", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 	if (qed->counts && qed->wq &&
 	    !(qed->has_known_zero && qed_zero_map_init(&qed->map, qed->size, ilog2(qed->cluster))))
@@ -137,7 +138,7 @@ static int allocate(struct qed *qed)
 	return -ENOMEM;
 }
 
-/* Also for a target that is half made. */
+/* Free the target, even a partly constructed one. */
 static void destroy(struct qed *qed)
 {
 	if (qed->wq)
@@ -159,7 +160,7 @@ static void set_up(struct dm_target *ti, struct qed *qed)
 	ti->num_flush_bios = 1;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
-	/* The server below may need memory for what swapping writes. */
+	/* The server below may need memory to serve writes to swap. */
 	ti->limit_swap_bios = true;
 }
 
@@ -208,7 +209,7 @@ static void qed_dtr(struct dm_target *ti)
 	destroy(ti->private);
 }
 
-/* Whoever suspends may change what is below: a snapshot put back, another server. */
+/* While suspended, the data below may be changed: a snapshot restored, another server. */
 static void qed_postsuspend(struct dm_target *ti)
 {
 	struct qed *qed = ti->private;
@@ -226,7 +227,7 @@ static int qed_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn 
 	return fn(ti, qed->dev, 0, ti->len, data);
 }
 
-/* Whole clusters are what can be given back, and what zero detection works on. */
+/* Zero detection and discard work on whole clusters. */
 static void qed_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	struct qed *qed = ti->private;
@@ -240,11 +241,11 @@ QED_PREPARE_IOCTL(qed_prepare_ioctl, ti, bdev)
 {
 	struct qed *qed = ti->private;
 
-	/* The driver below may be told to change data, which the map would not hear of. */
+	/* An ioctl of the driver below may change data without the map's knowledge. */
 	if (qed->has_known_zero)
 		return -ENOTTY;
 	*bdev = qed->dev->bdev;
-	/* To others than the whole device's owner an ioctl needs a privilege. */
+	/* As in dm-linear, passing an ioctl to a part of the device needs a privilege. */
 	return ti->len != bdev_nr_sectors(qed->dev->bdev);
 }
 

@@ -19,7 +19,10 @@
 #define QED_MAX_CLUSTER	    (64u << 20)
 #define QED_DEFAULT_CLUSTER (64u << 10)
 
-/* What of one bio is looked at, and so kept in one piece; or a cluster, if that is more. */
+/*
+ * Bytes: the most of one bio that is scanned at once, and so stays in one piece; a
+ * cluster, if that is larger.
+ */
 #define QED_MAX_RUN (1u << 20)
 
 enum qed_mode {
@@ -29,13 +32,13 @@ enum qed_mode {
 	QED_DETECT_MODES,
 };
 
-/* What is counted, in the order of the status line. */
+/* The counters, in the order of the status line. */
 enum qed_counter {
 	QED_READ_BIOS,
 	QED_READ_SECTORS,
 	QED_WRITE_BIOS,
 	QED_WRITE_SECTORS,
-	QED_ZERO_BIOS, /* write-zeroes as they came, conversions are not among them */
+	QED_ZERO_BIOS, /* write-zeroes as received; conversions not included */
 	QED_ZERO_SECTORS,
 	QED_DISCARD_BIOS,
 	QED_DISCARD_SECTORS,
@@ -57,23 +60,25 @@ struct qed {
 	struct dm_dev *dev;
 	u64 size; /* bytes */
 	u32 cluster; /* bytes */
-	u32 max_run; /* bytes of one bio that are looked at together */
+	u32 max_run; /* bytes; the longest run that is scanned, see QED_MAX_RUN */
 
-	/* Written by messages, read by map without a lock: either value is right for a while. */
+	/*
+	 * Written by messages, read by map without a lock: during a change either value is correct.
+	 */
 	enum qed_mode mode;
-	/* Set once the lower device has refused a write-zeroes that was a write. */
+	/* Set once the lower device has refused a converted write. */
 	bool refused;
 
-	/* What the table said, for the table. */
+	/* Which features the table gave, for STATUSTYPE_TABLE. */
 	bool has_cluster_size;
 	bool has_known_zero;
-	struct qed_zero_map map; /* with has_known_zero */
+	struct qed_zero_map map; /* valid with has_known_zero */
 
 	struct qed_counts __percpu *counts;
-	struct qed_counts base; /* what `stats reset` takes off; base_lock */
+	struct qed_counts base; /* subtracted since `stats reset`; protected by base_lock */
 	spinlock_t base_lock;
 
-	/* Writes to be sent again as what they were; under deferred_lock. */
+	/* Refused converted writes, to be resent as writes; protected by deferred_lock. */
 	struct bio_list deferred;
 	spinlock_t deferred_lock;
 	struct workqueue_struct *wq;
@@ -82,22 +87,22 @@ struct qed {
 };
 
 enum qed_io_kind {
-	QED_IO_PLAIN, /* the map has no part in it */
-	QED_IO_CHANGE, /* a write or discard, begun in the map */
-	QED_IO_ZERO, /* a write-zeroes as it came */
-	QED_IO_CONVERTED, /* a write that was made a write-zeroes */
+	QED_IO_PLAIN, /* does not concern the map */
+	QED_IO_CHANGE, /* a write or discard, begun in the map by write_begin() */
+	QED_IO_ZERO, /* a write-zeroes as received */
+	QED_IO_CONVERTED, /* a write converted to a write-zeroes */
 };
 
 /*
- * Of each bio, from map to end_io.  It belongs to whoever has the bio: map, then
- * end_io, then perhaps the worker, then end_io again.
+ * Per-bio data, from map to end_io. Owned with the bio: by map, then end_io, then for
+ * a refused write by the worker and by end_io again.
  */
 struct qed_io {
 	u64 offset; /* bytes */
 	u32 bytes;
 	enum qed_io_kind kind;
 	u64 ticket; /* QED_IO_ZERO and QED_IO_CONVERTED, with a map */
-	/* Of a converted write, as it was: what the layers below use up. */
+	/* For a converted write: the original values of fields that the layers below modify. */
 	struct bvec_iter iter;
 	blk_opf_t opf;
 	unsigned short flags;
@@ -116,7 +121,7 @@ void qed_tell_refused(struct work_struct *work);
 
 /* dm-qed-status.c */
 extern const char *const qed_mode_names[QED_DETECT_MODES];
-/* QED_DETECT_MODES when @name is none. */
+/* Return the mode called @name, or QED_DETECT_MODES. */
 enum qed_mode qed_mode_of(const char *name);
 void qed_status(struct dm_target *ti, status_type_t type, unsigned int status_flags, char *result,
 		unsigned int maxlen);

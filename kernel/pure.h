@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All that the pure files (zero-run, zero-map) need of the world around them.  They
- * include nothing else, so that one source is built into the module, into KUnit's
- * kernel, and into a program of user space.
+ * All external declarations of the pure files (zero-run, zero-map). They include
+ * nothing else, so that one source builds for the module, for KUnit's kernel, and for
+ * a user-space program.
  */
 #ifndef DM_QED_PURE_H
 #define DM_QED_PURE_H

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The known-zero map; see zero-map.h for what may be called when.
+ * The known-zero map; see zero-map.h for the rules of use.
  *
- * Why a bit that is set is true.  The clock ticks inside of the region's lock, when
- * a write ends, and the tick becomes the region's stamp.  A ticket is the clock's
- * time before the write-zeroes was sent.  When the write-zeroes
- * has ended and looks at the region under the lock, a write that could have
- * reached the granule after it
+ * Why a set bit is correct. At the end of a write the clock is incremented under the
+ * region's lock, and the new value becomes the region's stamp. A ticket is the value of
+ * the clock before the write-zeroes was sent. When the write-zeroes has completed and
+ * checks the region under the lock, a write that could have reached the granule after it
  *
  *  - has not begun: it will clear the bit, under the lock, before it is sent;
  *  - is in flight: ->writers is not 0, and no bit is set;
  *  - has ended since the ticket: ->stamp is later than the ticket, and no bit is set.
  *
- * What remains ended before the ticket, so before the write-zeroes was sent.
+ * Any other write ended before the ticket was taken, so before the write-zeroes was
+ * sent.
  *
- * Readers look at ->known without the lock.  A bit that they see set, or clear,
- * was so at some moment of the read; a write that began later than that moment has not
- * been completed before the read began, so zeroes are an answer that the reader may get.
+ * Readers read ->known without the lock. A bit that they see had that value at some
+ * moment during the read; a write that began after that moment did not complete before
+ * the read began, so zeroes are a valid result of the read.
  */
 #include "zero-map.h"
 
@@ -26,7 +26,7 @@ struct part {
 	u64 mask;
 };
 
-/* The part in the region of granule @first; moves @first behind it. */
+/* Return the part of [*@first, @last) in the region of *@first, and advance *@first past it. */
 static struct part next_part(u64 *first, u64 last)
 {
 	struct part part = { .region = *first / QED_ZERO_MAP_REGION_BITS };
@@ -43,7 +43,7 @@ static spinlock_t *lock_of(struct qed_zero_map *map, u64 region)
 	return &map->lock[region % QED_ZERO_MAP_LOCKS];
 }
 
-/* Under the region's lock. */
+/* Set the region's bits and adjust the map's count. With the region's lock held. */
 static void set_known(struct qed_zero_map *map, struct qed_zero_region *region, u64 known)
 {
 	s64 more = (s64)hweight64(known) - hweight64(region->known);
@@ -54,7 +54,7 @@ static void set_known(struct qed_zero_map *map, struct qed_zero_region *region, 
 	atomic64_add(more, &map->known);
 }
 
-/* All granules that the range touches. */
+/* The granules that a range touches, even partly: first, and last + 1. */
 static u64 first_touched(const struct qed_zero_map *map, u64 offset)
 {
 	return offset >> map->shift;
@@ -129,7 +129,10 @@ u64 qed_zero_map_zero_begin(struct qed_zero_map *map)
 
 void qed_zero_map_zero_end(struct qed_zero_map *map, u64 offset, u64 bytes, u64 ticket)
 {
-	/* Granules that the range covers as a whole; the device's end makes one whole. */
+	/*
+	 * Only granules that the range covers completely; the last one may be cut by the device's
+	 * end.
+	 */
 	u64 first = (offset + (1ULL << map->shift) - 1) >> map->shift;
 	u64 last = offset + bytes == map->size ? map->granules : (offset + bytes) >> map->shift;
 	unsigned long flags;

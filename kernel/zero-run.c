@@ -12,7 +12,7 @@ bool qed_run_possible(u64 offset, u64 bytes, u32 cluster, u64 device_end)
 	return first < end && (end - first >= cluster || end == device_end);
 }
 
-/* Only a whole cluster can be zero: of a part, the rest is not known. */
+/* Begin the unit at pos. Only a whole cluster can be zero: the rest of a partial one is unknown. */
 static void begin_unit(struct qed_run *run)
 {
 	u64 cluster_end = round_down(run->pos, (u64)run->cluster) + run->cluster;
@@ -22,7 +22,7 @@ static void begin_unit(struct qed_run *run)
 			 (run->unit_end == cluster_end || run->unit_end == run->device_end);
 }
 
-/* The unit is over; false when the run is as well. */
+/* End the unit. Returns false when the run ends with it, or ended before it. */
 static bool end_unit(struct qed_run *run)
 {
 	if (!run->begun) {
@@ -61,7 +61,7 @@ bool qed_run_feed(struct qed_run *run, const void *data, size_t len)
 
 		if (run->unit_zero && memchr_inv(p, 0, n)) {
 			run->unit_zero = false;
-			/* The rest of the unit cannot bring a run of zeroes back. */
+			/* A run of zeroes ends before this unit, whatever its remaining bytes. */
 			if (run->begun && run->zero)
 				return false;
 		}

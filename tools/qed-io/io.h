@@ -213,7 +213,7 @@ void io_print_report(const char *op, uint64_t ns, uint64_t offset, uint64_t aske
 /* Print @buf in hexadecimal, with offsets from @offset on. */
 void io_print_dump(const uint8_t *buf, uint64_t len, uint64_t offset);
 
-/* Print "PROGRAM: ..." on standard error, in order with standard output. */
+/* Print "PROGRAM: ..." on standard error, by report_line(). */
 void io_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Print @err's line in the same way, and free it. */
 void io_error_free(struct error *err);

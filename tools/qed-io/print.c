@@ -35,7 +35,7 @@ char *io_format_bytes(char *buf, size_t len, double bytes)
 }
 
 /*
- * Format a time, with hours and minutes only if it is that long, or with @machine
+ * Format a time: as hours, minutes and seconds from one second on, or with @machine
  * always. Rounded, so that 0.996 seconds are "01.00 sec".
  */
 static void format_time(char *buf, size_t len, uint64_t ns, bool machine)

@@ -116,7 +116,7 @@ void io_signals_init(struct io_session *io)
 		return;
 	pthread_sigmask(SIG_BLOCK, &signals.set, NULL);
 	if (pthread_create(&thread, NULL, wait_for_signal, NULL))
-		/* Then signals end the process at once. */
+		/* Without the thread signals end the process at once. */
 		pthread_sigmask(SIG_UNBLOCK, &signals.set, NULL);
 	else
 		pthread_detach(thread);

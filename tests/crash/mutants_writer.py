@@ -104,6 +104,12 @@ COMMIT = (
          "		c->batch_tables.nr = 0;\n"),
         Unit("qed_failures", "failed_commit_is_made_good", "R6", "10", "24")),
     Mutant(
+        "commit-ends-before-its-last-tables",
+        ("commit.c",
+         "		more = qed_run_list_move(&c->batch_tables, &c->new_tables);\n",
+         "		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);\n"),
+        Unit("qed_errors", "tables_without_memory", "R5", "R6", "14", "24")),
+    Mutant(
         "lost-pages-are-forgotten",
         ("file/file_flush.c",
          "	ret = blk_file_lost(file);\n	if (!ret)\n		ret = f->result;\n",
@@ -122,6 +128,12 @@ COMMIT = (
          "	blk_file_set_lost(file, error);\n",
          ""),
         Unit("block_flush", "taken_by_durable_write", "R6", "36")),
+    Mutant(
+        "failed-durable-sync-unknown-to-a-successor",
+        ("durable.c",
+         "	if (ret && blk_file_lost(img->file))\n",
+         "	if (0)\n"),
+        Unit("qed_reopen", "no_entry_for_what_may_be_lost", "R6", "33")),
     Mutant(
         "flush-passes-a-durable-write-by",
         ("file/file_flush.c",

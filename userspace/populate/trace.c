@@ -36,6 +36,7 @@ struct trace {
 	uint64_t *writing;
 	size_t nr_writing;
 	uint64_t run_start, run_end; /* clusters: the last run, not written since it may grow */
+	int error; /* of the first write that failed: the file lacks something */
 };
 
 /* ---- Recording ---- */
@@ -76,6 +77,11 @@ const char *trace_path(struct blk_node *node)
 	return trace ? trace->path : NULL;
 }
 
+static int write_error(void)
+{
+	return errno ? -errno : -EIO;
+}
+
 static int write_run(struct trace *trace)
 {
 	int n = 0;
@@ -85,7 +91,7 @@ static int write_run(struct trace *trace)
 			    trace->run_start * trace->cluster_size,
 			    (trace->run_end - trace->run_start) * trace->cluster_size);
 	trace->run_start = trace->run_end = 0;
-	return n < 0 ? -EIO : 0;
+	return n < 0 ? write_error() : 0;
 }
 
 /* On a worker thread. */
@@ -105,7 +111,7 @@ static int write_list(void *arg)
 	}
 	trace->nr_writing = 0;
 	if (!ret && fflush(trace->file))
-		ret = errno ? -errno : -EIO;
+		ret = write_error();
 	return ret;
 }
 
@@ -126,6 +132,8 @@ int trace_co_write(struct blk_node *node, struct error *err)
 	trace->nr = 0;
 	pthread_mutex_unlock(&trace->mutex);
 	ret = aio_co_call(write_list, trace);
+	if (!trace->error)
+		trace->error = ret;
 	return ret ? error_set_errno(err, ret, "%s", trace->path) : 0;
 }
 
@@ -207,7 +215,7 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 	if (!trace)
 		return error_set(err, -ENOENT, "no trace is recorded");
 	/* A reader that has loaded the pointer has been in flight since before the ticket. */
-	ret = trace_co_write(node, err);
+	(void)trace_co_write(node, NULL);
 	p->filter.watches = false;
 	p->trace = NULL;
 	ticket = inflight_ticket(&node->inflight);
@@ -218,8 +226,9 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 	rest = aio_co_call(write_list, trace);
 	if (!rest)
 		rest = aio_co_call(write_rest, trace);
-	if (!ret && rest)
-		ret = error_set_errno(err, rest, "%s", trace->path);
+	ret = trace->error ? trace->error : rest;
+	if (ret)
+		error_set_errno(err, ret, "%s", trace->path);
 	*lost = trace->lost;
 	trace_free(trace);
 	return ret;

@@ -35,7 +35,10 @@ int trace_co_start(struct blk_node *node, const char *path, struct error *err);
  * the list has no room are lost.  One coroutine at a time; yields.
  */
 int trace_co_write(struct blk_node *node, struct error *err);
-/* Stop recording and write the rest; *@lost is the number of lost clusters.  Yields. */
+/*
+ * Stop recording and write the rest; *@lost is the number of lost clusters.  Returns the first
+ * error of a write, also of an earlier trace_co_write().  Yields.
+ */
 int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err);
 
 /* Return the path of the trace that is being recorded, or NULL. */

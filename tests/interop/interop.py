@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the interop tests share: results, temporary files, the programs on both sides."""
+"""Shared code of the interop tests: results, temporary files, QEMU's programs and ours."""
 
 import os
 import random
@@ -20,16 +20,17 @@ QED_IO = os.path.join(BUILD, "qed-io")
 
 KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 
-# ThreadSanitizer otherwise sleeps a second whenever a program ends, and we run hundreds.
+# ThreadSanitizer otherwise sleeps for a second when a program exits, and the tests run hundreds.
 os.environ["TSAN_OPTIONS"] = ":".join(filter(None, (os.environ.get("TSAN_OPTIONS"),
                                                     "atexit_sleep_ms=0")))
 
-# Seconds that any one program may take; sanitizers make them slow.
+# Time limit of one program, in seconds; sanitizers make programs slow.
 TIMEOUT = 600
 
 
 def patience(seconds):
-    """The limit, now, for what takes @seconds at most on a quiet machine: see patience.sh."""
+    """Return the limit, in seconds, for what takes at most @seconds on a quiet machine: see
+    patience.sh."""
     begin = time.monotonic()
     for _ in range(10):
         subprocess.run(["/bin/true"], check=True)
@@ -37,11 +38,11 @@ def patience(seconds):
 
 
 class Failure(Exception):
-    """A test's claim does not hold."""
+    """An assertion of a test failed."""
 
 
 class Results:
-    """Prints a line for each result; status() is the exit status."""
+    """Print a line for each result; status() returns the exit status."""
 
     def __init__(self):
         self.failed = 0
@@ -69,7 +70,7 @@ class Results:
 
 
 class WorkDir:
-    """A temporary directory that is the working directory inside `with`."""
+    """A temporary directory, which is the working directory inside `with`."""
 
     def __enter__(self):
         self.before = os.getcwd()
@@ -83,7 +84,7 @@ class WorkDir:
 
 
 def seed_from(argv):
-    """The seed of a property test: an argument, $SEED, or a new one; printed."""
+    """Return the seed of a property test, and print it: an argument, $SEED, or a new one."""
     text = argv[1] if len(argv) > 1 else os.environ.get("SEED")
     seed = int(text) if text else random.SystemRandom().randrange(1 << 32)
     print("# seed %d" % seed, flush=True)
@@ -99,7 +100,7 @@ class Result:
 
 
 def run(*args, stdin="", merged=False):
-    """Run a program; @merged: standard error goes where standard output goes."""
+    """Run a program; with @merged, standard error goes to the same place as standard output."""
     done = subprocess.run(args, input=stdin.encode(), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT if merged else subprocess.PIPE,
                           timeout=TIMEOUT, check=False)
@@ -119,7 +120,7 @@ def have_qemu():
 
 
 def need_qemu(results, name):
-    """True, or a skip line."""
+    """Return True if QEMU's programs are installed; otherwise print a skip line."""
     if have_qemu():
         return True
     results.skip(name, "qemu-img and qemu-io are not installed")
@@ -127,7 +128,7 @@ def need_qemu(results, name):
 
 
 def qemu_version():
-    """The installed QEMU's version: (7, 2)."""
+    """Return the version of the installed QEMU, as in (7, 2)."""
     words = must("qemu-img", "--version").out.split()
     return tuple(int(number) for number in words[2].split(".")[:2])
 
@@ -143,7 +144,7 @@ def write_file(name, data):
 
 
 def first_difference(name, expected):
-    """None, or where file @name and the bytes @expected differ."""
+    """Return where file @name differs from the bytes @expected, or None."""
     step = 4 * MiB
     view = memoryview(expected)
     with open(name, "rb") as file:
@@ -160,7 +161,7 @@ def first_difference(name, expected):
     return None
 
 
-# Formatting, and fields of the header, as the specification has them.
+# Header layout and constants, as in the QED specification.
 HEADER = struct.Struct("<4sIIIQQQQQII")
 HEADER_FIELDS = ("magic", "cluster_size", "table_size", "header_size", "features",
                  "compat_features", "autoclear_features", "l1_table_offset", "image_size",
@@ -193,7 +194,7 @@ def poke64(name, offset, value):
 
 
 def l2_entry_offset(name, cluster):
-    """Where in image @name the L2 entry of @cluster is."""
+    """Return the file offset of the L2 entry of @cluster in image @name."""
     header = read_header(name)
     entries = header["cluster_size"] * header["table_size"] // 8
     table = peek64(name, header["l1_table_offset"] + 8 * (cluster // entries))
@@ -203,12 +204,13 @@ def l2_entry_offset(name, cluster):
 
 
 def qemu_can_open(cluster_size, table_size):
-    """QEMU 7.2 refuses some legal geometries: small tables, and those that could map too much."""
+    """Return whether QEMU 7.2 opens such an image: it refuses some legal geometries, those with
+    small tables and those that could map too much."""
     return table_size > 1 and (cluster_size * table_size // 8) ** 2 * cluster_size < 1 << 64
 
 
 def scan(name):
-    """Reads all tables of @name: clusters that nobody refers to, and what is wrong with others."""
+    """Read all tables of @name; return the unreferenced clusters, and the errors in the others."""
     header = read_header(name)
     cluster, table = header["cluster_size"], header["table_size"]
     count = os.path.getsize(name) // cluster
@@ -241,7 +243,7 @@ def scan(name):
 
 
 def check_image(name):
-    """Both checks and a look of our own must find nothing."""
+    """Require that qemu-img check, qed-img check and scan() all find no error."""
     must(QED_IMG, "check", "-f", "qed", name)
     leaks, wrong = scan(name)
     if leaks or wrong:
@@ -258,7 +260,7 @@ def check_image(name):
 
 
 class QedIo:
-    """One qed-io, fed commands over a pipe."""
+    """A qed-io process that reads commands from a pipe."""
 
     END = "quit -- exit the program"
 
@@ -293,18 +295,18 @@ class QedIo:
         return text.decode(errors="replace").replace("qed-io> ", "")
 
     def do(self, *lines):
-        """Run lines, wait for the last, return what was printed."""
+        """Run command lines, wait until the last is done, return the output."""
         self.log.extend(lines)
         script = "".join(line + "\n" for line in lines) + "help quit\n"
         try:
             self.process.stdin.write(script.encode())
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # why it died shows below
+            pass  # the exit status is checked below
         return self._read_until(self.END.encode() + b"\n")
 
     def quiet(self, *lines):
-        """As do(), of lines that print nothing when all is well."""
+        """Like do(), for lines that print nothing when they succeed."""
         out = self.do(*lines)
         if out.strip():
             raise Failure("%s: %s" % ("; ".join(lines[-64:]), out.strip()))
@@ -325,7 +327,7 @@ DUMP_LINE = re.compile(r"^[0-9a-f]{8,}:  ((?:[0-9a-f]{2} )+) ")
 
 
 def parse_dump(text):
-    """The bytes that `read -v` printed."""
+    """Return the bytes printed by `read -v`."""
     data = bytearray()
     for line in text.splitlines():
         match = DUMP_LINE.match(line)
@@ -336,8 +338,8 @@ def parse_dump(text):
 
 def main(function):
     """Run function(results) in a temporary directory and exit."""
-    # A shell has its background processes ignore SIGINT, and nohup has SIGHUP ignored; the programs
-    # that are tested would ignore them, too.
+    # A shell makes its background processes ignore SIGINT, and nohup ignores SIGHUP; the tested
+    # programs would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     results = Results()

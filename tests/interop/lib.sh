@@ -8,7 +8,7 @@ not_ok() {
 	failures=$((failures + 1))
 }
 
-# The exit status says whether any test has failed.
+# Exit; the status says whether any test has failed.
 finish() {
 	exit $((failures > 0))
 }

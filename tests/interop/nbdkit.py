@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""nbdkit servers for the interop tests: started, killed, started again, always gone in the end."""
+"""nbdkit servers for the interop tests: started, killed, restarted, and always ended with the test."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import time
 
 from interop import BUILD, Failure, must, patience, SANITIZE
 
-# Seconds for a server to come up; sanitizers make a plugin slow.
+# Time limit for a server to start, in seconds; sanitizers make a plugin slow.
 START_LIMIT = 60
 
 
@@ -24,13 +24,14 @@ def wait_until(condition, what, limit=START_LIMIT):
 
 
 class Nbdkit:
-    """One server on a unix socket, or on a TCP port; a context manager."""
+    """A server on a unix socket or a TCP port; a context manager."""
 
     count = 0
 
     def __init__(self, *args, socket=None, options=(), env=None):
         Nbdkit.count += 1
-        # Relative: the path of a socket may have 107 bytes, and folders of tests lie deep.
+        # A relative path: a socket's path has at most 107 bytes, and test directories are deeply
+        # nested.
         self.socket = socket or "nbd%d.sock" % Nbdkit.count
         self.pid_file = os.path.abspath("nbd%d.pid" % Nbdkit.count)
         self.log_file = os.path.abspath("nbd%d.log" % Nbdkit.count)
@@ -48,7 +49,7 @@ class Nbdkit:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(
                 ["nbdkit", "-f", "--exit-with-parent", "-P", self.pid_file,
-                 # It would make a full path, and a long one, of a relative one.
+                 # nbdkit makes a relative path absolute, and so too long.
                  "-U", "/proc/self/cwd/" + self.socket,
                  *self.options, *self.args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **self.env} if self.env else None)
@@ -68,7 +69,7 @@ class Nbdkit:
             wait_until(self.is_stopped, "nbdkit stops")
 
     def is_stopped(self):
-        """All threads are; it takes them a while."""
+        """Return whether all threads are stopped, which takes a while after SIGSTOP."""
         tasks = "/proc/%d/task" % self.process.pid
         for task in os.listdir(tasks):
             with open("%s/%s/stat" % (tasks, task), encoding="ascii", errors="replace") as file:
@@ -77,12 +78,12 @@ class Nbdkit:
         return True
 
     def kill(self):
-        """As a crash does it."""
+        """Kill the server, as in a crash."""
         self.process.kill()
         self.process.wait()
 
     def stop(self):
-        """In order; returns the exit status."""
+        """Stop the server cleanly; return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         self.process.send_signal(signal.SIGCONT)
         try:
@@ -107,18 +108,19 @@ PLUGIN = os.path.join(BUILD, "nbdkit-qed-plugin.so")
 
 
 def plugin_env():
-    """What nbdkit, which is not built so, needs to load a plugin that is built with a sanitizer."""
+    """Return the environment in which nbdkit, built without a sanitizer, loads a plugin built with
+    one."""
     for name in ("address", "thread"):
         if name in SANITIZE:
             library = must("gcc", "-print-file-name=lib%csan.so" % name[0]).out.strip()
-            # What nbdkit itself leaves behind is not the plugin's.
+            # Leaks of nbdkit itself are not the plugin's.
             options = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "detect_leaks=0")))
             return {"LD_PRELOAD": library, "ASAN_OPTIONS": options}
     return {}
 
 
 class Client:
-    """A plain NBD client, for requests that other clients do not send."""
+    """A minimal NBD client, for requests that other clients do not send."""
 
     FUA, NO_HOLE, FAST_ZERO = 1, 2, 16
     READ, WRITE, DISCONNECT, FLUSH, TRIM, CACHE, ZEROES = range(7)
@@ -129,7 +131,7 @@ class Client:
         magic, option, _ = struct.unpack(">8s8sH", self.receive(18))
         if magic != b"NBDMAGIC" or option != b"IHAVEOPT":
             raise Failure("no NBD server")
-        # Fixed newstyle, no zeroes; then NBD_OPT_EXPORT_NAME with the empty name.
+        # Fixed newstyle, no zeroes; then NBD_OPT_EXPORT_NAME with an empty name.
         self.socket.sendall(struct.pack(">I8sII", 3, b"IHAVEOPT", 1, 0))
         self.size, self.flags = struct.unpack(">QH", self.receive(10))
 
@@ -143,7 +145,7 @@ class Client:
         return data
 
     def request(self, command, offset=0, length=0, flags=0, data=b""):
-        """The error number of the reply, and what was read."""
+        """Return the error number of the reply, and the data read."""
         self.socket.sendall(struct.pack(">IHHQQI", 0x25609513, flags, command, 1, offset, length)
                             + data)
         magic, error, _ = struct.unpack(">IIQ", self.receive(16))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * qedd without a block device: all of the server, linked with a ublk device that exists in this
- * process only.  It needs no driver, so the control socket and the server's life can be tested on
+ * process only. It needs no driver, so the control socket and the server's life can be tested on
  * any machine, and under sanitizers.
  *
- * NODEV_WAITING in its environment: a device of a dead server waits for a successor.
+ * Environment variables:
+ * NODEV_WAITING: a device of a dead server waits to be recovered.
  * NODEV_USED: another process has the block device open.
  */
 #include <errno.h>
@@ -103,7 +104,7 @@ bool ublk_can_write_back(void)
 	return false;
 }
 
-/* As long as looking at all processes takes. */
+/* As long as a scan of all processes takes. */
 int device_check_unused(uint32_t dev_id, struct error *err)
 {
 	(void)dev_id;

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The same command lines for QEMU's programs and ours, side by side: standard output, standard
-error and exit status must be the same, but for what Documentation/differences.rst lists.
+"""Run the same command lines with QEMU's programs and with ours: standard output, standard error
+and exit status must be the same, except for the differences in Documentation/differences.rst.
 
-A list of lines is run in order in one directory, a copy of what make_template() makes. A line that
-starts with "~" is one of the deliberate differences: ours must print what follows " ~ " in it, on
-either stream, with the same status unless another is given as "[STATUS]". One that starts with "!"
-is such a one that QEMU's program would never end: only ours runs it."""
+The lines of a list run in order in one directory, a copy of what make_template() makes. A line that
+starts with "~" is a deliberate difference: our program must print the text after " ~ " in it, on
+either stream, with the same status unless "[STATUS]" gives another. A line that starts with "!" is
+one that QEMU's program would never end: only our program runs it."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from interop import must
 
 REFERENCE = (7, 2)
 
-# ---- What both sides start from; made by QEMU ----
+# ---- What both sides start from, made by QEMU ----
 
 
 def make_template():
@@ -52,7 +52,7 @@ def make_damaged():
     for name in ("leaky", "corrupt", "astray", "dirty"):
         shutil.copy("a", name)
     os.truncate("leaky", os.path.getsize("leaky") + 2 * 65536)
-    # Two guest clusters on one, and one that is nowhere.
+    # Two guest clusters that share a host cluster, and one beyond the end of the file.
     entry = interop.l2_entry_offset("a", 16)
     interop.poke64("corrupt", entry, interop.peek64("a", entry + 8))
     interop.poke64("astray", interop.l2_entry_offset("a", 20), 1 << 40)
@@ -67,18 +67,18 @@ REPLACEMENTS = (
     (re.compile(r"\([0-9.e+]+( [KMGTP]iB)?( bytes)?/sec and [0-9.]+ ops/sec\)"), "(RATE)"),
     (re.compile(r"(TIME),[0-9.]+,[0-9.]+"), r"\1,RATE"),
     (re.compile(r"Run completed in \d+\.\d{3} seconds"), "Run completed in TIME seconds"),
-    # Ours are sparse where QEMU's are not; other tests look at how much.
+    # Our images are sparse where QEMU's are not; other tests check their size.
     (re.compile(r"disk size: .*"), "disk size: SIZE"),
     (re.compile(r'"actual-size": \d+'), '"actual-size": SIZE'),
-    # Names of temporary images.
+    # Names of temporary images differ.
     (re.compile(r"'[^']*/(vl|qemu-io)\.\w{6}'"), "'TEMPORARY'"),
-    # Progress comes in steps that depend on time.
+    # The steps of progress depend on time.
     (re.compile(r"(    \(\d+\.\d\d/100%\)\r)+"), "PROGRESS"),
 )
 
 
 def normal(text, directory):
-    # The folder first: it may lie in the build folder, whose name goes, too.
+    # The directory first: it may be in the build directory, whose name is replaced, too.
     text = text.replace(directory, "DIRECTORY").replace(interop.BUILD + "/", "")
     text = text.replace("qed-img", "qemu-img").replace("qed-io", "qemu-io")
     for pattern, replacement in REPLACEMENTS:
@@ -87,15 +87,16 @@ def normal(text, directory):
 
 
 class Side:
-    """A directory of its own, and which programs run in it."""
+    """A directory, and the programs that run in it."""
 
     def __init__(self, name, programs):
         self.directory, self.programs = os.path.abspath(name), programs
-        # With the holes, which map tells of.
+        # Keep the holes, which map reports.
         must("cp", "-a", "--sparse=always", "template", name)
 
     def run(self, line, stdin="", merged=False):
-        """Status, standard output and standard error; @merged: both of them, as in one file."""
+        """Return status, standard output and standard error; with @merged, both streams are one
+        file."""
         args = shlex.split(line.replace("$PWD", self.directory))
         args[0] = self.programs[args[0]]
         before = os.getcwd()
@@ -125,7 +126,7 @@ def compare(results, name, theirs, ours, line, stdin="", merged=False):
 
 
 def compare_different(results, name, theirs, ours, line):
-    """A deliberate difference: it must be there, and be what was meant."""
+    """A deliberate difference: it must exist, and be the one that the line states."""
     command, text = line[1:].split(" ~", 1)
     expected = theirs.run(command) if line.startswith("~") else (0, "", "")
     got = ours.run(command)
@@ -143,7 +144,7 @@ def compare_different(results, name, theirs, ours, line):
 
 
 def compare_images(results, title, name):
-    """What both sides wrote."""
+    """Compare the images that both sides wrote."""
     result = interop.run("qemu-img", "compare", "theirs/" + name, "ours/" + name)
     if result.status:
         results.not_ok("%s-%s" % (title, name), str(result))
@@ -152,14 +153,15 @@ def compare_images(results, title, name):
 
 
 def without_aborts(lines):
-    """ThreadSanitizer flushes standard output at an abort(), which nobody else does."""
+    """Undo an effect of ThreadSanitizer, which, unlike other builds, flushes standard output in
+    abort()."""
     if interop.SANITIZE != "thread":
         return lines
     return "\n".join(line for line in lines.strip().splitlines() if "abort" not in line)
 
 
 class Sides:
-    """Both of them, each in a fresh copy of the template, until `with` ends."""
+    """Both sides, each in a fresh copy of the template, until `with` ends."""
 
     def __enter__(self):
         self.theirs, self.ours = Side("theirs", THEIRS), Side("ours", OURS)
@@ -171,7 +173,7 @@ class Sides:
 
 
 def run_list(results, title, lines, images=()):
-    """Runs the lines; what they leave in the images of these names must be the same, too."""
+    """Run the lines; afterwards the images with the names in @images must have equal contents, too."""
     with Sides() as sides:
         for number, line in enumerate(lines.strip().splitlines()):
             name = "%s-%02d (%s)" % (title, number, line.lstrip("~!").split(" ~")[0])
@@ -184,10 +186,10 @@ def run_list(results, title, lines, images=()):
 
 
 def need_reference(results, name):
-    """True where QEMU of the right version is there, or a skip line."""
+    """Return True if QEMU has the reference version; otherwise print a skip line."""
     if not interop.need_qemu(results, name):
         return False
-    # Words and fields change from version to version; scripts know those of one.
+    # Words and fields change between QEMU versions; scripts rely on those of one version.
     if interop.qemu_version() != REFERENCE:
         results.skip(name, "the reference is QEMU %d.%d, and %d.%d is installed" % (
             *REFERENCE, *interop.qemu_version()))

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""Images whose backing file's name is not what it should be, and qedd with --backing-dir.
+"""Images with backing file names that the policy allows or forbids, and qedd with --backing-dir.
 
-What the policy forbids is refused in one line before anything else happens. What it allows gets as far
-as the kernel does: a device, or the word that there is no ublk.
+A forbidden name is refused in one error line before anything else happens. An allowed one gets as
+far as the kernel: a device, or the error that there is no ublk.
 """
 
 import os
@@ -19,12 +19,12 @@ QEDD = os.path.join(interop.BUILD, "qedd")
 
 
 def serve(*args):
-    """Start qedd on an image, let it end at once where it came to live; its result."""
+    """Start qedd on an image, stop it at once if it becomes live; return its result."""
     env = dict(os.environ, QEDBLK_RUN_DIR=os.path.abspath("run"))
     # pylint: disable=consider-using-with
     process = subprocess.Popen((QEDD, "--name", "policy%d" % os.getpid(), "--foreground", *args),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
-    # Where the kernel has ublk the device comes to live, and prints its path.
+    # Where the kernel has ublk, the device becomes live and its path is printed.
     watch = threading.Timer(60, process.kill)
     watch.start()
     line = process.stdout.readline()
@@ -71,7 +71,7 @@ def make_tree():
          "golden/fine.qed", "1M")
 
 
-# A backing file's name, and what is said of it below golden/: None, it is good.
+# A backing file's name, and the expected error line below golden/: None if it is allowed.
 NAMES = (
     ("golden/base.raw", None), ("golden/good-link", None), ("secret/link-in", None),
     ("golden/../golden/base.raw", None), ("{}/golden/base.raw", None),
@@ -89,7 +89,7 @@ NAMES = (
 
 
 def overlay(kind, name):
-    """An image over @name, whatever that is; the name alone decides."""
+    """Make an overlay of @name, which need not exist; the name alone decides."""
     tool = "qemu-img" if kind == "qcow2" else interop.QED_IMG
     fmt = "qed" if name.endswith(".qed") else "raw"
     must(tool, "create", "-q", "-f", kind, "-u", "-b", name, "-F", fmt, "vm." + kind, "1M")
@@ -110,7 +110,7 @@ def one_name(kind, name, words):
 
 
 def nothing_connects():
-    """A network name is refused before anybody is talked to."""
+    """A network name is refused before any connection is made."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("sock")
         listener.listen()
@@ -125,7 +125,7 @@ def nothing_connects():
 
 
 def new_images():
-    """What a person names for a new image is held to the same."""
+    """A backing file name given for a new image follows the same policy."""
     allowed("--image", "new.qed", "--backing", "golden/fine.qed", "--backing-dir", "golden")
     refused(("must lie below",), "--image", "new.qed", "--backing", "secret/base.raw",
             "--backing-dir", "golden")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""Damaged and forbidden images: each gets one line that names the file and says why, exit status
-1, and is left as it was."""
+"""Damaged and forbidden images: each gets one error line that names the file and the reason, exit
+status 1, and is not modified."""
 
 import hashlib
 import os
@@ -33,7 +33,7 @@ def digest(name):
     return hashlib.sha256(interop.read_file(name)).hexdigest()
 
 
-# What opens an image, for reading and for writing; {} is its name.
+# Commands that open an image, for reading and for writing; {} is the image's name.
 READERS = (
     (interop.QED_IMG, "info", "-f", "qed", "{}"),
     (interop.QED_IMG, "check", "-f", "qed", "{}"),
@@ -48,18 +48,19 @@ WRITERS = (
 
 
 if interop.SANITIZE:
-    # Programs take long to start then; one of each sort goes all the way of the others.
+    # Programs start slowly with sanitizers; one command of each sort covers the same code.
     READERS, WRITERS = READERS[2:4], WRITERS[1:]
 
 
 def reasons(result):
-    """The lines on standard error, but for qemu-img's question to who finds an image in use."""
+    """Return the lines on standard error, without qemu-img's question for another process that uses
+    the image."""
     return [line for line in result.err.splitlines()
             if not line.startswith("Is another process using the image [")]
 
 
 def refuse(command, name, words, prefix=()):
-    """One line on standard error with the file's name and one of @words; status 1."""
+    """Require one line on standard error with the file's name and one of @words, and status 1."""
     result = interop.run(*prefix, *(part.replace("{}", name) for part in command))
     lines = reasons(result)
     if result.status != 1:
@@ -168,7 +169,8 @@ def no_permission(results):
         results.run(name, check_refused, "bad.qed", ["Permission denied"])
         os.chmod("bad.qed", 0o600)
         return
-    # Root may read everything; somebody else is needed, who must reach this directory.
+    # Root may read everything, so another user runs the command; that user must reach this
+    # directory.
     os.chmod(".", 0o755)
     prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     if interop.run(*prefix, interop.QED_IMG, "--version").status:
@@ -185,13 +187,13 @@ def no_permission(results):
 
 # ---- Chains ----
 
-# `info` alone looks at one image only.
+# `info` opens one image only.
 CHAIN_READERS = tuple(command for command in READERS if "info" not in command) + (
     (interop.QED_IMG, "info", "--backing-chain", "{}"),)
 
 
 def name_for_a_terminal():
-    """A backing file's name does not make two lines of one, and gives no terminal orders."""
+    """A backing file's name is printed in one line and without control characters."""
     make_image(backing="none\nqed-img: all is well\x1b[2J\xc2\x9b1m.raw")
     for command in READERS[2:]:
         result = interop.run(*(word.format("bad.qed") for word in command))
@@ -203,7 +205,7 @@ def name_for_a_terminal():
 def missing_backing():
     make_image(backing="gone.raw")
     for command in CHAIN_READERS + WRITERS:
-        # `info` goes down the chain image by image, and names the one that is not there.
+        # `info` walks the chain image by image, and names the missing one.
         command = tuple(part.replace("{}", "bad.qed") for part in command)
         refuse(command, "gone.raw", ["No such file"])
 
@@ -219,7 +221,7 @@ def backing_loop(length):
     names = ["loop%d.qed" % i for i in range(length)]
     for i, name in enumerate(names):
         make_image(name, backing="./" + names[(i + 1) % length])
-        # Without "never probe": the chain is one of QED images.
+        # Without "never probe", the backing file is probed: all images of the chain are QED.
         interop.write_header(name, features=interop.F_BACKING)
     for command in CHAIN_READERS[:-1] + WRITERS:
         refuse(command, "loop0.qed", ["loop"])
@@ -238,10 +240,10 @@ def corrupt_backing():
     os.unlink("base.qed")
 
 
-# ---- Damage further in ----
+# ---- Damage in tables ----
 
 def bad_l2_entry(value):
-    """Opening is fine; what reads through the entry says so, and writes nothing."""
+    """The image opens; a request that uses the entry fails with that error, and writes nothing."""
     make_image()
     interop.poke64("bad.qed", interop.l2_entry_offset("bad.qed", 16), value)
     before = digest("bad.qed")
@@ -277,7 +279,7 @@ def bad_l1_entry(value):
 
 
 def unused_l1_entry():
-    """An entry that the image's size does not reach counts too: growing would bring it to life."""
+    """An entry beyond the image's size is checked too: growing the image would use it."""
     make_image()
     l1 = interop.read_header("bad.qed")["l1_table_offset"]
     interop.poke64("bad.qed", l1 + 8 * 100, 1 << 40)
@@ -289,7 +291,7 @@ def unused_l1_entry():
 # ---- Others ----
 
 def in_use(reader_allowed, *holder):
-    """@holder keeps the image open while others try."""
+    """Open the image with the command @holder; other commands are refused or allowed meanwhile."""
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdin.write(b"length\n")
         process.stdin.flush()
@@ -329,7 +331,7 @@ def in_use_by_qemu():
 
 
 def refused_to_qemu():
-    """The other way: QEMU's programs see our locks."""
+    """The other direction: QEMU's programs respect our locks."""
     make_image()
     with interop.QedIo("-f", "qed", "bad.qed") as io:
         io.do("length")
@@ -362,7 +364,7 @@ def convert_onto_itself():
 
 
 def guessed_raw_stays_raw():
-    """Who writes a raw image whose format was guessed must not turn it into another format."""
+    """A write to a raw image with a probed format must not make it an image of another format."""
     interop.write_file("guest.raw", bytes(MiB))
     interop.write_file("header", struct.pack("<4sI", b"QED\0", 65536) + bytes(504))
     interop.write_file("qcow2", b"QFI\xfb" + bytes(508))
@@ -374,13 +376,13 @@ def guessed_raw_stays_raw():
                 raise Failure("not refused: %s" % result)
     if interop.read_file("guest.raw") != bytes(MiB):
         raise Failure("the image was changed")
-    # Anything else may be written there, and all of it where the format was told.
+    # Other data may be written there, and any data if the format was given.
     must(interop.QED_IO, "-c", "write -q -P 7 0 4k", "guest.raw")
     must(interop.QED_IO, "-f", "raw", "-c", "write -q -s header 0 512", "guest.raw")
 
 
 def absurd_but_legal():
-    """A header that would ask for much memory is served with little."""
+    """A header that allows large tables is served with little memory."""
     make_image(options="cluster_size=64M,table_size=16")
     must(interop.QED_IMG, "check", "bad.qed")
     must(interop.QED_IMG, "create", "-q", "-f", "qed", "bad.qed", str(60 * 1024 * GiB))

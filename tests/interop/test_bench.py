@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""qed-img bench where qemu-img has nothing like it: copy-on-read, and the image that is nothing.
-What both have is in test_qemu_cli.py."""
+"""qed-img bench where qemu-img has no counterpart: copy-on-read, and the null image.
+test_qemu_cli.py tests what both have."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def copy_on_read():
     must(QED_IMG, "bench", "-f", "qed", "-c", "8", "-s", "64k", "-S", "256k", "top")
     if any(run[2] == 0 for run in depths("top")):
         raise Failure("a plain bench kept what it read: %r" % depths("top"))
-    # Each cluster of the first 2 MiB, several requests of one cluster at a time.
+    # Each cluster of the first 2 MiB, with several concurrent requests for one cluster.
     must(QED_IMG, "bench", "-c", "512", "-s", "4k", "-d", "32", "--copy-on-read", "top")
     kept = [run for run in depths("top") if run[2] == 0]
     if [(run[0], run[1]) for run in kept if not run[3]] != [(0, MiB)]:

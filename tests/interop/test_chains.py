@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-"""Random backing chains, committed and rebased by qed-img and, beside it, by qemu-img.
+"""Random backing chains, committed and rebased by qed-img and, on copies, by qemu-img.
 
-Whatever is done, the top image reads as before, byte for byte, by QEMU's reading; what is
-committed to reads as the top image does. And it does so when the program is killed in between.
+After each operation QEMU reads the same bytes in the top image as before, and the same bytes in the
+image committed to as in the top image. The same holds if the program is killed during it.
 """
 
 import os
@@ -23,7 +23,7 @@ GEOMETRIES = ((4 * KiB, 2), (16 * KiB, 2), (64 * KiB, 4), (1 * MiB, 2), (4 * MiB
 
 
 def raw_of(name, fmt="qed"):
-    """The bytes that QEMU reads of image @name, with its chain."""
+    """Return the bytes of image @name with its chain, as QEMU reads them."""
     must("qemu-img", "convert", "-f", fmt, "-O", "raw", name, "raw.tmp")
     data = interop.read_file("raw.tmp")
     os.unlink("raw.tmp")
@@ -31,19 +31,19 @@ def raw_of(name, fmt="qed"):
 
 
 class Chain:
-    """Images 0 (the base) to n; what is above the base is qed."""
+    """A chain of images 0 (the base) to n; images above the base are QED."""
 
     def __init__(self, rng):
         self.rng = rng
         self.clusters = {}
         self.made = 0
-        self.family = []  # (name, format), all that were made, the lowest first
+        self.family = []  # (name, format) of each image, the lowest first
 
     def random_size(self):
         return self.rng.choice((96, 1024, 4096, 7168)) * 512 + self.rng.randrange(40) * 512
 
     def scribble(self, name, fmt, size):
-        """Some writes and zeroes."""
+        """Make some random writes and zero writes."""
         unit = self.clusters.get(name, 64 * KiB)
         commands = []
         for _ in range(self.rng.randrange(1, 12)):
@@ -57,7 +57,7 @@ class Chain:
         must(interop.QED_IO, "-f", fmt, *commands, name)
 
     def make(self, backing=None):
-        """A new image above @backing, a (name, format); returns such a pair."""
+        """Make an image above @backing, a (name, format); return such a pair."""
         name = "image%d" % self.made
         self.made += 1
         size = self.random_size()
@@ -75,7 +75,7 @@ class Chain:
         return name, fmt
 
     def below(self, name):
-        """The images below @name, the nearest first."""
+        """Return the images below @name, the nearest first."""
         names = []
         formats = dict(self.family)
         while formats[name] == "qed":
@@ -106,7 +106,7 @@ def copy_all(chain, to):
 
 
 def beside(chain, args, check):
-    """The same by qemu-img, on copies; false where it failed, or did not do it right."""
+    """Run qemu-img on copies; return False if it fails, or its result is wrong."""
     copy_all(chain, "qemu")
     os.chdir("qemu")
     try:
@@ -117,13 +117,14 @@ def beside(chain, args, check):
 
 
 def check_base(base, top_bytes, base_before):
-    """What is committed to is as the top was, and goes on as it did where it is longer."""
+    """The image committed to reads as the top image did, and is unchanged beyond the top image's
+    end."""
     data = raw_of(*base)
     return data == top_bytes + base_before[len(top_bytes):]
 
 
 def commit(chain, top, before, tally):
-    """Returns what to call it."""
+    """Commit the top image; return the name of this case."""
     below = chain.below(top)
     depth = chain.rng.randrange(len(below)) if chain.rng.random() < 0.4 else 0
     base = below[depth]
@@ -217,7 +218,8 @@ def fill(name, size, rng, values):
 
 
 def wait_for_locks(name):
-    """The kernel ends what a killed program had asked for behind its back, and then its locks."""
+    """The kernel completes the I/O of a killed program after its exit, and releases its locks after
+    that."""
     for _ in range(500):
         if not interop.run(interop.QED_IO, "-f", "qed", "-c", "length", name).status:
             return
@@ -226,7 +228,7 @@ def wait_for_locks(name):
 
 
 def killed(rng, verb):
-    """Kill it again and again, later and later, until it comes to its end."""
+    """Kill the program again and again, later each time, until it runs to completion."""
     size = 48 * MiB
     must(interop.QED_IMG, "create", "-q", "-f", "raw", "low", str(64 * MiB))
     must(interop.QED_IMG, "create", "-q", "-f", "qed", "-b", "low", "-F", "raw", "base",
@@ -261,7 +263,7 @@ def killed(rng, verb):
 
 
 def behind_the_end(_):
-    """A cluster larger than what is compared at once, behind the end of the old backing file."""
+    """A cluster larger than the comparison buffer, beyond the end of the old backing file."""
     must(interop.QED_IMG, "create", "-q", "-f", "raw", "old", "1M")
     must(interop.QED_IMG, "create", "-q", "-f", "qed", "-b", "old", "-F", "raw", "new", "16M")
     must(interop.QED_IO, "-f", "qed", "-c", "write -q -P 9 9M 4k", "new")

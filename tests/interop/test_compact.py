@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-"""Zeroes never take space: a large backing file that is one third data, one third written zeroes
-and one third holes is read through copy-on-read from end to end, and copied by convert; what is
-allocated afterwards, counted with qemu-img map, is the data's clusters and nothing else."""
+"""Zeroes are never allocated as data: a large backing file that is one third data, one third
+written zeroes and one third holes is read through copy-on-read from end to end, and copied by
+convert. The clusters allocated afterwards, counted with qemu-img map, are those with data and no
+others."""
 
 import json
 import os
@@ -13,12 +14,12 @@ import sys
 import interop
 from interop import Failure, GiB, KiB, MiB, must
 
-# Data in pieces that are not aligned to clusters, so that some clusters hold both.
+# Data in runs that are not aligned to clusters, so some clusters hold both.
 STRIPE = 3 * MiB
 
 
 def make_base(name, size, rng):
-    """Writes the file and returns the ranges of data in it."""
+    """Write the file; return the ranges with data."""
     ranges = []
     with open(name, "wb") as file:
         file.truncate(size)
@@ -51,7 +52,7 @@ def clusters_of(ranges, cluster):
 
 
 def allocated(image, cluster):
-    """(data, zero) clusters of the image itself, as QEMU sees them."""
+    """Return the numbers of (data, zero) clusters of the image itself, as QEMU sees them."""
     extents = json.loads(must("qemu-img", "map", "-f", "qed", "--output=json", image).out)
     data = sum(e["length"] for e in extents if e["depth"] == 0 and e["data"])
     zero = sum(e["length"] for e in extents
@@ -67,7 +68,7 @@ def expect(image, cluster, size, ranges, want_zero):
     if want_zero and zero != size // cluster - want:
         raise Failure("%s: %g zero clusters instead of %d" % (image, zero, size // cluster - want))
     interop.check_image(image)
-    # No more than that, header and tables.
+    # The file has no space besides these, the header and the tables.
     header = interop.read_header(image)
     table = header["table_size"] * cluster
     tables = 1 + -(-size // (table // 8 * cluster))
@@ -92,7 +93,7 @@ def read_through(base, fmt, ranges, size, cluster, extra):
         io.quit()
     expect("top.qed", cluster, size, ranges, True)
     compare("top.qed", base, fmt)
-    # Now that all of it was read, the backing file is not needed any more.
+    # All of the backing file was read, so it is no longer needed.
     interop.write_header("top.qed", features=0, backing_filename_offset=0, backing_filename_size=0)
     compare("top.qed", base, fmt)
 
@@ -111,7 +112,7 @@ def converted(base, fmt, ranges, size, cluster, extra):
 
 
 def ends_in_hole():
-    """A file may end in a cluster of zeroes: short sessions leave nothing behind it all the same."""
+    """A file may end in a hole: short sessions leave no clusters after its end."""
     must("qemu-img", "create", "-q", "-f", "qed", "hole.qed", "4M")
     must("qemu-io", "-f", "qed", "-c", "write -q -P 1 0 64k", "-c", "write -q -P 0 64k 64k",
          "hole.qed")
@@ -135,7 +136,7 @@ def main(results):
     results.run("compact-read", read_through, "base.raw", "raw", ranges, size, 64 * KiB, ())
     results.run("compact-convert", converted, "base.raw", "raw", ranges, size, 64 * KiB, ())
 
-    # The same in other ways, with less.
+    # The same in other ways, with a smaller file.
     size //= 8
     ranges = make_base("base.raw", size, rng)
     results.run("compact-read-direct", read_through, "base.raw", "raw", ranges, size, 64 * KiB,
@@ -144,7 +145,7 @@ def main(results):
     results.run("compact-convert-4k", converted, "base.raw", "raw", ranges, size, 4 * KiB, ())
     results.run("compact-convert-256k-any-order", converted, "base.raw", "raw", ranges, size,
                 256 * KiB, ("-W", "-m", "16"))
-    # The same bytes below, once more in a format that knows of zeroes itself.
+    # The same backing bytes, in a format that records zeroes.
     must("qemu-img", "convert", "-f", "raw", "-O", "qed", "-S", "0", "base.raw", "base.qed")
     os.unlink("base.raw")
     results.run("compact-read-from-qed", read_through, "base.qed", "qed", ranges, size, 64 * KiB,

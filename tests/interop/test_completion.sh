@@ -11,10 +11,11 @@ trap 'rm -rf "$work"' EXIT
 PATH=$build:$PATH
 
 . "$root/completions/qedblk"
-# The built-in's half that only readline can answer.
+# A stand-in for the built-in, which works only inside readline's completion.
 compopt() { :; }
 
-# reply WORD...: the completions of a line whose last word is being typed, sorted, one a line.
+# reply WORD...: print the completions of a line of which the last word is being typed, sorted, one
+# per line.
 reply() {
 	COMP_WORDS=("$@")
 	COMP_CWORD=$(($# - 1))
@@ -23,7 +24,7 @@ reply() {
 	printf '%s\n' "${COMPREPLY[@]}" | sort -u | sed '/^$/d'
 }
 
-# completes NAME EXPECTED WORD...: just these, separated by spaces.
+# completes NAME EXPECTED WORD...: exactly the words of EXPECTED, separated by spaces.
 completes() {
 	local name=$1 expected=$2 got
 
@@ -36,7 +37,7 @@ completes() {
 	fi
 }
 
-# completes_just NAME LINES WORD...: these, in any order, and no others.
+# completes_just NAME LINES WORD...: exactly these lines, in any order.
 completes_just() {
 	local name=$1 lines=$2
 
@@ -44,7 +45,7 @@ completes_just() {
 	completes "$name" "$(sort -u <<<"$lines" | xargs)" "$@"
 }
 
-# completes_all NAME LINES WORD...: these at least, and there are some.
+# completes_all NAME LINES WORD...: at least these lines, of which there is one or more.
 completes_all() {
 	local name=$1 expected=$2 missing
 
@@ -57,7 +58,7 @@ completes_all() {
 	fi
 }
 
-# The options in a help text, found in another way than completion does.
+# The options in a help text, extracted in another way than the completion does.
 options_of() {
 	tr -c 'A-Za-z0-9-' '\n' <<<"$1" | grep -xE -- '-[A-Za-z]|--[a-z][a-z0-9-]*' | sort -u
 }
@@ -82,7 +83,7 @@ completes_all "qed-io: options" "$(options_of "$("$build/qed-io" --help | sed '1
 completes_all "qed-io: commands" \
 	"$("$build/qed-io" -c help | sed -nE 's/^([a-z_]+) .*-- .*/\1/p')" qed-io -c ""
 
-# ---- What comes behind ----
+# ---- Arguments of options and verbs ----
 
 cd "$work" || exit 1
 mkdir folder
@@ -125,7 +126,7 @@ completes "qed-io: discard modes" "ignore unmap" qed-io --discard = ""
 completes "qed-io: aio modes" "io_uring" qed-io -i i
 completes "qed-io: files" "image.qed image.raw" qed-io -r im
 
-# Devices come from `qedctl ls`, which needs a kernel with ublk: another program stands in for it.
+# Devices come from `qedctl ls`, which needs a kernel with ublk: a stand-in replaces it.
 cat >fake <<'END'
 #!/bin/bash
 case $* in

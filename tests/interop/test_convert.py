@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qed-img convert: whatever the flags, the target holds the sources' bytes, as QEMU reads them."""
+"""qed-img convert: with any flags, the target holds the sources' bytes, as QEMU reads them."""
 
 import os
 import random
@@ -19,7 +19,7 @@ SIZE = 9 * MiB + 1536
 
 
 def random_bytes(rng, size):
-    """Data, and zeroes in runs of all lengths."""
+    """Return data, with zero runs of all lengths."""
     data = bytearray()
     while len(data) < size:
         length = rng.choice((512, 4 * KiB, 60 * KiB, 64 * KiB, 700 * KiB))
@@ -44,7 +44,7 @@ def convert(*args):
 
 
 def holds(name, fmt, data):
-    """QEMU reads @data in image @name."""
+    """Return whether QEMU reads @data in image @name."""
     if fmt == "qed":
         interop.check_image(name)
     must("qemu-img", "convert", "-f", fmt, "-O", "raw", name, "judge.raw")
@@ -73,7 +73,7 @@ def there_and_back(rng, flags):
     holds("again.qed", "qed", data)
     convert(*flags, "-f", "qed", "-O", "raw", "again.qed", "back.raw")
     holds("back.raw", "raw", data)
-    # No more than the source takes, which has a hole for each 64 KiB of zeroes.
+    # At most the space of the source, which has a hole for each 64 KiB of zeroes.
     used, most = (os.stat(name).st_blocks * 512 for name in ("back.raw", "source.raw"))
     if "-S" not in flags and used > most + 64 * KiB:
         raise Failure("back.raw is not sparse: %d bytes, source.raw %d" % (used, most))
@@ -82,7 +82,7 @@ def there_and_back(rng, flags):
 
 
 def make_chain(rng):
-    """top.qed on middle.qed on base.raw; returns what each holds."""
+    """Make top.qed on middle.qed on base.raw; return the contents of each."""
     base = random_bytes(rng, 4 * MiB)
     interop.write_file("base.raw", base)
     must("qemu-img", "create", "-q", "-f", "qed", "-b", "base.raw", "-F", "raw", "middle.qed", "6M")
@@ -111,7 +111,7 @@ def from_a_chain(rng):
 
 
 def onto_a_backing_file(rng):
-    """-B: only what the top image itself has is copied."""
+    """-B: only what is allocated in the top image is copied."""
     _, top = make_chain(rng)
     for flags in ((), ("-W",), ("-S", "0"), ("-o", "cluster_size=4k")):
         convert(*flags, "-O", "qed", "-B", "middle.qed", "-F", "qed", "top.qed", "copy.qed")
@@ -134,7 +134,7 @@ def several_sources(rng):
 
 
 def over_an_existing_image(rng):
-    """-n: what was there before is gone, up to the source's end."""
+    """-n: the old contents are overwritten, up to the source's end."""
     data = random_bytes(rng, SIZE)
     write_sparse("source.raw", data)
     for fmt in ("qed", "raw"):
@@ -155,7 +155,7 @@ def target_is_zero(rng):
 
 
 def odd_sizes(rng):
-    """A raw file that ends inside of a sector is that sector's zeroes longer."""
+    """A raw file that ends inside a sector is padded with zeroes."""
     for size in (0, 1, 511, 512, 513, 65537):
         data = rng.randbytes(size)
         interop.write_file("odd.raw", data)
@@ -164,7 +164,7 @@ def odd_sizes(rng):
 
 
 def salvage(rng):
-    """What cannot be read becomes zeroes, with --salvage; without, the copy fails."""
+    """With --salvage, unreadable ranges become zeroes; without, the copy fails."""
     data = bytearray(random_bytes(rng, 4 * MiB // 512 * 512))
     interop.write_file("source.raw", data)
     must("qemu-img", "convert", "-S", "0", "-f", "raw", "-O", "qed", "source.raw", "source.qed")
@@ -190,7 +190,7 @@ def progress(rng):
 
 
 def rate_and_signal(rng):
-    """-r keeps the rate; SIGUSR1 asks how far it is."""
+    """-r limits the rate; SIGUSR1 prints the progress."""
     interop.write_file("source.raw", rng.randbytes(12 * MiB))
     start = time.monotonic()
     with subprocess.Popen([interop.QED_IMG, "convert", "-r", "8M", "-O", "qed", "source.raw",
@@ -207,7 +207,7 @@ def rate_and_signal(rng):
 
 
 def failed_target():
-    """A target that cannot be written to: one line, status 1, the source as it was."""
+    """A target that cannot be written: one error line, status 1, the source unchanged."""
     interop.write_file("source.raw", b"x" * MiB)
     os.mkdir("target")
     result = interop.run(interop.QED_IMG, "convert", "-O", "qed", "source.raw", "target")
@@ -218,7 +218,7 @@ def failed_target():
 
 
 def full_disk(rng):
-    """A file that may not grow: the error is told, and nothing hangs."""
+    """A file that cannot grow: the error is reported, and the program does not hang."""
     write_sparse("source.raw", random_bytes(rng, SIZE))
     script = "ulimit -f 2048; trap '' XFSZ; exec \"$@\""
     for verb, *names in (("convert", "source.raw", "out.qed"),
@@ -231,8 +231,8 @@ def full_disk(rng):
 
 
 def is_refused(name):
-    """Nobody takes what is there for an image."""
-    # A killed program's lock lives as long as its last request to the file, which may be a moment.
+    """No program opens the file as an image."""
+    # A killed program's lock lasts until its last I/O completes, which may take a moment.
     for _ in range(100):
         ours, theirs = (interop.run(program, "info", "-f", "qed", name)
                         for program in (interop.QED_IMG, "qemu-img"))
@@ -247,7 +247,7 @@ def is_refused(name):
 
 
 def killed(rng):
-    """What a conversion leaves that did not come to its end is no image; the next try is."""
+    """An interrupted conversion leaves no valid image; the next conversion succeeds."""
     data = rng.randbytes(8 * MiB)
     interop.write_file("source.raw", data)
     command = [interop.QED_IMG, "convert", "-r", "2M", "-f", "raw", "-O", "qed", "source.raw",
@@ -264,8 +264,8 @@ def killed(rng):
 
 
 def caches(rng):
-    """By default what was copied is durable, file and name; with -t unsafe nobody waits for that."""
-    # Who looks for leaks stops all threads, as strace does, and the two are in each other's way.
+    """By default the copy is durable, data and file name; with -t unsafe there is no flush."""
+    # Neither strace nor LeakSanitizer works when both trace the same threads.
     if not shutil.which("strace") or interop.SANITIZE:
         return
     write_sparse("source.raw", random_bytes(rng, SIZE))
@@ -282,7 +282,7 @@ def in_case(function, *args):
 
 
 def measured(rng):
-    """What measure requires is what the new image takes, where the source has nothing to guess."""
+    """`measure` reports the size of the new image, if the source's allocation is known."""
     for options in TARGETS:
         cluster = {"64k": 64 * KiB, "4k": 4 * KiB, "1M": MiB}[options.split("=")[1].split(",")[0]]
         size = 24 * MiB
@@ -290,7 +290,7 @@ def measured(rng):
         for at in range(0, size, cluster):
             if rng.random() < 0.4:
                 data[at:at + cluster] = rng.randbytes(cluster)
-        # A table without any.
+        # A table without any data.
         data[4 * MiB:20 * MiB] = bytes(16 * MiB)
         interop.write_file("empty.raw", b"")
         os.truncate("empty.raw", size)

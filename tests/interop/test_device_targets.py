@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""Block devices as targets: what they held before must not show in what was written, and no old header
-is believed.  Loop devices with sectors of 512 and 4096 bytes, each command by QEMU's program, too."""
+"""Block devices as targets: the old contents must not show through what was written, and no old
+header is recognised.  Loop devices with sectors of 512 and 4096 bytes; QEMU's program runs each
+command, too."""
 
 import os
 import random
@@ -15,8 +16,8 @@ SIZE = 4 * MiB
 
 
 class Loop:
-    """A loop device over a new file of SIZE bytes; gone when the last who has it open closes it, so
-    that a test that is killed leaves none."""
+    """A loop device over a new file of SIZE bytes. The kernel removes it on last close, so a killed
+    test leaves none."""
 
     def __init__(self, sector):
         self.sector = sector
@@ -42,7 +43,7 @@ class Loop:
 
 
 def why_not():
-    """Why there can be no loop devices, or None."""
+    """Return the reason why loop devices cannot be used, or None."""
     if os.geteuid():
         return "needs root"
     try:
@@ -63,7 +64,7 @@ def difference(got, wanted):
 
 
 def make_sources(rng):
-    """Files that are copied to the device; returns what each reads as."""
+    """Make the files that are copied to the device; return the contents of each."""
     content = {}
     sparse = bytearray(2 * MiB - 1536)
     for at in (0, 70 * KiB + 512, 256 * KiB, 1 * MiB + 3 * 512):
@@ -74,7 +75,7 @@ def make_sources(rng):
     odd = bytes(200 * KiB) + rng.randbytes(600001)
     interop.write_file("odd.raw", odd)
     content["odd.raw"] = odd + bytes(-len(odd) % 512)
-    # Zeroes that the source does not tell of, in runs of all lengths.
+    # Written zeroes, in runs of all lengths.
     dense = b"".join(rng.choice((bytes, rng.randbytes))(rng.choice((512, 4096, 60000, 200000)))
                      for _ in range(40))[:3 * MiB // 512 * 512]
     dense += bytes(-len(dense) % 512)
@@ -107,7 +108,8 @@ CREATE = ("create -q -f raw DEV 1M", "create -q -f raw DEV 0", "create -q -f raw
 
 
 def make_lines(content):
-    """Command lines, and what they leave in front of what the device had, if that is known."""
+    """Return command lines, and the contents each leaves at the start of the device, None if
+    unknown."""
     lines = [(line, None) for line in CREATE]
     for name, data in content.items():
         fmt = name.split(".")[1]
@@ -121,7 +123,7 @@ def make_lines(content):
 
 
 def beside(loop, old, line, data):
-    """One command line by both programs, over the same old bytes."""
+    """Run a command line with both programs, over the same old bytes."""
     left = []
     for program in ("qemu-img", interop.QED_IMG):
         loop.fill(old)
@@ -131,7 +133,7 @@ def beside(loop, old, line, data):
     if theirs[:2] != ours[:2]:
         raise Failure("QEMU: status %d, %r; ours: status %d, %r" % (*theirs[:2], *ours[:2]))
     if data is not None:
-        # A new image of no bytes is one all the same: the old header goes.
+        # A new image of 0 bytes also overwrites the old header.
         data = data if data or "-n" in line else bytes(512)
         theirs = (0, "", data + old[len(data):])
     why = difference(ours[2], theirs[2])
@@ -171,7 +173,7 @@ def no_old_header(loop):
                     raise Failure("%s after %r: %s" % (line, magic, out))
 
 
-# ---- What cannot be made there leaves the device as it was ----
+# ---- Failures that leave the device unchanged ----
 
 
 def left_alone(loop):
@@ -195,7 +197,8 @@ def overlay(size, backing, *commands):
 
 
 def committed(loop):
-    """Zeroes of an image replace the device's bytes; one that is too long for it changes nothing."""
+    """Zeroes of an image replace the device's bytes; an image longer than the device changes
+    nothing."""
     old = b"\xff" * SIZE
     for size in (MiB + 512, SIZE):
         loop.fill(old)
@@ -219,7 +222,7 @@ def committed(loop):
 
 
 def rebased(loop, rng):
-    """Onto a device, and away from it: the image reads as before."""
+    """Rebase onto a device, and off it: the image reads as before."""
     base = rng.randbytes(900 * KiB)
     interop.write_file("base", base)
     loop.fill(b"\xff" * SIZE)
@@ -243,7 +246,7 @@ def main(results):
     if reason:
         results.skip("device", reason)
         return
-    # Sanitizers make each program slow, and see the same code with either size.
+    # Sanitizers make each program slow, and both sizes run the same code.
     for sector in (4096,) if interop.SANITIZE else (512, 4096):
         rng = random.Random("%d/%d" % (seed, sector))
         with interop.WorkDir(), Loop(sector) as loop:

@@ -3,9 +3,9 @@
 # timeout: 1800
 """Random requests on images of many geometries, against a model in memory.
 
-One qed-io a case is fed batches of requests that run at once and never overlap in bytes, though
-they do in clusters. At the end QEMU's programs read the image and must agree with the model byte
-for byte, and find nothing to complain about.
+Each case has one qed-io, which runs batches of concurrent requests. Requests of a batch never
+overlap in bytes, but share clusters. At the end QEMU's programs read the image: they must agree
+with the model byte for byte, and report no errors.
 """
 
 import os
@@ -15,7 +15,7 @@ import sys
 import interop
 from interop import Failure, KiB, MiB, must
 
-# Requests that are in flight at once, and bytes of one, at most.
+# Requests in flight at once, and the maximum length of one in bytes.
 BATCH = 24
 MAX_REQUEST = 3 * MiB
 MAX_DUMP = 16 * KiB
@@ -33,7 +33,7 @@ class Case:
     # ---- Making it ----
 
     def random_content(self, size):
-        """Runs of data and of zeroes, as they are found in images."""
+        """Return runs of data and of zeroes, as in typical images."""
         data = bytearray(size)
         pos = 0
         while pos < size:
@@ -48,7 +48,7 @@ class Case:
         data = self.random_content(size)
         with open(name, "wb") as file:
             file.truncate(size)
-            # What is zero stays a hole now and then, else it is written.
+            # Some zero runs stay holes, the others are written.
             for pos in range(0, size, 64 * KiB):
                 piece = data[pos:pos + 64 * KiB]
                 if any(piece) or self.rng.random() < 0.5:
@@ -57,7 +57,7 @@ class Case:
         return data
 
     def make_backing(self):
-        """Returns (name, format, bytes) of the top image's backing file."""
+        """Return (name, format, bytes) of the top image's backing file."""
         kind, scale = self.backing
         size = max(512, int(self.size * scale)) // 512 * 512
         data = self.make_raw("base.raw", size)
@@ -66,7 +66,7 @@ class Case:
         if kind == "qed":
             must("qemu-img", "convert", "-f", "raw", "-O", "qed", "base.raw", "base.qed")
             return "base.qed", "qed", data
-        # A chain: some clusters of a middle image, which is shorter or longer than its base.
+        # A chain: a middle image with some clusters, shorter or longer than its base.
         size = max(512, int(size * self.rng.choice((0.6, 1, 1.4)))) // 512 * 512
         must(interop.QED_IMG, "create", "-q", "-f", "qed", "-o", "cluster_size=16k,table_size=2",
              "-b", "base.raw", "-F", "raw", "middle.qed", str(size))
@@ -96,7 +96,7 @@ class Case:
     # ---- Requests ----
 
     def random_range(self, taken):
-        """A range that overlaps none of @taken, or None; mostly near cluster boundaries."""
+        """Return a range that overlaps none of @taken, or None; mostly near cluster boundaries."""
         rng = self.rng
         unit = rng.choice((1, 512, 4096, self.cluster, self.cluster))
         offset = rng.randrange(self.size) // unit * unit
@@ -115,7 +115,7 @@ class Case:
         return offset, end - offset
 
     def discard(self, offset, length):
-        """What a discard does to the model: whole clusters become zeroes, parts stay."""
+        """Apply a discard to the model: whole clusters become zeroes, parts are unchanged."""
         end = offset + length
         if end == self.size:
             end = -(-end // self.cluster) * self.cluster
@@ -128,13 +128,13 @@ class Case:
         self.model[offset:offset + length] = bytes([value]) * length
 
     def uniform_run(self, offset, length):
-        """The longest run of one value that starts at @offset, at most @length."""
+        """Return the length of the run of one value at @offset, at most @length."""
         value = self.model[offset]
         piece = bytes(self.model[offset:offset + length])
         return value, length - len(piece.lstrip(bytes([value])))
 
     def request(self, taken):
-        """A line for qed-io; the model is changed at once, since nothing overlaps."""
+        """Return a line for qed-io; the model changes at once, since requests do not overlap."""
         where = self.random_range(taken)
         if not where:
             return None
@@ -163,7 +163,7 @@ class Case:
         return "aio_read -q -P %d %d %d" % (value, offset, run)
 
     def read_and_overtake(self, offset, length):
-        """A read, whose populating is overtaken by a change of the same bytes."""
+        """A read that populates, and a concurrent change of the same bytes."""
         read = "aio_read -q %d %d\n" % (offset, length)
         kind = self.rng.randrange(4)
         if kind == 0:
@@ -177,7 +177,7 @@ class Case:
         return read + "aio_write -q -z %s%d %d" % ("-u " if kind == 2 else "", offset, length)
 
     def check_some(self, io):
-        """Read a piece that need not be uniform, and compare all its bytes."""
+        """Read a range of mixed data, and compare all its bytes."""
         offset = self.rng.randrange(self.size)
         length = min(self.size - offset, self.rng.randrange(1, MAX_DUMP))
         got = interop.parse_dump(io.do("read -v %d %d" % (offset, length)))
@@ -241,16 +241,17 @@ class Case:
 
 
 def odd_size(rng, clusters, cluster):
-    """A size in that many clusters, a multiple of 512, that ends inside of one now and then."""
+    """Return a size of that many clusters, a multiple of 512, sometimes ending inside a cluster."""
     return clusters * cluster - rng.choice((0, 512, cluster // 2, cluster - 512))
 
 
 def plan(rng):
-    """(cluster, table, size in clusters, backing) of each case."""
+    """Return (cluster size, table size, size in clusters, backing) of each case."""
     backings = [None, ("raw", 0.5), ("raw", 1), ("raw", 1.5), ("qed", 0.7), ("qed", 1.2),
                 ("chain", 0.9), ("chain", 1.3)]
     geometries = [
-        # 4 KiB clusters and one-cluster tables: 512 clusters an L2 table, so several of them.
+        # 4 KiB clusters and one-cluster tables: an L2 table maps 512 clusters, so there are
+        # several.
         (4 * KiB, 1, 1300), (4 * KiB, 2, 1500), (4 * KiB, 16, 700), (8 * KiB, 4, 300),
         (16 * KiB, 1, 200), (32 * KiB, 8, 100), (64 * KiB, 4, 100), (64 * KiB, 4, 60),
         (128 * KiB, 2, 50), (256 * KiB, 1, 40), (1 * MiB, 4, 12), (2 * MiB, 16, 7),
@@ -283,7 +284,7 @@ def main(results):
         cluster, table, clusters, backing = settings
         name = "differential-%02d-%dk-t%d-%s" % (
             number, cluster // KiB, table, "%s%g" % backing if backing else "alone")
-        # Each case has numbers of its own, so that one can be run alone.
+        # Each case has its own random numbers, so it can run alone.
         case_rng = random.Random("%d/%d" % (seed, number))
         if only in name:
             results.run(name, run_one, case_rng, name, settings,

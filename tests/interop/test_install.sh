@@ -21,7 +21,7 @@ check() {
 	fi
 }
 
-# Programs are not built here, whatever flags they were built with.
+# Do not build here: the programs may have been built with other flags.
 in_tree() {
 	make -C "$root" -o all BUILD="$build" DESTDIR="$dir" PREFIX=/opt/qed "$@"
 }
@@ -37,7 +37,7 @@ expected() {
 		echo "$(nbdkit --dump-config | sed -n 's/^plugindir=//p')/nbdkit-qed-plugin.so"
 }
 
-# installed: all files, and links that lead to one.
+# installed: all files exist, and each link leads to one.
 installed() {
 	(cd "$dir" && find . -xtype f -printf '/%P\n' | sort)
 }

@@ -11,7 +11,7 @@ tools=$root/tools
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The pages with what the build puts into them.
+# The manual pages with the text that the build inserts.
 man=$work/man
 mkdir "$man"
 for file in "$root"/Documentation/man/*.rst; do
@@ -19,7 +19,7 @@ for file in "$root"/Documentation/man/*.rst; do
 		not_ok "${file##*/}" "its options cannot be printed"
 done
 
-# The options in a text, one a line: --long, and -x, of which -xyz is three.
+# The options in a text, one per line: --long, and -x; -xyz counts as three.
 options() {
 	grep -oE '(^|[][[:space:]`(|])-(-[a-z][a-z0-9-]*|[A-Za-z]+)' | sed 's/^[^-]*//' |
 		awk '/^--/ { print; next } { for (i = 2; i <= length; i++) print "-" substr($0, i, 1) }' |
@@ -36,7 +36,7 @@ section() {
 		END { if (inside) print before }' "$1"
 }
 
-# Text without its examples: what is indented deeper than the line that ends in "::".
+# Text without its examples: the lines indented deeper than one that ends in "::".
 without_examples() {
 	awk '
 		{ match($0, /^ */); indent = RLENGTH }
@@ -53,7 +53,7 @@ titles() {
 		{ before = $0 }' "$1" | sort -u
 }
 
-# compare NAME HELP PAGE: two lists, a line each.
+# compare NAME HELP PAGE: two lists with one word per line.
 compare() {
 	local missing extra
 	missing=$(comm -23 <(echo "$2") <(echo "$3") | xargs)
@@ -69,7 +69,7 @@ compare() {
 	fi
 }
 
-# same_options NAME HELP-TEXT PAGE UNDERLINE SECTION; neither need have any.
+# same_options NAME HELP-TEXT PAGE UNDERLINE SECTION: both lists may be empty.
 same_options() {
 	local help page
 	help=$(options <<<"$2" | grep -vx -e --help)
@@ -81,8 +81,8 @@ same_options() {
 	fi
 }
 
-# examples PROGRAM WORD PAGE HELP-TEXT: of PROGRAM's verb or command WORD there is one in both; the help
-# may be one line, where QEMU's is.
+# examples PROGRAM WORD PAGE HELP-TEXT: both have examples of PROGRAM's verb or command WORD; the
+# help may have a single line, as QEMU's has.
 examples() {
 	local name="$1: an example of $2"
 
@@ -95,7 +95,7 @@ examples() {
 	fi
 }
 
-# fails COMMAND-LINE: an example of a verb that says why it cannot, and has no other trouble.
+# fails COMMAND-LINE: an example of an unsupported verb fails with that reason and no other.
 fails() {
 	local said
 
@@ -108,7 +108,7 @@ fails() {
 	fi
 }
 
-# works COMMAND-LINE: an example of qed-img, where the images are that examples name.
+# works COMMAND-LINE: an example of qed-img works, given the images that examples name.
 works() {
 	local said
 
@@ -137,7 +137,7 @@ help=$("$build/qed-img" --help)
 verbs=$(sed -nE 's/^  ([a-z]+) .*/\1/p' <<<"$help" | sort -u)
 compare "qed-img: verbs" "$verbs" "$(titles "$page" - VERBS)"
 same_options "qed-img: options" "$(head -n 1 <<<"$help")" "$page" = OPTIONS
-# taken VERB: the options of the table in its file, a line each.
+# taken VERB: the options in the verb's table in its source file, one per line.
 taken() {
 	sed -nE 's/^\tIMG_IMAGE_OPTS\(.*/--image-opts/p; s/^\tIMG_OBJECT,.*/--object/p
 		s/^\tIMG_FORCE_SHARE\(.*/-U\n--force-share/p
@@ -155,7 +155,7 @@ for verb in $verbs; do
 	help=$("$build/qed-img" "$verb" --help)
 	lines=$(tail -n +3 <<<"$help")
 	same_options "qed-img: options of $verb" "$help" "$page" - "$verb"
-	# The usage line has no room for two names of one option.
+	# The usage line has no room for both names of an option.
 	compare "qed-img: each option of $verb has its line" \
 		"$(options <<<"$lines" | grep -vx -e --help)" "$(taken "$verb" | sort -u)"
 	missing=$(comm -23 <(head -n 1 <<<"$help" | options) <(options <<<"$lines") | xargs)
@@ -163,7 +163,7 @@ for verb in $verbs; do
 	examples "qed-img" "$verb" "$page" "$help"
 	while read -r line; do
 		case $verb in
-		# What they are about no format here has, which the page says.
+		# The page says that no format here supports these.
 		amend | bitmap) fails "$line" ;;
 		*) works "$line" ;;
 		esac
@@ -185,7 +185,7 @@ for command in $commands; do
 	examples "qed-io" "$command" "$page" "$help"
 done
 
-# Documents that docutils has something to say about look wrong somewhere.
+# docutils warns about documents that are rendered wrong somewhere.
 for file in "$man"/*.rst; do
 	if why=$(rst2man --strict "$file" /dev/null 2>&1); then
 		echo "ok ${file##*/} is good reST"

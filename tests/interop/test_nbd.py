@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """NBD exports as images and as backing files, served by nbdkit: the same bytes and maps as QEMU
-sees, holes that are never read, many requests in flight, and what block sizes a server wants."""
+sees, holes that are never read, many requests in flight, and servers' block size constraints."""
 
 import http.server
 import json
@@ -21,7 +21,7 @@ SIZE = 24 * MiB + 512
 
 
 def make_golden(name, rng, size=SIZE):
-    """Data, holes and written zeroes, at unaligned places."""
+    """Make a file of data, holes and written zeroes, at unaligned offsets."""
     with open(name, "wb") as file:
         file.truncate(size)
         for start in range(0, size, 2 * MiB):
@@ -66,7 +66,7 @@ def test_names():
             must(QED_IMG, "info", name)
         result = interop.run(QED_IMG, "info", server.url("other"))
         expect_one_line(result)
-    # A port that nobody else has is found by the system; nbdkit takes the socket over.
+    # The system picks a free port; nbdkit inherits the socket.
     result = interop.run(QED_IMG, "info", "nbd://localhost:1/x")
     expect_one_line(result, "refused")
     result = interop.run(QED_IMG, "info", "nbd://no-such-host.invalid/x")
@@ -94,7 +94,7 @@ def test_refused():
 def qemu_map(image, *options):
     runs = json.loads(must("qemu-img", "map", *options, "--output=json", image).out)
     for run in runs:
-        run.pop("compressed", None)  # a word of later versions
+        run.pop("compressed", None)  # a field of later versions
     return runs
 
 
@@ -112,7 +112,7 @@ def test_map():
 
 
 def make_holey(name, rng):
-    """1000 pieces of data with holes between: more runs than one answer may have."""
+    """1000 runs of data with holes between: more runs than one reply may have."""
     with open(name, "wb") as file:
         for i in range(1000):
             file.seek(i * 16 * KiB)
@@ -121,13 +121,13 @@ def make_holey(name, rng):
 
 
 def reads_of(log):
-    """(offset, length) of the reads that the log filter saw."""
+    """Return (offset, length) of the reads that the log filter recorded."""
     return [(int(m.group(1), 16), int(m.group(2), 16)) for m in
             re.finditer(r" Read id=\d+ offset=(0x[0-9a-f]+) count=(0x[0-9a-f]+)", log)]
 
 
 def test_holes(rng):
-    """No byte of a hole is asked for, however many there are."""
+    """No byte of a hole is read, however many holes there are."""
     make_holey("holey.raw", rng)
     with Nbdkit("--filter=log", "file", "holey.raw", "logfile=holes.log") as server:
         convert(server.url(), "holey.out", "-f", "raw")
@@ -137,7 +137,7 @@ def test_holes(rng):
     reads = reads_of(log)
     os.unlink("holes.log")
     with Nbdkit("--filter=log", "file", "holey.raw", "logfile=holes.log") as server:
-        # Once told that it is one, even a hole that is asked for by name is not fetched.
+        # Once a range is known to be a hole, even a read of just that hole sends no request.
         must(QED_IO, "-r", "-f", "raw", "-c", "map", "-c", "read -P 0 100k 12k", server.url())
         server.stop()
     if reads_of(interop.read_file("holes.log").decode()):
@@ -146,13 +146,13 @@ def test_holes(rng):
     if not reads or outside:
         raise Failure("holes were read: %s of %d reads" % (outside[:4], len(reads)))
     questions = log.count(" Extents id=")
-    # 256 runs an answer at least; not one question a run.
+    # A reply describes at least 256 runs; not one request for each run.
     if questions > 20:
         raise Failure("%d questions about 2000 runs" % questions)
 
 
 def test_no_structured_replies():
-    """A server that cannot tell holes is read as a whole."""
+    """An export from a server that cannot report holes is read completely."""
     with Nbdkit("--no-sr", "file", "golden.raw") if nbdkit_has("--no-sr") else \
             Nbdkit("--filter=noextents", "file", "golden.raw") as server:
         convert(server.url())
@@ -164,7 +164,7 @@ def nbdkit_has(option):
 
 
 def test_blocks(*policy):
-    """A server that refuses what its block sizes do not allow refuses nothing."""
+    """A server that refuses requests that violate its block sizes refuses none of ours."""
     filters = ["--filter=blocksize-policy", "--filter=truncate", "file", "golden.raw",
                "round-up=4096", "blocksize-error-policy=error", *policy]
     with Nbdkit(*filters) as server:
@@ -180,7 +180,7 @@ def test_blocks(*policy):
 
 
 def test_odd_size():
-    """A size that is no multiple of sectors is padded with zeroes, as QEMU does it."""
+    """A size that is not a multiple of sectors is padded with zeroes, as QEMU does."""
     data = random.Random(5).randbytes(100001)
     interop.write_file("odd.raw", data)
     with Nbdkit("file", "odd.raw") as server:
@@ -190,20 +190,20 @@ def test_odd_size():
 
 
 def test_in_flight():
-    """Requests that are slow one by one are not slow together, and are more than go at once."""
+    """Slow requests run concurrently, and there are more than the limit in flight."""
     with Nbdkit("--filter=delay", "memory", "64M", "delay-read=500ms",
                 options=["-t", "64"]) as server:
         begin = time.monotonic()
         script = [arg for i in range(300) for arg in ("-c", "aio_read %dk 4k" % (i * 64))]
         must(QED_IO, "-r", "-f", "raw", *script, "-c", "aio_flush", server.url())
         took = time.monotonic() - begin
-    # One after the other they would take 150 s, 64 at a time 2.5 s.
+    # One at a time they would take 150 s, 64 at a time 2.5 s.
     if took > min(interop.patience(5), 100):
         raise Failure("300 reads of 0.5 s took %.1f s" % took)
 
 
 def test_backing(fmt):
-    """QED over an export: the header says what it is, reads are kept, zeroes take no space."""
+    """QED over an export: the header is right, reads populate, zeroes take no space."""
     with Nbdkit("file", "golden.raw") as server:
         must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", fmt, "top.qed")
         if not interop.read_header("top.qed")["features"] & interop.F_NO_PROBE:
@@ -217,12 +217,12 @@ def test_backing(fmt):
         convert("top.qed", "out.raw", "-f", "qed")
         expect_same("out.raw", "golden.raw")
     with Nbdkit("memory", str(SIZE), socket=server.socket):
-        # Other bytes now, of which nothing may show.
+        # Change the backing bytes; none of the new ones may show.
         must("qemu-img", "compare", "-f", "qed", "-F", "raw", "top.qed", "golden.raw")
 
 
 def test_format_above(fmt, *options):
-    """Images of other formats behind NBD: a protocol below, the format above."""
+    """Images of other formats over NBD."""
     image = "golden." + fmt
     must("qemu-img", "convert", *options, "-f", "raw", "-O", fmt, "golden.raw", image)
     with Nbdkit("file", image) as server:
@@ -237,10 +237,10 @@ def test_format_above(fmt, *options):
 
 
 def test_qemu_nbd():
-    """QEMU's server, which takes one client, and reads a format itself."""
+    """QEMU's server, which serves one client, and opens an image format itself."""
     must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "golden.raw", "served.qcow2")
     path = "qemu-nbd.sock"
-    # It wants a full path, which must not be long.
+    # qemu-nbd needs an absolute path, and a short one.
     with subprocess.Popen(["qemu-nbd", "-r", "--persistent", "-k", "/proc/self/cwd/" + path, "-f", "qcow2", "-x", "disk",
                            "served.qcow2"]) as process:
         try:
@@ -254,7 +254,7 @@ def test_qemu_nbd():
 
 
 class RangeHandler(http.server.BaseHTTPRequestHandler):
-    """A web server of one file that takes range requests."""
+    """A web server for one file that supports range requests."""
 
     protocol_version = "HTTP/1.1"
 
@@ -284,7 +284,7 @@ class RangeHandler(http.server.BaseHTTPRequestHandler):
 
 
 def test_http():
-    """A golden image on a web server, by nbdkit's curl plugin: the admin guide's recipe."""
+    """A golden image on a web server, through nbdkit's curl plugin: the recipe of the admin guide."""
     with http.server.ThreadingHTTPServer(("localhost", 0), RangeHandler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         with Nbdkit("--filter=retry-request", "curl", "http://localhost:%d/golden.img" %
@@ -296,7 +296,7 @@ def test_http():
 
 
 def test_differential(rng):
-    """Random reads, many at once, against the file itself."""
+    """Random concurrent reads, compared with the file itself."""
     data = interop.read_file("golden.raw")
     with Nbdkit("--filter=delay", "file", "golden.raw", "delay-read=1ms") as server, \
             interop.QedIo("-r", "-f", "raw", server.url()) as qed_io:
@@ -304,7 +304,7 @@ def test_differential(rng):
             offset = rng.randrange(SIZE - 1)
             length = min(rng.choice((1, 511, 4096, 65537, 3 * MiB)), SIZE - offset)
             count = min(length, 20000)
-            # A long read's parts come as pieces: look at its end.
+            # The data of a long read may arrive in several chunks: check its end.
             text = qed_io.do("aio_read %d %d" % (offset, length), "read -v %d %d" % (
                 offset + length - count, count), "aio_flush")
             if interop.parse_dump(text) != data[offset + length - count:offset + length]:

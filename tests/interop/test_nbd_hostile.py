@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""NBD servers that are slow, that fail, die, hang, come back as somebody else, or lie: what is read
-is right or an error, an error comes in time and in one line, and the server's return is noticed."""
+"""NBD servers that are slow, fail, die, hang, come back with other content, or lie: a read returns
+the right bytes or an error, errors are timely and one line each, and the client notices when the
+server is back."""
 
 import os
 import random
@@ -18,7 +19,7 @@ from interop import Failure, KiB, MiB, must, QED_IMG, QED_IO
 from nbdkit import have_nbdkit, Nbdkit
 
 SIZE = 8 * MiB
-# What was not written into a buffer is seen: memory of the heap is not zero.
+# Make unwritten bytes of a buffer visible: heap memory is not zero then.
 os.environ["MALLOC_PERTURB_"] = "165"
 
 
@@ -28,7 +29,7 @@ def expect_one_line(result, word=""):
 
 
 def data_at(offset, length):
-    """What nbdkit's pattern plugin serves: the offset of each eight bytes, big endian."""
+    """Return the data of nbdkit's pattern plugin: each eight bytes hold their offset, big endian."""
     start = offset & ~7
     text = b"".join(struct.pack(">Q", at) for at in range(start, offset + length + 8, 8))
     return text[offset - start:offset - start + length]
@@ -46,7 +47,7 @@ def open_io(server, query):
 # ---- servers that fail ----
 
 def test_errors(rng):
-    """An error is the error of that read, and of no other."""
+    """An error fails the read that received it, and no other."""
     right = failed = 0
     with Nbdkit("--filter=error", "pattern", str(SIZE), "error-pread=EIO", "error-pread-rate=30%") \
             as server, open_io(server, "") as qed_io:
@@ -70,7 +71,7 @@ def test_convert_fails():
 
 
 def test_no_word_on_holes():
-    """A server that fails to tell holes is asked for all bytes instead."""
+    """If a server fails to report holes, all bytes are read instead."""
     interop.write_file("holes.raw", bytes(MiB) + b"x" * MiB)
     with Nbdkit("--filter=error", "file", "holes.raw", "error-extents=EIO",
                 "error-extents-rate=100%") as server:
@@ -80,7 +81,7 @@ def test_no_word_on_holes():
 
 
 def test_populate_fails():
-    """What the source refuses is not kept, and is there when the source gives it."""
+    """A read that failed in the source is not populated, and succeeds once the source works."""
     with Nbdkit("--filter=error", "pattern", str(SIZE), "error-pread=EIO", "error-pread-rate=100%",
                 "error-pread-file=%s" % os.path.abspath("fail")) as server:
         must(QED_IMG, "create", "-q", "-f", "qed", "-b", server.url(), "-F", "raw", "top.qed")
@@ -96,13 +97,13 @@ def test_populate_fails():
 
 
 def test_slow():
-    """A rate limit slows, and changes nothing."""
+    """A rate limit slows reads down, and changes nothing else."""
     with Nbdkit("--filter=rate", "pattern", str(SIZE), "rate=24M") as server:
         begin = time.monotonic()
         must(QED_IMG, "convert", "-f", "raw", "-O", "raw", server.url(), "out.raw")
         if interop.read_file("out.raw") != data_at(0, SIZE):
             raise Failure("other bytes")
-        # 24 Mbit are 3 MiB; the filter lets two seconds' pass at once.
+        # 24 Mbit are 3 MiB; the filter lets two seconds' worth pass at once.
         if time.monotonic() - begin < 0.3:
             raise Failure("the rate filter did not slow it: the test shows nothing")
 
@@ -110,7 +111,7 @@ def test_slow():
 # ---- servers that die ----
 
 def test_restart():
-    """Requests that were sent, and new ones, wait for the server and get right bytes."""
+    """Requests in flight, and new ones, wait for the server to return, and read the right bytes."""
     with Nbdkit("--filter=delay", "pattern", str(SIZE), "delay-read=300ms") as server, \
             open_io(server, "") as qed_io:
         expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
@@ -121,7 +122,7 @@ def test_restart():
             server.kill()
             time.sleep(0.5)
             server.start()
-            # nbdkit ends with the thread that started it.
+            # nbdkit exits with the thread that started it.
             done.wait()
 
         restarter = threading.Thread(target=restart)
@@ -139,7 +140,7 @@ def test_restart():
 
 
 def test_many_restarts(rng):
-    """Killed again and again under load: nothing but right bytes."""
+    """The server is killed again and again under load: all reads return the right bytes."""
     with Nbdkit("pattern", str(64 * MiB)) as server, open_io(server, "") as qed_io:
         stop = threading.Event()
         expect_pattern(qed_io.do("read -v 0 64"), 0, 64)
@@ -155,7 +156,7 @@ def test_many_restarts(rng):
         try:
             end = time.monotonic() + 4
             while time.monotonic() < end:
-                # The pattern of a long read is not told here; a slice of each is looked at.
+                # qed-io cannot check a long read against a pattern; a slice of each is checked.
                 offset = rng.randrange(0, 60 * MiB)
                 text = qed_io.do("aio_read %d 3M" % offset, "read -v %d 64" % offset, "aio_flush")
                 expect_pattern(text, offset, 64)
@@ -175,7 +176,7 @@ def timed(low, high, what, function):
     return result
 
 
-# Room for a slow machine in the upper bounds.
+# Extra time in the upper bounds, for a slow machine.
 SLACK = interop.patience(20 if interop.SANITIZE else 8)
 
 
@@ -185,7 +186,8 @@ def expect_failed(text):
 
 
 def test_gone():
-    """A server that stays away: an error in time, then at once, then its return is noticed."""
+    """The server does not return: an error in time, then immediate errors, then reads work once it
+    is back."""
     with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reconnect-delay=2") as qed_io:
         expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
         server.kill()
@@ -201,7 +203,7 @@ def test_gone():
 
 
 def test_hangs():
-    """A server that is there and silent counts as lost."""
+    """A server that accepts connections and does not answer counts as lost."""
     with Nbdkit("pattern", str(SIZE)) as server, \
             open_io(server, "&reconnect-delay=2&reply-timeout=1") as qed_io:
         expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
@@ -216,7 +218,7 @@ def test_hangs():
 
 
 def test_hangs_and_returns():
-    """A server that was silent for longer than the timeout, and comes back in time."""
+    """A server that is silent for longer than the timeout, and answers again before the limit."""
     with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reply-timeout=1") as qed_io:
         expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
         server.signal(signal.SIGSTOP)
@@ -228,13 +230,13 @@ def test_hangs_and_returns():
 
 
 def test_restart_twice():
-    """A restart that nobody noticed does not shorten the patience with the next."""
+    """A restart without requests in flight does not shorten the time allowed for the next one."""
     with Nbdkit("--filter=delay", "pattern", str(SIZE), "delay-read=300ms") as server, \
             open_io(server, "&reconnect-delay=2") as qed_io:
         expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
         server.kill()
         server.start()
-        # Longer than the delay, which is counted from the first loss otherwise.
+        # Longer than the delay, which would otherwise count from the first loss.
         time.sleep(3)
         done = threading.Event()
 
@@ -253,7 +255,8 @@ def test_restart_twice():
 
 
 def test_other_size():
-    """An export that came back smaller is another one; what a larger one gained is left out."""
+    """An export that came back smaller is rejected; the additional bytes of a larger one are
+    ignored."""
     with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "&reconnect-delay=1") as qed_io:
         expect_pattern(qed_io.do("read -v 0 100"), 0, 100)
         server.kill()
@@ -269,7 +272,7 @@ def test_other_size():
 
 
 def test_close_while_down():
-    """Whoever ends while the server is away ends at once."""
+    """A program that ends while the server is down ends at once."""
     with Nbdkit("pattern", str(SIZE)) as server, open_io(server, "") as qed_io:
         qed_io.do("read 0 100")
         server.kill()
@@ -277,10 +280,10 @@ def test_close_while_down():
         timed(0, 2 + SLACK, "ending", qed_io.quit)
 
 
-# ---- servers that are none ----
+# ---- servers that do not speak the protocol ----
 
 class Fake:
-    """Listens on a socket and gives each connection to handle(connection), in a thread."""
+    """Listen on a socket and call handle(connection) for each connection, in a thread."""
 
     def __init__(self, name, handle):
         self.path, self.handle = name, handle
@@ -324,7 +327,7 @@ REP_ACK, REP_INFO, REP_META, REP_UNSUP = 1, 3, 4, 0x80000001
 
 
 def shake_hands(connection, size=SIZE, meta=True, info=b""):
-    """The server's part of the fixed newstyle handshake."""
+    """Do the server's part of the fixed newstyle handshake."""
     connection.sendall(b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3))
     receive(connection, 4)
     while True:
@@ -362,7 +365,7 @@ def chunk(connection, cookie, kind, data, flags=1):
 
 
 def liar(extents):
-    """A server whose reads are right and whose extents are @extents(length)."""
+    """Return a server with right data, and with the block status extents @extents(length)."""
     def handle(connection):
         shake_hands(connection)
         for command, cookie, offset, length in requests(connection):
@@ -377,7 +380,7 @@ def liar(extents):
 
 
 def test_lying_extents():
-    """Whatever a server says about data, it is read; nothing hangs, nothing overflows."""
+    """Wrong block status may cost time but no data: nothing hangs or overflows."""
     lies = {
         "data": lambda length: [length, 0],
         "tiny": lambda length: [512, 0, 1024, 0],
@@ -389,20 +392,20 @@ def test_lying_extents():
     for name, lie in lies.items():
         with Fake("liar.sock", liar(lie)) as url:
             result = interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
-            # libnbd may refuse to talk to it any more: then that is the error.
+            # libnbd may drop the connection: then the read fails.
             if result.status:
                 expect_one_line(result)
             elif interop.read_file("out.raw") != data_at(0, SIZE):
                 raise Failure("%s: other bytes" % name)
     with Fake("liar.sock", liar(lambda length: [0xfffffe00, 3])) as url:
         must(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
-        # libnbd may refuse the answer: then all is read.
+        # libnbd may reject the reply: then everything is read.
         if interop.read_file("out.raw") not in (bytes(SIZE), data_at(0, SIZE)):
             raise Failure("zeroes beyond the end: other bytes")
 
 
 def test_incomplete_replies():
-    """Bytes that a reply leaves out are an error, and no memory of ours; pieces come in any order."""
+    """Bytes missing from a reply are an error, and never show our memory; chunks come in any order."""
     def data(connection, cookie, offset, length, flags=1):
         chunk(connection, cookie, 1, struct.pack(">Q", offset) + data_at(offset, length), flags)
 
@@ -458,7 +461,7 @@ def test_incomplete_replies():
             result = interop.run(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
         if result.status != 1 or "the server answered a read of" not in result.err:
             raise Failure("%s: %s" % (answer.__name__, result))
-    # All bytes, by their number.
+    # Each way to send all bytes, by number.
     for answer in (twice, overlapping, hole_over_data, empty, with_gaps):
         with Fake("incomplete.sock", server(answer)) as url:
             result = timed(0, 2 + SLACK, answer.__name__, lambda url=url: interop.run(
@@ -474,7 +477,7 @@ def test_incomplete_replies():
 
 
 def test_good_again():
-    """What was in flight beside a reply that lies is asked again, on a connection of its own."""
+    """Requests in flight on the connection of a lying reply are retried, on another connection."""
     lied = []
 
     def handle(connection):
@@ -503,7 +506,7 @@ def test_good_again():
 
 
 def counting(counts, extents):
-    """A server of zeroes that counts requests by their command, and tells @extents(length)."""
+    """Return a server of zeroes that counts requests by command, and reports @extents(length)."""
     def handle(connection):
         shake_hands(connection)
         for command, cookie, offset, length in requests(connection):
@@ -519,7 +522,7 @@ def counting(counts, extents):
 
 
 def test_small_extents():
-    """However small the extents, a MiB takes few requests; a part of a block that is data is read."""
+    """However small the extents, a MiB takes few requests; a block that is partly data is read."""
     lies = {
         "one byte": lambda length: [1, 0],
         "one byte that is zero": lambda length: [1, 3],
@@ -558,7 +561,7 @@ def test_extents_twice():
 
 
 def test_one_never_answered():
-    """Other requests' replies do not make one wait for ever, on one connection or on many."""
+    """A request that is never answered times out although others are, on one connection or many."""
     stuck = 640 * KiB
 
     def handle(connection):
@@ -571,7 +574,7 @@ def test_one_never_answered():
                                    data_at(offset, length))
 
     def handle_once(connection):
-        """It hangs up as soon as it should answer."""
+        """The server closes the connection instead of answering."""
         shake_hands(connection, meta=False)
         for command, cookie, offset, length in requests(connection):
             if command or offset == stuck:
@@ -592,7 +595,7 @@ def test_one_never_answered():
 
 
 def test_errors_are_errors():
-    """Whatever error a server chooses, a read has failed, and no other meaning."""
+    """With any error number from the server, a read fails and has no other effect."""
     def server(error, wire):
         def handle(connection):
             shake_hands(connection, meta=False)
@@ -612,7 +615,7 @@ def test_errors_are_errors():
 
 
 def test_floods():
-    """A server that does not come to an end with its offers, or with a reply: in time, in bounds."""
+    """A server whose option replies or chunks never end: an error in bounded time and memory."""
     offers = {
         "contexts": (10, 4, struct.pack(">I", 7) + b"base:allocation"),
         "long contexts": (10, 4, struct.pack(">I", 7) + b"x" * 4000),
@@ -642,7 +645,7 @@ def test_floods():
             expect_one_line(result, "the server's offers do not end")
 
     def drip(connection):
-        """Errors that are never the last, to a read."""
+        """Reply to a read with error chunks, none of them the last."""
         shake_hands(connection)
         for command, cookie, *_ in requests(connection):
             while command == 0:
@@ -663,7 +666,7 @@ def test_floods():
 
 
 def batches(connection):
-    """A server that waits for 64 requests, or for no more to come, and answers all at once."""
+    """Wait for 64 requests, or until no more come, and answer all at once."""
     shake_hands(connection, meta=False)
     connection.settimeout(0.5)
     waiting = []
@@ -675,7 +678,7 @@ def batches(connection):
                 return
             waiting.append((cookie, offset, length))
         except socket.timeout:
-            # A generator that was left by an exception is over.
+            # A generator is finished after an exception.
             source = requests(connection)
             if not waiting:
                 continue
@@ -690,7 +693,7 @@ def batches(connection):
 
 
 def test_batches():
-    """All commands that are in flight are answered at once: those that wait have their turn."""
+    """All requests in flight are answered at once: waiting ones are sent next."""
     with Fake("batches.sock", batches) as url:
         script = [arg for i in range(300) for arg in ("-c", "aio_read %d 512" % (i * 4096))]
         result = timed(0, 10 + SLACK, "reading", lambda: interop.run(
@@ -711,12 +714,12 @@ def drop_after(count):
 
 
 def test_flapping():
-    """A server that takes connections and answers nothing is a server that is gone."""
+    """A server that accepts connections and answers nothing counts as gone."""
     with Fake("flap.sock", drop_after(0)) as url:
         result = timed(0.5, 4 + SLACK, "failing",
                        lambda: interop.run(QED_IO, "-r", "-f", "raw", "-c", "read 0 1M", url))
         expect_failed(result.out + result.err)
-    # One that answers a little goes on being asked.
+    # A server that answers some requests is retried.
     with Fake("flap.sock", drop_after(2)) as url:
         must(QED_IMG, "convert", "-f", "raw", "-O", "raw", url, "out.raw")
         if interop.read_file("out.raw") != data_at(0, SIZE):
@@ -724,7 +727,7 @@ def test_flapping():
 
 
 def test_no_servers():
-    """What is no NBD server, or none that can be used: one line, in time."""
+    """Not an NBD server, or an unusable one: one error line, in time."""
     def junk(connection):
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 100)
         time.sleep(0.2)
@@ -752,7 +755,7 @@ def test_no_servers():
 # ---- TLS ----
 
 def make_certificates(directory):
-    """A certificate authority, and a server and a client that it vouches for."""
+    """Make a certificate authority, and a server and a client certificate signed by it."""
     os.mkdir(directory)
 
     def certtool(*args):
@@ -797,7 +800,7 @@ def test_tls_psk():
             server.start()
             expect_pattern(qed_io.do("read -v 5M 64k"), 5 * MiB, 64 * KiB)
     with Nbdkit("pattern", str(SIZE)) as server:
-        # Who asked for TLS gets no connection without.
+        # If the URI demands TLS, a server without TLS is refused.
         expect_one_line(interop.run(QED_IMG, "info", server.url(
             query="&tls-psk-file=" + keys, scheme="nbds+unix")))
 
@@ -809,7 +812,7 @@ def free_port():
 
 
 def test_tls_certificates():
-    """Over TCP, with a name that is looked up and a certificate for it."""
+    """TLS over TCP: the certificate's host name is verified."""
     make_certificates("pki")
     pki, port = os.path.abspath("pki"), free_port()
     with subprocess.Popen(["nbdkit", "-f", "--exit-with-parent", "-i", "localhost", "-p", str(port),

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""nbdkit-qed-plugin.so: the standard NBD clients against images served by it, what it says of
-itself, many connections, and what is left when it is killed."""
+"""nbdkit-qed-plugin.so: the standard NBD clients on images that it serves, what it reports about
+itself, many connections, and the image after it is killed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ EINVAL, EPERM, ENOTSUP = 22, 1, 95
 
 
 def serve(*args, **keywords):
-    """A server for image vm.qed, or what @args say."""
+    """Return a server for image vm.qed, or with the arguments @args."""
     return Nbdkit(PLUGIN, *(args or ("image=vm.qed",)), env=plugin_env(), **keywords)
 
 
@@ -49,7 +49,7 @@ def expect_file(name, expected):
 
 
 def test_said():
-    """What it says of itself, and of an image."""
+    """What the plugin reports about itself, and about an image."""
     dump = must("env", *("%s=%s" % item for item in plugin_env().items()), "nbdkit", PLUGIN,
                 "--dump-plugin").out
     for line in ("name=qed", "thread_model=parallel", "magic_config_key=image", "qed_formats=qed"):
@@ -88,7 +88,7 @@ def test_read_only():
         info = json.loads(must("nbdinfo", "--json", server.url()).out)["exports"][0]
         if not info["is_read_only"] or info["can_trim"] or info["can_zero"]:
             raise Failure("nbdinfo: %s" % info)
-        # Who only reads lets others read.
+        # A read-only server lets other programs read.
         must("qemu-img", "check", "-f", "qed", "vm.qed")
         client = Client(server.socket)
         for command in (Client.WRITE, Client.TRIM, Client.ZEROES):
@@ -128,7 +128,7 @@ def test_bad_parameters():
 
 
 def merged(runs):
-    """(offset, length, is zero) of runs, neighbours that are alike made one."""
+    """Return (offset, length, is zero) of the runs, with equal neighbours merged."""
     result = []
     for offset, length, zero in runs:
         if result and result[-1][2] == zero:
@@ -149,7 +149,7 @@ def qemu_map(*args):
 
 
 def test_map(rng):
-    """Data, zero clusters, holes, a backing file that has both and is shorter."""
+    """Data, zero clusters, holes, and a shorter backing file that has both."""
     make_golden("golden.raw", rng)
     os.truncate("golden.raw", SIZE - 5 * MiB)
     new_image("-b", "golden.raw", "-F", "raw")
@@ -163,14 +163,14 @@ def test_map(rng):
         got = nbd_map(server)
     if got != want:
         raise Failure("nbdinfo --map: %s instead of %s" % (got, want))
-    # Without a backing file what is not there is a hole.
+    # Without a backing file an unallocated range is a hole.
     new_image()
     must(interop.QED_IO, "-f", "qed", "-c", "write -q 5M 1M", "-c", "write -q -z 8M 1M", "vm.qed")
     with serve(options=["-r"]) as server:
         got = nbd_map(server)
     if got != qemu_map("-f", "qed", "vm.qed"):
         raise Failure("nbdinfo --map without a backing file: %s" % got)
-    # The same while it is written to, of an image of many small runs.
+    # The same during writes, for an image of many small runs.
     new_image("-b", "golden.raw", "-F", "raw", "-o", "cluster_size=4096")
     with serve() as server:
         must("qemu-io", "-f", "raw", *(arg for i in range(1500) for arg in (
@@ -197,19 +197,20 @@ def test_copy(rng):
     source = interop.read_file("golden.raw")
     zero = bytes(CLUSTER)
     want = sum(source[at:at + CLUSTER] != zero for at in range(0, SIZE, CLUSTER)) * CLUSTER
-    # nbdcopy sees zeroes in blocks of the source's holes: a cluster at each end of a hole is data.
+    # nbdcopy detects zeroes in blocks as large as the source's holes: a cluster at each end of a
+    # hole is data.
     if data > 2 * want:
         raise Failure("%d bytes of data instead of %d" % (data, want))
 
 
 def kept(image):
-    """The runs of an image in use that are in it and not in its backing file."""
+    """Return the runs of an open image that are allocated in it and not in its backing file."""
     runs = json.loads(must("qemu-img", "map", "-U", "--output=json", "-f", "qed", image).out)
     return merged((e["start"], e["length"], True) for e in runs if e["depth"] == 0 and e["present"])
 
 
 def test_copy_on_read(rng):
-    """An image made on the spot; what was read is kept, zeroes as zeroes."""
+    """An image that the plugin creates; what was read is populated, zeroes as zeroes."""
     make_golden("golden.raw", rng)
     golden = interop.read_file("golden.raw")
     for name in ("cow.qed",):
@@ -217,10 +218,10 @@ def test_copy_on_read(rng):
             os.unlink(name)
     with serve("image=cow.qed", "backing=golden.raw", "backing-format=raw") as server:
         must("nbdcopy", server.url(), "back.raw")
-        # nbdcopy does not read holes, so those are not kept: read all, in order.
+        # nbdcopy does not read holes, so those are not populated: read everything, in order.
         must("qemu-io", "-r", "-f", "raw", *(arg for at in range(0, SIZE, MiB) for arg in (
             "-c", "read -q %d 1M" % at)), server.url())
-        # Reads are kept behind the reader's back, and what is not by the end is dropped.
+        # Reads populate in the background, and what is not done when the server ends is dropped.
         wait_until(lambda: kept("cow.qed") == [(0, SIZE, True)], "keeping what was read")
         server.stop()
     expect_file("back.raw", golden)
@@ -230,7 +231,7 @@ def test_copy_on_read(rng):
     shutil.move("golden.raw", "moved.raw")
     interop.write_file("golden.raw", bytes(SIZE))
     must("qemu-img", "compare", "-f", "qed", "-F", "raw", "cow.qed", "moved.raw")
-    # Not where it is told not to.
+    # Not populated where copy-on-read is off.
     shutil.move("moved.raw", "golden.raw")
     new_image("-b", "golden.raw", "-F", "raw")
     with serve("image=vm.qed", "copy-on-read=false") as server:
@@ -241,7 +242,7 @@ def test_copy_on_read(rng):
 
 
 def test_cache(rng):
-    """NBD_CMD_CACHE has the range read and kept."""
+    """NBD_CMD_CACHE has the range read and populated."""
     make_golden("golden.raw", rng)
     new_image("-b", "golden.raw", "-F", "raw")
     with serve() as server:
@@ -255,7 +256,7 @@ def test_cache(rng):
 
 
 def test_requests():
-    """Flags, edges and errors of each request."""
+    """Flags, limits and errors of each request."""
     new_image()
     with serve() as server:
         client = Client(server.socket)
@@ -271,7 +272,7 @@ def test_requests():
         if expect(0, Client.READ, 0, 3000) != b"\0" + pattern + bytes(3000 - 2049):
             raise Failure("unaligned: other bytes")
         expect(0, Client.FLUSH)
-        # Faster than writing are whole clusters, and nothing less.
+        # Only whole clusters are zeroed faster than by a write.
         expect(ENOTSUP, Client.ZEROES, 10, 1000, Client.FAST_ZERO)
         expect(ENOTSUP, Client.ZEROES, CLUSTER // 2, CLUSTER, Client.FAST_ZERO)
         if expect(0, Client.READ, 0, 3000) != b"\0" + pattern + bytes(3000 - 2049):
@@ -298,7 +299,7 @@ def test_requests():
 
 
 def test_keeps_space():
-    """Zeroes that may make a hole do; those that may not keep the space."""
+    """Zero requests that may unmap free the space; those that may not keep it."""
     new_image()
     with serve() as server:
         client = Client(server.socket)
@@ -314,7 +315,7 @@ def test_keeps_space():
 
 
 def test_many_connections(rng):
-    """Writers side by side, each with its part of the disk, all of which is right in the end."""
+    """Concurrent writers, each with its part of the disk; all parts are right in the end."""
     new_image()
     parts, part = 12, 2 * MiB
     model = bytearray(SIZE)
@@ -357,14 +358,14 @@ def test_fio():
 
 
 def test_killed(rng):
-    """What was flushed is there after kill -9; the image opens again, and leaks are gone then."""
+    """Flushed data survives kill -9; the image opens again, and leaks are freed then."""
     new_image()
     with serve() as server:
         for turn in range(4):
             client = Client(server.socket)
             data = struct.pack(">Q", rng.getrandbits(64)) * (CLUSTER // 8)
             at = turn * 4 * MiB
-            # By a flush, and by FUA, in turns: each would cover for the other.
+            # By a flush and by FUA, alternately: each would hide an error of the other.
             if turn % 2:
                 durable = range(20)
                 for i in durable:
@@ -374,7 +375,7 @@ def test_killed(rng):
                 durable = range(20, 24)
                 for i in durable:
                     client.request(Client.WRITE, at + i * CLUSTER, CLUSTER, Client.FUA, data)
-            # Not durable: there or not.
+            # Not durable: it may survive or not.
             client.request(Client.WRITE, at + 30 * CLUSTER, CLUSTER, 0, data)
             server.kill()
             result = interop.run("qemu-img", "check", "-f", "qed", "vm.qed")
@@ -386,7 +387,7 @@ def test_killed(rng):
                 if client.request(Client.READ, at + i * CLUSTER, CLUSTER) != (0, data):
                     raise Failure("turn %d: cluster %d lost" % (turn, i))
             client.close()
-        # Time for the search for leaks.
+        # Give the search for leaks time.
         time.sleep(1)
         server.stop()
     must(QED_IMG, "check", "-f", "qed", "-r", "leaks", "vm.qed")
@@ -394,7 +395,7 @@ def test_killed(rng):
 
 
 def test_in_use():
-    """An image that is served is nobody else's to write."""
+    """No other program may write to an image that is being served."""
     new_image()
     with serve() as server:
         must("nbdinfo", "--size", server.url())

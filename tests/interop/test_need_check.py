@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""Images that were not closed in order, and damage that a check mends: NEED_CHECK, leaks, bad
+"""Images that were not closed cleanly, and damage that a check repairs: NEED_CHECK, leaks, bad
 entries, and the three sorts of feature bits."""
 
 import os
@@ -24,7 +24,7 @@ def make():
 
 
 def read_back(corrupt=()):
-    """The data that make() wrote is there; clusters @corrupt read as zeroes."""
+    """Require the data that make() wrote; clusters @corrupt read as zeroes."""
     for cluster, value in ((0, 5), (1, 5), (2, 0), (3, 0), (16, 6)):
         value = 0 if cluster in corrupt else value
         must(interop.QED_IO, "-r", "-f", "qed", "-c",
@@ -96,7 +96,7 @@ def told_by_info():
 
 
 def damaged_when_opened():
-    """What NEED_CHECK stands for: an entry that was written before what it points to."""
+    """The reason for NEED_CHECK: an entry written before the cluster that it points to."""
     make()
     interop.poke64(IMAGE, interop.l2_entry_offset(IMAGE, 16), 1 << 40)
     set_need_check()
@@ -115,7 +115,7 @@ def cleared_by_repair():
 
 
 def never_set_by_us():
-    """A killed writer costs leaks at most; the image needs no check."""
+    """A killed writer leaves leaks at most; the image needs no check."""
     make()
     with interop.QedIo("-f", "qed", IMAGE) as io:
         io.quiet("write -q -P 7 3M 1M", "flush", "write -q -P 8 4M 1M")
@@ -159,7 +159,7 @@ def leak_in_the_middle():
 
 
 def leaks_only():
-    """-r leaks mends no more than it says."""
+    """-r leaks repairs leaks and nothing else."""
     make()
     leak(2)
     interop.poke64(IMAGE, interop.l2_entry_offset(IMAGE, 16), 1 << 40)
@@ -184,7 +184,7 @@ def bad_entry(value):
 
 
 def shared_cluster():
-    """Two guest clusters on one: both keep the bytes, each in a cluster of its own."""
+    """Two guest clusters share a host cluster: each gets a copy with the same bytes."""
     make()
     shared = interop.peek64(IMAGE, interop.l2_entry_offset(IMAGE, 0))
     interop.poke64(IMAGE, interop.l2_entry_offset(IMAGE, 20), shared)
@@ -197,7 +197,7 @@ def shared_cluster():
 
 
 def data_over_table():
-    """An entry that points into the L2 table, which a write would destroy."""
+    """An entry that points into the L2 table: a write through it would destroy the table."""
     make()
     table = interop.peek64(IMAGE, interop.read_header(IMAGE)["l1_table_offset"])
     interop.poke64(IMAGE, interop.l2_entry_offset(IMAGE, 20), table)
@@ -274,7 +274,7 @@ def never_probe():
           "features are %#x" % header["features"])
     claim(header["image_size"] == os.path.getsize("inner.qed"), "the size is not the file's")
     must(interop.QED_IO, "-r", "-f", "qed", "-c", "read -q -P 0x51 0 1", IMAGE)
-    # Without the bit the format is looked for.
+    # Without the bit the format is probed.
     interop.write_header(IMAGE, features=interop.F_BACKING)
     must(interop.QED_IO, "-r", "-f", "qed", "-c", "read -q -P 0 0 4k", IMAGE)
 

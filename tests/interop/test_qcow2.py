@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-"""qcow2 images that QEMU made: we read, map and describe them as QEMU does.
+"""qcow2 images made by QEMU: our programs read, map and describe them as QEMU does.
 
 The corpus has each feature of the format that a reader meets, alone and together; chains of three;
-odd sizes; backing files that are shorter and longer. What an image holds is what it was made from,
-or what `qemu-img convert` says; maps and descriptions are compared word for word.
+odd sizes; backing files that are shorter and longer. The expected contents are the data an image
+was made from, or the output of `qemu-img convert`; maps and descriptions are compared verbatim.
 """
 
 import json
@@ -15,10 +15,10 @@ import random
 import interop
 from interop import Failure, KiB, MiB, must
 
-# Programs take long to start with sanitizers; then each feature is met once.
+# Programs start slowly with sanitizers; each feature is tested once then.
 QUICK = bool(interop.SANITIZE)
 
-# Whose words are compared.
+# The QEMU version whose output is compared.
 REFERENCE = (7, 2)
 
 SIZE = 6 * MiB + 1536
@@ -41,7 +41,7 @@ if QUICK:
 
 
 def random_bytes(rng, size):
-    """Data that compresses and data that does not, and zeroes in runs of all lengths."""
+    """Return compressible and incompressible data, and zero runs of all lengths."""
     data = bytearray()
     while len(data) < size:
         length = rng.choice((512, 4 * KiB, 60 * KiB, 64 * KiB, 700 * KiB))
@@ -51,7 +51,7 @@ def random_bytes(rng, size):
 
 
 def same_words(ours, theirs):
-    """The same command line on both sides prints the same."""
+    """The same command line prints the same on both sides."""
     got, want = interop.run(*ours), interop.run(*theirs)
     if (got.status, got.out, got.err.replace(ours[0], "X")) != (
             want.status, want.out, want.err.replace(theirs[0], "X").replace("qemu-", "qed-")):
@@ -61,10 +61,10 @@ def same_words(ours, theirs):
 
 
 def json_map(tool, name):
-    """The map of @name as @tool tells it, but for what only QEMU looks for.
+    """Return the map of @name printed by @tool, without what only QEMU examines.
 
-    Where it believes that an image's tables were made ahead, it looks for holes in the file below
-    clusters with data; later versions tell what is compressed.
+    If QEMU believes that an image's metadata was preallocated, it looks for holes in the file below
+    clusters with data; later versions print which runs are compressed.
     """
     extents = []
     for extent in json.loads(must(tool, "map", "--output=json", name).out):
@@ -90,7 +90,7 @@ def compare_tools(name):
     if ours != theirs:
         first = next((a for a in zip(ours, theirs) if a[0] != a[1]), "one ends early")
         raise Failure("map: not as QEMU: %s" % (first,))
-    # Words change from version to version; scripts know those of one.
+    # Output changes between QEMU versions; scripts rely on that of one version.
     if interop.qemu_version() != REFERENCE:
         return
     for verb in (("info",), ("info", "--output=json")):
@@ -100,7 +100,7 @@ def compare_tools(name):
 
 
 def read_randomly(rng, name, data):
-    """Single reads of all sizes, several at once."""
+    """Single reads of all sizes, several in flight."""
     commands = []
     for _ in range(20 if QUICK else 60):
         offset = rng.randrange(len(data))
@@ -115,7 +115,7 @@ def read_randomly(rng, name, data):
 
 
 def holds(rng, name, data):
-    """We read @data in @name, by every way there is."""
+    """Our programs read @data in @name, by every way there is."""
     flags = rng.choice(((), ("-W", "-m", "16"), ("-T", "none"), ("-S", "0")))
     must(interop.QED_IMG, "convert", *flags, "-O", "raw", name, "ours.raw")
     difference = interop.first_difference("ours.raw", data)
@@ -145,7 +145,8 @@ def made_by_convert(rng, options, compress):
 
 
 def scribble(rng, name, data, count=24):
-    """Writes, zeroes (kept and freed) and discards through qemu-io, in the image and in @data."""
+    """Do random writes, zero writes (with and without unmap) and discards with qemu-io, in the
+    image and in @data."""
     commands = []
     for _ in range(count):
         unit = rng.choice((512, 512, 4 * KiB, 64 * KiB))
@@ -164,7 +165,7 @@ def scribble(rng, name, data, count=24):
 
 
 def written_to(rng, options):
-    """Clusters of all kinds: allocated, zero with and without a place, over compressed ones."""
+    """Clusters of all kinds: allocated, zero with and without a host cluster, over compressed ones."""
     data = bytearray(random_bytes(rng, SIZE))
     interop.write_file("source.raw", data)
     compress = "prealloc" not in options and rng.random() < 0.5
@@ -176,7 +177,7 @@ def written_to(rng, options):
 
 
 def with_snapshots(rng):
-    """Internal snapshots share clusters with the image, and are nothing to us."""
+    """Internal snapshots share clusters with the active image, and are ignored."""
     data = bytearray(random_bytes(rng, SIZE))
     interop.write_file("source.raw", data)
     must("qemu-img", "convert", "-O", "qcow2", "source.raw", "image.qcow2")
@@ -228,7 +229,7 @@ def virtual_size(name):
 
 
 def below_qed(rng, options, compress):
-    """A golden image below an image of ours: copied on read, written over, told apart by QEMU."""
+    """A golden qcow2 image below a QED image: populated by reads, written over, compared by QEMU."""
     data = bytearray(random_bytes(rng, SIZE))
     interop.write_file("source.raw", data)
     must("qemu-img", "convert", *(("-c",) if compress else ()), "-O", "qcow2", *option(options),
@@ -260,7 +261,7 @@ def below_qed(rng, options, compress):
 
 
 def small_cache(rng):
-    """Many L2 slices through a cache that is smaller, from many requests at once."""
+    """Many L2 slices, a smaller cache, and many requests in flight."""
     must("qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=512", "image.qcow2", "40M")
     commands, reads = [], []
     for i in range(0, 40 * MiB, 160 * KiB):
@@ -286,7 +287,7 @@ def not_for_writing():
 
 
 def below_by_an_option():
-    """What is discarded and zeroed does not show a backing file that only an option names."""
+    """A discard or zero write does not expose a backing file that was given by an option."""
     must("qemu-img", "create", "-q", "-f", "qcow2", "base.qcow2", "1M")
     must("qemu-io", "-f", "qcow2", "-c", "write -q -P 5 0 1M", "base.qcow2")
     must(interop.QED_IMG, "create", "-q", "-f", "qed", "alone.qed", "1M")

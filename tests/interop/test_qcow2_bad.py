@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qcow2 images that lie: damaged or forbidden headers get one line and status 1, damaged tables an
-error for who reads there and for nobody else. Nothing crashes, and nothing takes much memory."""
+"""Hostile qcow2 images: a damaged or forbidden header gets one error line and status 1, a damaged
+table an error for requests that use it and for no others. Nothing crashes or allocates much
+memory."""
 
 import os
 import resource
@@ -15,7 +16,7 @@ from interop import Failure, KiB, MiB, must
 
 CLUSTER = 64 * KiB
 
-# Name, format and place of the header's fields.
+# Name, format and offset of the header's fields.
 FIELDS = {
     "magic": (">I", 0), "version": (">I", 4), "backing_offset": (">Q", 8),
     "backing_size": (">I", 16), "cluster_bits": (">I", 20), "size": (">Q", 24),
@@ -55,7 +56,7 @@ def make(options="", size="4M", writes=("write -q -P 5 0 64k", "write -q -P 6 1M
 
 
 def limit_memory():
-    # A lie about sizes must not be paid for in memory. (Sanitizers reserve terabytes.)
+    # False sizes must not cost memory. (Sanitizers reserve terabytes of address space.)
     if not interop.SANITIZE:
         resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
@@ -127,7 +128,7 @@ def header(fields, words):
 
 
 def feature_names():
-    """The image's own words for what it needs, without what a terminal would take for commands."""
+    """Feature names come from the image, and are printed without control characters."""
     data = make()
     rows = b"".join(struct.pack(">BB46s", kind, bit, name) for kind, bit, name in (
         (1, 5, b"compatible thing"), (0, 5, b"weird feature"), (0, 6, b"red\x1b[31m"),
@@ -155,7 +156,7 @@ def extensions():
 
 
 def corrupt_bit():
-    """An image that is marked as corrupt must not be written; what can be had of it is read."""
+    """An image marked as corrupt must not be written; its readable parts are read."""
     data = make()
     put(data, incompatible=2)
     interop.write_file("bad.qcow2", data)
@@ -170,7 +171,7 @@ def corrupt_bit():
 
 
 def dirty_bit():
-    """Wrong reference counts are nothing to a reader."""
+    """A reader ignores wrong reference counts."""
     data = make()
     put(data, incompatible=1)
     interop.write_file("bad.qcow2", data)
@@ -187,7 +188,7 @@ def subclusters_too_small():
 
 
 def truncated():
-    """However early the file ends: one line, or zeroes and errors, and never a crash."""
+    """A file that ends at any point: one error line, or zeroes and read errors, and never a crash."""
     data = make()
     for length in (0, 1, 4, 71, 72, 103, 104, 111, 200, 511, 4096, CLUSTER, 3 * CLUSTER,
                    3 * CLUSTER + 7):
@@ -211,7 +212,8 @@ def l2_at(data):
 
 
 def reads_fail(words="bad", good=True, where="0"):
-    """What lies there cannot be read, in a line that says why; the rest can."""
+    """Require that the damaged range cannot be read, with the reason on one line, and that the rest
+    can."""
     result = run(interop.QED_IO, "-r", "-f", "qcow2", "-c", "read %s 4k" % where, "bad.qcow2")
     if result.status != 1 or "Input/output error" not in result.out or words not in result.err:
         raise Failure("not refused: %s" % result)
@@ -243,7 +245,7 @@ def l2_entry(value, options="", words="bad L2 entry"):
     data = make(options)
     struct.pack_into(">Q", data, l2_at(data), value)
     interop.write_file("bad.qcow2", data)
-    # With large clusters all that was written is in the one that is bad.
+    # With large clusters all data is in the damaged one.
     reads_fail(words, good="2M" not in options)
 
 
@@ -262,7 +264,7 @@ L2_ENTRIES = {
 
 
 def l2_table_cut():
-    """A table that the file ends inside of: what is missing is not taken for empty."""
+    """A table cut off by the end of the file: missing entries are not treated as unallocated."""
     data = make("", "512M", ("write -q -P 6 1M 128k", "write -q -P 5 500M 64k"))
     table = l2_at(data)
     data = data + data[table:table + 30000]
@@ -272,7 +274,7 @@ def l2_table_cut():
 
 
 def tables_that_overlap():
-    """All L1 entries name one table, which names itself: nonsense, but no harm."""
+    """All L1 entries refer to one table, which refers to itself: meaningless, but harmless."""
     data = make("", "8G")
     table = l2_at(data)
     for i in range(16):
@@ -286,7 +288,7 @@ def tables_that_overlap():
 
 
 def subclusters():
-    """Bits of a subcluster that contradict each other, or a place that is not there."""
+    """Subcluster bits that contradict each other, or an offset beyond the file."""
     options = "extended_l2=on,cluster_size=64k"
     for entry, bitmap in ((None, 1 | 1 << 32), (0, 1), (None, 0xffffffffffffffff)):
         data = make(options)
@@ -296,7 +298,7 @@ def subclusters():
         struct.pack_into(">Q", data, table + 8, bitmap)
         interop.write_file("bad.qcow2", data)
         reads_fail()
-    # What is wrong is told to who reads there.
+    # A request for the damaged range gets an error.
     data = make(options)
     struct.pack_into(">Q", data, l2_at(data) + 8, 0x0000000180000000 | 1 << 31 | 1 << 63)
     interop.write_file("bad.qcow2", data)
@@ -304,7 +306,7 @@ def subclusters():
 
 
 def pack(data, packed, sectors):
-    """Put compressed bytes behind the file's end, and have cluster 0 name them."""
+    """Append compressed data to the file, and let cluster 0 refer to it."""
     place = len(data) + (-len(data)) % 512
     data = data + bytes(place - len(data)) + packed
     data += bytes((-len(data)) % 512)
@@ -318,25 +320,26 @@ def deflate(data):
 
 
 def packed_lengths():
-    """A stream that is too short fails, one that is too long is cut; nothing is written behind."""
+    """A stream that is too short fails, one that is too long is cut; no byte beyond the buffer is
+    written."""
     pack(make(), deflate(b"x" * (CLUSTER - 1)), 1)
     reads_fail("cannot inflate")
     pack(make(), deflate(os.urandom(CLUSTER))[:400], 1)
     reads_fail("cannot inflate")
     pack(make(), deflate(b"x" * 100 * MiB), 255)
     must(interop.QED_IO, "-r", "-c", "read -q -P 120 0 64k", "bad.qcow2")
-    # Sectors are counted beyond the end of the file.
+    # The sector count extends beyond the end of the file.
     pack(make(), deflate(b"x" * CLUSTER), 256)
     must(interop.QED_IO, "-r", "-c", "read -q -P 120 0 64k", "bad.qcow2")
 
 
 def zstd_bombs():
-    """Frames that ask for windows of gigabytes, or never end."""
+    """Frames with windows of gigabytes, or without an end."""
     frame = b"\x28\xb5\x2f\xfd"
     for window in (0xa8, 0xff):
         pack(make("compression_type=zstd"), frame + bytes([0, window]) + b"\x01\0\0", 1)
         reads_fail("cannot inflate")
-    # A block of one byte, repeated 2 MiB - 1 times, which is more than a block may be.
+    # An RLE block of 2 MiB - 1 bytes, which is more than the maximum of a block.
     pack(make("compression_type=zstd"), frame + b"\0\x58\xfb\xff\xffA", 1)
     reads_fail("cannot inflate")
 

@@ -19,7 +19,7 @@ trap 'exit 1' INT TERM
 export QEDBLK_RUN_DIR=$dir/run
 mkdir "$QEDBLK_RUN_DIR"
 
-# Long, so that its socket's path is longer than a socket address may be.
+# Long, so that its socket's path is longer than a socket address allows.
 name=qedctl-test-$$-$(printf 'x%.0s' {1..90})
 
 cat >"$dir/actor" <<'END'
@@ -49,7 +49,7 @@ def write_hint():
                    "pid": os.getpid() if manner != "dead" else 4000000, "options": []}, file)
     os.rename("hint", name + ".json")
 
-# As a server does, hold the name. Some are a while about getting their socket, or about going.
+# Hold the name, as a server does. Some actors hold it long before they listen, or after they stop.
 if manner in ("starting", "leaving", "locked", "until-free"):
     lock = open(name + ".lock", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -115,7 +115,7 @@ while not ended:
         answer = {"return": returns[command]}
         ended = command == "quit"
     text = json.dumps(answer).encode() + b"\n"
-    # In pieces: a line may come in more than one read.
+    # In chunks: a line may need more than one read.
     for i in range(0, len(text), 100):
         connection.sendall(text[i:i + 100])
     if ended:
@@ -140,7 +140,7 @@ stop() {
 	rm -f "$QEDBLK_RUN_DIR"/* "$dir/said"
 }
 
-# has NAME REGEX ARGS...: succeeds, with a line like REGEX (empty: whatever it prints).
+# has NAME REGEX ARGS...: succeeds, and prints a line that matches REGEX (empty: anything).
 has() {
 	local title=$1 regex=$2
 	shift 2
@@ -167,7 +167,7 @@ sys.exit(0 if ($expression) else 1)" <"$dir/out"; then
 	fi
 }
 
-# bad NAME LINE ARGS...: exit 1, and LINE alone.
+# bad NAME LINE ARGS...: exit status 1, and LINE is all of standard error.
 bad() {
 	local title=$1 line=$2
 	shift 2
@@ -271,7 +271,7 @@ bad "remove of one that lives but is silent" \
 	"qedctl: remove $name: its server lives, but does not answer" remove "$name"
 exec 8>&-
 
-# Its number is another device's server now.
+# The process number now belongs to another device's server.
 cp "$(command -v sleep)" "$dir/qedd"
 "$dir/qedd" 1000 &
 disown
@@ -306,7 +306,7 @@ else
 	not_ok "remove clears away what a dead server left" "$(cat "$dir/out"; ls "$QEDBLK_RUN_DIR")"
 fi
 
-# ---- Servers that are just starting, or leaving: they hold the name, and do not answer ----
+# ---- Servers that are starting, or leaving: they hold the name, and do not answer ----
 start starting
 has "remove waits for one that is starting" "" remove "$name"
 stop
@@ -327,7 +327,7 @@ start leaving
 bad "recover of one that is leaving" "qedctl: recover $name: no such device" recover "$name"
 stop
 
-# ---- What `remove --deferred` left behind does not end another device of that name ----
+# ---- `remove --deferred` that was left waiting does not end another device of that name ----
 start locked
 has "remove of a busy device, deferred" "" remove --deferred "$name"
 waiter=$(pgrep -f -x -- "$qedctl remove --deferred $name")
@@ -348,7 +348,7 @@ else
 fi
 stop
 
-# ---- What the server is told of a base ----
+# ---- The base that is sent to the server ----
 start live
 touch "$dir/here.img"
 here=$(cd "$dir" && pwd -P)
@@ -375,7 +375,7 @@ else
 fi
 stop
 
-# A creation that fails takes an image back only if the server says that it has made it.
+# After a failed create, an image is deleted only if the server says that it has made it.
 mkdir "$dir/stand-in" && cp "$qedctl" "$dir/stand-in/qedctl" || exit 1
 stand_in() {
 	printf '#!/bin/sh\nwhile [ "$1" != --ready-fd ]; do shift; done\n%s\n' "$1" \

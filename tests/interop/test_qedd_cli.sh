@@ -10,7 +10,7 @@ trap 'rm -rf "$dir"' EXIT
 export QEDBLK_RUN_DIR=$dir/run
 cd "$dir" || exit 1
 
-# says NAME STATUS OUT ERR ARGS...: exits with STATUS, and prints just what matches OUT and ERR.
+# says NAME STATUS OUT ERR ARGS...: exits with STATUS, and its output matches OUT and ERR.
 says() {
 	local name=$1 expected=$2 out=$3 err=$4 status
 

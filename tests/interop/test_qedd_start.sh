@@ -28,7 +28,7 @@ check() {
 	fi
 }
 
-# In a folder, since a socket's path must be short.
+# Start in the directory, since a socket's path must be short.
 python3 -c '
 import os, socket, sys
 os.chdir(sys.argv[1])
@@ -41,7 +41,8 @@ while True:
 mute=$!
 wait_until 10 test -S "$dir/mute" || { echo "not ok a server that is mute: it did not start"; exit 1; }
 
-# start SIGNAL-THAT-IT-HAS-AS-BY-DEFAULT OPTION...: sets pid to the caller's, server to the server's.
+# start SIGNAL OPTION...: SIGNAL has its default action; set pid to the caller's process, server to
+# the server's.
 start() {
 	local signal=$1
 	shift
@@ -77,7 +78,7 @@ for signal in INT TERM HUP; do
 	check "SIG$signal: nothing is left" nothing_left
 done
 
-# Twice: whoever is in a hurry gets the prompt back.
+# Twice, as an impatient user does: the prompt comes back.
 start INT
 kill -STOP "$server"
 kill -INT $pid
@@ -89,7 +90,7 @@ check "a second signal ends the caller at once" test $status = 130
 kill -CONT "$server"
 check "and the server does not stay either" wait_until 10 nothing_left
 
-# In the foreground there is one process, which has what it was given.
+# In the foreground there is one process, which keeps its inherited files and signals.
 start INT --foreground
 check "--foreground is one process" test "$server" = $pid
 kill -INT $pid

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qemu-img and qed-img side by side; side_by_side.py says how the lines are written."""
+"""qemu-img and qed-img side by side; side_by_side.py describes the format of the lines."""
 
 import interop
 import side_by_side

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""snapshot, amend and bitmap of qemu-img and qed-img side by side: what scripts see where a format
-has none of these; side_by_side.py says how the lines are written."""
+"""snapshot, amend and bitmap of qemu-img and qed-img side by side, on formats without these
+features; side_by_side.py describes the format of the lines."""
 
 import os
 
@@ -144,7 +144,7 @@ def main(results):
     must("qemu-img", "snapshot", "-c", "first", "shot")
     os.chdir("..")
     for title, lines in (("snapshot", SNAPSHOT), ("amend", AMEND), ("bitmap", BITMAP)):
-        # Nothing of this may change an image.
+        # None of these commands may change an image.
         side_by_side.run_list(results, title, lines, ("a", "base"))
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qemu-img and qed-img side by side, verbs that change backing chains; side_by_side.py says how the
-lines are written."""
+"""qemu-img and qed-img side by side, verbs that change backing chains; side_by_side.py describes
+the format of the lines."""
 
 import interop
 import side_by_side
@@ -82,7 +82,7 @@ qemu-img commit -t unsafe -r 0 top
 qemu-img compare top a
 """
 
-# QEMU's top images keep what they hold; ours are empty then.
+# QEMU's top images keep their data after a commit; ours are empty.
 COMMIT_EMPTIES = """
 qemu-img commit a
 ~qemu-img map a ~ 0x100000        0x20000         0x100000        base
@@ -165,7 +165,8 @@ qemu-img compare -F raw new small
 qemu-img rebase -b new -F qed new
 """
 
-# A window of a file is not another window; names count from the image, and mean what is open.
+# Different windows of a file are different nodes; names are relative to the image, and refer to
+# open nodes.
 NAMED = """
 qemu-img create -q -f raw two 2M
 qemu-io -f raw -c 'write -P 1 0 1M' -c 'write -P 2 1M 1M' two

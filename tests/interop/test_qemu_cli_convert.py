@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""qemu-img convert and dd beside qed-img's; side_by_side.py says how the lines are written."""
+"""qemu-img convert and dd beside qed-img's; side_by_side.py describes the format of the lines."""
 
 import interop
 import side_by_side

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""All verbs of qemu-img and qed-img side by side once more: over qcow2 images and chains, and with
-odd arguments; side_by_side.py says how the lines are written."""
+"""All verbs of qemu-img and qed-img side by side: over qcow2 images and chains, and with odd
+arguments; side_by_side.py describes the format of the lines."""
 
 import os
 
@@ -207,7 +207,7 @@ qemu-img rebase --image-opts -b base -F raw driver=qed,file.filename=y6
 
 
 def make_qcow2():
-    """What only QEMU makes."""
+    """Make images of a kind that only QEMU can make."""
     os.chdir("template")
     must("qemu-img", "create", "-q", "-f", "qcow2", "q2", "1M")
     must("qemu-io", "-f", "qcow2", "-c", "write -P 3 0 64k", "-c", "write -z 128k 128k", "-c",

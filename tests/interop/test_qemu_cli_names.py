@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""Images named by options, json:{...} and --image-opts, and the options of all verbs, side by
-side; side_by_side.py says how the lines are written."""
+"""Images named by options, json:{...} and --image-opts, and the options of all verbs, side by side;
+side_by_side.py describes the format of the lines."""
 
 import interop
 import side_by_side

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""qemu-img and qemu-io and ours side by side on command lines that nobody types on purpose: more
-than one thing is wrong, numbers at the end of their range, options that fit no format here. Most
-were found by random ones. side_by_side.py says how the lines are written."""
+"""qemu-img and qemu-io and ours side by side on odd command lines: with more than one error,
+numbers at the end of their range, options that no format here supports. Random command lines
+found most of them. side_by_side.py describes the format of the lines."""
 
 import os
 import shutil

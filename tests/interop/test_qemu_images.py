@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-"""Images that QEMU makes and writes, read and changed by us, and back again, several times."""
+"""Images made and written by QEMU, read and changed by our programs, and back, several times."""
 
 import json
 import os
@@ -16,13 +16,13 @@ WRITES = 40
 
 
 class Image:
-    """An image that both sides write to in turn, and what it must hold."""
+    """An image that both sides write alternately, and its expected contents."""
 
     def __init__(self, rng, cluster, table, size, backing):
         self.rng, self.cluster, self.size = rng, cluster, size
         self.model = bytearray(size)
-        # Clusters that may be zero clusters: QEMU 7.2 brings the backing file's bytes back
-        # when it writes a part of one.
+        # Clusters that may be zero clusters: a partial write by QEMU 7.2 to one of these fills the
+        # rest with the backing file's bytes.
         self.zero = set()
         self.backed = bool(backing)
         command = ["qemu-img", "create", "-q", "-f", "qed", "-o",
@@ -88,7 +88,7 @@ class Image:
                 lines.append("write -q -z %s%d %d" % (self.rng.choice(("", "-u ")), offset, length))
                 self.zero |= self.clusters(offset, length)
             else:
-                # Whole clusters, which is what a discard is about.
+                # Whole clusters, the unit of a discard.
                 offset = offset // self.cluster * self.cluster
                 length = min(self.cluster * 2, self.size - offset)
                 value = 0
@@ -123,7 +123,7 @@ class Image:
 
 
 def extents(text):
-    """A map in JSON, without the fields that later versions of QEMU added."""
+    """Return a JSON map, without the fields that later QEMU versions added."""
     known = ("start", "length", "depth", "present", "zero", "data", "offset")
     return [{key: extent[key] for key in known if key in extent} for extent in json.loads(text)]
 
@@ -139,7 +139,7 @@ def both_ways(rng, settings):
 
 
 def overlay_of_ours():
-    """A chain of which QEMU made the upper half and we the lower, with a file beside another."""
+    """A chain with the upper half made by QEMU and the lower by us, and a data file beside it."""
     os.mkdir("dir")
     must(interop.QED_IMG, "create", "-q", "-f", "qed", "dir/lower.qed", "2M")
     must(interop.QED_IO, "-f", "qed", "-c", "write -q -P 3 0 1M", "dir/lower.qed")
@@ -153,7 +153,7 @@ def overlay_of_ours():
 
 
 def large_image():
-    """An image whose end is far beyond what is written, and many L1 entries that are empty."""
+    """An image with most L1 entries empty, and its end far beyond the written data."""
     must("qemu-img", "create", "-q", "-f", "qed", "large.qed", "60T")
     must("qemu-io", "-f", "qed", "-c", "write -q -P 1 59T 64k", "large.qed")
     must(interop.QED_IO, "-f", "qed", "-c", "read -q -P 1 59T 64k", "-c", "write -q -P 2 30T 1k",

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qemu-io and qed-io side by side; side_by_side.py says how the lines are written."""
+"""qemu-io and qed-io side by side; side_by_side.py describes the format of the lines."""
 
 import interop
 import side_by_side
@@ -226,7 +226,7 @@ qemu-io -f qed -c 'read -P 1 0 64k' top
 qemu-io -C -f qed -c 'read 0 4k' -c map top
 """
 
-# Standard input; each is a whole session on image `a`.
+# Standard input; each entry is a session on image `a`.
 IO_SESSIONS = (
     "length\nread 0 64k\n\n  length  \nfoo\n#length\nread \"0\" 512\nquit\nlength\n",
     "length\naio_read 0 64k",

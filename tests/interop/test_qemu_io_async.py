@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qemu-io and qed-io side by side: asynchronous requests, the order of what is printed, sessions on
-standard input, exports, and an image that two programs want. side_by_side.py says how the lines
-are written."""
+"""qemu-io and qed-io side by side: asynchronous requests, the order of the output, sessions on
+standard input, exports, and an image that two programs open. side_by_side.py describes the
+format of the lines."""
 
 import os
 import random
@@ -16,8 +16,8 @@ import nbdkit
 import side_by_side
 from interop import Failure, must
 
-# Of lines whose requests are done by several threads of QEMU, any order is right: they are
-# compared sorted. All others have one order.
+# Several threads of QEMU do the requests of some commands, and their lines come in any order: those
+# are compared sorted. All others have one order.
 
 ORDERED = """
 qemu-io -f qed -c 'aio_read 3M 1' -c length -c 'read 0 512' -c length a
@@ -54,7 +54,7 @@ qemu-io -f qed -c 'aio_write -P 1 0 64k' -c 'write -P 2 64k 64k' -c 'aio_read 1M
 qemu-io -f qed -c 'aio_write -P 9 0 1M' -c 'aio_write -P 9 1M 1M' -c 'discard 64k 64k' a
 """
 
-# Both streams in one file: standard output comes when its buffer is full or at the end.
+# Both streams in one file: standard output is written when its buffer is full, and at the end.
 MERGED = """
 qemu-io -f qed -c length -c foo -c length a
 qemu-io -f qed -c 'read 0 512' -c 'read 0' -c 'open a' -c 'reopen -r -w' -c 'write 0 1' a
@@ -67,7 +67,7 @@ qemu-io -f qed -c length -c abort a
 qemu-io -f qed -c length -c foo -c 'sigraise 15' a
 """
 
-# Standard input; each is a whole session on image `a`.
+# Standard input; each entry is a session on image `a`.
 SESSIONS = (
     "aio_read 3M 1\nlength\nlength\nquit\n",
     "aio_write 3M 1\n\n\nlength",
@@ -84,7 +84,7 @@ SESSIONS = (
     "length\0foo\nlength\n",
 )
 
-# On an export; each is a whole list of commands.
+# On an export; each entry is a list of commands.
 EXPORT = (
     "-c length -c info -c map",
     "-c 'read -P 1 0 100k' -c 'read -P 0 100k 100k' -c 'read -v 102396 8'",
@@ -95,7 +95,7 @@ EXPORT = (
 )
 
 
-# On the same, with a temporary image on top.
+# On the same export, with a temporary image on top.
 EXPORT_SNAPSHOT = (
     "-s -f raw -c 'write -P 9 0 4k' -c 'read -P 9 0 4k' -c 'read -P 1 4k 64k'",
 )
@@ -137,9 +137,9 @@ def run_sessions(results):
 
 
 def storm(seed, count):
-    """Commands that have @count requests in flight at once, and then look at what they wrote."""
+    """Return commands with @count requests in flight at once, which then verify what was written."""
     rng = random.Random(seed)
-    blocks = list(range(512))  # of 4 KiB, of the 2 MiB
+    blocks = list(range(512))  # of 4 KiB, all of the 2 MiB
     rng.shuffle(blocks)
     lines, expected = [], {}
     for i, block in enumerate(blocks[:count]):
@@ -173,7 +173,7 @@ def check_storm(seed, arguments):
 
 
 def check_in_flight(seed, end):
-    """All that was asked for is done, however the program is made to end."""
+    """All requests in flight complete, whatever ends the program."""
     with side_by_side.Sides() as sides:
         writes = [line for line in storm(seed, 300) if line.startswith("aio_write")]
         text = "".join(line + "\n" for line in writes) + end
@@ -199,7 +199,7 @@ def run_exports(results):
         results.skip("qemu-io-export", "nbdkit is not installed")
         return
     with nbdkit.Nbdkit("file", "template/base", options=("-r",)) as server:
-        # Both sides run in folders of their own.
+        # Both sides run in directories of their own.
         url = server.url().replace("socket=", "socket=../")
         for number, words in enumerate(EXPORT):
             for extra in ("-r -f raw", "-r", "-r -f nbd"):
@@ -215,7 +215,7 @@ REPORT = re.compile(r"(?:(\d+):(\d\d):)?(\d\d\.\d\d)(?: sec)? \(([0-9.]+) (?:([K
 
 
 def check_times(program, uri, seconds):
-    """The time, the bytes a second and the requests a second of one line agree."""
+    """The time, the bytes per second and the requests per second on a line agree."""
     out = must(program, "-r", "-f", "raw", "-c", "read 0 64k", uri).out
     match = REPORT.search(out)
     if not match:
@@ -226,7 +226,7 @@ def check_times(program, uri, seconds):
         raise Failure("hours only from a second on: %r" % out)
     shown = 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(rest)
     scale = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[unit]
-    # Rounded to hundredths, not cut; requests a second have four digits.
+    # Rounded to hundredths, not truncated; requests per second have four digits.
     if exact < seconds or abs(shown - exact) > 0.005 + exact * exact * 1e-4:
         raise Failure("%s is not %s seconds: %r" % (shown, exact, out))
     if abs(float(rate) * scale * exact / 65536 - 1) > 0.001:
@@ -249,7 +249,7 @@ def run_times(results):
 
 
 class Holder:
-    """A program that has an image open until `with` ends."""
+    """A program that holds an image open until `with` ends."""
 
     def __init__(self, side, *arguments):
         # pylint: disable=consider-using-with

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""qed-io at a terminal: lines are edited, remembered and completed, requests go on meanwhile, and
-the terminal is left as it was. And how it ends: by signals, in the middle of things, with
-standard output gone, and by the name that it was called by."""
+"""qed-io at a terminal: line editing, history and completion, requests that continue meanwhile, and
+the terminal's settings afterwards. How it ends: by signals, during requests, and with standard
+output closed. The name that it is called by."""
 
 import os
 import pty
@@ -20,7 +20,7 @@ from interop import Failure, must, QED_IO
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\x07\x08\r]")
 PROMPT = "qed-io> "
-# Seconds in which something shows that has to.
+# Time limit for expected output, in seconds.
 PATIENCE = 30 if interop.SANITIZE else 10
 
 
@@ -30,7 +30,7 @@ class Terminal:
     def __init__(self, *args, program=QED_IO):
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        # libedit never frees the name that it keeps of a function that is added to it.
+        # libedit never frees the name of an added function.
         interop.write_file("suppressions", b"leak:wcsdup\n")
         lsan = [os.environ.get("LSAN_OPTIONS"), "print_suppressions=0", "suppressions=" +
                 os.path.abspath("suppressions")]
@@ -60,7 +60,7 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def expect(self, *texts):
-        """Wait for each of them in turn; what comes before one is gone."""
+        """Wait for each of @texts in turn; discard the output before it."""
         for text in texts:
             end = time.monotonic() + PATIENCE
             while text not in self.seen:
@@ -72,7 +72,7 @@ class Terminal:
             self.seen = self.seen.split(text, 1)[1]
 
     def ends(self, status):
-        """With this status, and the terminal as it was."""
+        """Require that the program exits with this status, and restores the terminal."""
         got = self.process.wait(PATIENCE)
         if got != status:
             raise Failure("status %s instead of %s; %r" % (got, status, self.seen))
@@ -92,16 +92,16 @@ def test_lines():
         t.expect(PROMPT)
         t.type("length\r")
         t.expect("2 MiB", PROMPT)
-        # Where the first letter was forgotten: to the line's start by Ctrl-A.
+        # The first letter is missing: Ctrl-A moves to the start of the line.
         t.type("ength\x01l\r")
         t.expect("2 MiB", PROMPT)
-        # One too many: Backspace.
+        # One letter too many: Backspace.
         t.type("infoo\x7f\r")
         t.expect("format name: qed", "vm state offset", PROMPT)
-        # The line before the last: twice up.
+        # The line before the last: arrow up twice.
         t.type("\x1b[A\x1b[A\r")
         t.expect("2 MiB", PROMPT)
-        # A line that is given up: Ctrl-U.
+        # An abandoned line: Ctrl-U.
         t.type("abort\x15length\r")
         t.expect("2 MiB", PROMPT)
         t.type("\r")
@@ -109,7 +109,7 @@ def test_lines():
         t.type("nonsense\r")
         t.expect('command "nonsense" not found', PROMPT)
         t.type("quit\r")
-        t.ends(1)  # there was one that failed
+        t.ends(1)  # one command failed
 
 
 def test_completion():
@@ -120,14 +120,14 @@ def test_completion():
         t.expect("2 MiB", PROMPT)
         t.type("re\t")
         t.expect("read", "readv", "remove_break", "reopen", "resume", PROMPT)
-        t.type("\x15rea\t 0 4k\r")  # as far as it goes: read
+        t.type("\x15rea\t 0 4k\r")  # completed to `read`
         t.expect("read 4096/4096", PROMPT)
         t.type("\x04")
         t.ends(0)
 
 
 def test_meanwhile():
-    """A request ends while somebody thinks what to type."""
+    """A request completes while a line is being typed."""
     make_image()
     with Terminal("-f", "qed", "a.qed") as t:
         t.expect(PROMPT)
@@ -152,7 +152,7 @@ def test_interrupt():
 
 
 def test_other_terminals():
-    """Where lines cannot be edited they are read all the same."""
+    """A terminal without line editing works, too."""
     make_image()
     os.environ["TERM"] = "dumb"
     try:
@@ -175,7 +175,7 @@ def start(*args, stdin=subprocess.DEVNULL, **more):
 
 
 def write_and_wait():
-    """One that has written 64 KiB of 9, and sleeps for as long as it lives."""
+    """Start a program that has written 64 KiB of 9, and sleeps until it is killed."""
     make_image()
     process = start("-f", "qed", "a.qed", stdin=subprocess.PIPE)
     process.stdin.write(b"write -P 9 0 64k\nhelp quit\nwrite -P 8 64k 64k\nlength\nsleep 600000\n")
@@ -209,7 +209,7 @@ def test_signal(number):
 
 
 def test_killed():
-    """Nobody is told of SIGKILL: the image is in order all the same."""
+    """SIGKILL cannot be caught: the image is consistent all the same."""
     process = write_and_wait()
     process.kill()
     finish(process, -signal.SIGKILL, 2)
@@ -222,7 +222,7 @@ def test_killed():
 
 
 def test_output_kept():
-    """What a pipe was to get is not lost."""
+    """Output to a pipe is flushed when the program is killed by a signal."""
     make_image()
     process = start("-f", "qed", "-c", "length", "-c", "sleep 600000", "a.qed")
     time.sleep(0.5)
@@ -233,7 +233,7 @@ def test_output_kept():
 
 
 def test_ignored():
-    """What the parent wants ignored is ignored, as for `nohup` and `&`."""
+    """Signals that the parent ignores stay ignored, as for `nohup` and `&`."""
     make_image()
     process = start("-f", "qed", "-c", "sleep 700", "-c", "length", "a.qed",
                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
@@ -244,7 +244,7 @@ def test_ignored():
 
 
 def test_hanging():
-    """A server that does not answer does not keep it, nor a second signal waiting."""
+    """A server that does not answer does not delay the exit, and a second signal is not needed."""
     with nbdkit.Nbdkit("--filter=delay", "memory", "1M", "rdelay=60") as server:
         for signals, seconds in ((1, 5), (2, 2)):
             process = start("-r", "-f", "raw", "-c", "read 0 512", server.url())

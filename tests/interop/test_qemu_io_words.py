@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-"""qemu-io and qed-io side by side, on: numbers, words, combinations of options, ways to open, and
-sequences as QEMU's own tests have them. side_by_side.py says how the lines are written."""
+"""qemu-io and qed-io side by side, continued: numbers, words, combinations of options, ways to
+open, and command sequences from QEMU's own tests. side_by_side.py describes the format of the
+lines."""
 
 import interop
 import side_by_side

@@ -7,7 +7,7 @@ set -u
 build=$(realpath "${QEDBLK_BUILD:-build}")
 qedd=$build/tests/interop/nodev_qedd
 server= holder=
-# Not in $TMPDIR: the other user has to get there.
+# Not in $TMPDIR: the other user has to reach it.
 dir=$(mktemp -d /tmp/qedblk-run-dir.XXXXXX) || exit 1
 clean_up() {
 	[ -z "$server" ] || kill -KILL "$server" 2>/dev/null
@@ -27,12 +27,12 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 0
 fi
 
-# as_other COMMAND...: as a user that has no rights and nothing of ours open.
+# as_other COMMAND...: run as a user without privileges and without inherited files.
 as_other() {
 	setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"
 }
 
-# check NAME COMMAND..., refused NAME COMMAND...: it succeeds; it fails.
+# check NAME COMMAND...: it succeeds; refused NAME COMMAND...: it fails.
 check() {
 	local title=$1
 	shift
@@ -59,7 +59,7 @@ start() {
 	mkfifo out
 	"$qedd" --foreground --name $name --image vm1.qed "$@" >out 2>err &
 	server=$!
-	# It prints its device, or it closes its standard output.
+	# The server prints its device, or closes its standard output.
 	read -r -t 300 device <out && return
 	wait $server
 	server=
@@ -89,7 +89,7 @@ for mask in 000 022 0277; do
 	rm -rf run vm1.qed
 done
 
-# As an older server made it, and as an administrator may.
+# As an older server made it, and as an administrator may make it.
 mkdir -m 755 run
 start --size 1M
 for file in lock json rescue sock; do
@@ -99,7 +99,7 @@ refused "another user does not connect" as_other python3 -c '
 import socket
 socket.socket(socket.AF_UNIX).connect("run/vm1.sock")'
 
-# ---- Recovery, while another user holds what it could get ----
+# ---- Recovery, while another user holds whatever that user can open ----
 stop -KILL
 as_other flock --shared run/vm1.lock sh -c 'echo; exec sleep 1000' >held 2>&1 &
 holder=$!
@@ -115,8 +115,8 @@ kill $holder 2>/dev/null
 wait $holder 2>/dev/null
 holder=
 
-# ---- What is not ours alone is refused, in one line ----
-# refusal NAME LINE: a server does not start, and says this.
+# ---- A run directory that other users can change is refused, in one line ----
+# refusal NAME LINE: a server does not start, and prints LINE.
 refusal() {
 	if start; then
 		not_ok "$1" "it started"

@@ -1,18 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Fires the verbs of a server's control socket at once, and judges the answers.
+"""Send verbs to a server's control socket concurrently, and judge the answers.
 
-The verbs and their arguments come from the server itself, so a new verb takes part without a line
-here. Each verb is fired twice at once, then pairs of any two, SIGTERM being one of them. No answer
-is written down here either: two verbs at once must be answered, and must leave the server, as if
-one of them had come after the other, and what that looks like is measured on the same server.
-Then many clients send anything at any time.
+The verbs and their arguments come from the server itself, so a new verb is tested without a change
+here. Each verb is sent twice at once, then pairs of any two, SIGTERM being one of them. No answer
+is hard-coded either: two concurrent verbs must be answered, and must leave the server, as if one of
+them had come after the other; the sequential outcome is measured on the same server. Then many
+clients send random requests at random times.
 
-The server is a child of this program, so its exit status counts. While it is stopped by SIGSTOP,
-both lines are sent: it finds them together.
+The server is a child of this program, so its exit status counts. Both lines are sent while SIGSTOP
+stops it, so that it reads them together.
 
-Without an argument the server is one without block device, nodev_qedd; a program's name as argument
-takes that. $QEDBLK_VERB_ROUNDS pairs are tried (80; 1,000 with $QEDBLK_LONG).
+Without an argument the server is nodev_qedd, which has no block device; an argument names another
+program. $QEDBLK_VERB_ROUNDS pairs are tried (80; 1,000 with $QEDBLK_LONG).
 """
 
 import itertools
@@ -29,9 +29,9 @@ import interop
 from interop import BUILD, Failure, KiB, MiB, QED_IMG, must
 
 NAME = "verbs-%d" % os.getpid()
-# Seconds: only a server that hangs waits so long.
+# Seconds; only a hanging server takes as long.
 LIMIT = 300
-# A cluster is fetched each time that a stream starts, however slow it is.
+# Each start of a stream populates a cluster, however slow the stream is.
 ROUNDS_PER_IMAGE = 300
 MOST_FAILURES = 20
 TRACE_HEAD = b"qedblk-trace 1\n"
@@ -43,7 +43,7 @@ class Client:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(LIMIT)
-        # A socket's address has room for 108 bytes, less than a path may take.
+        # A socket's address has room for 108 bytes, less than a path may need.
         folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
         try:
             self.socket.connect("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))
@@ -59,7 +59,7 @@ class Client:
             pass
 
     def receive(self):
-        """The next line, events left out, or None: the connection has ended."""
+        """Return the next line that is not an event, or None at the end of the connection."""
         while True:
             line, newline, rest = self.input.partition(b"\n")
             if newline:
@@ -84,13 +84,13 @@ class Client:
 
 
 class Server:
-    """One server after the other, of an image whose stream lasts longer than the test."""
+    """Servers, one after the other, of an image whose stream lasts longer than the test."""
 
     def __init__(self, qedd, with_device):
         self.qedd, self.with_device = qedd, with_device
         self.process = None
         self.run_dir = os.environ.get("QEDBLK_RUN_DIR") or "/run/qedblk"
-        # Bytes that no zero cluster stands for: they count against a stream's speed.
+        # Data without zero clusters: all of it counts against a stream's speed.
         interop.write_file("base.raw", b"\xff" * (16 * MiB))
         must(QED_IMG, "convert", "-f", "raw", "-O", "qed", "base.raw", "mid.qed")
         must(QED_IMG, "rebase", "-u", "-f", "qed", "-F", "raw", "-b", "base.raw", "mid.qed")
@@ -104,7 +104,7 @@ class Server:
                 [self.qedd, "--foreground", "--name", NAME, "--image", "top.qed",
                  "--backing", "mid.qed", "--backing-format", "qed", "--cluster-size", str(4 * KiB),
                  "--queues", "1", "--depth", "8",
-                 # So that the first stream has its thread still to start.
+                 # So that the first stream still has to start its thread.
                  "--no-copy-on-read"],
                 stdout=subprocess.PIPE, stderr=errors)
         if not self.process.stdout.readline().startswith(b"/dev/"):
@@ -160,7 +160,7 @@ class Server:
             self.process.wait()
 
     def restart(self):
-        """A new server, whatever became of the last one."""
+        """Start a new server, whatever the state of the old one."""
         if self.process and self.process.poll() is None:
             self.stop()
         elif self.process and self.with_device:
@@ -169,7 +169,7 @@ class Server:
 
 
 class Request:
-    """A verb with arguments; which of two requests it is decides the names of its files."""
+    """A verb with arguments; its index among the two requests decides the names of its files."""
 
     VALUES = {
         "speed": lambda server, index: 1,
@@ -213,7 +213,7 @@ class Request:
 
 
 def all_requests(commands):
-    """Each verb without the arguments that may be left out, and with all of them."""
+    """Return each verb without its optional arguments, and with all of them."""
     requests = []
     for verb, words in sorted(commands.items()):
         arguments = [tuple(word.split(":")) for word in words.split()]
@@ -225,13 +225,14 @@ def all_requests(commands):
 
 
 def stream_state(stream):
-    """Pausing takes effect some time after its answer, and whether there ever was one is old."""
+    """Return the state of a stream. A pause takes effect some time after its answer, and a pause in
+    the past does not count."""
     state = (stream or {}).get("state", "cancelled")
     return {"waiting": "running", "paused": "running"}.get(state, state)
 
 
 def normal(verb, answer):
-    """An answer without what time changes."""
+    """Return an answer without what depends on time."""
     if "error" in answer:
         error = answer["error"]
         return ("error", error["class"], error["desc"])
@@ -261,8 +262,8 @@ def forget_traces():
 class Pairs:
     def __init__(self, server, rng):
         self.server, self.rng = server, rng
-        self.known = {}  # (state, first, second, order): what one after the other come to
-        self.alone = {}  # (state, request): its answer
+        self.known = {}  # (state, first, second, order): the sequential outcome
+        self.alone = {}  # (state, request): its answer when sent alone
         server.start()
         commands = server.clients[2].ask("commands", arguments=True)["return"]
         self.requests = all_requests(commands) + [Request("SIGTERM", [])]
@@ -278,12 +279,12 @@ class Pairs:
             server.clients[2].ask("trace-start", file=os.path.abspath("trace.2"))
 
     def end_state(self):
-        """How the server is now; it is idle afterwards."""
+        """Return the server's final state; it is idle afterwards."""
         client = self.server.clients[2]
         self.server.check_lives()
         seen = [normal("status", client.ask("status"))]
         with open(os.path.join(self.server.run_dir, NAME + ".json")) as file:
-            # That the backing file may change stays noted; the rest goes with what is undone.
+            # The mark that the backing file may change stays; everything else is undone.
             seen.append([word for word in json.load(file)["options"]
                          if word.startswith(("--stream", "--speed", "--detect"))])
         for verb in ("stream-cancel", "trace-stop"):
@@ -343,20 +344,20 @@ class Pairs:
             allowed = [self.one_after_the_other(state, pair, order)
                        for order in ((0, 1), (1, 0))]
             return result in allowed, allowed
-        # What comes beside the end is carried out, refused, or not read any more.
+        # A request beside the one that ends the server is carried out, refused, or not read.
         for index, request in enumerate(pair):
             if request.verb == "quit":
                 fine = ["{}"]
                 if any(other.verb == "SIGTERM" for other in pair):
                     fine.append("no answer")
-                # Beside another end it may come too late to ask for more than the end.
+                # Beside another ending request it may be too late to have more effect than the end.
                 if pair[1 - index].ends and len(request.arguments) > 1:
                     fine.append(STOPPING)
             elif request.verb == "SIGTERM":
                 fine = [None]
             else:
                 fine = [self.answer_alone(state, request, index), STOPPING, ENDED]
-                # What is told of a server that stops is less.
+                # A stopping server reports less.
                 if request.verb in ("status", "info") and result[0][index][0] == request.verb:
                     continue
             if result[0][index] not in fine:
@@ -401,7 +402,7 @@ class Pairs:
 
 
 def crowd(server, rng, requests, rounds):
-    """Clients that send anything at any time, and may not wait for the answer; a stream may end."""
+    """Clients that send random requests, and may not wait for the answers; a stream may end."""
     clients = [server.connect() for _ in range(8)]
     requests = [request for request in requests if not request.ends]
     for number in range(rounds):
@@ -427,7 +428,7 @@ def crowd(server, rng, requests, rounds):
 
 
 def streams_to_their_end(server):
-    """Two streams at once, the first of their server, and all that both say until it is done."""
+    """Start two streams at once, the server's first ones, and read all their events until both end."""
     server.restart()
     server.freeze()
     for client in server.clients[:2]:
@@ -444,12 +445,12 @@ def streams_to_their_end(server):
 
 
 def quit_while_starting(server):
-    """A device that was taken over is in use before its server is live: it must not go."""
+    """A device that is recovered is in use before its server is live: `quit` must not remove it."""
     server.kill()
     os.unlink(os.path.join(server.run_dir, NAME + ".sock"))
     os.mkfifo("fifo")
     with open("qedd.err", "ab") as errors:
-        # It waits for the trace, its socket being there.
+        # The program waits for the trace; its socket exists by then.
         server.process = subprocess.Popen(
             [server.qedd, "--foreground", "--name", NAME, "--image", "top.qed", "--recover",
              "--no-copy-on-read", "--prefetch", "fifo"],

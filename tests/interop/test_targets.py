@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-"""What a target holds before it is written must not show afterwards: with -B and with -n, files that
-existed, NBD.  test_device_targets.py does the same with block devices."""
+"""The old contents of a target must not show after a copy: with -B and with -n, existing files,
+NBD.  test_device_targets.py does the same with block devices."""
 
 import os
 import random
@@ -26,7 +26,7 @@ def convert(*args):
 
 
 def bytes_of(name, fmt):
-    """What QEMU reads."""
+    """Return the bytes that QEMU reads."""
     must("qemu-img", "convert", "-f", fmt, "-O", "raw", name, "judge.raw")
     data = interop.read_file("judge.raw")
     os.unlink("judge.raw")
@@ -45,12 +45,12 @@ def expect(name, fmt, data):
 
 
 def overlaid(below, size):
-    """What an image of @size bytes shows that holds nothing, over a file of @below."""
+    """Return what an empty image of @size bytes shows over a file with the bytes @below."""
     return bytearray(below[:size] + bytes(max(0, size - len(below))))
 
 
 def scribble(rng, name, data, count):
-    """Random writes and zeroes to QED image @name, which reads as @data, a bytearray."""
+    """Do random writes and zero writes to QED image @name; @data, a bytearray, is its contents."""
     commands = []
     for _ in range(count):
         offset = sectors(rng, 0, len(data) - 512)
@@ -76,7 +76,7 @@ def create(rng, name, size, backing=None):
 
 
 def make_source(rng):
-    """source.qed, with a backing file or without; what it reads as, and what that file holds."""
+    """Make source.qed, with a backing file or without; return its contents, and the backing file's."""
     size, below = sectors(rng, 512, 1536 * KiB), None
     if rng.random() < 0.6:
         below = rng.randbytes(sectors(rng, 0, 1536 * KiB))
@@ -88,7 +88,7 @@ def make_source(rng):
 
 
 def make_base(rng, below):
-    """A file for -B: what the source's backing file holds as far as it goes, which may be less."""
+    """Make a file for -B: a copy of the source's backing file, which may be shorter."""
     base = rng.randbytes(sectors(rng, 0, 1536 * KiB))
     if below is not None:
         base = (below + base)[:max(512, len(base))]
@@ -97,7 +97,7 @@ def make_base(rng, below):
 
 
 def make_target(rng, kind, base, size):
-    """target.qed, if it is to exist; what it reads as."""
+    """Make target.qed, if it is to exist; return its contents."""
     size += rng.choice((0, sectors(rng, 512, 256 * KiB)))
     if kind == "new":
         if rng.random() < 0.5:
@@ -139,20 +139,20 @@ def onto_base(rng, base_name, kinds):
 
 
 def over_nbd(rng):
-    """The backing file of both is an export, which is named by an address."""
+    """The backing file of both is an export, named by a URI."""
     if not nbdkit.have_nbdkit():
         return
     for _ in range(6):
         with interop.WorkDir():
             interop.write_file("base", b"")
             server = nbdkit.Nbdkit("file", "base")
-            # It looks at the file's size when somebody comes.
+            # nbdkit's file plugin reads the file's size when a client connects.
             with server:
                 onto_base(rng, server.url(), ("new",))
 
 
 def stays_thin(rng):
-    """With -n -B what the source leaves to its backing file is left to the target's."""
+    """With -n -B, ranges unallocated in the source stay unallocated in the target."""
     below = rng.randbytes(2 * MiB)
     interop.write_file("base", below)
     for name in ("source.qed", "target.qed"):
@@ -166,7 +166,7 @@ def stays_thin(rng):
 
 
 def claimed_zero(_):
-    """--target-is-zero is not believed where a backing file shows."""
+    """--target-is-zero is ignored if a backing file shows through."""
     interop.write_file("base", b"\xaa" * MiB)
     interop.write_file("source", bytes(512 * KiB) + b"\1" * (512 * KiB))
     must("qemu-img", "create", "-q", "-f", "qed", "-b", "base", "-F", "raw", "target.qed")
@@ -185,7 +185,7 @@ def claimed_zero(_):
 
 
 def old_files(rng):
-    """Raw files with other bytes, longer or shorter, with holes; with -n and without, and dd."""
+    """Raw files with old contents, longer or shorter, with holes; with -n and without, and dd."""
     data = bytearray(sectors(rng, 512, 3 * MiB) + rng.choice((0, 100)))
     for _ in range(5):
         at = rng.randrange(len(data))
@@ -210,7 +210,7 @@ def old_files(rng):
 
 
 def preallocated(rng):
-    """A new file whose space was asked for keeps it where the source has zeroes."""
+    """A new file with preallocation keeps its space where the source has zeroes."""
     data = rng.randbytes(64 * KiB) + bytes(4 * MiB)
     interop.write_file("source", data)
     for mode in ("falloc", "full"):
@@ -221,7 +221,7 @@ def preallocated(rng):
 
 
 def from_nbd(rng):
-    """Zeroes of an export replace what a file had."""
+    """Zeroes of an export overwrite a file's old contents."""
     if not nbdkit.have_nbdkit():
         return
     interop.write_file("old", rng.randbytes(3 * MiB))
@@ -238,7 +238,7 @@ def from_nbd(rng):
 
 
 def measured(_):
-    """With a backing file zeroes need tables, too: what measure requires is enough."""
+    """With a backing file zeroes need tables, too: the size that measure prints is enough."""
     size = 64 * MiB
     interop.write_file("source", b"")
     os.truncate("source", size)

@@ -155,6 +155,29 @@ static void space_for_l1(void *arg)
 }
 
 /*
+ * What an image gains is hidden by tables whose L1 entries it did not need before.  Where L1 has
+ * no space on the disk for them growing fails, and no flush does.
+ */
+static void space_for_more_l1(void *arg)
+{
+	const uint64_t small = 255 * GiB, large = 257 * GiB; /* L1's second 4 KiB begin at 256 */
+	struct rec_test *t = arg;
+
+	rec_create(t, CLUSTER, small, 1);
+	CHECK(truncate(t->scratch.backing, (off_t)large) == 0);
+	rec_open(t, BLK_O_RDWR | BLK_O_DIRECT, NULL);
+	t->rec.no_space_at = image_of(t)->header.l1_table_offset + 4096;
+	CHECK(blk_co_truncate(t->node, large, NULL) == -ENOSPC);
+	CHECK(!image_of(t)->l1[512]);
+	CHECK(blk_co_flush(t->node) == 0);
+	t->rec.no_space_at = UINT64_MAX;
+	CHECK(blk_co_truncate(t->node, large, NULL) == 0);
+	close_and_check(t);
+	CHECK(rec_reads(t, large / BLOCK - 1, 0));
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/*
  * A copy whose write fails may have written all the same.  Its cluster is not handed out before
  * it is punched: who writes a part of a fresh cluster finds zeroes around it.
  */
@@ -270,6 +293,7 @@ int main(void)
 		CO_TEST_BY(rec_run, no_entry_without_the_first_flush),
 		CO_TEST_BY(rec_run, failed_commit_is_made_good),
 		CO_TEST_BY(rec_run, space_for_l1),
+		CO_TEST_BY(rec_run, space_for_more_l1),
 		CO_TEST_BY(rec_run, failed_copy_of_a_part),
 		CO_TEST_BY(rec_run, failed_copy_of_a_whole),
 		CO_TEST_BY(rec_run, writer_joins_populating_of_zeroes),

@@ -168,9 +168,9 @@ void qed_space_end(struct qed_image *img)
 	co_queue_wake_all(&img->alloc.space_waiters);
 }
 
-int qed_co_take_l1_space(struct qed_image *img)
+int qed_co_take_l1_space(struct qed_image *img, uint64_t entries)
 {
-	uint64_t bytes = round_up(qed_l1_entries_used(img) * 8, 4096);
+	uint64_t bytes = round_up(entries * 8, 4096);
 	int ret;
 
 	if (bytes <= atomic_load_explicit(&img->alloc.l1_space, memory_order_relaxed))
@@ -184,7 +184,8 @@ int qed_co_take_l1_space(struct qed_image *img)
 int qed_co_new_table(struct qed_image *img, uint64_t i)
 {
 	uint64_t start;
-	int ret = qed_co_take_l1_space(img);
+	/* The image may be about to grow: then its size does not need the entry yet. */
+	int ret = qed_co_take_l1_space(img, i + 1);
 
 	if (ret)
 		return ret;

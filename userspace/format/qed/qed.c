@@ -178,7 +178,7 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 		return ret;
 	qed_rescue_start(img);
 	/* If there is none now, the error goes to the request that needs a new table. */
-	(void)qed_co_take_l1_space(img);
+	(void)qed_co_take_l1_space(img, qed_l1_entries_used(img));
 	/* A check finds the leaks, too. */
 	if (img->header.features & QED_F_NEED_CHECK)
 		return check_dirty(img, err);

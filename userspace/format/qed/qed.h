@@ -298,8 +298,8 @@ void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count);
 int qed_co_extend(struct qed_image *img, uint64_t clusters);
 /* Give L1 entry @i a new, empty L2 table, unless it has one by now.  Yields. */
 int qed_co_new_table(struct qed_image *img, uint64_t i);
-/* Allocate the space on disk of all L1 entries that the image's size needs.  Yields. */
-int qed_co_take_l1_space(struct qed_image *img);
+/* Allocate the space on disk of the first @entries L1 entries.  Yields. */
+int qed_co_take_l1_space(struct qed_image *img, uint64_t entries);
 /*
  * One coroutine at a time allocates space for slices.  Begin under meta_lock.  True: the caller's
  * turn, until it calls qed_space_end(), under meta_lock again.  False: the caller has yielded, with

@@ -461,6 +461,30 @@ static void no_entry_for_what_may_be_lost(void *arg)
 	}
 }
 
+/* An area that was emptied or cut is refused: what A had answered was in it. */
+static void area_of_another_size(void *arg)
+{
+	static const off_t sizes[] = { 4096, 0 };
+	struct test *t = arg;
+	struct error err = ERROR_INIT;
+	char command[3 * PATH_MAX];
+
+	start(t, BLK_O_RDWR, true);
+	write_cluster(t, 20, 3);
+	next_process(t, DISK_AT_ONCE);
+	snprintf(command, sizeof(command), "cmp '%s' '%s'", t->killed, t->scratch.image);
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		CHECK(truncate(t->rescue, sizes[i]) == 0);
+		CHECK(open_image(t, BLK_O_RDWR, true, true, &err) == -EINVAL);
+		CHECK(strstr(error_text(&err), i ? "has 0 bytes" : "has 4096 bytes"));
+		error_free(&err);
+		CHECK(system(command) == 0);
+	}
+	CHECK(open_image(t, BLK_O_RDWR, false, false, NULL) == 0);
+	expect(t->node, 20, 1, 1);
+	end(t);
+}
+
 /* Pages that were not written back count as clean: what is read after opening is the disk's. */
 static void lost_pages(void *arg)
 {
@@ -548,6 +572,7 @@ int main(void)
 		CO_TEST_BY(run, killed_with_rescue),
 		CO_TEST_BY(run, error_for_the_opener),
 		CO_TEST_BY(run, no_entry_for_what_may_be_lost),
+		CO_TEST_BY(run, area_of_another_size),
 		CO_TEST_BY(run, lost_pages),
 		CO_TEST_BY(run, pages_are_dropped),
 	};

@@ -154,23 +154,35 @@ static int read_boot_id(char id[QED_BOOT_ID_LEN])
 }
 
 /* Allocate all space now: a store to a page without space would kill the process (SIGBUS). */
-static int make_room(int fd)
+static int make_room(int fd, struct error *err)
 {
-	int ret;
+	int ret = ftruncate(fd, 0) ? -errno : 0;
 
-	if (ftruncate(fd, 0))
-		return -errno;
-	ret = -posix_fallocate(fd, 0, sizeof(struct qed_rescue_area));
-	return ret;
+	if (!ret)
+		ret = -posix_fallocate(fd, 0, sizeof(struct qed_rescue_area));
+	if (!ret)
+		return 0;
+	return error_set_errno(err, ret, "what survives the server (%zu bytes)",
+			       sizeof(struct qed_rescue_area));
 }
 
-static int has_size(int fd)
+/*
+ * An empty file is refused, too.  A server makes room before it has a device, so a device never
+ * waits for the successor of one that was killed before that: an empty file was emptied later, or
+ * a read-only server left it, and neither may be taken for an area that has nothing to replay.
+ */
+static int check_size(int fd, struct error *err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return -errno;
-	return st.st_size == sizeof(struct qed_rescue_area) ? 0 : -EINVAL;
+		return error_set_errno(err, -errno, "what the dead server left");
+	if (st.st_size == sizeof(struct qed_rescue_area))
+		return 0;
+	return error_set(err, -EINVAL,
+			 "what the dead server left has %lld bytes in place of %zu: "
+			 "it was changed, or is of another version",
+			 (long long)st.st_size, sizeof(struct qed_rescue_area));
 }
 
 /* Does the mapped area belong to this image, in its current geometry? */
@@ -229,12 +241,9 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	rescue->replay = opts->rescue->replay;
 	rescue->nr_slots = limit(opts->rescue->max_slices, NR_SLOTS);
 	rescue->nr_tables = limit(opts->rescue->max_tables, NR_TABLES);
-	ret = rescue->replay ? has_size(opts->rescue->fd) : make_room(opts->rescue->fd);
-	if (ret == -EINVAL && rescue->replay)
-		return error_set(err, ret, "what the dead server left is of another version");
+	ret = rescue->replay ? check_size(opts->rescue->fd, err) : make_room(opts->rescue->fd, err);
 	if (ret)
-		return error_set_errno(err, ret, "what survives the server (%zu bytes)",
-				       sizeof(struct qed_rescue_area));
+		return ret;
 	/* MAP_POPULATE, so that no page fault comes under meta_lock. */
 	map = mmap(NULL, sizeof(struct qed_rescue_area), PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_POPULATE, opts->rescue->fd, 0);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Backing chains that change below the guest's image: it is committed into the
- * image below, or rebased from one backing file onto another and back, or an image
- * in the middle is streamed from and goes.  Whatever a crash leaves of that, the
- * image reads as before.
+ * Backing chains that change below the guest's image: it is committed into the image
+ * below, or rebased from one backing file to another and back, or an image in the
+ * middle is streamed and removed. Whatever a crash leaves, the image reads the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +15,7 @@
 #include "job/commit.h"
 #include "job/rebase.h"
 
-/* Of what is rebased onto: in clusters like the other one, zero, or neither. */
+/* Version of the other backing file: its clusters equal the first one's, are zero, or differ. */
 static uint32_t other_version(const struct geometry *geo, uint64_t sector)
 {
 	switch (mix64(sector * SECTOR_SIZE / geo->cluster_size + 1000) % 4) {
@@ -62,7 +61,7 @@ static void create(const struct geometry *geo, const char *path, uint64_t size, 
 	CHECK(blk_co_create(&opts, NULL) == 0);
 }
 
-/* Some clusters of the base's own, some of them zero. */
+/* Write some clusters of its own, some of them zero. */
 void chain_co_fill(const struct geometry *geo, const char *path)
 {
 	struct blk_open_opts opts = { .format = "qed", .flags = BLK_O_RDWR };
@@ -87,12 +86,12 @@ void chain_co_fill(const struct geometry *geo, const char *path)
 void chain_co_make_backing(const struct geometry *geo, const struct files *files)
 {
 	make_raw(geo, files->backing, geo->backing_bytes, backing_version);
-	/* It ends elsewhere: before the first one, behind it, or behind the image. */
+	/* Its size differs: it ends before the first one, after it, or after the image. */
 	if (geo->verb == CHAIN_REBASED)
 		make_raw(geo, files->other,
 			 round_down(geo->size * (60 + geo->seed % 60) / 100, SECTOR_SIZE),
 			 other_version);
-	/* Longer than its backing file, behind whose end the guest's image must hide that. */
+	/* Longer than its backing file; beyond that file's end the guest's image must hide it. */
 	if (geo->verb == CHAIN_TO_BASE) {
 		create(geo, files->middle, geo->size, "backing.raw", "raw");
 		chain_co_fill(geo, files->middle);
@@ -109,7 +108,9 @@ void chain_co_make(const struct geometry *geo, const struct files *files)
 		return;
 	}
 	if (geo->verb == CHAIN_COMMITTED) {
-		/* Shorter than the image, and than its own backing file, which must not show. */
+		/*
+		 * Shorter than the image and than its own backing file, whose rest must not show.
+		 */
 		create(geo, base, round_down(geo->size * 2 / 3, SECTOR_SIZE), "backing.raw", "raw");
 		chain_co_fill(geo, base);
 		create(geo, files->image[FILE_TOP].live, geo->size, strrchr(base, '/') + 1, "qed");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Content that tells where it belongs: each guest sector names itself and the
- * write that it came from, and every word of it depends on both.
+ * Self-describing content: each guest sector has its number and the version of its
+ * write, and every word of it depends on both.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 #define WORDS (SECTOR_SIZE / 8)
 
-/* Word @i, above the two that hold the sector and the version. */
+/* Return word @i, after the two with the sector and the version. */
 static uint64_t word(uint64_t sector, uint32_t version, unsigned int i)
 {
 	return (sector << 24 ^ version) * 0x9e3779b97f4a7c15ULL + i * 0xbf58476d1ce4e5b9ULL;
@@ -51,7 +51,7 @@ uint32_t backing_version(const struct geometry *geo, uint64_t sector)
 
 	if (sector * SECTOR_SIZE >= geo->backing_bytes)
 		return VERSION_ZERO;
-	/* Whole clusters of zeroes, and some that are zero in part. */
+	/* Some clusters are zero, and some partly zero. */
 	if (mix64(cluster) % 4 == 0 || (mix64(cluster) % 4 == 1 && sector % 16 < 8))
 		return VERSION_ZERO;
 	return VERSION_BACKING;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An image that is made of another one, by what qed-img convert makes it with: until that has
- * succeeded a crash leaves a file that nobody opens, or all of the image, or the one that was there
- * before; afterwards all of the image.
+ * An image converted from another one, by the code of qed-img convert. Before that succeeds, a
+ * crash leaves a file that cannot be opened, or the whole image, or the previous one; afterwards
+ * the whole image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "format/qed/format.h"
 #include "qed-img/convert.h"
 
-/* What is converted: another content each round, with zeroes in whole clusters and in parts. */
+/* Version of the source: another content each round, with clusters that are zero or partly zero. */
 static uint32_t source_version(const struct geometry *geo, uint64_t sector)
 {
 	uint64_t cluster = sector * SECTOR_SIZE / geo->cluster_size;
@@ -43,7 +43,7 @@ static int co_make_target(const struct geometry *geo, const char *path, struct b
 	return ret ? ret : blk_co_open(target, path, &open, err);
 }
 
-/* As qed-img's options would have it: sparse or not, in any order, with FUA, one by one. */
+/* Choose qed-img's options: sparse or not, in any order, with FUA, one coroutine. */
 static void choose_options(struct convert_job *job, uint64_t random)
 {
 	static const uint64_t sparse[] = { CONVERT_DEFAULT_SPARSE, 0, 64 * KiB };
@@ -88,7 +88,7 @@ bool convert_co_run(struct record *rec, const struct files *files)
 	return !ret;
 }
 
-/* Does the file say that it is no image yet? */
+/* Is the file marked as incomplete? */
 static bool says_incomplete(const char *path)
 {
 	uint8_t disk[QED_HEADER_BYTES] = { 0 };
@@ -117,7 +117,10 @@ static bool co_is_refused(const char *path)
 	return false;
 }
 
-/* The first sector that is not what a round brings, or what was before it; else -1. */
+/*
+ * Return the first sector that differs from the result of the round, or with @before
+ * from the state before it; -1: none.
+ */
 static int64_t find_wrong(const struct judge *judge, bool before)
 {
 	const struct record *rec = judge->rec;

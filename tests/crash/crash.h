@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Power-loss simulation of the QED driver: what its files share.
+ * Power-loss simulation of the QED driver: common declarations.
  *
- * A round: a workload runs on a new image (or on what an earlier crash left);
- * record.c notes all that reaches the image file and all that the guest asked
- * and was told, each with its position in one common order.  Then disk.c makes
- * the images that a loss of power at some position may have left, and judge.c
- * looks at each: it must be a consistent image, and each guest sector must
- * hold what model.c allows.
+ * A round: a workload runs on a new image (or on one left by an earlier crash).
+ * record.c records all operations on the image file and all requests of the guest with
+ * their completions, each with its position in one common order. Then disk.c makes
+ * images that a loss of power at some position may leave, and judge.c checks each: it
+ * must be a consistent image, and each guest sector must have a content that model.c
+ * allows.
  */
 #ifndef QEDBLK_TESTS_CRASH_H
 #define QEDBLK_TESTS_CRASH_H
@@ -24,30 +24,30 @@
 #include "shared/random.h"
 #include "util/units.h"
 
-#define BLOCK	      4096u /* bytes: what guest requests are mostly made of */
+#define BLOCK	      4096u /* bytes: the unit of most guest requests */
 #define BLOCK_SECTORS (BLOCK / SECTOR_SIZE)
 
 /* ---- content.c ---- */
 
 /*
- * What a sector holds is a version: 0 is zeroes, 1 the backing file's bytes,
- * above that the write that brought it.
+ * The content of a sector is a version: 0 is zeroes, 1 the backing file's bytes,
+ * higher ones identify the write that wrote it.
  */
 #define VERSION_ZERO	0u
 #define VERSION_BACKING 1u
 #define VERSION_FIRST	2u
-/* What images that are committed to and rebased onto have of their own. */
+/* The own data of images that are committed into or rebased onto. */
 #define VERSION_OTHER	(UINT32_MAX - 2)
 #define VERSION_GARBAGE UINT32_MAX
-/* What clusters have that were named twice. */
+/* The data of clusters that two entries reference. */
 #define VERSION_SHARED (UINT32_MAX - 3)
 
-/* Fill 512 bytes with guest sector @sector's content in version @version. */
+/* Fill 512 bytes with the content of guest sector @sector in version @version. */
 void sector_fill(void *buf, uint64_t sector, uint32_t version);
-/* The version that 512 bytes hold, and of which guest sector (not for VERSION_ZERO). */
+/* Return the version of 512 bytes, and set *@sector to its guest sector (not for VERSION_ZERO). */
 uint32_t sector_identify(const void *buf, uint64_t *sector);
 
-/* ---- The shape of an image and of the part of it that the guest uses ---- */
+/* ---- Geometry: the image and the part of it that the guest uses ---- */
 
 /*
  * The guest uses @spots ranges of @spot_bytes, @spot_stride apart, which are
@@ -58,35 +58,35 @@ enum chain_verb {
 	CHAIN_COMMITTED,
 	CHAIN_REBASED,
 	CHAIN_CONVERTED,
-	CHAIN_CHECKED, /* it needs a check at first */
-	CHAIN_TO_BASE, /* an image in the middle is streamed from, and goes, beside the guest */
+	CHAIN_CHECKED, /* it starts out needing a check */
+	CHAIN_TO_BASE, /* an image in the middle is streamed and removed while the guest runs */
 };
 
 /*
- * The image files that are written to: the guest's, and where it is committed the one below it,
- * which has the backing file of all.
+ * The image files that are written: the guest's, and if it is committed the one below
+ * it, which then has the backing file.
  */
 enum { FILE_TOP, FILE_BASE, MAX_FILES };
 
 struct geometry {
 	char workload[32];
-	char dir[64]; /* the round's files; images name it, where they name their backing file */
+	char dir[64]; /* the directory of the round's files; part of stored backing file names */
 	uint64_t seed;
 	uint32_t round, images; /* crash images to make of this round */
 	uint32_t cluster_size, table_size;
 	uint32_t align; /* of the image file's I/O, bytes; 1: none */
 	uint32_t spots;
 	uint64_t spot_bytes, spot_stride;
-	uint64_t size; /* bytes, of the guest's disk */
+	uint64_t size; /* bytes of the guest's disk */
 	uint64_t backing_bytes; /* 0: no backing file */
-	uint64_t scratch; /* the last so many arena sectors; see guest.c */
+	uint64_t scratch; /* number of arena sectors at the end; see guest.c */
 	uint32_t first_version; /* of this round's first request */
-	uint32_t verb; /* enum chain_verb: what is done after each session, or in place of all */
-	uint32_t sector; /* bytes that the disk writes as a whole: 512 or 4096 */
-	uint32_t unreadable; /* it may not be able to read what it was writing */
+	uint32_t verb; /* enum chain_verb: done after each session, or instead of sessions */
+	uint32_t sector; /* bytes that the disk writes atomically: 512 or 4096 */
+	uint32_t unreadable; /* the disk may fail to read blocks it was writing */
 };
 
-/* Is it done after each session? */
+/* Is the verb done after each session? */
 static inline bool is_after_session(uint32_t verb)
 {
 	return verb == CHAIN_COMMITTED || verb == CHAIN_REBASED;
@@ -110,10 +110,10 @@ static inline uint64_t guest_sector(const struct geometry *geo, uint64_t s)
 	return s / per_spot * (geo->spot_stride / SECTOR_SIZE) + s % per_spot;
 }
 
-/* What the backing file has there: VERSION_BACKING or VERSION_ZERO. */
+/* Return the backing file's version of @sector: VERSION_BACKING or VERSION_ZERO. */
 uint32_t backing_version(const struct geometry *geo, uint64_t sector);
 
-/* Which sector content of @version in arena sector @s names. */
+/* Return the sector number in the content of arena sector @s in @version. */
 static inline uint64_t named_sector(const struct geometry *geo, uint64_t s, uint32_t version)
 {
 	uint64_t sector = guest_sector(geo, s);
@@ -123,7 +123,7 @@ static inline uint64_t named_sector(const struct geometry *geo, uint64_t s, uint
 
 /* ---- record.c ---- */
 
-/* A durable write is on the disk when it has returned, by itself. */
+/* REC_DURABLE_WRITE is durable when it returns, without a flush. */
 enum rec_kind {
 	REC_NONE,
 	REC_WRITE,
@@ -140,12 +140,12 @@ enum rec_kind {
 struct rec_op {
 	enum rec_kind kind;
 	unsigned int file; /* FILE_TOP or FILE_BASE */
-	uint64_t start, end; /* positions of the call and of its return */
-	uint64_t offset, len; /* bytes; of a truncation: the sizes before and after */
-	uint64_t lost; /* position of the failed flush that threw it away, NEVER: none did */
-	uint8_t *data; /* of a write */
-	uint8_t *old; /* of zeroes in the page cache beside O_DIRECT: what they replaced */
-	bool grows; /* it ends behind the file's end as it was when it was called */
+	uint64_t start, end; /* positions of its start and its completion */
+	uint64_t offset, len; /* bytes; for a truncation: the sizes before and after */
+	uint64_t lost; /* position of the failed flush that dropped it, NEVER: none */
+	uint8_t *data; /* the data of a write */
+	uint8_t *old; /* for zeroes in the page cache beside O_DIRECT: the data they replaced */
+	bool grows; /* it ends beyond the file's end at its start */
 	bool cached; /* it goes through the page cache */
 };
 
@@ -154,45 +154,45 @@ enum guest_kind {
 	GUEST_ZERO_KEEP,
 	GUEST_ZERO_UNMAP,
 	GUEST_DISCARD,
-	GUEST_RESTART, /* the server was killed: what its successor shows of the whole arena */
+	GUEST_RESTART, /* the server was killed: the whole arena as its successor reads it */
 	GUEST_FLUSH,
 	GUEST_CLOSE, /* closing the image: durable like a flush */
-	GUEST_CONVERT, /* making all of the image; durable */
+	GUEST_CONVERT, /* converting the whole image; durable */
 };
 
 struct guest_op {
 	enum guest_kind kind;
 	uint32_t fua;
 	uint64_t issue, ack; /* positions */
-	uint64_t sector, count; /* arena sectors that it changes */
-	uint64_t restart; /* of a restart: its number, counted from 0 */
+	uint64_t sector, count; /* the arena sectors it changes */
+	uint64_t restart; /* the number of a restart, from 0 */
 };
 
 struct record {
 	struct geometry geo;
-	pthread_mutex_t lock; /* all of the following */
+	pthread_mutex_t lock; /* protects the fields below */
 	uint64_t position; /* of the last event; the first is 1 */
-	struct rec_op *ops; /* in the order of their calls */
+	struct rec_op *ops; /* in the order of their starts */
 	size_t nr_ops, room_ops;
-	struct guest_op *guest; /* in the order of their issue; version first_version + index */
+	struct guest_op *guest; /* in the order of issue; its version is first_version + index */
 	size_t nr_guest, room_guest;
 	uint32_t *initial; /* version of each arena sector at position 0 */
 	uint32_t *restarts; /* by restart, version of each arena sector at it */
 	size_t nr_restarts;
-	_Atomic uint64_t jitter; /* state of the delays and of what goes wrong */
+	_Atomic uint64_t jitter; /* random state of delays and faults */
 	_Atomic bool header_written; /* since the session began */
 
-	/* What goes wrong while the workload runs; fault.c. */
+	/* Faults while the workload runs; see fault.c. */
 	struct faults {
-		_Atomic bool dead; /* the server was killed: it does nothing any more */
-		_Atomic bool lossy; /* a flush has failed: what is not durable may be gone */
-		uint64_t kill_in; /* file operations from now; 0: it is not killed */
-		bool kill_at_flush; /* at the first flush after that */
-		uint64_t died; /* position at which it was */
-		bool failing; /* writes and flushes fail now and then */
-		bool losses; /* a failed flush has lost something */
-		uint64_t flushed; /* what returned before this position is durable */
-		struct rescue *rescue; /* what survives the server, or NULL */
+		_Atomic bool dead; /* the server was killed: none of its operations has an effect */
+		_Atomic bool lossy; /* a flush has failed: data that is not durable may be lost */
+		uint64_t kill_in; /* kill the server after this many file operations; 0: do not */
+		bool kill_at_flush; /* kill it at the first flush after that */
+		uint64_t died; /* position of the kill */
+		bool failing; /* writes and flushes fail sometimes */
+		bool losses; /* a failed flush has lost data */
+		uint64_t flushed; /* operations completed before this position are durable */
+		struct rescue *rescue; /* the area that survives the server, or NULL */
 	} faults;
 };
 
@@ -200,18 +200,19 @@ void record_init(struct record *rec, const struct geometry *geo);
 void record_destroy(struct record *rec);
 struct files;
 /*
- * From now on who opens one of @files that the workload runs on is recorded to @rec (NULL:
- * nobody is), and who opens the backing file is slowed down.
+ * From now on, record to @rec (NULL: do not) the operations on those of @files that
+ * the workload runs on, and delay reads of the backing file, for files opened from now
+ * on.
  */
 void record_files(struct record *rec, const struct files *files);
-/* Meanwhile nobody else is. */
+/* Do not record files opened while paused. */
 void record_pause(bool pause);
-/* Note a request of the guest, and its answer.  The result is its index. */
+/* Record a request of the guest, and its completion. Returns its index. */
 size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t sector,
 		    uint64_t count);
 void record_ack(struct record *rec, size_t index);
 
-/* The version that the guest's request @index leaves in arena sector @s. */
+/* Return the version that guest request @index leaves in arena sector @s. */
 static inline uint32_t op_version(const struct record *rec, size_t index, uint64_t s)
 {
 	const struct guest_op *op = &rec->guest[index];
@@ -221,60 +222,63 @@ static inline uint32_t op_version(const struct record *rec, size_t index, uint64
 	return op->kind == GUEST_WRITE ? rec->geo.first_version + (uint32_t)index : VERSION_ZERO;
 }
 
-/* The server was killed and its successor has come: what it shows of each arena sector. */
+/*
+ * Record that the server was killed, and the version of each arena sector that its
+ * successor reads.
+ */
 void record_restart(struct record *rec, const uint32_t *versions);
 
-/* ---- fault.c: a server that is killed, and a disk that fails ---- */
+/* ---- fault.c: a killed server, and a failing disk ---- */
 
-/* One of so many fails, where the disk does. */
+/* With a failing disk, one of so many operations fails. */
 #define WRITES_PER_FAILURE	150u
 #define FLUSHES_PER_FAILURE	12u
 #define ZEROES_PER_FAILURE	40u
 #define TRUNCATIONS_PER_FAILURE 4u
 
 struct workload;
-/* Before a session: choose what goes wrong in it.  @ops: about how many file operations it has. */
+/* Choose the faults of a session, before it starts. @ops: about how many file operations it has. */
 void fault_arm(struct record *rec, const struct workload *w, uint64_t ops, uint64_t random);
-/* After it: nothing more does. */
+/* End the faults, after the session. */
 void fault_disarm(struct record *rec);
-/* A file operation comes; the server may be killed before it. */
+/* Count a file operation; the server may be killed before it. */
 void fault_count(struct record *rec, bool is_flush);
 /*
- * How many bytes, in units, of write @op reach the file.  *@ret is 0, or -EIO: it failed, or nobody
- * is there to be told.
+ * Return how many bytes, in whole units, of write @op reach the file. Sets *@ret to 0,
+ * or to -EIO: it failed, or the server is dead.
  */
 size_t fault_write(struct record *rec, size_t op, size_t len, uint32_t unit, int *ret);
-/* The same for another operation: 0, or -EIO and it does not happen. */
+/* The same for another operation: returns 0, or -EIO and it has no effect. */
 int fault_op(struct record *rec, size_t op, unsigned int per_failure);
-/* Flush @op has failed: the page cache of the file, @live, loses some of what is not durable. */
+/* Flush @op has failed: the page cache of the file @live loses some data that is not durable. */
 void fault_lose(struct record *rec, size_t op, const char *live);
-/* What is in the file now (heap). */
+/* Return the current content of the file (heap). */
 uint8_t *fault_read_old(const char *live, uint64_t offset, uint64_t len);
-/* The page cache of the live image is dropped: what failed flushes lost is seen to be gone. */
+/* Drop the page cache of the live image, which exposes the data lost by failed flushes. */
 void fault_drop_cache(const struct record *rec, const struct files *files);
 
-/* ---- rescue.c: what survives a server that is killed (format/qed/rescue.h) ---- */
+/* ---- rescue.c: the area that survives a killed server (format/qed/rescue.h) ---- */
 
-/* The server is to have it: from now on to rescue_end(). */
+/* Give the server a rescue area, from now on until rescue_end(). */
 void rescue_begin(struct record *rec);
 void rescue_end(struct record *rec);
 struct blk_rescue;
 struct blk_node;
-/* What to open the image with; NULL: nothing survives. */
+/* Return the option for opening the image; NULL: no rescue area. */
 const struct blk_rescue *rescue_before_open(struct record *rec);
 void rescue_opened(struct record *rec, struct blk_node *node);
 void rescue_closed(struct record *rec);
-/* The server is being killed: between these two nothing of it changes; then there is a copy. */
+/* Around the kill of the server: in between the area does not change, and it is copied. */
 void rescue_freeze(struct record *rec);
 void rescue_thaw(struct record *rec);
 
-/* ---- save.c: a record, with the images that it starts from, in a file ---- */
+/* ---- save.c: a record in a file, with the images it starts from ---- */
 
 bool record_save(const struct record *rec, const struct files *files, const char *path);
 bool record_load(struct record *rec, const struct files *files, const char *path);
-/* No more than what it begins with. */
+/* Load only the geometry, at the start of the file. */
 bool record_load_geometry(struct geometry *geo, const char *path);
-/* Copy what is data; the copy has the same size.  @to is overwritten. */
+/* Copy a file, keeping holes and size. Overwrites @to. */
 void copy_sparse(const char *from, const char *to);
 
 /* ---- disk.c ---- */
@@ -284,7 +288,7 @@ enum fate { FATE_LOST, FATE_WHOLE, FATE_TORN };
 struct survivor {
 	size_t op;
 	enum fate fate;
-	uint64_t sectors; /* torn: the first 64 sectors, a bit each */
+	uint64_t sectors; /* torn: which of the first 64 sectors survive, a bit each */
 };
 
 struct undo {
@@ -298,35 +302,35 @@ struct disk {
 	unsigned int file;
 	int fd;
 	uint64_t position; /* of the crash */
-	uint64_t settled; /* what returned before this position is durable */
-	bool *durable; /* by op: applied for good, lost for good, or another file's */
+	uint64_t settled; /* operations completed before this position are durable */
+	bool *durable; /* by op: applied permanently, lost, or of another file */
 	size_t first_pending;
 	uint64_t size; /* durable, bytes */
-	uint64_t physical; /* bytes of @fd: durable data may lie behind the durable size */
+	uint64_t physical; /* bytes of @fd: durable data may lie beyond the durable size */
 
-	/* Of the crash image that is there now. */
+	/* The current crash image. */
 	uint64_t limit; /* the file's size */
-	struct survivor *survivors; /* what was not durable and its fate */
+	struct survivor *survivors; /* the operations that were not durable, and their fates */
 	size_t nr_survivors;
 	struct undo *undo;
 	size_t nr_undo, room_undo;
 };
 
-/* @path is a copy of image @file at position 0, and stays the caller's. */
+/* Open @path, a copy of image @file at position 0. The caller owns the file. */
 void disk_open(struct disk *disk, const struct record *rec, unsigned int file, const char *path);
-/* The crash image that is there stays. */
+/* Close it; the current crash image stays in the file. */
 void disk_close(struct disk *disk);
-/* Make the image that a crash at @position leaves; positions rise.  @random chooses. */
+/* Make an image that a crash at @position may leave, chosen by @random. Positions must increase. */
 void disk_crash(struct disk *disk, uint64_t position, uint64_t random);
 /*
- * Apply for good what the flushes that returned by @position cover.  Writes to one place
- * that were in flight together, as only bugs have them, end up in an order that depends
- * on where this is done.
+ * Permanently apply what flushes completed by @position cover. Overlapping writes that
+ * were in flight together, which only bugs cause, end up in an order that depends on the
+ * positions of these calls.
  */
 void disk_settle(struct disk *disk, uint64_t position);
-/* Back to what is durable. */
+/* Undo the crash image: return to the durable state. */
 void disk_undo(struct disk *disk);
-/* Make @path, a copy of image @file at position 0, what the kernel shows without what was lost. */
+/* Turn @path, a copy of image @file at position 0, into what the kernel shows after the losses. */
 void disk_replay(const struct record *rec, unsigned int file, const char *path);
 /* Print the survivors, as comment lines. */
 void disk_explain(const struct disk *disk);
@@ -336,35 +340,42 @@ void disk_explain(const struct disk *disk);
 struct model {
 	const struct record *rec;
 	uint32_t *first; /* by arena sector: where its events start; one more at the end */
-	uint32_t *events; /* indices of guest ops, by sector, in order of issue */
-	uint64_t *durable; /* by event: from here on it, or a later one, is durable */
-	int32_t *base; /* by sector: the last event that is durable, from @first on; -1: none */
+	uint32_t *events; /* indices of guest requests, by sector, in order of issue */
+	uint64_t *durable; /* by event: the position from which it, or a later one, is durable */
+	int32_t *base; /* by sector: the last durable event, from @first on; -1: none */
 };
 
 void model_init(struct model *model, const struct record *rec);
 void model_destroy(struct model *model);
-/* May arena sector @s hold @version after a crash at @position?  Positions rise. */
+/*
+ * Return true when arena sector @s may have @version after a crash at @position.
+ * Positions must increase.
+ */
 bool model_allows(struct model *model, uint64_t s, uint64_t position, uint32_t version);
-/* Does @version in arena sector @s show the last request that was answered, or a later one? */
+/*
+ * Return true when @version in arena sector @s is from the last completed request, or
+ * a later one.
+ */
 bool model_keeps_answered(const struct model *model, uint64_t s, uint32_t version);
-/* Print what is allowed, as comment lines. */
+/* Print the allowed versions, as comment lines. */
 void model_explain(const struct model *model, uint64_t s, uint64_t position);
 
 /* ---- judge.c ---- */
 
-/* The files of a round, in a folder of its own. */
+/* The files of a round, in a directory of their own. */
 struct files {
 	char dir[64];
 	struct image_files {
-		char live[PATH_MAX]; /* what the workload runs on */
-		char start[PATH_MAX]; /* a copy of it as it was before */
-		char crash[PATH_MAX]; /* a crash image; the base's has the name that it lives by */
+		char live[PATH_MAX]; /* the image that the workload runs on */
+		char start[PATH_MAX]; /* a copy of it before the round */
+		/* A crash image; the base's has the same name as the live one. */
+		char crash[PATH_MAX];
 		char next[PATH_MAX]; /* the crash image that the next round starts from */
 	} image[MAX_FILES];
-	char copy[PATH_MAX]; /* a copy of a crash image, to be written to */
-	char raw[PATH_MAX]; /* qemu-img's reading of it */
+	char copy[PATH_MAX]; /* a writable copy of a crash image */
+	char raw[PATH_MAX]; /* qemu-img's raw copy of it */
 	char backing[PATH_MAX];
-	char other[PATH_MAX]; /* what is rebased onto in turn with it */
+	char other[PATH_MAX]; /* the other backing file to rebase onto */
 	char middle[PATH_MAX]; /* an image between the guest's and the backing file */
 };
 
@@ -373,38 +384,38 @@ struct judge {
 	const struct files *files;
 	struct model model;
 	uint8_t *content; /* the arena, as read from the crash image */
-	uint32_t *kept; /* by arena sector: the version in files->next */
-	bool refused; /* the crash image is none: a conversion was not over */
+	uint32_t *kept; /* by arena sector: its version in files->next */
+	bool refused; /* the crash image is not openable: a conversion was incomplete */
 	uint64_t nr_refused;
-	bool dirty; /* the crash image needs a check: what was judged is files->copy after one */
+	bool dirty; /* the crash image needs a check: files->copy was checked and judged instead */
 };
 
 void judge_init(struct judge *judge, const struct record *rec, const struct files *files);
 void judge_destroy(struct judge *judge);
 /*
- * Judge the crash image that is there.  Prints what is wrong, as comment
- * lines, and returns false.  Parks.
+ * Judge the current crash image. Returns false after printing what is wrong, as
+ * comment lines. Coroutine; yields.
  */
 bool judge_co_image(struct judge *judge, uint64_t position);
-/* The version in arena sector @s of judge->content, if the sector is where it belongs. */
+/* Return the version of arena sector @s in judge->content, if the sector is in its place. */
 uint32_t judge_version(const struct judge *judge, uint64_t s, uint64_t *sector);
-/* Print what is in arena sector @s and what is allowed, as comment lines. */
+/* Print the content of arena sector @s and the allowed versions, as comment lines. */
 void judge_explain(const struct judge *judge, uint64_t s, uint64_t position);
-/* Open @path (read-only), look for corruptions, and read the arena to @content. */
+/* Open @path read-only, check for corruptions, and read the arena to @content. */
 bool judge_co_read(const struct record *rec, const char *path, uint8_t *content);
 
-/* sample.c: more expensive looks at a crash image that was found good.  Both park. */
+/* sample.c: more expensive checks of a crash image that was found good. Coroutines; both yield. */
 bool sample_co_qemu(struct judge *judge);
 bool sample_co_writing(struct judge *judge, uint64_t random);
 
-/* ---- unreadable.c: a disk that cannot read what it was writing ---- */
+/* ---- unreadable.c: a disk that cannot read blocks it was writing ---- */
 
 struct blk_file;
-/* Choose what of the crash image that is there. */
+/* Choose unreadable blocks of the current crash image. */
 void unreadable_choose(const struct disk *disk, uint64_t random);
-/* @file was opened. */
+/* Note that @file was opened. */
 void unreadable_opened(struct blk_file *file);
-/* judge_co_image() with that, and without. */
+/* Call judge_co_image() with the unreadable blocks, and without. */
 bool unreadable_co_judge(struct judge *judge, uint64_t position, uint64_t random);
 void unreadable_explain(void);
 
@@ -416,22 +427,22 @@ struct workload {
 	uint32_t align;
 	uint32_t spots;
 	uint64_t spot_bytes, spot_stride;
-	unsigned int backing; /* percent of the guest's disk that the backing file has */
+	unsigned int backing; /* size of the backing file, in percent of the guest's disk */
 	bool copy_on_read;
-	bool stream; /* beside the guest, at times to its end */
-	enum chain_verb verb; /* after each session; a conversion has none */
+	bool stream; /* stream while the guest runs, sometimes to the end */
+	enum chain_verb verb; /* done after each session; a conversion has no sessions */
 	unsigned int kills; /* percent of the sessions in which the server is killed */
-	bool rescue; /* its memory of what is not committed survives */
-	bool failing; /* writes and flushes fail now and then */
+	bool rescue; /* the rescue area survives */
+	bool failing; /* writes and flushes fail sometimes */
 	uint32_t sector; /* of the disk, bytes; 0: 512 */
-	bool unreadable; /* the disk may not be able to read what it was writing */
+	bool unreadable; /* the disk may fail to read blocks it was writing */
 	uint32_t l2_cache; /* bytes, 0: the default */
 	unsigned int loops, workers; /* threads, and coroutines in each */
-	unsigned int ops; /* of all workers together, in all sessions */
-	unsigned int sessions; /* how many times the image is opened and closed */
-	/* Of 100 requests; what is left are reads. */
+	unsigned int ops; /* total of all workers in all sessions */
+	unsigned int sessions; /* number of times the image is opened and closed */
+	/* Per 100 requests; the rest are reads. */
 	unsigned int writes, fuas, zeroes, discards, flushes;
-	/* It is no test unless that happens. */
+	/* The test fails unless these happen. */
 	bool must_reuse, must_evict, must_stream, must_restart;
 };
 
@@ -445,56 +456,59 @@ struct tally {
 
 /* ---- chain.c: images that are committed and rebased ---- */
 
-/* What an image has at guest sector @sector. */
+/* Return an image's version of guest sector @sector. */
 typedef uint32_t version_fn(const struct geometry *geo, uint64_t sector);
 
 void make_raw(const struct geometry *geo, const char *path, uint64_t bytes, version_fn *version);
-/* Make the files below the image, and the image: of one that is converted to, an empty file. */
+/* Create the files below the image, and the image; for a conversion an empty file. */
 void chain_co_make(const struct geometry *geo, const struct files *files);
-/* All but the images that a record has.  Parks. */
+/* Create all files except the images that a record has. Yields. */
 void chain_co_make_backing(const struct geometry *geo, const struct files *files);
-/* Give the image at @path, or its first part, some content of its own.  Parks. */
+/* Write some data to the image at @path, or to its first part. Yields. */
 void chain_co_fill(const struct geometry *geo, const char *path);
-/* Commit or rebase the live image; recorded.  False: it failed.  Parks. */
+/* Commit or rebase the live image, recorded. Returns false if that failed. Yields. */
 bool chain_co_verb(const struct record *rec, const struct files *files);
 
 /* ---- damage.c: images that need a check ---- */
 
-/* Are there clusters that are named twice?  Only a check mends that. */
+/* Return true when clusters are referenced twice, which only a check repairs. */
 static inline bool damage_names_twice(const struct geometry *geo)
 {
 	return geo->verb == CHAIN_CHECKED && geo->seed & 1;
 }
 
-/* Damage the new live image; files->copy is what it is after a check.  Parks. */
+/* Damage the new live image; files->copy becomes the repaired one. Yields. */
 void damage_co_make(const struct record *rec, const struct files *files);
-/* Check the image and mend all.  False: it failed, and was printed.  Parks. */
+/* Check and repair the image. Returns false after printing an error. Yields. */
 bool damage_co_check(const char *path);
 bool damage_is_dirty(const char *path);
 
-/* ---- convert.c: an image that is made of another one ---- */
+/* ---- convert.c: an image converted from another one ---- */
 
-/* Make the live image, recorded.  False: it failed.  Parks. */
+/* Create the live image, recorded. Returns false if that failed. Yields. */
 bool convert_co_run(struct record *rec, const struct files *files);
-/* judge_co_image() for such an image. */
+/* The same as judge_co_image(), for such an image. */
 bool convert_co_judge(struct judge *judge, uint64_t position);
 
-/* Run the workload on the live images, recording.  False: a reader was lied to.  Parks. */
+/*
+ * Run the workload on the live images, recorded. Returns false if a read returned
+ * wrong data. Yields.
+ */
 bool workload_co_run(const struct workload *w, struct record *rec, const struct files *files,
 		     struct tally *tally);
 
-/* A worker's request after request, until it has made @ops. */
+/* The guest, whose workers each send one request after another. */
 struct guest {
 	const struct workload *w;
 	struct record *rec;
 	const struct files *files;
 	struct blk_node *node;
-	/* By arena sector: the version that the last request left; VERSION_GARBAGE: unknown. */
+	/* By arena sector: the version of the last request; VERSION_GARBAGE: unknown. */
 	uint32_t *current;
 	unsigned int owners;
-	bool broken; /* the session before did not close the image */
+	bool broken; /* the previous session did not close the image */
 	bool streaming;
-	_Atomic uint64_t next_block; /* of those that are written one after the other */
+	_Atomic uint64_t next_block; /* for blocks written sequentially */
 	_Atomic bool failed;
 };
 
@@ -505,12 +519,12 @@ void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, ui
 struct options {
 	uint64_t seed, images;
 	const char *workload; /* NULL: all */
-	const char *keep; /* folder for the record of a failure */
+	const char *keep; /* directory for the record of a failure */
 	const char *replay;
-	long image; /* of the replayed record; -1: all */
+	long image; /* number of the image in the replayed record; -1: all */
 };
 
-/* Both run in a coroutine, print the verdict, and return whether all was well. */
+/* Both run in a coroutine, print the verdict, and return true on success. */
 bool round_co_workload(const struct workload *w, const struct options *opts, uint64_t images,
 		       struct tally *total);
 bool round_co_replay(const struct options *opts);

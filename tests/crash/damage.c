@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Images of a writer that leaves NEED_CHECK where it ends badly, as QEMU does, with what such an
- * end may leave: entries that point behind the end of the file, clusters that nothing names, and
- * clusters that are named twice.
- *
- * The driver mends all but the last when it opens the image; a check mends those, too.  Wherever
- * power is lost the image still says that it needs a check, and a check still brings the same
- * content, or it is good.
+ * Images of a writer that crashed and left NEED_CHECK, as QEMU does, with possible damage:
+ * entries that point beyond the end of the file, leaked clusters, and clusters that are
+ * referenced twice. The driver repairs all but the last when it opens the image; a check repairs
+ * those, too. Wherever power is lost, the image either still needs a check, which gives the same
+ * content, or is good.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -29,7 +27,7 @@ static uint64_t clusters_of(const struct geometry *geo)
 	return div_round_up(geo->size, geo->cluster_size);
 }
 
-/* Where the file has the entry of guest cluster @c; 0: nowhere. */
+/* Return the file offset of the entry of guest cluster @c; 0: none. */
 static uint64_t entry_offset(const struct damage *d, uint64_t c)
 {
 	uint64_t entries = (uint64_t)d->header.table_size * d->header.cluster_size / 8, table;
@@ -54,7 +52,10 @@ static void write_entry(const struct damage *d, uint64_t c, uint64_t entry)
 	CHECK(pwrite(d->fd, &disk, 8, entry_offset(d, c)) == 8);
 }
 
-/* The content of a cluster that is named twice tells only where in it each sector is. */
+/*
+ * Fill a cluster that is referenced twice: the content has only the sector's place in
+ * the cluster.
+ */
 static void fill_shared(const struct damage *d, uint64_t offset)
 {
 	uint64_t words[SECTOR_SIZE / 8];
@@ -66,8 +67,9 @@ static void fill_shared(const struct damage *d, uint64_t offset)
 }
 
 /*
- * Of each entry that has a cluster: leave it, let it point behind the end, or name it again.  Every
- * other time nothing may leak, and it is those without a cluster that point there.
+ * For an entry with a cluster: leave it, point it beyond the end, or reference the
+ * cluster again. In every other image nothing may leak, and entries without a cluster
+ * point beyond the end.
  */
 static void damage_entry(const struct damage *d, uint64_t c, uint64_t random)
 {
@@ -82,7 +84,7 @@ static void damage_entry(const struct damage *d, uint64_t c, uint64_t random)
 		return;
 	} else if ((random >> 32) % 4 == 1 && damage_names_twice(d->geo) && other > c &&
 		   entry_offset(d, other)) {
-		/* What the other one had is leaked. */
+		/* This leaks the other entry's cluster. */
 		write_entry(d, other, entry);
 		fill_shared(d, entry);
 	}
@@ -101,7 +103,7 @@ static void damage_file(const struct geometry *geo, const char *path)
 	CHECK(pwrite(d.fd, disk, sizeof(disk), 0) == sizeof(disk));
 	d.file_size = lseek(d.fd, 0, SEEK_END);
 	for (uint64_t c = 0; c < clusters; c++) {
-		/* An entry that was changed already points behind the end, or is shared. */
+		/* An entry changed already points beyond the end, or is shared. */
 		uint64_t entry = read_entry(&d, c);
 
 		if (entry < d.file_size)

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a loss of power leaves of an image file.
+ * The state of an image file after a loss of power.
  *
- * A flush makes durable what had returned when it was called.  Of all other
- * operations that were called before the crash any part may be there: none of
- * it, all of it, or some of its sectors (512 bytes or 4 KiB); growing or cutting the file
- * happens or does not.  They are applied in the order of their calls.  One that
- * is not durable yet and called before a durable one was in flight together
- * with it, so that either of them may be the later one on the disk.
+ * A flush makes the operations durable that had completed when it started. Of every other operation
+ * that started before the crash any part may survive: none of it, all of it, or some of its sectors
+ * (512 bytes or 4 KiB); growing or truncating the file happens or does not. They are applied in the
+ * order of their starts. One that is not durable yet and started before a durable one was in flight
+ * together with it, so either of them may be the later one on the disk.
  *
- * A durable write is there when it has returned, and takes with it what it was written over.
+ * A durable write survives once it has completed, and makes the operations that it overwrites
+ * irrelevant.
  *
- * Size and data are two things: a write inside a file whose growth is lost is lost with it.  Only a
- * write that went over the end of the file itself brings the size that it needs.
+ * Size and data are separate: a write within a file whose growth is lost is lost with it. Only a
+ * write across the end of the file itself also grows the file.
  *
- * What a failed flush threw away stays away: no later flush makes it durable.
+ * Data that a failed flush dropped stays lost: no later flush makes it durable.
  *
- * The file holds the durable state; the rest is laid over it for each crash
- * image, and taken off again.
+ * The file has the durable state; the survivors are applied to it for each crash image, and undone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +32,9 @@
 enum choice {
 	CHOOSE_NONE,
 	CHOOSE_ALL,
-	CHOOSE_EACH, /* for each by itself, with one probability for all */
-	CHOOSE_BUT_ONE, /* all but one, which is lost or torn */
-	CHOOSE_ONE, /* one alone */
+	CHOOSE_EACH, /* each independently, with one probability for all */
+	CHOOSE_BUT_ONE, /* all except one, which is lost or torn */
+	CHOOSE_ONE, /* only one */
 	CHOOSE_FIRST, /* the first ones, the last of them torn */
 	CHOICES
 };
@@ -77,7 +76,7 @@ static uint64_t file_size(const struct disk *disk)
 
 static void put_bytes(const struct disk *disk, const uint8_t *data, uint64_t offset, uint64_t len)
 {
-	/* Holes stay holes, so that the file takes no more memory than the real one. */
+	/* Keep holes, so that the file takes no more memory than the real one. */
 	if (!data || buffer_is_zero(data, len)) {
 		if (offset + len > file_size(disk))
 			CHECK(ftruncate(disk->fd, offset + len) == 0);
@@ -88,7 +87,7 @@ static void put_bytes(const struct disk *disk, const uint8_t *data, uint64_t off
 	CHECK(pwrite(disk->fd, data, len, offset) == (ssize_t)len);
 }
 
-/* Remember what [offset, offset + len) of the file is, as far as the file goes. */
+/* Save the content of [@offset, @offset + @len), up to the end of the file, for undo. */
 static void remember(struct disk *disk, uint64_t offset, uint64_t len)
 {
 	uint64_t size = file_size(disk);
@@ -109,7 +108,7 @@ static void remember(struct disk *disk, uint64_t offset, uint64_t len)
 	CHECK(pread(disk->fd, undo->data, undo->len, offset) == (ssize_t)undo->len);
 }
 
-/* The same for the data that cutting the file to @size takes away. */
+/* Save the data that truncating the file to @size removes. */
 static void remember_tail(struct disk *disk, uint64_t size)
 {
 	off_t pos = size, end;
@@ -156,17 +155,17 @@ static void apply_truncate(struct disk *disk, const struct rec_op *op, bool for_
 {
 	uint64_t before = op->offset, after = op->len, *size = size_of(disk, for_good);
 
-	/* Growing never cuts what another operation wrote behind, and the other way round. */
+	/* Growing never truncates data that another operation wrote further on, and the reverse. */
 	if (after < before)
 		cut(disk, after, for_good);
 	*size = after >= before ? max_u64(*size, after) : min_u64(*size, after);
 }
 
-/* Do a part of an operation; @for_good: not to be undone. */
+/* Apply a part of an operation; @for_good: permanently, without undo. */
 static void apply_range(struct disk *disk, const struct rec_op *op, uint64_t from, uint64_t to,
 			bool for_good)
 {
-	if (op->kind == REC_PUNCH) /* never makes the file longer */
+	if (op->kind == REC_PUNCH) /* never grows the file */
 		to = min_u64(to, max_u64(from, file_size(disk)));
 	if (from == to)
 		return;
@@ -195,13 +194,13 @@ static void apply_whole(struct disk *disk, const struct rec_op *op, bool for_goo
 	}
 }
 
-/* The end of the disk's sector that holds @offset. */
+/* Return the end of the disk's sector that contains @offset. */
 static uint64_t sector_end(const struct disk *disk, uint64_t offset)
 {
 	return round_down(offset, disk->rec->geo.sector) + disk->rec->geo.sector;
 }
 
-/* Which sectors of a torn operation there are: a start, an end, or any, few or many. */
+/* Choose the surviving sectors of a torn operation: the first, the last, or any, few or many. */
 static bool sector_survives(uint64_t random, uint64_t index, uint64_t count)
 {
 	uint64_t cut = (random >> 8) % (count + 1);
@@ -238,7 +237,7 @@ static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t 
 	return sectors;
 }
 
-/* Does @op, which is not durable, lie below the durable write @over: was it over when that came? */
+/* Is @op, which is not durable, overwritten by the durable write @over: had it completed before? */
 static bool lies_below(const struct rec_op *op, const struct rec_op *over)
 {
 	if (op->kind == REC_NONE || op->kind == REC_FLUSH || op->kind == REC_TRUNCATE)
@@ -247,7 +246,7 @@ static bool lies_below(const struct rec_op *op, const struct rec_op *over)
 	       over->offset < op->offset + op->len;
 }
 
-/* Operation @i is durable, and so is what it lies on: that cannot come up again. */
+/* Make operation @i durable, with those that it overwrites, which cannot reappear. */
 static void make_durable(struct disk *disk, size_t i)
 {
 	const struct rec_op *ops = disk->rec->ops;
@@ -259,7 +258,7 @@ static void make_durable(struct disk *disk, size_t i)
 	disk->durable[i] = true;
 }
 
-/* The durable writes that have returned by @position. */
+/* Apply the durable writes that completed by @position. */
 static void settle_writes(struct disk *disk, uint64_t position)
 {
 	const struct record *rec = disk->rec;
@@ -270,7 +269,7 @@ static void settle_writes(struct disk *disk, uint64_t position)
 			make_durable(disk, i);
 }
 
-/* What failed flushes that returned by @position threw away. */
+/* Drop the data lost by failed flushes that completed by @position. */
 static void settle_losses(struct disk *disk, uint64_t position)
 {
 	const struct record *rec = disk->rec;
@@ -332,7 +331,7 @@ static enum fate choose(enum choice choice, size_t i, size_t n, uint64_t image_r
 	return FATE_LOST;
 }
 
-/* What was called by now, and is not durable. */
+/* Collect the operations started by now that are not durable. */
 static void collect_pending(struct disk *disk)
 {
 	const struct record *rec = disk->rec;

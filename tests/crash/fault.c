@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What goes wrong while a workload runs.
+ * Faults while a workload runs.
  *
- * The server is killed: from a file operation on nothing that it does reaches a file, and the
- * guest gets no answer; its coroutines only come to their end.  What was in flight may still be
- * done, or a part of it.  The files stay as the kernel shows them, which is not what the disk has.
+ * A killed server: from some file operation on none of its operations has an effect and the guest
+ * gets no completions; its coroutines only run to their end. Operations in flight may still
+ * happen, completely or in part. The files stay as the kernel shows them, which differs from the
+ * disk.
  *
- * The disk fails: a write that fails may be there in part; a flush that fails is no flush, and the
- * pages of the page cache that it could not write are clean all the same, so that no later flush
- * writes them.  With O_DIRECT those are only the edges of zeroes, which a read then does not find.
+ * A failing disk: a failed write may happen in part. A failed flush makes nothing durable, and
+ * pages of the page cache that it could not write are marked clean nevertheless, so that no later
+ * flush writes them. With O_DIRECT only the edges of zeroed ranges are in the page cache; a later
+ * read does not find them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +66,7 @@ void fault_count(struct record *rec, bool is_flush)
 	rescue_thaw(rec);
 }
 
-/* Was operation @op called when the server was dead already? */
+/* Was operation @op started after the server died? */
 static bool comes_too_late(struct record *rec, size_t op)
 {
 	bool late;
@@ -113,7 +115,10 @@ static bool overlaps(const struct rec_op *a, const struct rec_op *b)
 	return a->offset < b->offset + b->len && b->offset < a->offset + a->len;
 }
 
-/* Under the lock.  A page beside O_DIRECT is gone: a read finds what the disk has. */
+/*
+ * Restore the old data of an edge beside O_DIRECT, whose page is gone: a read finds
+ * what the disk has. With rec->lock held.
+ */
 static void show_old(const struct record *rec, const struct rec_op *edge, const char *live)
 {
 	int fd;

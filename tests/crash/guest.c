@@ -2,12 +2,12 @@
 /*
  * The guest: workers that write, zero, discard, flush and read.
  *
- * Every block of the arena has one owner, which alone changes it, one request
- * after the other.  The first quarter is dealt out by single blocks and the
- * second by parts of clusters, so that clusters have several owners; the third
- * by clusters, the last by runs of them.  What is behind that is the scratch:
- * everybody's, at the same time, so that requests, too, meet in flight.  What
- * it holds matters little, but none of it may show up elsewhere.
+ * Every block of the arena has one owner, the only worker that changes it, one request
+ * after another. The first quarter is assigned by single blocks and the second by
+ * parts of clusters, so that clusters have several owners; the third by clusters, the
+ * last by runs of clusters. After that comes the scratch, which all workers change
+ * concurrently, so that requests overlap in flight. Its content matters little, but
+ * must not appear elsewhere.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,15 +23,15 @@ struct worker {
 	struct guest *guest;
 	unsigned int owner;
 	uint64_t random;
-	uint8_t *buf; /* MAX_WRITE bytes and some, to start at any sector of a page */
+	uint8_t *buf; /* MAX_WRITE bytes and some more, to start at any sector of a page */
 };
 
-/* Arena sectors, all in one spot. */
+/* A range of arena sectors in one spot. */
 struct range {
 	uint64_t sector, count;
 };
 
-/* What has an owner: all that is in front of the scratch. */
+/* Return the number of sectors with an owner: all before the scratch. */
 static uint64_t owned_sectors(const struct geometry *geo)
 {
 	return arena_sectors(geo) - geo->scratch;
@@ -66,8 +66,9 @@ static struct range pick_scratch(struct worker *w, uint64_t max)
 }
 
 /*
- * Where to begin: anywhere.  But while a backing file is changed beside the guest's requests all
- * workers meet in clusters that were not written before.
+ * Choose the first block: a random one. If the backing file changes while the guest
+ * runs: before the change one in the second half, then one after another in the first
+ * half, so that all workers meet in clusters not written before.
  */
 static uint64_t first_block(struct worker *w, uint64_t blocks)
 {
@@ -78,7 +79,7 @@ static uint64_t first_block(struct worker *w, uint64_t blocks)
 	return blocks / 2 + next_random(&w->random) % (blocks / 2);
 }
 
-/* Blocks of the worker's from some place on, or some scratch; at most @max blocks. */
+/* Choose a range of the worker's blocks, or of the scratch; at most @max blocks. */
 static struct range pick(struct worker *w, uint64_t max)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
@@ -97,7 +98,7 @@ static struct range pick(struct worker *w, uint64_t max)
 	return (struct range){ start / SECTOR_SIZE, (end - start) / SECTOR_SIZE };
 }
 
-/* Now and then leave out some sectors at the ends. */
+/* Sometimes cut some sectors off the ends. */
 static void trim(struct worker *w, struct range *range)
 {
 	uint64_t head, tail;
@@ -147,7 +148,7 @@ static void answered(struct worker *w, size_t index, const char *what, uint64_t 
 	}
 	if (!rec->faults.failing && !rec->faults.dead)
 		fail(w, what, offset, ret);
-	/* Some of it may be there. */
+	/* Part of the failed write may be there. */
 	pthread_mutex_lock(&rec->lock);
 	op = &rec->guest[index];
 	for (uint64_t s = op->sector; s < op->sector + op->count; s++)
@@ -157,8 +158,8 @@ static void answered(struct worker *w, size_t index, const char *what, uint64_t 
 }
 
 /*
- * The way of a block device's request that needs no coroutine's help: straight
- * into the image file.  False: it can't go that way.
+ * Write like a block device's request that needs no coroutine: directly to the image
+ * file. Returns false if that is impossible.
  */
 static bool write_directly(struct worker *w, uint64_t offset, uint64_t bytes, uint8_t *buf,
 			   int *ret)
@@ -172,7 +173,7 @@ static bool write_directly(struct worker *w, uint64_t offset, uint64_t bytes, ui
 	blk_map_write(node, offset, bytes, &map);
 	can = map.kind == BLK_MAP_DATA && map.bytes == bytes &&
 	      blk_file_is_aligned(map.file, buf, bytes, map.file_offset);
-	/* However slow the request is, the place that it was told stays good. */
+	/* Delay the write: its mapping must stay valid however slow the request is. */
 	if (can && next_random(&w->random) % 4 == 0)
 		aio_co_sleep(next_random(&w->random) % 3000000);
 	if (can)
@@ -218,7 +219,7 @@ static void do_zeroes(struct worker *w)
 	answered(w, op, "write-zeroes", offset_of(w, &range), ret);
 }
 
-/* The whole clusters of a range; the last one of the disk may be short. */
+/* Return the whole clusters of a range; the disk's last one may be short. */
 static struct range whole_clusters(const struct worker *w, const struct range *range)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
@@ -231,7 +232,7 @@ static struct range whole_clusters(const struct worker *w, const struct range *r
 	return (struct range){ range->sector + (start - first), end > start ? end - start : 0 };
 }
 
-/* Discards reach beyond whole clusters; those parts stay as they are. */
+/* Discard a range; partial clusters at its ends do not change. */
 static void do_discard(struct worker *w)
 {
 	struct range range, whole = { 0 };
@@ -258,7 +259,7 @@ static void do_flush(struct worker *w)
 	answered(w, op, "a flush", 0, blk_co_flush(w->guest->node));
 }
 
-/* Does the sector hold what the worker put there, or what was there at the start? */
+/* Does the sector have what the worker wrote last, or the initial content? */
 static bool reads_right(const struct worker *w, uint64_t s, const void *found)
 {
 	const struct geometry *geo = &w->guest->rec->geo;
@@ -288,7 +289,7 @@ static void do_read(struct worker *w)
 	int ret;
 
 	trim(w, &range);
-	/* Those of others are read, too, which makes copy-on-read keep them. */
+	/* Read blocks of other workers, too, so that copy-on-read keeps them. */
 	if (!own)
 		range.sector = min_u64(next_random(&w->random) % geo->spots * geo->spot_bytes +
 					       next_random(&w->random) % geo->spot_bytes,
@@ -311,7 +312,10 @@ static void do_read(struct worker *w)
 		}
 }
 
-/* Keep half of the requests for when the stream ends, or has not for too long. */
+/*
+ * Yield until the stream changes the backing file, or a timeout, so that half of the
+ * requests come afterwards.
+ */
 static void await_change(const struct guest *guest)
 {
 	for (unsigned int i = 0; i < 5000 && !guest->rec->header_written; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Judging a crash image: it opens, needs no check, a check finds no corruption,
- * each sector that the guest uses holds what the model allows, and the rest of
- * the guest's disk is as it was.
+ * Judging a crash image: it can be opened, needs no check, a check finds no
+ * corruption, each sector that the guest uses has a version that the model allows, and
+ * the rest of the guest's disk is unchanged.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static bool read_arena(const struct geometry *geo, struct blk_node *node, uint8_
 	return true;
 }
 
-/* Data outside of the arena: clusters that were lent, which read as zeroes. */
+/* Does data outside of the arena read as zeroes? */
 static bool data_is_zero(struct blk_node *node, uint64_t offset, uint64_t bytes)
 {
 	uint8_t block[BLOCK] __attribute__((aligned(8)));
@@ -88,7 +88,7 @@ static bool data_is_zero(struct blk_node *node, uint64_t offset, uint64_t bytes)
 	return true;
 }
 
-/* What the guest never touched has no data of its own. */
+/* Check that a range never used by the guest has no data of its own. */
 static bool rest_is_untouched(const struct geometry *geo, struct blk_node *node, uint64_t from,
 			      uint64_t to)
 {
@@ -179,7 +179,7 @@ void judge_explain(const struct judge *judge, uint64_t s, uint64_t position)
 	model_explain(&judge->model, s, position);
 }
 
-/* The image that is to be read: one that needs a check gets one, in a copy. */
+/* Return the image to read: one that needs a check is copied and checked. */
 static const char *co_image_to_read(struct judge *judge)
 {
 	const struct files *files = judge->files;

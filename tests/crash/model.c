@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a guest may find after a crash.
+ * What a guest may read after a crash.
  *
- * A request is durable once a flush that was issued after its answer was
- * answered (or itself, with FUA).  Of each sector the crash leaves what the
- * last durable request, or any later one that was issued, put there: no other
- * version, nobody else's bytes, no garbage.  Requests for one sector do not
- * overlap in time, but in the scratch (guest.c), where much is allowed.
+ * A request is durable once a flush issued after its completion has completed (or
+ * itself, with FUA). A crash leaves in each sector the version of the last durable
+ * request, or of any later one that was issued: no older version, no data of another
+ * sector, no garbage. Requests to one sector do not overlap in time, except in the
+ * scratch (guest.c), where more is allowed.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "crash.h"
 
-/* By guest op: from which position on it is durable. */
+/* Return for each guest request the position from which it is durable. */
 static uint64_t *find_durable(const struct record *rec)
 {
 	uint64_t *durable = calloc(rec->nr_guest + 1, sizeof(*durable));
@@ -33,7 +33,7 @@ static uint64_t *find_durable(const struct record *rec)
 	return durable;
 }
 
-/* Where each sector's events start: counted, then summed up. */
+/* Compute where each sector's events start, by counting and summing. */
 static void count_events(struct model *model, uint64_t sectors)
 {
 	const struct record *rec = model->rec;
@@ -70,7 +70,7 @@ void model_init(struct model *model, const struct record *rec)
 		}
 	for (uint64_t s = 0; s < sectors; s++) {
 		model->base[s] = -1;
-		/* If a later one is durable, so is the decision over this one. */
+		/* Once a later event is durable, an earlier one is decided, too. */
 		for (uint32_t e = model->first[s + 1]; e-- > model->first[s] + 1;)
 			model->durable[e - 1] = min_u64(model->durable[e - 1], model->durable[e]);
 	}
@@ -86,7 +86,7 @@ void model_destroy(struct model *model)
 	free(model->base);
 }
 
-/* Sector @s's events that may be what a crash at @position leaves: [*from, result). */
+/* Find the events of sector @s that a crash at @position may leave: [*@from, result). */
 static uint32_t open_events(const struct model *model, uint64_t s, uint64_t position,
 			    uint32_t *from)
 {
@@ -100,7 +100,7 @@ static uint32_t open_events(const struct model *model, uint64_t s, uint64_t posi
 	return e;
 }
 
-/* In the scratch: what was there at the start, zeroes, or any request's bytes for this sector. */
+/* In the scratch: allow the initial version, zeroes, or any request's version of this sector. */
 static bool scratch_allows(const struct model *model, uint64_t s, uint64_t position,
 			   uint32_t version)
 {

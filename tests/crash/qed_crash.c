@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qed_crash: simulates losses of power under the QED driver.
+ * qed_crash: simulate losses of power under the QED driver.
  *
  *	qed_crash [--images N] [--seed N] [--workload NAME] [--keep FOLDER]
  *	qed_crash --replay RECORD [--image N]
  *
  * Without arguments at least 20000 crash images are judged, in all workloads.
- * CRASH_IMAGES and SEED of the environment do what the options do.  A crash
- * image that is bad is described, and its record kept, in FOLDER, for --replay.
- * --help lists the workloads.
+ * CRASH_IMAGES and SEED of the environment replace the options. A bad crash image is
+ * described, and its record saved in FOLDER, for --replay. --help lists the workloads.
  *
  * timeout: 1200
  */

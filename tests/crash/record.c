@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The recorder: what reaches the image file, and what the guest asks and is
- * told, in one order.
+ * The recorder: operations on the image file, and the guest's requests and
+ * completions, in one order.
  *
- * It sits between the block layer and the kernel from the moment the file is
- * opened: the linker hands blk_file_co_open() of the whole program to the
- * function below (--wrap).  Operations are delayed a little, at random, so that
- * those of one loop, too, overlap and end in any order.
+ * It sits between the block layer and the kernel from the opening of a file on: the
+ * linker redirects all calls of blk_file_co_open() to the function below (--wrap).
+ * Operations get small random delays, so that even those of one loop overlap and end
+ * in any order.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -17,13 +17,13 @@
 #include "file/file.h"
 #include "crash.h"
 
-/* How long a header's write takes that changes the backing file, at least; in ns. */
+/* The minimum duration of a header write that changes the backing file, in ns. */
 #define CHANGE_NS 1500000ULL
 
 static struct record *recording;
 static const struct files *recorded_files;
 
-/* What the operations of an open file are noted with. */
+/* The recorder's state of an open file. */
 static struct recorded {
 	struct record *rec;
 	unsigned int file;
@@ -97,7 +97,7 @@ size_t record_issue(struct record *rec, enum guest_kind kind, bool fua, uint64_t
 void record_ack(struct record *rec, size_t index)
 {
 	pthread_mutex_lock(&rec->lock);
-	/* A server that was killed answers nothing more. */
+	/* A killed server completes no requests. */
 	if (!rec->faults.dead)
 		rec->guest[index].ack = ++rec->position;
 	pthread_mutex_unlock(&rec->lock);
@@ -144,8 +144,9 @@ static size_t op_start(struct blk_file *file, enum rec_kind kind, uint64_t offse
 }
 
 /*
- * The caller learns of it after this, so that it was complete whatever began later.  @done bytes
- * of it reached the file; what has none is whole with 1, and nothing with 0.
+ * Record the completion, before the caller knows of it, so that every operation
+ * started later comes after it. @done bytes reached the file; for operations without
+ * data, 1 means done and 0 not done.
  */
 static void op_end(struct record *rec, size_t index, size_t done, bool failed)
 {
@@ -165,7 +166,7 @@ static void op_end(struct record *rec, size_t index, size_t done, bool failed)
 	pthread_mutex_unlock(&rec->lock);
 }
 
-/* Let others go first, for a few turns of the loop or for longer. */
+/* Yield for a few turns of the loop or for longer. */
 static void delay(struct record *rec)
 {
 	uint64_t r = mix64(rec->jitter++);
@@ -207,7 +208,7 @@ static ssize_t recorded_write(struct blk_file *file, enum rec_kind kind, const s
 	for (size_t i = 0, pos = 0; i < (size_t)iovcnt; pos += iov[i++].iov_len)
 		memcpy(data + pos, iov[i].iov_base, iov[i].iov_len);
 	op = op_start(file, kind, offset, len, data);
-	/* While the backing file changes requests begin, and end when it has. */
+	/* Let requests start while the backing file changes and end afterwards. */
 	if (r->rec->geo.verb == CHAIN_TO_BASE && r->rec->header_written && op % 4 == 0)
 		aio_co_sleep(CHANGE_NS);
 	if (r->rec->geo.verb == CHAIN_TO_BASE && !offset)
@@ -219,7 +220,7 @@ static ssize_t recorded_write(struct blk_file *file, enum rec_kind kind, const s
 		CHECK(blk_file_kernel_ops.co_pwritev(file, &whole, 1, offset) == (ssize_t)part);
 	delay(r->rec);
 	op_end(r->rec, op, part, ret);
-	/* A write that waits for the disk takes the error of pages beside it along. */
+	/* A synchronous write also reports, and so consumes, write errors of other pages. */
 	if (ret && kind == REC_DURABLE_WRITE)
 		fault_lose(r->rec, op, recorded_files->image[r->file].live);
 	return ret ? ret : (ssize_t)len;
@@ -254,7 +255,7 @@ static int recorded_flush(struct blk_file *file)
 	return ret;
 }
 
-/* tmpfs has no ZERO_RANGE; inside the file a hole reads the same. */
+/* tmpfs has no ZERO_RANGE; within the file a hole reads the same. */
 static int zero_or_punch(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
 	int ret = blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
@@ -265,7 +266,7 @@ static int zero_or_punch(struct blk_file *file, int mode, uint64_t offset, uint6
 	return ret;
 }
 
-/* A part of zeroes, [from, to); of an edge, which is @cached, with what was there before. */
+/* Record the start of zeroing [@from, @to). For an edge, with @cached, also save the old data. */
 static size_t zero_start(struct blk_file *file, enum rec_kind kind, uint64_t from, uint64_t to,
 			 bool cached)
 {
@@ -283,8 +284,8 @@ static size_t zero_start(struct blk_file *file, enum rec_kind kind, uint64_t fro
 }
 
 /*
- * Zeroes and holes.  What is no whole block of the file system goes through the page cache, even
- * beside O_DIRECT: the edges are operations of their own.
+ * Zero a range or punch a hole. Partial blocks of the file system go through the page
+ * cache, even beside O_DIRECT, so these edges are operations of their own.
  */
 static int recorded_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
@@ -294,7 +295,7 @@ static int recorded_fallocate(struct blk_file *file, int mode, uint64_t offset, 
 	size_t ops[3], nr = 0;
 	int ret;
 
-	/* Space for later: changes nothing that anybody can read. */
+	/* Preallocation: changes no content. */
 	if (mode == FALLOC_FL_KEEP_SIZE)
 		return blk_file_kernel_ops.co_fallocate(file, mode, offset, len);
 	CHECK(kind == REC_PUNCH || (mode & FALLOC_FL_ZERO_RANGE));
@@ -332,7 +333,7 @@ static int recorded_truncate(struct blk_file *file, uint64_t size)
 	return ret;
 }
 
-/* Reads come from the disk: what failed flushes lost is seen to be gone. */
+/* Reads now come from the disk, without the data lost by failed flushes. */
 static int recorded_drop_cache(struct blk_file *file)
 {
 	struct recorded *r = file->ops_data;
@@ -375,10 +376,10 @@ int __wrap_blk_file_co_open(struct blk_file **file, const char *name, unsigned i
 			r = &recorded[i];
 	if (!r && strcmp(name, recorded_files->backing))
 		return 0;
-	/* Nobody writes to the backing file, so that nothing of it is recorded. */
+	/* The backing file is not written, so it is not recorded. */
 	(*file)->ops = &recorded_ops;
 	(*file)->ops_data = r ? r : &recorded[FILE_TOP];
-	/* Playing O_DIRECT, with all that goes with it. */
+	/* Pretend O_DIRECT, with its alignment. */
 	if (r && recording->geo.align > 1) {
 		CHECK(blk_file_set_align(*file, recording->geo.align, 512) == 0);
 		(*file)->direct = true;

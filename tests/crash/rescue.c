@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What survives a server that is killed: the area that the driver keeps in shared memory for its
- * successor.  The killed server's coroutines go on for a while, so the successor gets a copy that
- * is made at the moment of death.
+ * The rescue area, which survives a killed server: the driver keeps it in shared memory for its
+ * successor. The killed server's coroutines still run for a while, so the successor gets a copy
+ * made at the moment of the kill.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,9 +12,9 @@
 #include "format/qed/qed.h"
 
 struct rescue {
-	struct blk_rescue opts; /* of the server that runs, or comes next */
+	struct blk_rescue opts; /* of the running server, or of the next one */
 	struct qed_image *img; /* NULL: not open */
-	int copy; /* what was left, -1: nothing */
+	int copy; /* copy of the area of a killed server, -1: none */
 };
 
 static int make_area(void)
@@ -65,7 +65,7 @@ const struct blk_rescue *rescue_before_open(struct record *rec)
 
 	if (!rescue)
 		return NULL;
-	/* A server that closed its image leaves nothing. */
+	/* A server that closed its image leaves no area. */
 	close(rescue->opts.fd);
 	rescue->opts.replay = rescue->copy >= 0;
 	rescue->opts.fd = rescue->opts.replay ? rescue->copy : make_area();
@@ -85,7 +85,10 @@ void rescue_closed(struct record *rec)
 		rec->faults.rescue->img = NULL;
 }
 
-/* While it is being opened nothing but the opening changes it, and that is who dies. */
+/*
+ * While the image is being opened, only the opening coroutine changes the area, and
+ * that is the one being killed.
+ */
 void rescue_freeze(struct record *rec)
 {
 	struct rescue *rescue = rec->faults.rescue;
@@ -100,7 +103,7 @@ void rescue_thaw(struct record *rec)
 
 	if (!rescue)
 		return;
-	/* Before it has made the area a server has answered nothing. */
+	/* Before it has created the area a server has completed no request. */
 	if (lseek(rescue->opts.fd, 0, SEEK_END) > 0)
 		rescue->copy = copy_area(rescue->opts.fd);
 	if (rescue->img)

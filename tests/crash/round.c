@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A round: a workload recorded, crash images made of the record and judged.
- *
- * Two of three rounds go on with a crash image of the round before, so that what
- * a crash leaked is found, and used again, and crashes too.
+ * A round: record a workload, make crash images from the record and judge them. Two of
+ * three rounds start from a crash image of the previous round, so that clusters leaked
+ * by a crash are found and reused, and that crashes, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +28,10 @@ static void name_image(const char *dir, struct image_files *image, unsigned int 
 	snprintf(image->next, sizeof(image->next), "%s/next-%u.qed", dir, i);
 }
 
-/* In a new folder; a record's, in the folder @dir, which images of it may name. */
+/*
+ * Create the files in a new directory; for a saved record, in directory @dir, which
+ * its images may name.
+ */
 static bool make_files(struct files *files, const char *dir)
 {
 	const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
@@ -47,7 +49,7 @@ static bool make_files(struct files *files, const char *dir)
 		return false;
 	}
 	name_image(files->dir, &files->image[FILE_TOP], FILE_TOP, "live", "crash");
-	/* The image names its base, so that there can be one name only. */
+	/* The image stores the name of its base, so the base has one name for all uses. */
 	name_image(files->dir, &files->image[FILE_BASE], FILE_BASE, "base", "base");
 	snprintf(files->copy, sizeof(files->copy), "%s/copy.qed", files->dir);
 	snprintf(files->raw, sizeof(files->raw), "%s/qemu.raw", files->dir);
@@ -89,7 +91,10 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, const 
 	geo->spot_stride = w->spot_stride;
 	geo->size = w->spots > 1 ? w->spots * w->spot_stride : w->spot_bytes;
 	geo->backing_bytes = round_down(geo->size * w->backing / 100, SECTOR_SIZE);
-	/* A quarter, in whole clusters from the end on; spots are few clusters each. */
+	/*
+	 * The scratch is a quarter of the arena, in whole clusters at the end; a spot has only a
+	 * few clusters.
+	 */
 	if (w->spots == 1)
 		geo->scratch = (geo->size - round_down(geo->size * 3 / 4, geo->cluster_size)) /
 			       SECTOR_SIZE;
@@ -99,7 +104,7 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, const 
 	geo->unreadable = w->unreadable;
 }
 
-/* What the new image reads as, if there is one.  Of a base's content nobody else has notes. */
+/* Record the initial content of a new image, since a base has data of its own. */
 static void co_note_initial(struct record *rec, const struct files *files)
 {
 	bool checked = rec->geo.verb == CHAIN_CHECKED;
@@ -121,7 +126,7 @@ static void co_note_initial(struct record *rec, const struct files *files)
 	free(content);
 }
 
-/* Keep the crash image that is there, and was judged, for the next round. */
+/* Keep the current crash image, which was judged, for the next round. */
 static void keep_crash(struct judge *judge)
 {
 	uint64_t sector;
@@ -153,12 +158,15 @@ static int compare_positions(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The image file's flush before operation @i; in a conversion any, each as likely as another. */
+/*
+ * Return the image file's last flush before operation @i; in a conversion any flush,
+ * with equal probability.
+ */
 static const struct rec_op *choose_flush(const struct record *rec, size_t i)
 {
 	size_t tries = rec->geo.verb == CHAIN_CONVERTED ? rec->nr_ops : 0;
 
-	/* By a prime, so that it does not matter how far a flush is from the next one. */
+	/* Step by a prime, so that the distance between flushes does not matter. */
 	for (; tries && rec->ops[i].kind != REC_FLUSH; tries--)
 		i = (i + 7919) % rec->nr_ops;
 	while (i && rec->ops[i].kind != REC_FLUSH)
@@ -166,7 +174,7 @@ static const struct rec_op *choose_flush(const struct record *rec, size_t i)
 	return &rec->ops[i];
 }
 
-/* Where the next flush that begins at @position or later ends. */
+/* Return the end of the next flush that starts at @position or later. */
 static uint64_t next_flush(const struct record *rec, uint64_t position)
 {
 	for (size_t i = 0; i < rec->nr_ops; i++)
@@ -175,7 +183,10 @@ static uint64_t next_flush(const struct record *rec, uint64_t position)
 	return rec->position;
 }
 
-/* A growth of the file, until a flush that covers it has ended; false: there is none. */
+/*
+ * Choose a growth of the file: the interval from it to the end of a flush that covers
+ * it. False: none.
+ */
 static bool choose_growth(const struct record *rec, size_t i, uint64_t *start, uint64_t *end)
 {
 	for (size_t tries = 0; tries < rec->nr_ops; tries++, i = (i + 1) % rec->nr_ops) {
@@ -190,7 +201,7 @@ static bool choose_growth(const struct record *rec, size_t i, uint64_t *start, u
 	return false;
 }
 
-/* A restart, until what there was then is durable; false: there is none. */
+/* Choose a restart: the interval from it until the content at that time is durable. False: none. */
 static bool choose_restart(const struct record *rec, size_t i, uint64_t *start, uint64_t *end)
 {
 	size_t wanted = i % (rec->nr_restarts + 1);
@@ -205,9 +216,9 @@ static bool choose_restart(const struct record *rec, size_t i, uint64_t *start, 
 }
 
 /*
- * Where power is lost: half of the times anywhere, else around a flush of the image file, while a
- * growth of it is not durable, or after a restart.  In a conversion mostly around a flush: its
- * order shows at a few, all else are writes of data.
+ * Choose the positions of power loss: half of them anywhere, the others around a flush of the
+ * image file, while a growth of it is not durable, or after a restart. In a conversion mostly
+ * around a flush: only there its order matters, all other operations are writes of data.
  */
 static uint64_t *choose_positions(const struct record *rec)
 {
@@ -235,7 +246,10 @@ static uint64_t *choose_positions(const struct record *rec)
 	return positions;
 }
 
-/* Any; of a conversion every other time the last one, of which the next one finds a whole image. */
+/*
+ * Choose any; of a conversion every other time the last one, so that the next round
+ * finds a whole image.
+ */
 static uint32_t image_to_keep(const struct geometry *geo)
 {
 	if (geo->verb == CHAIN_CONVERTED && geo->seed >> 32 & 1)
@@ -243,7 +257,7 @@ static uint32_t image_to_keep(const struct geometry *geo)
 	return geo->seed % geo->images;
 }
 
-/* One crash image, of all files: made and judged. */
+/* Make and judge one crash image, of all files. */
 static bool co_image(struct judge *judge, struct disk *disks, uint32_t image, uint64_t position)
 {
 	const struct geometry *geo = &judge->rec->geo;
@@ -291,7 +305,7 @@ static void explain_failure(const struct judge *judge, const struct disk *disks,
 		unreadable_explain();
 }
 
-/* Judge the record's crash images: all, or image @only.  The number of good ones. */
+/* Judge the record's crash images: all, or image @only. Returns the number of good ones. */
 static uint32_t co_judge(struct judge *judge, const struct options *opts, long only, bool *ok)
 {
 	const struct geometry *geo = &judge->rec->geo;
@@ -326,7 +340,7 @@ static uint32_t co_judge(struct judge *judge, const struct options *opts, long o
 	return good;
 }
 
-/* One round's record and verdicts, which the next one may start from. */
+/* A round's record and verdicts; the next round may start from it. */
 struct round {
 	struct record rec;
 	struct judge judge;
@@ -372,10 +386,10 @@ static struct round *co_round(const struct workload *w, const struct options *op
 	return round;
 }
 
-/* Did what the workload is for happen at all? */
+/* Return what the workload must cause but did not, or NULL. */
 static const char *missing(const struct workload *w, const struct tally *tally)
 {
-	/* Few images, asked for by hand, may be too few. */
+	/* A small number of images, given by an option, may be too few. */
 	if (tally->rounds < ROUNDS_IN_CHAIN)
 		return NULL;
 	if (w->must_reuse && !tally->reused)
@@ -430,7 +444,7 @@ bool round_co_workload(const struct workload *w, const struct options *opts, uin
 
 		fill_geometry(&geo, w, &files, opts->seed, tally.rounds);
 		geo.images = min_u64(IMAGES_PER_ROUND, images - tally.images);
-		/* What needs a check is made anew each time. */
+		/* Images that need a check are created anew each round. */
 		if (tally.rounds % ROUNDS_IN_CHAIN == 0 || w->verb == CHAIN_CHECKED) {
 			round_free(before);
 			before = NULL;

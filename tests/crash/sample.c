@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * More expensive looks at some crash images: QEMU's opinion, and going on with
- * the image: opening it for writing, which finds what leaked and uses it again.
+ * More expensive checks of some crash images: QEMU's checks, and continuing with the
+ * image: opening it for writing, which finds leaked clusters and reuses them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ struct command {
 	int status; /* exit status, or -1 */
 };
 
-/* Run a program without its output; on a worker thread. */
+/* Run a program with its output discarded. On a worker thread. */
 static int run_command(void *arg)
 {
 	struct command *command = arg;
@@ -58,7 +58,7 @@ static int co_exit_status(const char *const *argv)
 	return command.status;
 }
 
-/* Does QEMU read what we read? */
+/* Does QEMU read the same content? */
 static bool same_as_raw(const struct judge *judge)
 {
 	const struct geometry *geo = &judge->rec->geo;
@@ -107,11 +107,11 @@ bool sample_co_qemu(struct judge *judge)
 	return same_as_raw(judge);
 }
 
-/* What the guest writes into the crash image. */
+/* The guest's writes to the crash image. */
 struct scribble {
 	struct blk_node *node;
 	const struct geometry *geo;
-	uint8_t *content; /* the arena, as it must read afterwards */
+	uint8_t *content; /* the arena's expected content */
 	uint64_t random;
 	int ret;
 };
@@ -146,7 +146,7 @@ static int co_scribble(struct scribble *s, const char *path)
 	for (unsigned int i = 0; !s->ret && i < 30; i++) {
 		scribble_once(s);
 		if (i % 10 == 9)
-			aio_co_sleep(2000000); /* the search for leaks goes on */
+			aio_co_sleep(2000000); /* let the search for leaks proceed */
 	}
 	ret = blk_co_close(s->node);
 	return s->ret ? s->ret : ret;

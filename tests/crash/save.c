@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A record in a file, with the images that it starts from, so that a crash image
- * that was found bad can be made again: threads do not run twice alike.
+ * A record in a file, with the images it starts from, so that a bad crash image can be
+ * made again: thread timing differs between runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@ struct saved {
 	uint64_t position, nr_ops, nr_guest, nr_restarts;
 };
 
-/* The next data of @fd from @pos on, up to *@end; false: there is none. */
+/* Find the next data of @fd at or after *@pos: [*@pos, *@end). False: none. */
 static bool next_data(int fd, off_t *pos, off_t *end)
 {
 	*pos = lseek(fd, *pos, SEEK_DATA);
@@ -68,7 +68,10 @@ static bool get(FILE *file, void *data, size_t len)
 	return fread(data, 1, len, file) == len;
 }
 
-/* An image: its size, then data ranges, each with its place and length, ended by a length of 0. */
+/*
+ * Save an image: its size, then data ranges, each with offset and length, ended by a
+ * length of 0.
+ */
 static bool save_image(FILE *file, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running a workload: threads with an event loop each, workers as coroutines on
- * them, on an image that is opened and closed again; or that a server leaves
- * which is killed, and its successor opens.
+ * Running a workload: threads with an event loop each, and workers as coroutines on
+ * them, on an image that is opened and closed again, or left by a killed server and
+ * opened by its successor.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static void *crew_main(void *arg)
 	return NULL;
 }
 
-/* On a worker thread, so that this loop goes on, for the image's keeper. */
+/* On a worker thread, so that this loop keeps running the image's background flusher. */
 static int run_crews(void *arg)
 {
 	struct crew *crews = arg;
@@ -77,7 +77,10 @@ static void count_stats(const struct blk_node *node, struct tally *tally)
 			    blk_stats_get(&node->stats, BLK_STAT_populated_zero_clusters);
 }
 
-/* Stream beside the guest, fast or slowly; nothing where an earlier session came to the end. */
+/*
+ * Start a stream while the guest runs, fast or slow. Returns NULL if an earlier
+ * session finished it.
+ */
 static struct stream *co_start_stream(const struct guest *guest, uint64_t seed)
 {
 	static const uint64_t speeds[] = { 0, 16 * MiB, 4 * MiB };
@@ -86,7 +89,7 @@ static struct stream *co_start_stream(const struct guest *guest, uint64_t seed)
 
 	if (guest->w->verb == CHAIN_TO_BASE) {
 		opts.base = guest->node->backing->backing;
-		if (!opts.base) /* it is that by now */
+		if (!opts.base) /* already the direct backing file */
 			return NULL;
 	}
 	if (guest->w->stream && guest->node->backing)
@@ -94,7 +97,7 @@ static struct stream *co_start_stream(const struct guest *guest, uint64_t seed)
 	return stream;
 }
 
-/* Its end, or ours: every third time it has to stop in the middle. */
+/* Wait for the end of the stream; every third time cancel it midway. */
 static void co_end_stream(struct stream *stream, uint64_t seed, struct tally *tally)
 {
 	if (!stream)
@@ -110,7 +113,7 @@ static void co_end_stream(struct stream *stream, uint64_t seed, struct tally *ta
 /* How a session ended. */
 enum end {
 	END_CLOSED,
-	END_BROKEN, /* the server was killed, or the disk failed it */
+	END_BROKEN, /* the server was killed, or the disk failed */
 	END_WRONG,
 };
 
@@ -124,7 +127,7 @@ static enum end broken_or_wrong(const struct guest *guest, const char *what, str
 	return f->dead || f->failing ? END_BROKEN : END_WRONG;
 }
 
-/* The guest works on the open image. */
+/* Run the guest on the open image. */
 static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
 {
 	const struct workload *w = guest->w;
@@ -141,16 +144,16 @@ static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
 	guest->streaming = stream;
 	CHECK(aio_co_call(run_crews, crews) == 0);
 	co_end_stream(stream, seed, tally);
-	/* Closing drops what is not kept yet; every other time there is nothing left. */
+	/* Closing drops pending copy-on-read clusters; every other time drain them first. */
 	if (seed % 2)
 		populate_co_drain(guest->node);
 	count_stats(guest->node, tally);
 }
 
 /*
- * What the successor shows of a server that was killed, or that the disk failed: a good image,
- * in which each sector is as after a loss of power at this point; or, where the server's memory
- * was rescued, as it was answered.  From now on it is that.
+ * Open the image after its server was killed or the disk failed, as the successor does: it must
+ * be a good image, in which each sector is as after a loss of power at this point or, with a
+ * rescue area, as its completed requests left it. Record that content.
  */
 static bool co_restart(struct guest *guest, struct tally *tally)
 {
@@ -218,7 +221,7 @@ static enum end co_session(struct guest *guest, uint64_t seed, struct tally *tal
 	return guest->rec->faults.dead ? END_BROKEN : END_CLOSED;
 }
 
-/* One session with what is done after it. */
+/* Run a session and the verb after it. */
 static enum end co_turn(struct guest *guest, uint64_t seed, struct tally *tally)
 {
 	const struct workload *w = guest->w;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A disk that cannot read a 4 KiB block any more which it was writing when power went.
- *
- * What such a block says is lost: with a slice of a table its clusters, with L1 or the header the
- * image.  But no more than that: nothing counts as free, zero or unallocated because it could not
- * be read.  So whoever reads gets the truth or an error, also after the image was written to, and
- * when the block can be read again the image is consistent.
+ * A disk that cannot read a 4 KiB block that it was writing when power was lost. The content of
+ * such a block is lost: with a slice of a table its clusters, with L1 or the header the image.
+ * But no more: a cluster must not count as free, zero or unallocated because its entry cannot be
+ * read. So a reader gets correct data or an error, also after the image was written to, and once
+ * the block can be read again the image is consistent.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,9 +18,9 @@
 
 #define WRITES 30u
 
-/* The blocks, by their offset in the file @name. */
+/* The unreadable blocks, by offset in the file @name. */
 static struct {
-	const char *name; /* NULL: all can be read */
+	const char *name; /* NULL: none */
 	uint64_t block[2];
 	unsigned int nr;
 } bad;
@@ -63,7 +62,7 @@ static bool is_bad(uint64_t offset, uint64_t len)
 	return false;
 }
 
-/* A block that is written as a whole can be read again; a part of it cannot be written. */
+/* A block that is overwritten as a whole becomes readable; a partial write fails. */
 static int overwrite(uint64_t offset, uint64_t len)
 {
 	for (unsigned int i = bad.nr; i-- > 0;) {
@@ -116,7 +115,7 @@ void unreadable_opened(struct blk_file *file)
 	CHECK(blk_file_set_align(file, BLOCK, SECTOR_SIZE) == 0);
 }
 
-/* Header and L1: without them there is no image. */
+/* Is the header or L1 unreadable? Without them the image cannot be opened. */
 static bool image_is_lost(const struct geometry *geo)
 {
 	return is_bad(0, (uint64_t)geo->cluster_size * (1 + geo->table_size));
@@ -133,7 +132,7 @@ static bool co_check(struct blk_node *node)
 	return (!ret || ret == -EIO) && !result.corruptions;
 }
 
-/* What can be read is what the model allows. */
+/* Check that readable sectors have versions that the model allows. */
 static bool co_read(struct judge *judge, struct blk_node *node, uint64_t position)
 {
 	const struct geometry *geo = &judge->rec->geo;
@@ -180,7 +179,7 @@ static bool co_look(struct judge *judge, uint64_t position)
 	return ok;
 }
 
-/* Write to a copy; @wanted follows what went well, and @unknown tells where nothing did. */
+/* Write to a copy; update @wanted after successful writes, and set @unknown after failed ones. */
 static bool co_write(const struct judge *judge, uint64_t random, uint8_t *wanted, bool *unknown)
 {
 	const struct geometry *geo = &judge->rec->geo;
@@ -202,7 +201,7 @@ static bool co_write(const struct judge *judge, uint64_t random, uint8_t *wanted
 		if (ret == -EIO)
 			ret = 0;
 		if (i % 10 == 9)
-			aio_co_sleep(2000000); /* the search for leaks goes on */
+			aio_co_sleep(2000000); /* let the search for leaks proceed */
 	}
 	if (node)
 		(void)blk_co_close(node);
@@ -241,7 +240,7 @@ bool unreadable_co_judge(struct judge *judge, uint64_t position, uint64_t random
 	if (bad.nr && !co_look(judge, position))
 		return false;
 	judge->nr_refused += judge->refused;
-	/* It can be read again. */
+	/* With all blocks readable again. */
 	if (!judge_co_image(judge, position))
 		return false;
 	return !bad.nr || random % 8 || co_go_on(judge, random);

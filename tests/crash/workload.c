@@ -91,7 +91,7 @@ const struct workload workloads[] = {
 	  .zeroes = 6,
 	  .discards = 4,
 	  .flushes = 6 },
-	/* The backing file goes away beside the guest's writes, and its content must not. */
+	/* The backing file is removed while the guest writes; its content must stay. */
 	{ .name = "streaming",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,
@@ -164,8 +164,8 @@ const struct workload workloads[] = {
 	  .flushes = 5,
 	  .must_evict = true },
 	/*
-	 * Tables enough for the search for leaks to last while clusters come and
-	 * go, and two slices used of each.
+	 * Enough tables that the search for leaks runs while clusters are allocated and freed, with
+	 * two slices of each used.
 	 */
 	{ .name = "leak-search",
 	  .cluster_size = 4 * KiB,
@@ -197,7 +197,7 @@ const struct workload workloads[] = {
 	  .zeroes = 10,
 	  .discards = 30,
 	  .flushes = 4 },
-	/* The image below gets what the guest wrote, and then the guest's is emptied. */
+	/* The guest's image is committed into the image below and then emptied. */
 	{ .name = "committed",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,
@@ -230,7 +230,7 @@ const struct workload workloads[] = {
 	  .zeroes = 10,
 	  .discards = 10,
 	  .flushes = 4 },
-	/* No guest: the whole image is made of another one. */
+	/* No guest: the whole image is converted from another one. */
 	{ .name = "converted",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,
@@ -238,7 +238,7 @@ const struct workload workloads[] = {
 	  .spots = 1,
 	  .spot_bytes = 3 * MiB - 7 * SECTOR_SIZE,
 	  .verb = CHAIN_CONVERTED },
-	/* Its successor takes over what it had answered and not committed. */
+	/* The successor takes over requests that were completed but not committed. */
 	{ .name = "rescued",
 	  .cluster_size = 4 * KiB,
 	  .table_size = 1,
@@ -258,7 +258,7 @@ const struct workload workloads[] = {
 	  .discards = 18,
 	  .flushes = 2,
 	  .must_restart = true },
-	/* Its last writer left NEED_CHECK, and something to mend. */
+	/* The last writer left NEED_CHECK and damage to repair. */
 	{ .name = "checked",
 	  .cluster_size = 4 * KiB,
 	  .table_size = 1,
@@ -295,7 +295,7 @@ const struct workload workloads[] = {
 	  .zeroes = 8,
 	  .discards = 14,
 	  .flushes = 8 },
-	/* The image in the middle goes; what is below it is shorter than both. */
+	/* The image in the middle is removed; the base is shorter than both. */
 	{ .name = "streaming-to-base",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,
@@ -314,7 +314,10 @@ const struct workload workloads[] = {
 	  .discards = 4,
 	  .flushes = 4,
 	  .must_stream = true },
-	/* The server is killed, its successor goes on with what the kernel shows; power is lost. */
+	/*
+	 * The server is killed, its successor continues with the kernel's view of the file, and
+	 * power is lost.
+	 */
 	{ .name = "killed-direct-io",
 	  .cluster_size = 16 * KiB,
 	  .table_size = 2,

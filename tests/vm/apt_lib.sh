@@ -2,7 +2,7 @@
 # For scripts that fetch packages of Debian's without installing them; sourced. `die` is theirs.
 apt_options=(-o APT::Sandbox::User= -o Acquire::Retries=3)
 
-# This machine's release, or the one whose packages do on others.
+# This machine's Debian release, or on other machines the release whose packages are used.
 debian_codename() {
 	case $(. /etc/os-release 2>/dev/null && echo "${ID:-}-${VERSION_ID:-}") in
 	debian-12) echo bookworm ;;
@@ -10,9 +10,9 @@ debian_codename() {
 	esac
 }
 
-# own_lists FOLDER [CODENAME]: from now on apt knows Debian's packages by lists of our own, fetched to
-# there. This machine's apt may have no lists yet, not know the security archive (which is where
-# Debian 12 has the 6.12 kernel), or belong to somebody else.
+# own_lists FOLDER [CODENAME]: make apt use package lists that are fetched to FOLDER. This machine's
+# apt may have no lists yet, may lack the security archive (where Debian 12 has the 6.12 kernel), or
+# may belong to another user.
 own_lists() {
 	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename=${2:-}
 	local signed="[arch=amd64 signed-by=$keyring]"
@@ -29,12 +29,13 @@ own_lists() {
 	apt-get "${apt_options[@]}" -q update >&2
 }
 
-# download FOLDER PACKAGE: the newest that apt knows.
+# download FOLDER PACKAGE: the newest version that apt knows.
 download() {
 	(cd "$1" && apt-get "${apt_options[@]}" -q download "$2" >&2)
 }
 
-# depends_on PATTERN PACKAGE...: what the first of the packages that apt knows needs, and matches.
+# depends_on PATTERN PACKAGE...: the dependencies that match PATTERN, of the first package that apt
+# knows.
 depends_on() {
 	local pattern=$1 name
 	shift
@@ -46,9 +47,9 @@ depends_on() {
 	return 1
 }
 
-# headers WORK RELEASE PLACE: the headers of that kernel, unpacked in WORK/headers, to be moved to
-# PLACE, where modules can then be built in PLACE/build. Their Makefile names the place where they
-# would be installed.
+# headers WORK RELEASE PLACE: unpack the headers of that kernel in WORK/headers. The caller moves
+# them to PLACE; modules are then built in PLACE/build. The headers' Makefile contains the path
+# where the package would be installed.
 headers() {
 	local work=$1 release=$2 place=$3 kbuild name
 	kbuild=$(depends_on '^linux-kbuild-' "linux-headers-$release") || return 1
@@ -57,14 +58,14 @@ headers() {
 		download "$work/headers-deb" "$name" &&
 			dpkg -x "$work/headers-deb/$name"_*.deb "$work/headers" || return 1
 	done
-	# Without the image that debugging information is made from, none is made: that needs pahole.
+	# Without vmlinux no BTF is generated for modules, which would need pahole.
 	rm -f "$work/headers/usr/src/linux-headers-$release/vmlinux"
 	sed -i "s|/usr/src/|$place&|" "$work/headers/usr/src/linux-headers-$release/Makefile" &&
 		ln -s "usr/src/linux-headers-$release" "$work/headers/build"
 }
 
-# compiler_of PLACE: the compiler that the headers there want. Debian's name it with its version, which
-# a later release of Debian's may not have.
+# compiler_of PLACE: the compiler that the headers there name. Debian's name a version, which a
+# later Debian release may lack.
 compiler_of() {
 	grep -o 'gcc-[0-9]*$' "$1/build/.kernelvariables"
 }

@@ -2,8 +2,8 @@
 # For scripts that build for a 7.x kernel, whose headers come with a small Debian 13 (get-kernel-7);
 # sourced.
 
-# in_chroot CHROOT FOLDER COMMAND...: runs it in there, where FOLDER is /mnt. What is mounted is seen by
-# nobody else, and gone with the command.
+# in_chroot CHROOT FOLDER COMMAND...: run the command in the chroot, with FOLDER at /mnt. Other
+# processes do not see its mounts, which vanish when it ends.
 in_chroot() {
 	unshare --mount --propagation private bash -c '
 		chroot=$1 folder=$2

@@ -2,9 +2,8 @@
 # For scripts about devices; sourced after lib.sh. Whatever they leave is taken away at the end.
 at_exit qedctl remove --all --force --retry
 
-# json_is NAME EXPRESSION COMMAND...: the command prints JSON, of which EXPRESSION (in Python, of
-# d) is true. The verdicts come from json_verdicts, all at once: in an emulated machine Python
-# takes its time to start.
+# json_is NAME EXPRESSION COMMAND...: the command prints JSON, d, for which EXPRESSION (Python) is
+# true. json_verdicts evaluates all of them at once: Python starts slowly in an emulated machine.
 json_is() {
 	local name=$1 expression=$2 file
 	shift 2
@@ -40,7 +39,7 @@ json_verdicts() {
 }
 
 # expect_line NAME LINE COMMAND...: exit status 1 and one line, "qedctl: LINE", on standard error;
-# an empty LINE stands for any.
+# an empty LINE matches any.
 expect_line() {
 	local name=$1 wanted=$2 rc lines
 	shift 2
@@ -58,31 +57,31 @@ expect_line() {
 	return 1
 }
 
-# status_of DEVICE KEY: a word of `qedctl status`.
+# status_of DEVICE KEY: a field of `qedctl status`.
 status_of() {
 	qedctl status "$1" | awk -v key="$2" '$1 == key { print $2 }'
 }
 
-# stat_of DEVICE NAME: a figure of `qedctl stats`.
+# stat_of DEVICE NAME: a counter of `qedctl stats`.
 stat_of() {
 	qedctl stats "$1" | awk -v name="$2" '$1 == name { print $2 }'
 }
 
-# What must stay the same in a device that goes on.
+# The state of a device that an operation must leave unchanged.
 device_state_of() {
 	dmsetup table "$1"
 	dmsetup info -c --noheadings -o uuid,major,minor,attr "$1"
 	qedctl status "$1" | grep -E '^(pid|image|ublk-device|state|size) '
 }
 
-# Nothing of the device is there any more: no mapping, no server, no files.
+# Nothing of the device is left: no mapping, no server, no files.
 device_is_gone() {
 	! dmsetup info "$1" >/dev/null 2>&1 && [ -z "$(ls /run/qedblk/"$1".* 2>/dev/null)" ] &&
 		[ ! -e /dev/mapper/"$1" ]
 }
 
-# only_these NAME DEVICE...: those are all: ublk devices, mappings, descriptions, processes. Files
-# of others (locks of names that were refused) are none.
+# only_these NAME DEVICE...: there are no other ublk devices, mappings, descriptions or processes.
+# Other files (locks of names that were refused) do not count.
 only_these() {
 	local name=$1 got
 	shift

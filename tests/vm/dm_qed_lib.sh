@@ -8,17 +8,17 @@ require "the module loads" insmod "$module"
 at_exit eval "qedctl remove --all --force --retry; rmmod dm-qed"
 at_exit dm_gone_all
 
-# What the words of `dmsetup status` are, from the third on.
+# The fields of `dmsetup status`, from the third on.
 status_words=(read-bios read-sectors write-bios write-sectors zero-bios zero-sectors discard-bios
 	discard-sectors scanned converted converted-sectors fallback answered answered-sectors known
 	mode lower)
 
-# dm_new NAME TABLE: a mapping with its node (no udev runs).
+# dm_new NAME TABLE: make a mapping and its node (no udev runs).
 dm_new() {
 	dmsetup create "$1" --table "$2" && dmsetup mknodes "$1"
 }
 
-# dm_reload NAME TABLE: another table, live.
+# dm_reload NAME TABLE: replace the live table.
 dm_reload() {
 	dmsetup load "$1" --table "$2" && dmsetup suspend "$1" && dmsetup resume "$1"
 }
@@ -30,7 +30,7 @@ dm_gone_all() {
 	done
 }
 
-# qed_status WORD... [of NAME, t by default as $qed_name]: those words of the status line.
+# qed_status FIELD... [of NAME]: those fields of the status line; NAME is t, or $qed_name.
 qed_status() {
 	local line word i
 	read -r -a line < <(dmsetup status "${qed_name:-t}" | cut -d ' ' -f 4-)
@@ -41,7 +41,7 @@ qed_status() {
 	done | sed 's/ $//'
 }
 
-# clusters KIND IMAGE: how many clusters of 64 KiB qemu sees as data or zero.
+# clusters KIND IMAGE: the number of 64 KiB clusters that QEMU sees as data or zero.
 clusters() {
 	local data zero
 	case $1 in

@@ -2,7 +2,7 @@
 # A file system's life on a device; sourced after lib.sh and device_lib.sh. The script that calls
 # fs_life defines fs_check DEVICE, which must change nothing and fail if anything is wrong.
 
-# data_mib IMAGE: MiB that QEMU sees allocated with data in the image itself.
+# data_mib IMAGE: MiB that QEMU sees allocated as data in the image itself.
 data_mib() {
 	qemu-img map --output=json -f qed "$1" | python3 -c '
 import json, sys
@@ -13,7 +13,7 @@ disk_mib() {
 	echo $(($(stat -c %b "$1") >> 11))
 }
 
-# fs_fill DIR: small files, large ones, one of zeroes, one with a hole; checksums in ./sums.
+# fs_fill DIR: make small and large files, one of zeroes, one with a hole; checksums in ./sums.
 fs_fill() {
 	local i
 	mkdir "$1/small" && cp -r "$REPO/userspace" "$REPO/tests" "$1/small" || return 1
@@ -25,13 +25,13 @@ fs_fill() {
 	(cd "$1" && find . -type f -exec cksum {} +) >sums && sync -f "$1"
 }
 
-# After a mount, so that the data comes from the device.
+# Called after a mount, so that the data comes from the device.
 fs_same_sums() {
 	(cd "$1" && find . -type f -exec cksum {} +) >sums.now && cmp sums sums.now
 }
 
-# fs_life MKFS...: the device's name is added to the command. The script has set fs_size_mib, the
-# device's size, and fs_rest_mib, what may be left when most files are deleted.
+# fs_life MKFS...: the device's name is appended to the command. The script has set fs_size_mib, the
+# device's size, and fs_rest_mib, what may stay allocated when most files are deleted.
 fs_life() {
 	local dev=/dev/mapper/vm1 mnt=$SCRATCH/mnt
 	cd "$SCRATCH" && mkdir mnt || exit 1
@@ -50,14 +50,14 @@ fs_life() {
 
 	check "delete most" rm -rf "$mnt"/large[123] "$mnt/zeroes" "$mnt/hole" "$mnt/small/tests"
 	(cd "$mnt" && find . -type f -exec cksum {} +) >sums
-	# A file system gives blocks back only once their deletion is in its journal.
+	# A file system discards blocks only once their deletion is committed to its journal.
 	sync -f "$mnt"
 	check "fstrim" fstrim -v "$mnt"
 	check "unmount then" umount "$mnt"
 	check "fsck finds nothing then" fs_check $dev
 	check "remove" qedctl remove vm1
 	check "qemu-img check" qemu-img check -f qed vm1.qed
-	# What is left: a file of 8 MiB, some sources, and the file system's own.
+	# The rest: a file of 8 MiB, some sources, and file system metadata.
 	check "deleted data is gone from the image" test "$(data_mib vm1.qed)" -le "$fs_rest_mib"
 	check "and from the disk below" test "$(disk_mib vm1.qed)" -le $((fs_rest_mib + 2))
 

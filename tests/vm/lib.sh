@@ -16,7 +16,7 @@ REPO=${vm_dir%/tests/vm}
 . "$REPO/tests/shared/patience.sh"
 QEDBLK_BUILD=${QEDBLK_BUILD:-$REPO/build}
 PATH=$QEDBLK_BUILD:$PATH
-# On a disk-backed file system, where O_DIRECT means something.
+# On a disk-backed file system, which supports O_DIRECT.
 SCRATCH=/scratch/$(basename "$0" .sh)
 mkdir -p "$SCRATCH"
 test_failures=0
@@ -35,7 +35,7 @@ skip() {
 	echo "skip $1: $2"
 }
 
-# check NAME COMMAND...: the command must succeed. Its status is returned.
+# check NAME COMMAND...: the command must succeed. Return its status.
 check() {
 	local name=$1 rc
 	shift
@@ -50,7 +50,7 @@ check() {
 	return $rc
 }
 
-# expect_fail NAME COMMAND...: the command must fail with a status of its own, not by a signal.
+# expect_fail NAME COMMAND...: the command must fail with an exit status, not by a signal.
 expect_fail() {
 	local name=$1 rc
 	shift
@@ -75,7 +75,8 @@ same() {
 	fi
 }
 
-# The server of device NAME: its process; it ends in order; it is killed. Both wait for its end.
+# server_pid NAME: the process of that device's server. The next two end it cleanly, and kill it;
+# both wait until it has ended.
 server_pid() { cat "/run/qedblk/$1.lock" 2>/dev/null; }
 
 stop_server() {
@@ -88,12 +89,12 @@ kill_server() {
 	kill -KILL "$pid" && wait_until 20 eval "! kill -0 $pid"
 }
 
-# require NAME COMMAND...: as check, but nothing after it makes sense if it fails.
+# require NAME COMMAND...: like check, but a failure ends the script.
 require() {
 	check "$@" || finish
 }
 
-# at_exit COMMAND...: runs when the script ends, the last one first.
+# at_exit COMMAND...: run it when the script ends, in reverse order.
 at_exit() {
 	test_cleanups+=("$(printf '%q ' "$@")")
 }

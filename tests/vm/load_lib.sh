@@ -6,8 +6,8 @@ RANDOM=$seed
 echo "SEED=$seed"
 declare -A load_pids
 
-# load NAME COMMAND...: a load in the background, which ends when the file `enough` appears. What it
-# prints goes to NAME.log.
+# load NAME COMMAND...: start a load in the background, which ends when the file `enough` appears.
+# Its output goes to NAME.log.
 load() {
 	local name=$1
 	shift
@@ -15,7 +15,8 @@ load() {
 	load_pids[$name]=$!
 }
 
-# load_ended NAME WHAT: it is over, and went well. The last line that it printed says how much it did.
+# load_ended NAME WHAT: wait for the load, which must have succeeded. Its last line says how much it
+# did.
 load_ended() {
 	local status last
 	wait "${load_pids[$1]}"
@@ -29,8 +30,8 @@ load_ended() {
 	fi
 }
 
-# fio_rounds: the jobs in the file `job`, again and again. Whatever fio complains of is a failure, but
-# for what it says of any job whose blocks are aligned otherwise than their sizes.
+# fio_rounds: run the jobs of the file `job` repeatedly. Any warning or error of fio is a failure,
+# except the warning that blocks are aligned to something other than their size.
 fio_rounds() {
 	local rounds=0 harmless='^fio: \(norandommap given\|Any use of blockalign=\)'
 	until [ -e enough ]; do
@@ -41,30 +42,30 @@ fio_rounds() {
 	echo "$rounds rounds"
 }
 
-# fio_complaints FILE...: the lines of fio's output that tell what went wrong.
+# fio_complaints FILE...: the warnings and errors in fio's output.
 fio_complaints() {
 	grep -hE '^fio|verify|err= *[1-9]|rror' "$@" | head -n 25
 }
 
-# Between a tenth of a second and a whole one.
+# Sleep for 0.1 to 1 s.
 a_while() {
 	sleep 0.$((RANDOM % 900 + 100))
 }
 
-# perhaps COMMAND...: half of the times.
+# perhaps COMMAND...: run it half of the times.
 perhaps() {
 	[ $((RANDOM % 2)) = 0 ] || "$@"
 }
 
-# All servers die, and all devices get new ones: at once, while the kernel is still busy with the dead,
-# or after a while.
+# Kill all servers and recover all devices: at once, while the kernel is still cleaning up after the
+# old ones, or after a while.
 kill_and_recover_all() {
 	pkill -KILL -x qedd
 	perhaps a_while
 	within 120 qedctl recover --all
 }
 
-# no_errors DEVICE...: no request of theirs has failed in the end.
+# no_errors DEVICE...: none of their requests has finally failed.
 no_errors() {
 	local device
 	for device; do

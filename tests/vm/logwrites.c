@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * logwrites: reads the log of a dm-log-writes device and makes the disk that
- * there was at any point of it.
+ * logwrites: read the log of a dm-log-writes device and rebuild the disk as it was at any point of
+ * the log.
  *
  *	logwrites marks LOG
- *		"ENTRY NAME" for each mark
+ *		print "ENTRY NAME" for each mark
  *	logwrites plan LOG COUNT SEED
- *		COUNT points to look at, and what dm-log-writes knew there, a line each:
+ *		print COUNT points to judge, and the state of dm-log-writes there, a line each:
  *		"TO FLUSHED MARK NEXT SEED" (see plan())
  *	logwrites replay LOG DISK FROM TO [SEED]
- *		write the entries FROM to TO - 1 to DISK; with a SEED other than 0 each of
- *		them, or some sectors of it, may be missing: what a disk that had no flush
- *		since entry FROM may have lost
+ *		write the entries FROM to TO - 1 to DISK; with a SEED other than 0, omit some of
+ *		them, or some sectors of one: what a disk may lose that was not flushed
+ *		since entry FROM
  *
- * The log is a sector with the super block, then for each entry a sector that
- * describes it (with the name of a mark) and the sectors that were written; a
- * sector has the size that the super block says.  (Linux:
- * Documentation/admin-guide/device-mapper/log-writes.rst.)  A write appears
- * when it has ended and a flush after it came, in the order in which they ended.
+ * The log is a sector with the super block, then for each entry a sector that describes it (with
+ * the name of a mark) and the sectors written; the super block has the sector size.  (Linux:
+ * Documentation/admin-guide/device-mapper/log-writes.rst.) A write is logged once it has completed
+ * and a flush follows it, in order of completion.
  */
 #include <endian.h>
 #include <errno.h>
@@ -53,7 +52,7 @@ struct raw_entry {
 
 struct entry {
 	uint64_t sector, nr_sectors, flags; /* sectors of the log's sector size */
-	uint64_t data; /* byte of the log where what was written is */
+	uint64_t data; /* log offset of the written data, in bytes */
 	char name[64]; /* of a mark */
 };
 
@@ -128,7 +127,7 @@ static void log_open(struct log *log, const char *path)
 	free(sector);
 }
 
-/* A mark that somebody set; dm-log-writes sets one itself when it ends. */
+/* Return whether a user set this mark; dm-log-writes sets one itself at the end. */
 static bool is_mark(const struct entry *entry)
 {
 	return (entry->flags & ENTRY_MARK) && strncmp(entry->name, "dm-log-writes", 13);
@@ -141,12 +140,12 @@ static void list_marks(const struct log *log)
 			printf("%" PRIu64 " %s\n", i, log->entries[i].name);
 }
 
-/* ---- Points to look at ---- */
+/* ---- Points to judge ---- */
 
 struct point {
 	uint64_t to; /* the disk has entries 0 to @to - 1 */
-	uint64_t flushed; /* entries before this one were there when a flush ended */
-	const char *mark, *next; /* the last mark before, and the first one behind; "-": none */
+	uint64_t flushed; /* earlier entries had been logged when a flush completed */
+	const char *mark, *next; /* the last mark before the point, the first after it; "-": none */
 };
 
 static int compare_points(const void *a, const void *b)
@@ -157,7 +156,7 @@ static int compare_points(const void *a, const void *b)
 					  (x->to > y->to) - (x->to < y->to);
 }
 
-/* What the log says of the disk after @to entries. */
+/* Return what the log says about the disk after @to entries. */
 static struct point point_at(const struct log *log, uint64_t to)
 {
 	struct point point = { .to = to, .mark = "-", .next = "-" };
@@ -165,7 +164,7 @@ static struct point point_at(const struct log *log, uint64_t to)
 	for (uint64_t i = 0; i < to; i++) {
 		if (is_mark(&log->entries[i]))
 			point.mark = log->entries[i].name;
-		/* A flush that carries data flushes what was before it. */
+		/* A flush with data flushes what precedes it. */
 		if (log->entries[i].flags & ENTRY_FLUSH)
 			point.flushed = i;
 	}
@@ -179,9 +178,9 @@ static struct point point_at(const struct log *log, uint64_t to)
 }
 
 /*
- * Points, in an order in which one disk can be carried along to FLUSHED of each:
- * a third of them marks themselves, the others anywhere behind the first mark.
- * SEED is for losing what came after FLUSHED, 0 where nothing is to be lost.
+ * Print points, ordered so that one disk can be rolled forward to FLUSHED of each: a third of them
+ * at marks, the others anywhere after the first mark. SEED selects what is lost after FLUSHED, 0:
+ * nothing is lost.
  */
 static void plan(const struct log *log, uint64_t count, uint64_t seed)
 {
@@ -231,7 +230,7 @@ static void copy_range(const struct log *log, int disk, uint64_t from, uint64_t 
 	free(buf);
 }
 
-/* Write the entry; of a torn one each sector or not. */
+/* Write the entry; of a torn one, write or omit each sector at random. */
 static void apply(const struct log *log, const struct entry *entry, int disk, bool torn,
 		  uint64_t *random)
 {
@@ -263,7 +262,10 @@ static void replay(const struct log *log, const char *path, uint64_t from, uint6
 		die("%s: %s", path, strerror(errno));
 	if (to > log->nr)
 		die("the log has %" PRIu64 " entries only", log->nr);
-	/* Of ten points that lose something, some lose nearly all and some nearly nothing. */
+	/*
+	 * The share that is kept differs: of ten such points, some lose nearly all, some nearly
+	 * nothing.
+	 */
 	kept = next_random(&random) % 10 + 1;
 	for (uint64_t i = from; i < to; i++) {
 		const struct entry *entry = &log->entries[i];

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * powerjudge: what may be in an image after power was lost under `powerload load`.
+ * powerjudge: check an image after power was lost under `powerload load`.
  *
  *	powerjudge IMAGE HISTORY SINCE [UNTIL]
  *
- * SINCE and UNTIL are marks ("m12"), moments that `powerload now` printed, or
- * "end".  The image must open and be consistent without a check, and each sector
- * must hold what the last request left that was durable at SINCE, or what a
- * later one left that was issued until UNTIL; requests that failed may have left
- * anything of theirs or nothing.  Prints one line, and exits with 1 if not so.
+ * SINCE and UNTIL are marks ("m12"), moments printed by `powerload now`, or "end".  The image must
+ * open and be consistent without a check.  Each sector must hold the data of the last request that
+ * was durable at SINCE, or of a later one that was issued by UNTIL; a failed request may have left
+ * all, part or none of its data.  Print one line; the exit status is 1 if the image is wrong.
  */
 #include "powerload.h"
 
@@ -32,12 +31,12 @@ static bool changes(const struct event *event)
 	return kind != NONE && kind != FLUSH;
 }
 
-/* The moment when the last of the flushes that count was issued. */
+/* Return the moment at which the last of the flushes that count was issued. */
 static uint64_t last_flush(const struct judge *j)
 {
 	uint64_t last = 0;
 
-	/* At the end the image was closed, which is a flush. */
+	/* The image was closed at the end, which flushes it. */
 	if (j->since == UINT64_MAX)
 		return UINT64_MAX;
 	for (uint64_t i = 0; i < atomic_load(&j->h->nr_events); i++) {
@@ -83,7 +82,7 @@ static bool is_durable(const struct judge *j, const struct event *event, uint64_
 	return ack < flushed || (atomic_load(&event->kind) == WRITE_FUA && ack <= j->since);
 }
 
-/* Is @version what sector @s may hold? */
+/* Return whether sector @s may hold @version. */
 static bool allowed(struct judge *j, uint64_t s, uint32_t version, uint64_t flushed)
 {
 	uint32_t e = j->first[s + 1];
@@ -194,7 +193,7 @@ static void co_judge(void *arg)
 		j->ret = -EBADMSG;
 }
 
-/* The moment that @text stands for; of a mark when it was @marked, or its flush answered. */
+/* Return the moment @text; for a mark, when it was logged (@marked) or its flush was answered. */
 static uint64_t moment(const struct history *h, const char *text, bool marked)
 {
 	const struct event *event;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * powerload: a load on a block device that knows what it was promised; powerjudge
- * looks at the image after power was lost.
+ * powerload: put load on a block device and record what was acknowledged; powerjudge checks the
+ * image after power was lost.
  *
  *	powerload load DEVICE HISTORY THREADS OPS SEED CLUSTER BACKING [DM-DEVICE]
- *		write, zero, discard, read and flush; note in HISTORY each request and its
- *		answer; with DM-DEVICE (dm-log-writes) a mark "mN" follows each
- *		acknowledged flush N.  Errors of the device are noted and counted.
+ *		write, zero, discard, read and flush; record each request and its result
+ *		in HISTORY; with DM-DEVICE (dm-log-writes) set a mark "mN" after each
+ *		acknowledged flush N.  Errors of the device are recorded and counted.
  *		Ends after OPS requests, or at SIGTERM.
  *	powerload backing FILE BYTES CLUSTER
- *		the backing file that BACKING bytes above stand for
+ *		make the backing file that BACKING bytes above stand for
  *	powerload now HISTORY
- *		the moment: a flush that was answered before it was a promise
+ *		print the moment: a flush answered before it must be durable
  *
- * HISTORY is a file that is mapped and shared: it survives its writer.
+ * HISTORY is a shared mapping of a file: it outlives its writer.
  */
 #include <libdevmapper.h>
 #include <linux/falloc.h>
@@ -44,8 +44,8 @@ struct worker {
 #define MAX_BLOCKS 32u
 
 /*
- * Who alone changes a block: dealt out one by one in the first half, so that
- * clusters have several owners, and by clusters in the second.
+ * Return the only thread that changes a block: by single blocks in the first half, so that clusters
+ * have several owners, by clusters in the second.
  */
 static unsigned int owner_of(const struct history *h, uint64_t block)
 {
@@ -79,7 +79,7 @@ static struct event *issue(struct worker *w, enum kind kind, uint64_t sector, ui
 	return event;
 }
 
-/* The answer: noted, and what the sectors are now. */
+/* Record the result, and the resulting versions of the sectors. */
 static void answer(struct worker *w, struct event *event, int result)
 {
 	event->result = result;
@@ -113,7 +113,7 @@ static void do_write(struct worker *w)
 	answer(w, event, done == (ssize_t)iov.iov_len ? 0 : done < 0 ? -errno : -EIO);
 }
 
-/* Write-zeroes, with and without leave to unmap, or a discard; of whole blocks. */
+/* Do a write-zeroes, with or without permission to unmap, or a discard; of whole blocks. */
 static void do_clear(struct worker *w, enum kind kind)
 {
 	uint64_t block, n, range[2];
@@ -122,7 +122,7 @@ static void do_clear(struct worker *w, enum kind kind)
 
 	pick(w, kind == DISCARD ? 64 : 1 + next_random(&w->random) % 64, &block, &n);
 	if (kind == DISCARD) {
-		/* Parts of clusters are left as they are: only whole ones have known content. */
+		/* Partial clusters are left alone: only whole ones have known content. */
 		uint64_t end = round_down(block + n, w->h->cluster / BLOCK);
 
 		block = round_up(block, w->h->cluster / BLOCK);
@@ -165,7 +165,7 @@ static void do_read(struct worker *w)
 	}
 }
 
-/* libdevmapper is for one thread at a time. */
+/* libdevmapper is not thread-safe. */
 static pthread_mutex_t dm_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void mark(const char *device, const char *name)

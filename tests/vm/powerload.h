@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What powerload and powerjudge share: the history of a load, and content that
- * tells where it belongs.
+ * Shared by powerload and powerjudge: the history of a load, and content that identifies its sector
+ * and version.
  */
 #ifndef QEDBLK_TESTS_VM_POWERLOAD_H
 #define QEDBLK_TESTS_VM_POWERLOAD_H
@@ -24,7 +24,9 @@
 #define BLOCK	      4096u
 #define BLOCK_SECTORS (BLOCK / SECTOR_SIZE)
 
-/* What a sector holds: zeroes, the backing file's bytes, or those of event N + VERSION_FIRST. */
+/*
+ * Versions of a sector: zeroes, the backing file's bytes, or the data of event N + VERSION_FIRST.
+ */
 #define VERSION_ZERO	0u
 #define VERSION_BACKING 1u
 #define VERSION_FIRST	2u
@@ -33,16 +35,16 @@
 enum kind { NONE, WRITE, WRITE_FUA, ZERO, PUNCH, DISCARD, FLUSH };
 
 /*
- * A request.  Moments are readings of one clock, which moves with each of them;
- * 0: not yet.  Requests for one sector follow one another.
+ * A request.  Moments are values of one clock, which advances with each reading; 0: not yet.
+ * Requests for one sector are sequential.
  */
 struct event {
-	_Atomic uint32_t kind; /* set last: from then on it counts */
+	_Atomic uint32_t kind; /* set last: the event is valid from then on */
 	int32_t result; /* 0 or a negative errno */
 	uint64_t sector, count; /* 512 bytes */
 	uint64_t issue;
 	_Atomic uint64_t ack; /* answered */
-	_Atomic uint64_t marked; /* flushes: the log has its mark */
+	_Atomic uint64_t marked; /* flushes: when the mark was in the log */
 };
 
 struct history {
@@ -74,7 +76,7 @@ static inline uint64_t number(const char *text)
 	return n;
 }
 
-/* @events: make it anew, for so many; 0: it is there. */
+/* Map the history; create it with room for @events, 0: it exists. */
 static inline struct history *history_map(const char *path, uint64_t events)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | (events ? O_CREAT | O_TRUNC : 0), 0600);
@@ -94,7 +96,7 @@ static inline struct history *history_map(const char *path, uint64_t events)
 	return h;
 }
 
-/* The version that the event leaves in its sectors. */
+/* Return the version of the event's sectors after it. */
 static inline uint32_t version_of(const struct history *h, const struct event *event)
 {
 	uint32_t kind = atomic_load(&event->kind);
@@ -103,7 +105,7 @@ static inline uint32_t version_of(const struct history *h, const struct event *e
 						    VERSION_ZERO;
 }
 
-/* 512 bytes of content: each word depends on the sector and the version. */
+/* Fill 512 bytes: each word depends on the sector and the version. */
 static inline void sector_fill(void *buf, uint64_t sector, uint32_t version)
 {
 	uint64_t *words = buf, key = mix64(sector << 32 | version);
@@ -114,7 +116,7 @@ static inline void sector_fill(void *buf, uint64_t sector, uint32_t version)
 		words[0] = sector << 32 | version;
 }
 
-/* Which version, and of which sector, 512 bytes hold. */
+/* Return the version of 512 bytes, and their sector. */
 static inline uint32_t sector_identify(const void *buf, uint64_t *sector)
 {
 	uint64_t want[SECTOR_SIZE / 8], first;
@@ -125,7 +127,7 @@ static inline uint32_t sector_identify(const void *buf, uint64_t *sector)
 	return memcmp(want, buf, SECTOR_SIZE) ? VERSION_GARBAGE : (uint32_t)first;
 }
 
-/* What a backing file of @bytes has at @sector: whole clusters of zeroes here and there. */
+/* Return the version at @sector of a backing file of @bytes: some clusters are zero. */
 static inline uint32_t backing_version(uint64_t bytes, uint64_t cluster, uint64_t sector)
 {
 	if (sector * SECTOR_SIZE >= bytes || mix64(sector * SECTOR_SIZE / cluster) % 4 == 0)

@@ -2,7 +2,7 @@
 # For scripts that stream a device which is in use; sourced after device_lib.sh, in $SCRATCH.
 . "$vm_dir/load_lib.sh"
 
-# The stream of device $1: member $2 (a word of status).
+# stream_of DEVICE MEMBER: a member of the stream's part of `status`.
 stream_of() {
 	status_of "$1" "stream.$2"
 }
@@ -11,13 +11,13 @@ is_streamed() {
 	[ "$(stream_of "$1" state)" = done ]
 }
 
-# Its clusters are counted; until then all figures are 0.
+# The clusters are counted; until then all figures are 0.
 is_counted() {
 	[ "$(stream_of "$1" clusters.total)" -gt 0 ]
 }
 
-# make_golden FILE COUNT: a file system with so many files of random content, their sums in `sums`,
-# zeroes that take space, and holes.
+# make_golden FILE COUNT: a file system with COUNT files of random content, their checksums in
+# `sums`, written zeroes, and holes.
 make_golden() {
 	local i
 	mkdir -p files
@@ -30,12 +30,12 @@ make_golden() {
 	require "a golden image" mkfs.ext4 -q -d files "$1"
 }
 
-# direct_sum FILE: its sum, as the device has it, not the page cache.
+# direct_sum FILE: the checksum of the file on the device, not of the page cache.
 direct_sum() {
 	dd if="$1" bs=64k iflag=direct status=none | sha256sum | cut -d ' ' -f 1
 }
 
-# Files of the golden image copied within it, and the copies compared, again and again.
+# Copy files of the golden image within it, and compare the copies, repeatedly.
 copy_files() {
 	local sum file
 	until [ -e enough ]; do
@@ -55,7 +55,7 @@ run_fio() {
 	done
 }
 
-# use_begin NAME: the device is mounted, and used until use_end.
+# use_begin NAME: mount the device, and use it until use_end.
 use_begin() {
 	rm -f enough
 	mkdir -p mnt
@@ -65,7 +65,7 @@ use_begin() {
 	load copy copy_files
 }
 
-# All that the users saw was right, nothing failed, and the file system is as it should be.
+# All reads were right, no request failed, and the file system is consistent.
 use_end() {
 	touch enough
 	load_ended fio "$1: fio found what it wrote"
@@ -89,16 +89,16 @@ recover_stream() {
 	require "$1: recovered" within 120 qedctl recover "$1"
 }
 
-# kill_and_recover NAME: its server is killed in the middle of a stream. The next one goes on with
-# that by itself, with what is left.
+# kill_and_recover NAME: kill its server in the middle of a stream. Its successor resumes the stream
+# with the remaining clusters by itself.
 kill_and_recover() {
 	local first left
 	wait_until 20 is_counted "$1"
 	first=$(stream_of "$1" clusters.left)
-	# What its words said at first no longer holds.
+	# The speed given at first does not persist.
 	qedctl stream "$1" --speed 90K
 	check "$1: something is streamed" wait_until 60 eval "[ \$(stream_of $1 clusters.left) -lt $first ]"
-	# So that it is on disk, and not to be done again.
+	# Flush, so that populated clusters are not repeated.
 	sync -f mnt
 	same "$1: there is more to stream" "$(stream_of "$1" state)" running
 	kill_stream_server "$1"
@@ -110,7 +110,7 @@ kill_and_recover() {
 	check "$1: not from the start: $left of $first clusters" test "$left" -lt "$first"
 }
 
-# streamed_out NAME: the stream's end, in use.
+# streamed_out NAME: wait for the stream's end while the device is used.
 streamed_out() {
 	check "$1: the stream ends, with progress" eval \
 		"qedctl stream $1 --speed 0 -p | tr '\r' '\n' | grep -q '(100.00/100%)'"
@@ -118,7 +118,7 @@ streamed_out() {
 	json_is "$1: no backing chain" 'd["backing-chain"] == []' qedctl status --json "$1"
 }
 
-# removed NAME IMAGE: and what the image is then.
+# removed NAME IMAGE: remove the device, and check the image.
 removed() {
 	check "$1: removed" qedctl remove "$1" --retry
 	check "$1: no backing file in the image" eval "! qed-img info $2 | grep -q backing"

@@ -10,7 +10,7 @@ cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 out() { cat "$SCRATCH/.out"; }
 
-# ---- Creating, and looking at it ----
+# ---- Create and inspect ----
 require "create makes image and device" qedctl create vm1 vm1.qed --size 256M
 same "it prints the device's path alone" "$(out)" $dev
 same "it is a block device of that size" "$(blockdev --getsize64 $dev)" $((256 << 20))
@@ -39,7 +39,7 @@ json_is "features --json" "d['ublk']['available'] and d['device-mapper']['availa
 'linear' in d['device-mapper']['targets']" qedctl features --json
 check "version" qedctl version
 
-# ---- Holding it ----
+# ---- Suspend and resume ----
 check "suspend" qedctl suspend vm1
 same "ls calls it suspended" "$(qedctl ls | awk '$1 == "vm1" { print $NF }')" suspended
 within 30 dd if=$dev of="$SCRATCH/held" bs=4k count=1 iflag=direct 2>/dev/null &
@@ -49,7 +49,7 @@ same "a read waits" "$(stat -c %s "$SCRATCH/held" 2>/dev/null || echo 0)" 0
 check "resume" qedctl resume vm1
 check "the read goes on" wait $reader
 
-# ---- What is refused ----
+# ---- Invalid commands ----
 before=$(device_state_of vm1)
 expect_line "a name that exists" "create vm1: device exists" qedctl create vm1 other.qed --size 64M
 check "no image was made" test ! -e other.qed
@@ -89,7 +89,7 @@ same "the mapping is back" "$(qedctl table vm1)" "$(dmsetup table vm1)"
 check "data can be read then" dd if=$dev of=/dev/null bs=1M count=4 iflag=direct
 exec 7<&-
 
-# ---- Removing ----
+# ---- Remove ----
 sum=$(dd if=$dev bs=1M count=4 iflag=direct 2>/dev/null | sha256sum)
 check "remove" qedctl remove vm1
 check "its node is gone" test ! -e $dev
@@ -129,7 +129,7 @@ same "it cannot be written" "$(blockdev --getro $dev)" 1
 expect_fail "a write is refused" dd if=/dev/zero of=$dev bs=4k count=1 oflag=direct
 check "remove it" qedctl remove vm1
 
-# A name may be longer than a socket's path.
+# A name may be longer than a socket's path allows.
 long=$(printf 'n%.0s' {1..124})
 check "the longest name" qedctl create "$long" vm1.qed
 check "its status" qedctl status "$long"

@@ -36,8 +36,8 @@ for round in 1 2; do
 done
 
 # ---- Interrupted ----
-# A shell's background processes ignore SIGINT, so each gets its own back. One that gets it before
-# it has begun anything dies of it, as any program.
+# A shell's background processes ignore SIGINT, so each gets the default action back. A program that
+# receives the signal before it has done anything dies of it, as usual.
 interrupted() {
 	local pid rc
 	env --default-signal=INT qedctl create vm1 new.qed --size 64M >int.out 2>int.err &
@@ -47,7 +47,7 @@ interrupted() {
 	wait $pid
 	rc=$?
 	if [ $rc -eq 0 ]; then
-		# It was through already.
+		# The command had already completed.
 		qedctl remove vm1 && rm new.qed && late=$((late + 1))
 	else
 		[ $rc -eq 1 ] || [ $rc -eq 130 ] && [ ! -e new.qed ] && [ ! -s int.out ] &&

@@ -9,7 +9,7 @@
 cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 
-# Regions of their own for what fio can verify and for what only disturbs it.
+# Separate regions for the jobs that fio verifies and for those that only add load.
 write_job() {
 	cat >job <<-END
 		[global]
@@ -55,8 +55,8 @@ write_job() {
 	END
 }
 
-# Write-zeroes without and with permission to unmap, and discards, of whole clusters and parts,
-# while fio runs.
+# While fio runs, do write-zeroes with and without permission to unmap, and discards, of whole
+# clusters and parts.
 write_zeroes() {
 	local i start length
 	for i in {1..15}; do
@@ -95,7 +95,7 @@ check "no backing: fio verifies" run_fio
 judge "no backing"
 rm -f vm1.qed
 
-# A third data, a third written zeroes, a third hole, and shorter than the image.
+# A third data, a third written zeroes, a third holes; shorter than the image.
 head -c 30M /dev/urandom >golden.img
 head -c 30M /dev/zero >>golden.img
 truncate -s 90M golden.img

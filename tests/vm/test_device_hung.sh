@@ -8,7 +8,7 @@
 cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 
-# It does not answer, and requests to it are in flight.
+# The server does not answer, with requests in flight.
 require "create" qedctl create vm1 vm1.qed --size 64M
 pid=$(server_pid vm1)
 kill -STOP "$pid"
@@ -20,7 +20,7 @@ expect_fail "the I/O has failed" wait $writer
 expect_fail "the server is gone" kill -0 "$pid"
 check "nothing is left" eval '[ ! -e $dev ] && [ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v :)" ]'
 
-# It dies after it was asked to end.
+# The server dies after the request to end.
 require "create again" qedctl create vm1 vm1.qed
 pid=$(server_pid vm1)
 check "data can be written" dd if=/dev/zero of=$dev bs=1M count=1 oflag=direct
@@ -32,7 +32,7 @@ killer=$!
 qedctl remove vm1 2>err
 status=$?
 wait $killer
-# The signal may come too late.
+# The signal may arrive too late.
 if [ $status -eq 0 ]; then
 	same "remove of one that dies: in time" "$(cat err)" ""
 elif [ "$(cat err)" = "qedctl: remove vm1: the server died before it had made everything durable" ]; then

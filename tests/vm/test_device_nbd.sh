@@ -41,7 +41,7 @@ truncate -s 96M golden.img
 require "golden image" mkfs.ext4 -q -d files golden.img
 cp --sparse=always golden.img before.img
 
-# ---- In use while the server comes and goes ----
+# ---- Used while the NBD server is stopped and restarted ----
 require "server" server_start --filter=delay file golden.img delay-read=5ms
 require "create" qedctl create vm1 vm1.qed --backing "$url" --backing-format nbd --queues 2
 same "the name is shown" "$(qemu-img info -U vm1.qed | sed -n 's/^backing file: //p')" "$url"
@@ -71,14 +71,14 @@ check "remove" qedctl remove vm1
 check "the golden image is as it was" cmp golden.img before.img
 check "check" qemu-img check -f qed vm1.qed
 check "what QEMU sees is what the device showed" qemu-img compare -f qed -F raw vm1.qed seen
-# The device was read from end to end: nothing is missing where there is no server any more.
+# The device was read completely: all of it is populated, and needs no server.
 server_kill
 server_start memory 96M
 check "nothing comes from the source any more" qemu-img compare -f qed -F raw vm1.qed seen
 server_kill
 rm -f vm1.qed seen
 
-# ---- Streamed in, used meanwhile, the source killed in the middle ----
+# ---- Streamed and used, the source killed in between ----
 server_start --filter=delay file golden.img delay-read=5ms
 require "stream: create" qedctl create vm1 vm1.qed --backing "$url" --backing-format nbd --queues 2 \
 	--stream --speed 300K
@@ -90,7 +90,7 @@ server_start --filter=delay file golden.img delay-read=5ms
 check "stream: to its end" qedctl stream vm1 --speed 0 --wait
 check "stream: checksums, from the image" eval \
 	'echo 3 >/proc/sys/vm/drop_caches; (cd mnt && sha256sum --quiet -c ../sums)'
-# Neither server nor golden image are needed any more.
+# Neither the server nor the golden image is needed any more.
 server_kill
 mv golden.img moved.img
 check "stream: checksums without the source" eval \
@@ -125,7 +125,7 @@ check "an export as a device: remove" qedctl remove vm3
 check "back: reads work again" wait_until 20 dd if=$dev of=/dev/null bs=64k count=1 skip=800 \
 	iflag=direct status=none
 check "back: remove" qedctl remove vm1
-# Not by QEMU, which does not know our words in the name.
+# Not with QEMU, which does not know our options in the backing file's name.
 check "back: check" qed-img check -f qed vm1.qed
 server_kill
 expect_line "no server: nothing is created" \

@@ -12,7 +12,7 @@ mkdir -p mnt golden elsewhere
 at_exit umount "$SCRATCH/mnt"
 dev=/dev/mapper/vm1
 
-# golden/NAME.qcow2 and reference.raw: a file system with the tree's sources and some of noise.
+# Make golden/NAME.qcow2 and reference.raw: a file system with the tree's sources and random files.
 make_golden() {
 	mkdir -p files && cp -r "$REPO/userspace" "$REPO/Documentation" files &&
 		head -c 4M /dev/urandom >files/noise && head -c 2M /dev/zero >files/zeroes &&
@@ -72,12 +72,12 @@ for kind in zlib zstd; do
 	check "$kind: it reads right" read_all $dev reference.raw
 	check "$kind: remove at last" qedctl remove vm1
 done
-# Filled from the golden image while it is read, until that is not needed any more.
+# Streamed from the golden image while it is read, until the golden image is not needed any more.
 require "stream: create" qedctl create vm1 vm1.qed --backing golden/zstd.qcow2 \
 	--backing-format qcow2 --queues 2 --stream --speed 100K
 check "stream: mount" mount -o ro $dev mnt
 check "stream: all files are right meanwhile" same_sums
-# It may have come to its end by now, and then there is nothing to stream.
+# The stream may have ended by now, and then there is nothing to stream.
 check "stream: to its end" qedctl stream vm1 --speed 0 --wait
 mv golden/zstd.qcow2 golden/away
 check "stream: unmount" umount mnt

@@ -10,7 +10,7 @@ cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 modprobe ublk_drv
 
-# A device that there is has all its parts.
+# If the device exists, all its parts do.
 is_whole() {
 	if dmsetup info vm1 >/dev/null 2>&1; then
 		[ "$(status_of vm1 state)" = live ]
@@ -19,8 +19,8 @@ is_whole() {
 	fi
 }
 
-# begin_create: `create` of vm1, held when its server is ready and nothing is mapped yet. Its
-# number is in creator.
+# begin_create: start `create` of vm1, and stop it when its server is ready and the mapping does not
+# exist yet. Set creator to its process.
 begin_create() {
 	local tries
 	for tries in 1 2 3 4 5; do
@@ -40,7 +40,7 @@ begin_create() {
 }
 
 # ---- A server that ends while its mapping is made ----
-# Ending takes until it may go on.
+# Its end is delayed until the file `go-on` exists.
 mv /sbin/blockdev /sbin/blockdev.real
 at_exit mv -f /sbin/blockdev.real /sbin/blockdev
 cat >/sbin/blockdev <<END
@@ -79,7 +79,7 @@ same "in one line" "$(cat create.out create.err)" "qedctl: create vm1: the serve
 check "nothing is left of that" is_whole
 rm -f vm1.qed
 
-# ---- remove, again and again, beside create ----
+# ---- Repeated remove beside create ----
 for options in "" --force; do
 	bad=0 removed=0
 	for round in 1 2 3 4 5 6; do
@@ -101,8 +101,8 @@ for options in "" --force; do
 done
 only_these "nothing is left of all these"
 
-# ---- Two who do the same ----
-# twice COMMAND...: two of it side by side; their exit statuses, and what they printed.
+# ---- The same command twice ----
+# twice COMMAND...: run it twice concurrently; print their exit statuses and output.
 twice() {
 	local pid second
 	"$@" >first 2>&1 &
@@ -131,7 +131,7 @@ for round in 1 2; do
 done
 check "all go" qedctl remove --all --retry
 
-# ---- reload looks, and then swaps tables, which resumes the device ----
+# ---- reload checks, and then swaps tables, which resumes the device ----
 check "create" qedctl create vm1 vm1.qed --size 64M
 bad=0 held=0
 for round in 1 2 3 4 5 6; do
@@ -154,7 +154,7 @@ same "suspend beside reload: it is suspended ($held of 6 reloads came later)" $b
 check "remove" qedctl remove vm1 --retry
 rm -f vm1.qed
 
-# ---- Without mapping: the server alone knows who has its device open ----
+# ---- Without mapping: only the server knows whether its device is open ----
 lower=$(qedctl create vm1 vm1.qed --size 64M --no-dm)
 exec 7<"$lower"
 check "remove --deferred of one without mapping" qedctl remove --deferred vm1

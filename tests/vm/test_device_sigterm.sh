@@ -12,7 +12,7 @@ seed=${SEED:-$RANDOM}
 echo "# seed $seed"
 RANDOM=$seed
 
-# Blocks of 4 KiB, full of 1, of 2, and so on to 255.
+# Blocks of 4 KiB, filled with 1, with 2, and so on to 255.
 LC_ALL=C awk 'BEGIN { for (byte = 1; byte < 256; byte++) {
 	block = sprintf("%c", byte)
 	while (length(block) < 4096)
@@ -20,7 +20,7 @@ LC_ALL=C awk 'BEGIN { for (byte = 1; byte < 256; byte++) {
 	printf "%s", block
 } }' >blocks
 
-# Writes a block and flushes, again and again; notes only what was acknowledged.
+# Write a block and flush, repeatedly; record only what was acknowledged.
 write_and_flush() {
 	local n=0 byte place
 	while :; do
@@ -40,7 +40,7 @@ run() {
 	pid=$(status_of vm1 pid)
 	write_and_flush flushed &
 	writer=$!
-	# Others write all the time and flush nothing.
+	# Other writers write all the time and never flush.
 	fio --name=n --filename=$dev --direct=1 --ioengine=io_uring --iodepth=16 --rw=randwrite \
 		--bs=4k-128k --offset=64M --size=64M --time_based --runtime=100 --output=/dev/null \
 		>/dev/null 2>&1 &
@@ -50,7 +50,7 @@ run() {
 	check "$name: the server ends" wait_until 40 test ! -e "/proc/$pid"
 	wait $writer
 	kill $noise 2>/dev/null
-	# fio does not always survive that its device goes; that is not looked at.
+	# fio does not always survive the removal of its device; its status is ignored.
 	wait $noise 2>/dev/null
 	check "$name: it leaves no files" test -z "$(ls /run/qedblk)"
 	check "$name: remove takes the rest away" eval "! dmsetup info vm1 || qedctl remove vm1"

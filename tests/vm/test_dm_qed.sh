@@ -48,7 +48,7 @@ if loop=$(losetup --sector-size 16384 --find --show blocks 2>/dev/null); then
 fi
 same "the kernel's log tells why, one reason each" "$(dmesg | sed '1,/qedblk: bad table/d' |
 	sed -n 's/.*: qed: \(.*\) (-E[A-Z]*)$/\1/p')" "$(printf '%s\n' "${reasons[@]}")"
-# Whoever creates is told more than "invalid", too.
+# The creator receives a more specific error than EINVAL, too.
 cat >held.py <<-'END'
 	import os, subprocess, sys
 	os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)
@@ -60,7 +60,7 @@ same "nothing is left of them" "$(dmsetup ls | grep -c bad)" 0
 expect_fail "a second target in the table" dmsetup create bad --table "0 8 qed $ublk
 8 8 zero"
 
-# reloads PARAMS: what the kernel shows is what was loaded, and can be loaded again.
+# reloads PARAMS: the table that the kernel prints is the one loaded, and can be loaded again.
 reloads() {
 	check "table '$1'" dm_new t "0 $sectors qed $1"
 	same "it is shown as it was given" "$(dmsetup table t)" "0 $sectors qed $1"
@@ -95,7 +95,7 @@ expect_fail "the module cannot go while it is used" rmmod dm-qed
 dmsetup remove t
 
 # ---- Detection ----
-# Clusters of data (d) and zeroes (.), and a part of one at either end.
+# Clusters of data (d) and zeroes (.), with a partial one at either end.
 make_pattern() {
 	local i
 	head -c 64k /dev/zero >pattern
@@ -124,7 +124,7 @@ check "and some that do, from inside of one" dd if=/dev/zero of=$t bs=96k count=
 	oflag=direct status=none
 same "only the whole one is converted" "$(qed_status converted)" 7
 
-# Nothing that is to be durable is converted: the block layer would fail it.
+# A durable write is not converted: the block layer would fail it.
 check "O_DSYNC writes of zeroes" dd if=/dev/zero of=$t bs=64k count=8 seek=160 \
 	oflag=direct,dsync status=none
 same "none of them is converted" "$(qed_status converted fallback)" "7 0"
@@ -132,7 +132,7 @@ check "a flush among them" dd if=/dev/zero of=$t bs=1M count=1 seek=12 oflag=dir
 	status=none
 same "the write before it was" "$(qed_status converted)" 8
 
-# Whoever does not want to wait has to come again with a write that would be cut.
+# A write with RWF_NOWAIT that would be split gets EAGAIN.
 cat >nowait.py <<-'END'
 	import os, sys
 	from mmap import mmap
@@ -153,7 +153,7 @@ same "writes that must not wait are not cut" "$(python3 nowait.py .. dd .d d.. \
 same "and only those that were sent are counted" "$(qed_status scanned converted)" \
 	"$((${scanned% *} + 3)) $((${scanned#* } + 2))"
 
-# On leaves what is allocated, unmap gives it back.
+# `on` keeps allocated clusters, `unmap` frees them.
 check "data" dd if=/dev/urandom of=$t bs=1M count=4 seek=32 oflag=direct status=none
 check "zeroes over half of it, on" dd if=/dev/zero of=$t bs=1M count=2 seek=32 oflag=direct \
 	status=none
@@ -176,8 +176,8 @@ expect_fail "a mode that is none" dmsetup message t 0 detect_zeroes maybe
 dmsetup remove t
 check "remove" qedctl remove vm1
 check "the image is whole" qemu-img check -q -f qed vm1.qed
-# The pattern's, what was written in part, durable ones, those of NOWAIT, 4 MiB less the one given
-# back, those of off.
+# Those of the pattern, the partial ones, the durable ones, those of NOWAIT, 4 MiB less the freed
+# one, those of `off`.
 same "clusters of data" "$(clusters data vm1.qed)" $((8 + 2 + 1 + 8 + 2 + 48 + 16))
 
 # ---- Known to be zero ----

@@ -11,7 +11,7 @@ dev=/dev/mapper/vm1
 module=$QEDBLK_BUILD/modules/$(uname -r)/dm-qed.ko
 at_exit eval "qedctl remove --all --force --retry; rmmod dm-qed"
 
-# detection: who finds zeroes, and how
+# detection: where zeroes are detected, and how
 detection() {
 	qedctl "${1:-status}" vm1 | awk '$1 == "detect-zeroes" { mode = $2 }
 		$1 == "detect-zeroes-by" { by = $2 } END { print by, mode }'

@@ -12,7 +12,7 @@ cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 seconds=${QEDBLK_LOAD_SECONDS:-60}
 
-# A pattern of zeroes is one that fio verifies, too: those are the writes to be converted.
+# fio verifies a pattern of zeroes, too: those writes are converted.
 cat >job <<-END
 	[global]
 	filename=$dev
@@ -61,7 +61,8 @@ cat >job <<-END
 	verify_backlog=64
 END
 
-# Write-zeroes and discards in a region of their own, and tables and messages for all.
+# Do write-zeroes and discards in a region of their own, and send tables and messages to all
+# devices.
 disturb() {
 	local i
 	for ((i = 0; ; i++)); do

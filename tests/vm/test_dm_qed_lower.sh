@@ -27,17 +27,17 @@ dmsetup remove t
 dmsetup remove lower
 check "remove then" qedctl remove vm1
 
-# ---- A zoned one, whose writes may not be moved among others ----
+# ---- A zoned one, where the order of writes must be kept ----
 modprobe null_blk nr_devices=1 gb=1 zoned=1 zone_size=64
 at_exit rmmod null_blk
 require "a zoned device" test "$(cat /sys/block/nullb0/queue/zoned)" = host-managed
 expect_fail "is refused" dmsetup create t --table "0 $sectors qed /dev/nullb0 2 detect_zeroes on"
 same "and nothing is left of it" "$(dmsetup ls | grep -c '^t\b')" 0
 
-# ---- One that refuses when it is asked ----
+# ---- One that fails write-zeroes at run time ----
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 modprobe sd_mod
-# scsi_disk WORD...: a disk in memory; afterwards $disk is its name.
+# scsi_disk WORD...: a disk in memory; set disk to its name.
 scsi_disk() {
 	modprobe scsi_debug dev_size_mb=32 "$@" && wait_until 20 eval \
 		'disk=$(ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block) && test -b "/dev/$disk"'
@@ -45,7 +45,7 @@ scsi_disk() {
 at_exit rmmod scsi_debug
 require "a SCSI disk" scsi_disk opt_xferlen_exp=7
 errors=$(ls -d /sys/kernel/debug/scsi_debug/*/error)
-# Invalid opcode for WRITE SAME(10) and (16), from the second on.
+# Fail WRITE SAME(10) and (16) with invalid opcode, from the second on.
 refuse() {
 	local opcode
 	for opcode in 0x41 0x93; do
@@ -58,7 +58,7 @@ check "random data" dd if=/dev/urandom of=$t bs=1M count=8 oflag=direct status=n
 check "zeroes" dd if=/dev/zero of=$t bs=1M count=1 oflag=direct status=none
 same "it takes them" "$(qed_status converted fallback known)" "1 0 16/512"
 
-# What an ioctl has the disk do passes the map by.
+# A command sent by an ioctl bypasses the map.
 cat >sg_write.py <<-'END'
 	import ctypes, fcntl, struct, sys
 	SG_IO, SG_DXFER_TO_DEV = 0x2285, -2
@@ -74,7 +74,7 @@ same "so what is known is true" "$(dd if=$t bs=512 count=1 iflag=direct status=n
 	"$(dd if="/dev/$disk" bs=512 count=1 iflag=direct status=none | cksum)"
 event=$(dmsetup info -c --noheadings -o events t)
 require "from now on it refuses" refuse
-# The disk's bandwidth may be shared by group.
+# The disk's bandwidth may be limited per cgroup.
 group=/sys/fs/cgroup/writer
 at_exit rmdir $group
 require "a control group" eval 'mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
@@ -99,9 +99,9 @@ check "SG_IO reaches the disk" python3 sg_write.py $t
 same "and is seen" "$(dd if=$t bs=512 count=1 iflag=direct status=none | tr -d x | wc -c)" 0
 dmsetup remove t
 
-# ---- Refused, to one that did not want to wait ----
-# The disk refuses late; meanwhile the device above it begins to be suspended, which keeps what comes
-# from then on, and sends away who does not want to wait. The write was taken before: it waits.
+# ---- A failed write-zeroes, of a NOWAIT write ----
+# The disk fails late. Meanwhile the device above it begins to suspend; it then queues new bios, and
+# fails those with NOWAIT. The write was accepted before: it waits.
 rmmod scsi_debug
 require "a slow SCSI disk" scsi_disk
 require "that takes shorter write-zeroes than it has promised" eval \
@@ -127,9 +127,9 @@ check "its writer sees no error" wait $writer
 dmsetup remove t
 dmsetup remove lower
 
-# ---- Cut below, to one that does not want to wait ----
-# Were such a write made a write-zeroes of several parts, the second one would find the only place taken
-# by the first, and io_uring could not try again by then.
+# ---- Split below, of a NOWAIT write ----
+# If such a write became a write-zeroes of several parts, the first part would use the only tag, the
+# second would fail, and io_uring could no longer retry.
 rmmod scsi_debug
 require "a disk of short write-zeroes, one at a time" scsi_disk write_same_length=128 max_queue=1
 require "the target on it" dm_new t "0 65536 qed /dev/$disk 4 detect_zeroes on cluster_size 65536"

@@ -14,7 +14,7 @@ cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 kills=${QEDBLK_DM_QED_KILLS:-3}
 
-# Who writes where, in MiB: fio below 40, shadow from 40 to 48, zeroes from 48 to 56.
+# The writer of each region, in MiB: fio below 40, shadow from 40 to 48, zeroes from 48 to 56.
 cat >job <<-END
 	[global]
 	filename=$dev
@@ -33,7 +33,7 @@ cat >job <<-END
 	verify=crc32c
 	verify_backlog=32
 
-	# Writes to be converted, and cut.
+	# Writes that are converted, and split.
 	[zeroes]
 	rw=randwrite
 	bsrange=32k-1M
@@ -54,8 +54,8 @@ cat >job <<-END
 	verify=crc32c
 END
 
-# same_as_shadow BLOCK COUNT: the device, and the one below, which remembers nothing, hold what
-# the shadow does there (in units of 16 KiB, from the shadow's start).
+# same_as_shadow BLOCK COUNT: the device, and the one below it, which has no known-zero map, hold
+# the shadow file's data (in units of 16 KiB, from the shadow's start).
 same_as_shadow() {
 	local from
 	for from in $dev "$lower"; do
@@ -65,8 +65,8 @@ same_as_shadow() {
 	done
 }
 
-# Data, zeroes and write-zeroes over one another, one at a time; after each the device is compared
-# with a file to which the same was done. Clusters are 64 KiB: known as a whole, in part, not.
+# Data, zeroes and write-zeroes over one another, one at a time; after each, the device is compared
+# with a file that had the same changes. Clusters of 64 KiB are known whole, in part, or not.
 follow_shadow() {
 	local -i i at count
 	for ((i = 0; ; i++)); do
@@ -87,12 +87,12 @@ follow_shadow() {
 	same_as_shadow 0 512
 }
 
-# zeroes_survive: data becomes zeroes, the server dies as soon as it has answered, and its successor
-# has the zeroes, too. The target answers for them without asking.
+# zeroes_survive: data becomes zeroes, the server is killed as soon as it has answered, and its
+# successor must have the zeroes, too. The target answers reads of them without the server.
 zeroes_survive() {
 	local -i at=$((48 + RANDOM % 6)) before
 	dd if=data of=$dev bs=1M count=1 seek=$at oflag=direct conv=notrunc status=none || return 1
-	# Part of the times the image's tables are on the disk when the zeroes come.
+	# Sometimes the image's tables are on disk before the zeroes come.
 	perhaps sync $dev || return 1
 	if [ $((RANDOM % 2)) = 0 ]; then
 		blkdiscard -f -z -o ${at}M -l 1M $dev || return 1
@@ -119,7 +119,7 @@ kill_again_and_again() {
 	done
 }
 
-# A third data, so that lost zeroes show what was there before.
+# A third data, so that lost zeroes show the old data.
 head -c 24M /dev/urandom >golden.img
 truncate -s 64M golden.img
 head -c 1M /dev/urandom >data

@@ -27,7 +27,7 @@ for fs in ext4 xfs; do
 	at_exit umount "$mnt"
 	case $fs in
 	ext4) check "mkfs.ext4" mkfs.ext4 -q -F /dev/mapper/t-env ;;
-	# Newer mkfs.xfs refuses less than 300 MiB, so it gets a file of its own.
+	# Newer mkfs.xfs refuses less than 300 MiB, so it gets its own file.
 	xfs) truncate -s 400M "$SCRATCH/xfs" && check "mkfs.xfs" mkfs.xfs -q -f "$SCRATCH/xfs" ;;
 	esac
 	case $fs in

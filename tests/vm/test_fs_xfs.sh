@@ -10,7 +10,7 @@ fs_check() {
 	xfs_repair -n "$1"
 }
 
-# Its log is 64 MiB, and mkfs writes all of it.
+# The log is 64 MiB, and mkfs writes all of it.
 fs_size_mib=320 fs_rest_mib=96
 fs_life mkfs.xfs -q
 finish

@@ -13,7 +13,7 @@ at_exit umount "$SCRATCH/mnt"
 at_exit dmsetup remove --retry powerdisk
 cluster=16384
 
-# new_faulty MKFS-OPTIONS...: a file system on a disk that can be made to fail, mounted.
+# new_faulty MKFS-OPTIONS...: make and mount a file system on a disk that can be made to fail.
 new_faulty() {
 	rm -f data.img
 	data=$(new_disk data.img $disk_mib) && mkfs.ext4 -q -E lazy_itable_init=1 "$@" "$data" || return 1
@@ -30,7 +30,7 @@ healthy() { set_table powerdisk "0 $sectors linear $data 0"; }
 dropping() { set_table powerdisk "0 $sectors flakey $data 0 0 3600 1 drop_writes"; }
 failing() { set_table powerdisk "0 $sectors flakey $data 0 0 3600 1 error_writes"; }
 
-# ---- Power is cut amid everything: all that was promised until then is there ----
+# ---- Power is cut under load: everything acknowledged until then is there ----
 powerload backing backing.raw $((24 << 20)) $cluster
 for cut in 1 2 3; do
 	name="power cut $cut"
@@ -44,7 +44,7 @@ for cut in 1 2 3; do
 	sleep $((cut + 1)).$((RANDOM % 10))
 	now=$(powerload now history)
 	check "$name: power goes" dropping
-	# What is written now never was.
+	# What is written from now on is lost.
 	sleep 0.5
 	check "$name: the server dies" cut_server
 	wait $load
@@ -53,12 +53,12 @@ for cut in 1 2 3; do
 	require "$name: mount" mount /dev/mapper/powerdisk mnt
 	check "$name: what was flushed is there" powerjudge mnt/p.qed history "$now"
 	sed 's/^/#   /' "$SCRATCH/.out"
-	# Leaks are what it may leave.
+	# Leaks are allowed.
 	check "$name: QEMU agrees" eval 'qemu-img check -q -f qed mnt/p.qed; [ $? -eq 0 -o $? -eq 3 ]'
 	check "$name: end" end_faulty
 done
 
-# ---- Writes fail, and then they do not any more ----
+# ---- Writes fail, and later succeed again ----
 require "errors: file system without a journal" new_faulty -O ^has_journal
 require "errors: server" start_server mnt/p.qed --size 32M --cluster-size $cluster --queues 2
 check "errors: load before" powerload load "$dev" before 4 400 "$seed" $cluster 0
@@ -73,12 +73,12 @@ expect_fail "errors: a flush fails" sync "$dev"
 check "errors: reads go on" dd if="$dev" of=/dev/null bs=1M count=8 iflag=direct
 check "errors: the server lives" test -n "$(server_pid p)"
 check "errors: they end" healthy
-# What could not be made durable may be lost: that is so until the image is opened again.
+# Data whose flush failed may be lost: flushes fail until the image is opened again.
 expect_fail "errors: a flush fails still" sync "$dev"
 expect_fail "errors: and the next" sync "$dev"
 check "errors: reads go on still" dd if="$dev" of=/dev/null bs=1M count=8 iflag=direct
 stop_server p
-# The kernel may have an error that the dead server was not told of.
+# The kernel may hold an error that it did not report to the old server.
 require "errors: it is opened again" eval \
 	'start_server mnt/p.qed --queues 2 || start_server mnt/p.qed --queues 2'
 check "errors: flushes work again" sync "$dev"
@@ -92,18 +92,18 @@ same "errors: what was written then is there" \
 		cksum)" "$(cat sum)"
 check "errors: end" end_faulty
 
-# ---- A flush that failed is final, and pages that were lost are not read again ----
-# begin_io MODE: qed-io, which takes its commands from descriptor 9.
+# ---- A failed flush is final, and lost pages are not read again ----
+# begin_io MODE: start qed-io, which reads its commands from descriptor 9.
 begin_io() {
 	rm -f commands && mkfifo commands || return 1
 	qed-io -f raw -t "$1" mnt/r.raw <commands >io.out 2>&1 &
 	io=$!
 	exec 9>commands
-	# Open before anything fails.
+	# Open the image before anything fails.
 	io read 0 512
 }
 
-# io COMMAND...: gives it a command, and a read by whose answer the end of that is seen.
+# io COMMAND...: send it the command and a read; the read's answer shows that the command is done.
 io() {
 	local n
 	n=$(grep -c "read 512/512" io.out)
@@ -123,7 +123,7 @@ check "lost: image" qed-img create -q -f raw mnt/r.raw 1M
 check "lost: what is durable" qed-io -f raw -t none -c "write -P 1 0 64k" -c flush mnt/r.raw
 check "lost: all of it" sync -f mnt
 
-# Zeroing a part of a block goes through the page cache with O_DIRECT, too.
+# Zeroing a part of a block uses the page cache even with O_DIRECT.
 require "O_DIRECT: open" begin_io none
 check "O_DIRECT: the disk fails" failing
 check "O_DIRECT: a part of a block is zeroed" io write -z 512 512
@@ -135,7 +135,7 @@ check "O_DIRECT: and again" io flush
 same "O_DIRECT: no flush succeeds" "$(failed_flushes)" 3
 end_io
 
-# An error that nobody was told of is for the next opener, once.
+# An error that was not reported yet is reported to the next opener, once.
 check "cached: opened again" eval \
 	'qed-io -f raw -c flush mnt/r.raw || qed-io -f raw -c flush mnt/r.raw'
 require "cached: open" begin_io writeback
@@ -154,7 +154,7 @@ check "cached: they are still the same" \
 	qed-io -f raw -t writeback -c "read -P 1 4k 4k" mnt/r.raw
 check "lost: end" end_faulty
 
-# With a journal the file system gives up at the first error, until it is mounted again.
+# With a journal the file system shuts down at the first error, until it is mounted again.
 require "journal: file system" new_faulty
 require "journal: server" start_server mnt/p.qed --size 32M --cluster-size $cluster
 powerload load "$dev" history 4 20000 "$seed" $cluster 0 >load.out 2>&1 &

@@ -17,8 +17,8 @@ at_exit umount "$SCRATCH/crash"
 at_exit umount "$SCRATCH/mnt"
 at_exit dmsetup remove --retry powerlog
 
-# judge_point TO FLUSHED MARK NEXT SEED: the disk at one point; replayed.img has been carried
-# along to entry $done.
+# judge_point TO FLUSHED MARK NEXT SEED: check the disk at one point; replayed.img has been rolled
+# forward to entry $done.
 judge_point() {
 	local to=$1 flushed=$2 mark=$3 next=$4 lose=$5
 	logwrites replay log.img replayed.img "$done" "$flushed" && done=$flushed &&
@@ -27,10 +27,10 @@ judge_point() {
 		mount -o loop crash.img crash || return 1
 	powerjudge crash/p.qed history "$mark" "$next"
 	local verdict=$?
-	# A sample for QEMU as well.
+	# QEMU checks a sample.
 	if [ $verdict -eq 0 ] && [ $((judged % 6)) -eq 0 ]; then
 		qemu-img check -q -f qed crash/p.qed
-		# Leaks are what a crash may leave.
+		# A crash may leave leaks.
 		case $? in 0 | 3) ;; *) verdict=1 ;; esac
 	fi
 	umount crash || return 1
@@ -66,7 +66,7 @@ power_log() {
 	umount mnt
 	logwrites plan log.img "$points" "$seed" >plan || return 1
 	while read -r point; do
-		# Words of their own.
+		# Unquoted: the fields are separate arguments.
 		if ! judge_point $point >verdict 2>&1; then
 			echo "    point $point:"
 			sed 's/^/        /' verdict | head -n 20

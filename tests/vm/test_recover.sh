@@ -9,7 +9,7 @@ cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 
 head -c 4M /dev/urandom >data
-# A name that is no text, and relative names: a successor starts where the first one did.
+# A name that is not UTF-8, and relative names: a successor starts in the first server's directory.
 image=$'vm\xff1.qed'
 mkdir base && cp data base/golden.img
 require "create" qedctl create vm1 "$image" --backing base/golden.img --backing-format raw --size 64M
@@ -19,12 +19,12 @@ expect_line "recover of nothing" "recover nix: no such device" qedctl recover ni
 expect_line "recover without a name" "recover: NAME or --all is needed" qedctl recover
 same "status tells that it can be recovered" "$(status_of vm1 recovery)" yes
 
-# ---- Answered, never flushed ----
+# ---- Acknowledged, never flushed ----
 check "write" dd if=data of=$dev bs=64k seek=128 oflag=direct status=none
 check "write zeroes" blkdiscard -z -o 1048576 -l 131072 $dev
 kill_server vm1
 same "ls shows it as dead" "$(qedctl ls | awk '$1 == "vm1" { print $NF }')" dead
-# Recovery needs the lock, which another user must not be able to hold.
+# Recovery needs the lock, which another user must not be able to take.
 same "other users have no access to its files" "$(stat -c %a /run/qedblk /run/qedblk/vm1.* | xargs)" \
 	"750 600 600 600 600"
 other=(setpriv --reuid 65534 --regid 65534 --clear-groups -- flock --shared /run/qedblk/vm1.lock)
@@ -51,12 +51,12 @@ check "zeroes, too" cmp -n 131072 -i 1048576:0 $dev /dev/zero
 check "the rest is the golden image's" cmp -n 1048576 $dev base/golden.img
 same "it is live" "$(status_of vm1 state)" live
 
-# ---- Without mapping; what was flushed before, not after ----
+# ---- Without mapping; flushed before the kill, not after ----
 require "another, without mapping" qedctl create vm2 vm2.qed --size 64M --no-dm
 check "recover --all, of two" eval 'pkill -KILL -x qedd; qedctl recover --all'
 same "both live" "$(qedctl ls | awk '{ print $NF }' | sort | uniq -c | xargs)" "1 STATE 2 live"
 
-# ---- A successor that can't have the image ----
+# ---- A successor that cannot open the image ----
 kill_server vm1
 mv "$image" elsewhere
 expect_fail "recover without the image" qedctl recover vm1

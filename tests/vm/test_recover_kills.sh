@@ -12,8 +12,8 @@ cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 kills=${QEDBLK_RECOVER_KILLS:-26}
 
-# Regions of their own: what one job trims is not what another verifies. A request is repeated when
-# its server was killed, and fio's own order within a job holds.
+# Separate regions: one job must not trim what another verifies. The kernel repeats a request whose
+# server was killed, and the order within a job holds.
 cat >job <<-END
 	[global]
 	filename=$dev
@@ -58,7 +58,7 @@ cat >job <<-END
 	io_size=1M
 END
 
-# Files copied through the page cache, synced, compared after dropping it.
+# Copy files through the page cache, sync, drop the cache, compare.
 copy_files() {
 	local i
 	for ((i = 0; ; i++)); do

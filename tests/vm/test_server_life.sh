@@ -8,7 +8,7 @@ cd "$SCRATCH" || exit 1
 modprobe ublk_drv
 at_exit pkill -KILL -x qedd
 
-# ask JSON: what the server of v answers.
+# ask JSON: the answer of v's server.
 ask() {
 	perl -MIO::Socket::UNIX -e '
 		my $s = IO::Socket::UNIX->new("/run/qedblk/v.sock") or die "no socket\n";
@@ -19,7 +19,7 @@ is_gone() {
 	[ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v : | grep .)" ] && ! pgrep -x qedd
 }
 
-# one_line NAME LINE COMMAND...: fails with this line on standard error, and nothing else.
+# one_line NAME LINE COMMAND...: it fails, with LINE and no other on standard error.
 one_line() {
 	local name=$1 wanted=$2 rc
 	shift 2
@@ -45,7 +45,7 @@ expect_fail "a backing file that is not there" $serve new.qed --backing none.img
 same "no image was left behind" "$(ls *.qed)" trunc.qed
 check "nothing else was, either" is_gone
 
-# ---- One server a name, one server an image ----
+# ---- One server per name, one server per image ----
 dev=$(qedd --name v --image v.qed --size 64M --cluster-size 64K 2>err)
 same "a new image is served" "$dev" /dev/ublkb0
 same "without a word" "$(cat err)" ""
@@ -58,7 +58,7 @@ check "the state file is JSON that names the device" \
 	perl -ne '$t .= $_; END { exit !($t =~ m{"device": "/dev/ublkb0"} && $t =~ /"dev-id": 0/ &&
 		$t =~ /"pid": '"$pid"'/) }' /run/qedblk/v.json
 
-# ---- Talking to it ----
+# ---- The control socket ----
 same "an unknown command" "$(ask '{"execute":"dance","id":3}')" \
 	'{"error":{"class":"CommandNotFound","desc":"no such command: dance"},"id":3}'
 same "a word that is misspelt is not passed over" "$(ask '{"execute":"quit","arguments":{"froce":true}}')" \
@@ -87,13 +87,13 @@ same "quit, when nobody has it" "$(ask '{"execute":"quit"}')" '{"return":{}}'
 check "the server has ended" wait_until 10 is_gone
 check "qemu finds no fault in the image" qemu-img check -q v.qed
 
-# ---- SIGTERM amid everything ----
+# ---- SIGTERM under load ----
 dev=$(qedd --name v --image v.qed)
 mount $dev mnt
 same "what was written is there again" "$(sha256sum <mnt/perl)" "$sum"
 dd if=/dev/urandom of=mnt/synced bs=1M count=4 conv=fsync status=none
 synced=$(sha256sum <mnt/synced)
-# Not synced by anybody: in the file system's and the device's caches.
+# Not synced: the data is in the file system's and the device's caches.
 cp mnt/synced mnt/cached
 (while dd if=/dev/zero of=mnt/noise bs=64k count=64 conv=notrunc,fsync status=none; do :; done) \
 	2>/dev/null &
@@ -116,7 +116,7 @@ umount mnt
 dd if=/dev/urandom of=data bs=1M count=2 status=none
 dd if=data of=$dev bs=1M seek=50 conv=fsync status=none
 kill_server v
-# Somebody else's device is of no matter.
+# Another device is not affected.
 dev2=$(qedd --name w --image w.raw --format raw --size 1M)
 one_line "a killed server's name is kept for its successor" "qedd: v: ublk device 0 of a server \
 that died waits: qedctl recover v, or qedctl remove --force v" $serve v.qed
@@ -130,13 +130,13 @@ same "quit by force" "$(ask '{"execute":"quit","arguments":{"force":true}}')" '{
 check "everything has ended" wait_until 20 is_gone
 [ -n "$dev2" ] || not_ok "another server" "did not start"
 
-# ---- Started by one who does not care for his children ----
+# ---- Started by a parent that ignores SIGCHLD ----
 dev=$(perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' qedd --name v --image v.qed)
 check "a caller who ignores SIGCHLD: data is written" dd if=data of="$dev" bs=1M count=1 status=none
 same "and it ends in order" "$(ask '{"execute":"quit"}')" '{"return":{}}'
 check "all of it" wait_until 20 is_gone
 
-# ---- In the foreground, and stopped from outside ----
+# ---- In the foreground, and the device stopped by another program ----
 qedd --name v --image v.qed --foreground >out 2>err &
 server=$!
 check "--foreground prints the device, too" wait_until 20 grep -q /dev/ublkb out

@@ -41,7 +41,7 @@ echo "seed $seed"
 RANDOM=$seed
 dev=$(qedd --name q --image n.qed --backing golden.img --no-copy-on-read --queues 2)
 for ((i = 0; i < 30; i++)); do
-	# In units of 4 KiB, up to 1 MiB long; discards of whole clusters.
+	# In units of 4 KiB, up to 1 MiB long; discards are of whole clusters.
 	at=$((RANDOM % 5888)) len=$((RANDOM % 255 + 1))
 	case $((RANDOM % 4)) in
 	0 | 1)

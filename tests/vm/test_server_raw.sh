@@ -10,7 +10,7 @@ modprobe ublk_drv
 mkdir -p tmpfs && mount -t tmpfs tmpfs tmpfs && at_exit umount "$SCRATCH/tmpfs"
 at_exit pkill -x qedd
 
-# stat NAME: a counter of the server's.
+# stat NAME: a counter of the server.
 stat() {
 	perl -MIO::Socket::UNIX -e '
 		my $s = IO::Socket::UNIX->new("/run/qedblk/r.sock") or die;
@@ -48,7 +48,7 @@ for where in . tmpfs; do
 	sync "$dev"
 	check "$where: and is in the image" cmp -n 33554432 "$dev" $image
 
-	# The kernel marks O_DSYNC writes FUA; those must not take the way without a flush.
+	# The kernel marks O_DSYNC writes FUA; those must not take the path without a flush.
 	before=$(stat direct_ops)
 	dd if=/dev/zero of="$dev" bs=4k count=10 oflag=direct,dsync status=none
 	same "$where: FUA is heard" $(($(stat direct_ops) - before)) 0

@@ -41,7 +41,7 @@ check "raw: every file is right, again" eval '(cd mnt && sha256sum -c --quiet ..
 umount mnt
 removed raw raw.qed
 
-# ---- What is data in the image, where nobody wrote ----
+# ---- The data clusters of an image without guest writes ----
 mv golden.copy golden.img
 require "exact: a device" qedctl create exact exact.qed --backing golden.img --backing-format raw \
 	--stream
@@ -64,7 +64,7 @@ check "exact: data clusters for what is not zero in the golden image, and no oth
 END
 mv golden.img golden.copy
 
-# ---- From a QED image over a raw one, the latter to stay ----
+# ---- From a QED image over a raw one, which stays ----
 cp --sparse=always golden.copy base.img
 qed-img create -q -f qed -b base.img -F raw middle.qed
 qed-io -f qed -c "write -P 7 90M 1M" middle.qed >/dev/null
@@ -91,7 +91,7 @@ removed chain chain.qed
 same "chain: bytes of the middle are there" "$(qed-io -f qed -c 'read -P 7 90M 1M' chain.qed |
 	grep -c '^read 1048576/1048576')" 1
 
-# ---- What was cancelled is not taken up again ----
+# ---- A cancelled stream is not resumed ----
 require "cancelled: a device" qedctl create cancelled cancelled.qed --backing golden.copy \
 	--backing-format raw --stream --speed 90K
 check "cancelled: it is" qedctl stream cancelled --cancel
@@ -100,7 +100,7 @@ recover_stream cancelled
 same "cancelled: still" "$(status_of cancelled stream)" ""
 check "cancelled: removed" qedctl remove cancelled --retry
 
-# ---- A trace, and fetching by it ----
+# ---- A trace, and prefetch from it ----
 mv golden.copy golden.img
 require "trace: a device" qedctl create trace trace.qed --backing golden.img --backing-format raw
 check "trace: started" qedctl trace trace start first.trace

@@ -11,7 +11,7 @@
 cd "$SCRATCH" || exit 1
 at_exit eval 'kill -KILL $(cat "$SCRATCH"/*.pid)'
 
-# stream_from NAME SOURCE FORMAT: all of it; `unsource` takes the source away.
+# stream_from NAME SOURCE FORMAT: stream to the end; `unsource` removes the source.
 stream_from() {
 	require "$1: a device" qedctl create "$1" "$1.qed" --backing "$2" --backing-format "$3" \
 		--queues 2 --stream --speed 100K
@@ -40,7 +40,7 @@ unsource() {
 require "nbd: a server" nbdkit -r -U "$SCRATCH/nbd.sock" -P "$SCRATCH/nbd.pid" file golden.img
 stream_from nbd "nbd+unix:///?socket=$SCRATCH/nbd.sock" nbd
 
-# ---- Half of all reads fail, as long as there is a file `inject` ----
+# ---- Half of all reads fail while the file `inject` exists ----
 require "bad: a server" nbdkit -r -U "$SCRATCH/bad.sock" -P "$SCRATCH/bad.pid" --filter=error \
 	file golden.img error-pread-rate=50% error-file="$SCRATCH/inject"
 create_bad=(qedctl create bad bad.qed --backing "nbd+unix:///?socket=$SCRATCH/bad.sock"

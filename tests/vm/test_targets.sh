@@ -7,7 +7,7 @@
 
 cd "$SCRATCH" || exit 1
 
-# Data at odd places, zeroes between, longer than the device's blocks are.
+# Make unaligned data with zeroes between, longer than the device's blocks.
 make_sources() {
 	for at in 0 71 137 2048 4099 6146; do
 		head -c 700 /dev/urandom | dd of=src.raw bs=512 seek=$at conv=notrunc status=none
@@ -21,12 +21,13 @@ make_sources() {
 		head -c 8M /dev/zero | tr '\0' '\377' >old
 }
 
-# refill DEVICE: other bytes everywhere.
+# refill DEVICE: overwrite all of it with other bytes.
 refill() {
 	dd if=old of="$1" bs=1M conv=fsync,nocreat oflag=direct status=none
 }
 
-# holds DEVICE FILE: FILE's bytes, then the old ones.  From the disk, not only the page cache.
+# holds DEVICE FILE: it has FILE's bytes, then the old ones.  Read the disk, not only the page
+# cache.
 holds() {
 	local bytes
 	bytes=$(stat -c %s "$2")
@@ -67,7 +68,7 @@ for sector in 512 4096; do
 	loop=$(loop_of $sector) || { not_ok "loop of $sector"; continue; }
 	at_exit losetup -d "$loop"
 	try_device "loop of $sector" "$loop"
-	# In two parts, the second one in front of the first on the disk.
+	# In two parts, with the second one before the first on the disk.
 	linear="0 8192 linear $loop 8192
 8192 8192 linear $loop 0"
 	require "dm-linear above it" dmsetup create --noudevsync "linear$sector" --table "$linear"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a mutant is, and the tests that judge one."""
+"""Mutants, and the tests that judge them."""
 
 
 class Crash:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Mutants of what happens to whole images: opening, closing, repairing, chains, filling."""
+"""Mutants of operations on whole images: opening, closing, repairing, chains, populating."""
 
 from mutant import Crash, Mutant, Unit
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Mutants of what serves requests: commits, clusters, copies, the cache of slices, FUA."""
+"""Mutants of the request path: commits, clusters, copies, the cache of slices, FUA."""
 
 from mutant import Crash, Mutant, Unit
 

@@ -1,19 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""The tests must notice a driver that orders its writes wrongly.
+"""The tests must detect a driver that orders its writes wrongly.
 
-Each mutant is a small edit of the QED driver, made in a copy and compiled. Its judges, the
-power-loss simulator with a workload or a case of a unit test, are linked with it in the place of
-the original, and each must fail: the simulator within a bounded number of crash images, and the
-record that it keeps must show the same again. An edit that does not fit the source any more is a
-failure: mend it.
+Each mutant is a small edit of the QED driver, made in a copy and compiled. Its judges (the
+power-loss simulator with a workload, or a case of a unit test) are linked with it instead of the
+original, and each must fail: the simulator within a bounded number of crash images, and a replay
+of its saved record must fail in the same way. An edit that no longer fits the source is a
+failure: fix the edit.
 
   test_mutations.py [NAME...]
   test_mutations.py --qedd NAME FILE    makes FILE a qedd with that mutant, and ends
   test_mutations.py --table             writes the table in Documentation/ordering.rst, and ends
 
-With QEDBLK_LONG set the simulator is run five times, so that a mutant that is noticed by luck
-shows.
+With QEDBLK_LONG set the simulator runs five times, to find mutants that are detected only by
+chance.
 
 timeout: 1200
 """
@@ -44,15 +44,15 @@ CRASH_RUNS = 5 if os.environ.get("QEDBLK_LONG") else 1
 MOVING = "going on with the image"
 PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd", "libedit",
             "libnbd")
-# As in Makefile: the programs that come between those who open image files and the block layer.
+# As in Makefile: programs that wrap blk_file_co_open().
 WRAP = ("-Wl,--wrap=blk_file_co_open",)
 WRAPPED = ("test_qed_opening", "test_qed_reopen")
-# What the simulator takes of qed-img, as in Makefile.
+# Objects of qed-img that the simulator uses, as in Makefile.
 TOOL_OBJECTS = ("tools/qed-img/convert_copy.o", "tools/qed-img/progress.o")
 
 
 class Wrong(Exception):
-    """A mutant that does not fit, does not build, or is not noticed."""
+    """A mutant that does not fit, does not build, or is not detected."""
 
 
 def run(command, seconds=CRASH_SECONDS, **variables):
@@ -62,7 +62,7 @@ def run(command, seconds=CRASH_SECONDS, **variables):
                                 env=dict(os.environ, **variables))
     except subprocess.TimeoutExpired:
         raise Wrong("%s takes longer than %d s" % (os.path.basename(command[0]), seconds))
-    # What the driver logs names the run's own folder; what the simulator says is the verdict.
+    # Drop the driver's log, which has names of the run's directory; keep the simulator's verdict.
     result.stdout = "".join(line for line in result.stdout.splitlines(keepends=True)
                             if not line.startswith("qed_crash: "))
     result.stdout = re.sub(r"qedblk-crash-\w+", "qedblk-crash", result.stdout)
@@ -78,7 +78,7 @@ def pkg_config(option, *packages):
 
 
 def edited(mutant):
-    """The edited files' texts, by name."""
+    """Return the texts of the edited files, by name."""
     texts = {}
     for name, old, new in mutant.edits:
         if name not in texts:
@@ -112,7 +112,7 @@ def objects_below(folder):
 
 
 def link(program, objects, flags=(), packages=()):
-    # The library's own copy of a mutated file is not looked at: its names are all defined.
+    # The library's copy of a mutated file is not linked, since all its symbols are already defined.
     result = run([os.environ.get("CC", "gcc"), "-pthread", "-Wl,--as-needed", *flags, "-o", program,
                   *objects, os.path.join(BUILD, "libqedtools.a"),
                   os.path.join(BUILD, "libqedblk.a"), *pkg_config("--libs", *packages, *PACKAGES)])
@@ -121,7 +121,7 @@ def link(program, objects, flags=(), packages=()):
 
 
 def link_judge(judge, objects, folder):
-    """The judge's program with the mutant's objects."""
+    """Link the judge's program with the mutant's objects."""
     if isinstance(judge, Unit):
         program = os.path.join(folder, judge.program)
         objects = objects + [os.path.join(BUILD, "obj/tests/unit", judge.program + ".o")]
@@ -145,7 +145,7 @@ def run_case(program, judge, folder):
 
 
 def judged_by_unit(program, judge, folder):
-    """Raises Wrong if the case passes; returns what it complained of."""
+    """Run a unit test's case. Raise Wrong if it passes; return its error messages."""
     result = run_case(program, judge, folder)
     if not result.returncode:
         raise Wrong("%s passes" % judge.name)
@@ -169,12 +169,12 @@ def judged_by_crash(program, judge, folder):
 
 
 def show_again(program, lines):
-    """Makes the bad crash image once more."""
+    """Replay the record: the bad crash image must appear again."""
     again = [line.split()[3:] for line in lines if line.startswith("# again: qed_crash ")]
-    # Going on with an image takes threads and timers, which differ from run to run.
+    # Continuing with an image uses threads and timers, which differ between runs.
     if not again or any(MOVING in line for line in lines):
         return
-    # Judging takes coroutines and a worker thread, so the first wrong sector may be another.
+    # Judging uses coroutines and a worker thread, so the first wrong sector may differ.
     for _ in range(3):
         result = run([program, *again[0]])
         if result.returncode == 1 and lines[1] in result.stdout.splitlines():
@@ -183,7 +183,7 @@ def show_again(program, lines):
 
 
 def try_mutant(mutant):
-    """Returns the lines to print, and whether every judge noticed."""
+    """Return the lines to print, and whether every judge detected the mutant."""
     lines = []
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -203,7 +203,7 @@ def try_mutant(mutant):
 
 
 def try_original(judge):
-    """A case that fails without a mutant says nothing of one."""
+    """Check that a case passes without a mutant."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             program = os.path.join(BUILD, "tests/unit", judge.program)
@@ -219,12 +219,12 @@ def try_original(judge):
 
 
 def place(what):
-    """Sorts rules before cases, and both by number."""
+    """Sort key: rules before cases, both by number."""
     return what[0] != "R", int(what.lstrip("R"))
 
 
 def table():
-    """A row for each rule or case, mutant, and judge."""
+    """Return a row for each rule or case, mutant, and judge."""
     rows = {}
     for mutant in MUTANTS:
         for judge in mutant.judges:
@@ -240,7 +240,7 @@ def table():
 
 
 def read_ordering():
-    """What comes before the table, the table, and what comes after."""
+    """Return the text before the table, the table, and the text after it."""
     with open(ORDERING) as file:
         return re.fullmatch(r"(.*\n\.\. The table of mutants\.\n\n)(.*)(\n\.\. Its end\.\n.*)",
                             file.read(), re.S).groups()

@@ -33,7 +33,7 @@ static void test_bounds(void **state)
 		for (j = 0; j < BUF_SIZE; j++)
 			assert_int_equal(((char *)bufs[i])[j], i);
 	assert_null(bufpool_try_get(pool));
-	/* Last in, first out: what is warm is used again. */
+	/* Last in, first out: cache-warm buffers are reused. */
 	bufpool_put(pool, bufs[0]);
 	bufpool_put(pool, bufs[1]);
 	again = bufpool_try_get(pool);
@@ -75,7 +75,7 @@ static void one_for_three(void *arg)
 		CHECK(co_start(get_and_note, &getters[i]) == 0);
 	}
 	bufpool_put(pool, buf);
-	/* It is a's, who did not even run yet. */
+	/* It belongs to a, which has not even run yet. */
 	CHECK(!bufpool_try_get(pool));
 	for (i = 0; i < 3; i++) {
 		co_yield_turn();
@@ -135,7 +135,7 @@ static void test_exhaustion_across_threads(void **state)
 	(void)state;
 	assert_int_equal(bufpool_create(&pool, BUF_SIZE, 3), 0);
 	run_on_loops(THREADS, user_thread, NULL, 0);
-	/* All came back. */
+	/* All buffers were returned. */
 	for (i = 0; i < 3; i++)
 		assert_non_null(bufpool_try_get(pool));
 	bufpool_destroy(pool);

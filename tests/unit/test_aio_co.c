@@ -36,7 +36,7 @@ static void parent(void *arg)
 	CHECK(co_self() == self);
 	note("c");
 	co_wake(parked_child);
-	note("d"); /* waking runs nobody */
+	note("d"); /* waking does not switch */
 	co_yield_turn();
 	note("f");
 }
@@ -145,7 +145,7 @@ static void on_fault(int signal)
 	_exit(42);
 }
 
-/* Touch what is @arg bytes away from the lowest usable byte of this stack. */
+/* Touch the byte at distance @arg from the lowest usable byte of this stack. */
 static void touch_bottom(void *arg)
 {
 	volatile char *bottom = (char *)co_self()->mapping + sysconf(_SC_PAGESIZE);
@@ -183,7 +183,7 @@ static void test_stack_size_and_guard(void **state)
 
 /* ---- registers ---- */
 
-/* More live values than there are registers that a call preserves, in both register files. */
+/* More live values than callee-saved registers, in both register files. */
 static uint64_t churn(uint64_t seed, unsigned int rounds)
 {
 	uint64_t a = seed, b = seed + 1, c = seed + 2, d = seed + 3, e = seed + 4, f = seed + 5;
@@ -228,7 +228,10 @@ static void test_registers_survive(void **state)
 		assert_true(churned[i] == churn(i * 77777, 300));
 }
 
-/* ---- wakes from a plain thread, as soon as a coroutine is known, parked or not ---- */
+/*
+ * ---- wakes from a plain thread as soon as it knows a coroutine, which may not have
+ * yielded yet ----
+ */
 
 #define RACES (SANITIZED ? 3000 : 30000)
 
@@ -254,7 +257,7 @@ static void announcer(void *arg)
 
 	for (i = 0; i < RACES; i++) {
 		atomic_store(&announced, co_self());
-		/* Now the waker comes first, now the park, now the loop's sleep. */
+		/* Vary whether the wake, the yield or the loop's sleep comes first. */
 		for (spin = i % 64 * 8; spin; spin--)
 			atomic_signal_fence(memory_order_seq_cst);
 		co_park();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of aio/ share: checks that work on any thread and stack,
- * threads with a loop each, and reproducible random numbers.
+ * Common code of the tests of aio/: checks that work on any thread and stack, threads
+ * with a loop each, and reproducible random numbers.
  */
 #ifndef QEDBLK_TEST_AIO_COMMON_H
 #define QEDBLK_TEST_AIO_COMMON_H
@@ -66,7 +66,10 @@ static inline void *loop_thread_main(void *opaque)
 	return NULL;
 }
 
-/* Run @fn as a coroutine on @n threads, with element i of @args on the i-th, to its end. */
+/*
+ * Run @fn as a coroutine on each of @n threads, with element i of @args on the i-th,
+ * and wait for their end.
+ */
 static inline void run_on_loops(unsigned int n, co_fn *fn, void *args, size_t arg_size)
 {
 	struct loop_thread threads[MAX_TEST_THREADS];
@@ -98,13 +101,13 @@ static inline void run_co_test(void **state)
 	run_co(32, *fn, NULL);
 }
 
-/* The row of a test that is a coroutine without an argument: @run is given its address. */
+/* The cmocka entry of a test that is a coroutine without an argument; @run gets its address. */
 /* clang-format off */
 #define CO_TEST_BY(run, fn) { "test_" #fn, run, NULL, NULL, &(co_fn *){ fn } }
 #define CO_TEST(fn) CO_TEST_BY(run_co_test, fn)
 /* clang-format on */
 
-/* Let everybody else have a turn. */
+/* Let all other runnable coroutines run. */
 static inline void co_yield_turn(void)
 {
 	co_wake(co_self());
@@ -131,7 +134,7 @@ static inline void group_wait(struct group *group)
 	co_park();
 }
 
-/* Of a program's test cases only those that QEDBLK_CASE matches, which may have wildcards. */
+/* Run only the test cases that match QEDBLK_CASE, which may have wildcards. */
 __attribute__((constructor)) static inline void choose_cases(void)
 {
 	const char *pattern = getenv("QEDBLK_CASE");
@@ -140,7 +143,7 @@ __attribute__((constructor)) static inline void choose_cases(void)
 		cmocka_set_test_filter(pattern);
 }
 
-/* SEED from the environment, or a new one; printed either way. */
+/* Return SEED from the environment, or a new seed, and print it. */
 static inline uint64_t test_seed(void)
 {
 	const char *text = getenv("SEED");

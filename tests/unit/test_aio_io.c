@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * System calls as coroutines: results are those of the calls, errors included.
- */
+/* System calls as coroutines: results and errors are those of the calls. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -167,7 +165,7 @@ static void test_socket(void **state)
 	run_co(8, server, NULL);
 }
 
-/* ---- how a server gets its coroutines back ---- */
+/* ---- waking coroutines when a server stops ---- */
 
 static int shut_fd;
 

@@ -13,7 +13,7 @@
 #define LOCKS_PER_CO  (SANITIZED ? 300 : 2000)
 
 static struct co_mutex contended;
-static unsigned long plain_counter; /* not atomic: the lock must do, TSan looks on */
+static unsigned long plain_counter; /* not atomic: protected by the lock; TSan checks */
 static struct co *holder;
 
 static void contender(void *arg)
@@ -25,7 +25,7 @@ static void contender(void *arg)
 		CHECK(!holder);
 		holder = co_self();
 		plain_counter++;
-		/* Some hold it across a park, some across I/O. */
+		/* Some hold it across a yield, some across I/O. */
 		if (i % 7 == 0)
 			co_yield_turn();
 		else if (i % 31 == 0)
@@ -89,7 +89,7 @@ static void first_come_first_served(void *arg)
 	}
 	CHECK(order_len == 0);
 	co_mutex_unlock(&contended);
-	/* It is a's by now, though a did not run yet: nobody gets in between. */
+	/* a owns it by now, though it has not run yet: no other coroutine gets it first. */
 	queuers[3] = (struct queuer){ 'd', &group };
 	CHECK(co_start(lock_and_note, &queuers[3]) == 0);
 	group_wait(&group);
@@ -104,7 +104,7 @@ static void test_mutex_is_fair(void **state)
 	assert_string_equal(order, "abcd");
 }
 
-/* ---- a token goes round all threads ---- */
+/* ---- a token is passed round all threads ---- */
 
 #define ROUNDS (SANITIZED ? 500 : 1000)
 
@@ -140,7 +140,7 @@ static void test_ping_pong(void **state)
 	assert_int_equal(token, ROUNDS * THREADS);
 }
 
-/* ---- everybody waits for everybody: wake_all against waiting ---- */
+/* ---- a barrier: wake_all against waiting ---- */
 
 static pthread_mutex_t barrier_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct co_queue barrier_queue;

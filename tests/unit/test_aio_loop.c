@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The loop and its ring: full queues, a kernel that refuses, fairness, and
- * other threads that post to a loop or stop it, with each set of setup flags.
+ * The loop and its ring: full queues, refused submissions, fairness, and other threads
+ * that post to a loop or stop it, with each set of setup flags.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include "aio/loop_internal.h"
 #include "test_aio_common.h"
 
-/* Stands before liburing's own: the kernel refuses as often as a test wishes. */
+/* Wraps liburing's function: submission is refused as often as a test says. */
 static unsigned int refusals;
-/* As kernels before 5.19 did: no more submissions while completions are not taken. */
+/* As kernels before 5.19 did: refuse submissions while completions are pending. */
 static bool refuse_while_ready;
 
 typedef int submit_fn(struct io_uring *ring);
@@ -151,7 +151,7 @@ static void poll_flood(void *arg)
 	co_yield_turn();
 	co_yield_turn();
 	CHECK(flood_left == FLOOD);
-	/* All at once, far beyond what the completion queue holds. */
+	/* All complete at once, far more than the completion queue holds. */
 	CHECK(write(ends[1], "x", 1) == 1);
 	co_park();
 	flood_check(POLLIN);
@@ -245,7 +245,7 @@ static void read_one_byte(void *arg)
 	ends[0] = -1;
 }
 
-/* A completion that comes by itself, while no turn waits and none submits. */
+/* A completion that arrives while no turn of the loop waits or submits. */
 static void turns_that_never_wait(void *arg)
 {
 	unsigned int i;
@@ -271,7 +271,7 @@ static void test_completions_without_waiting(void **state)
 	run_tier_co(8, turns_that_never_wait, NULL);
 }
 
-/* ---- posts from several threads arrive all, those of one thread in order ---- */
+/* ---- posts from several threads: all arrive, those of one thread in order ---- */
 
 #define POSTERS 3
 #define POSTS	(SANITIZED ? 2000 : 20000)
@@ -305,7 +305,7 @@ static void *poster_main(void *arg)
 		CHECK(numbered);
 		*numbered = (struct numbered){ { NULL, on_numbered }, poster, i };
 		aio_loop_post(target, &numbered->post);
-		/* Let the loop fall asleep now and then. */
+		/* Let the loop sleep sometimes. */
 		if (i % 512 == 0)
 			usleep(200);
 	}
@@ -326,7 +326,7 @@ static void test_posts(void **state)
 		CHECK(!pthread_create(&threads[i], NULL, poster_main, &ids[i]));
 	}
 	assert_int_equal(aio_loop_run(target), 0);
-	/* Gone before the last poster is back from its call, perhaps. */
+	/* Possibly destroyed before the last poster has returned from its call. */
 	aio_loop_destroy(target);
 	for (i = 0; i < POSTERS; i++) {
 		pthread_join(threads[i], NULL);
@@ -372,7 +372,7 @@ static void test_stop_is_remembered(void **state)
 	aio_loop_stop(target);
 	aio_loop_stop(target);
 	assert_int_equal(aio_loop_run(target), 0);
-	/* Both stops were for that run. */
+	/* Both stops ended that run. */
 	CHECK(!pthread_create(&thread, NULL, stopper_main, &zero));
 	assert_int_equal(aio_loop_run(target), 0);
 	pthread_join(thread, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of block/ share: a scratch directory on disk, and a format
- * whose images live in memory, with knobs for making it fail.
+ * Common code of the tests of block/: a scratch directory on disk, and a format with
+ * images in memory and fault injection.
  */
 #ifndef QEDBLK_TEST_BLOCK_COMMON_H
 #define QEDBLK_TEST_BLOCK_COMMON_H
@@ -17,7 +17,7 @@
 #include "format/formats.h"
 #include "populate/populate.h"
 
-/* For those here that open a node: each of its reads is kept.  No flag of blk_co_open()'s. */
+/* A flag of the tests' own open functions, not of blk_co_open(): copy-on-read for all reads. */
 #define OPEN_COPY_ON_READ (1u << 31)
 
 /* ---- scratch files ---- */
@@ -39,7 +39,7 @@ static inline void scratch_remove(void)
 		nftw(scratch_dir, scratch_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* The path of @name in the test's own directory (static memory, a few at a time). */
+/* Return the path of @name in the test's directory (static memory, a few at a time). */
 static inline const char *scratch(const char *name)
 {
 	static char paths[8][512];
@@ -58,7 +58,7 @@ static inline const char *scratch(const char *name)
 	return path;
 }
 
-/* Make a file of @size bytes, the first @len of which are @data. */
+/* Create a file of @size bytes that begins with the @len bytes of @data. */
 static inline void make_file(const char *path, const void *data, size_t len, uint64_t size)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

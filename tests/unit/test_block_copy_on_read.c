@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copy-on-read: what is kept and how, what is not, and that neither failing
- * disks nor writers beside it change what a reader gets.
+ * Copy-on-read: what is kept and how, what is not, and that neither failing disks nor
+ * concurrent writers change what a reader gets.
  */
 #include "test_block_overlay.h"
 
@@ -12,7 +12,7 @@ static void keeping(void *arg)
 	struct blk_node *node = open_over(10 * CLUSTER, 10 * CLUSTER, CLUSTER, 0);
 
 	(void)arg;
-	/* Not unless asked for. */
+	/* Nothing without the flag. */
 	check_read(node, 0, 3 * CLUSTER, 0);
 	expect_states("----------");
 	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 3 * CLUSTER);
@@ -22,14 +22,14 @@ static void keeping(void *arg)
 	check_kept(node, CLUSTER - 1, 1, BLK_REQ_COPY_ON_READ);
 	expect_states("#---------");
 	CHECK(overlay.populates == 1 && overlay.longest == CLUSTER);
-	/* The reader took the byte, and the cluster was read behind it. */
+	/* The reader got its byte, and the cluster was read afterwards. */
 	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 4 * CLUSTER + 1);
-	/* Once: then it is here. */
+	/* Only once: then it is in the image. */
 	check_kept(node, 0, CLUSTER, BLK_REQ_COPY_ON_READ);
 	CHECK(overlay.populates == 1);
 	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 4 * CLUSTER + 1);
 
-	/* Zeroes become zero clusters.  Whole clusters that a reader has are not read again. */
+	/* Zeroes become zero clusters. Whole clusters that a reader has read are not read again. */
 	check_kept(node, 5, 4 * CLUSTER, BLK_REQ_COPY_ON_READ);
 	expect_states("#0#0#-----");
 	CHECK(stat_of(node, BLK_STAT_backing_read_bytes) == 8 * CLUSTER + 1 + 5);
@@ -43,7 +43,7 @@ static void keeping(void *arg)
 	close_over(node);
 }
 
-/* Runs of clusters that are alike go to the driver together. */
+/* Runs of clusters of one kind are written to the driver together. */
 static void runs(void *arg)
 {
 	struct blk_node *node = open_over(15 * CLUSTER, 15 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
@@ -63,7 +63,7 @@ static void runs(void *arg)
 	close_over(node);
 }
 
-/* More than a buffer holds is read in several goes. */
+/* A read larger than a buffer is split. */
 static void long_reads(void *arg)
 {
 	uint64_t size = 3 * MiB + 5 * CLUSTER;
@@ -78,14 +78,14 @@ static void long_reads(void *arg)
 	close_over(node);
 }
 
-/* ---- ends that do not meet ---- */
+/* ---- images of different sizes ---- */
 
 static void ends(void *arg)
 {
 	struct blk_node *node;
 
 	(void)arg;
-	/* The backing file ends in the fifth cluster; what is behind it is not kept. */
+	/* The backing file ends in the fifth cluster; clusters beyond it are not kept. */
 	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 	check_kept(node, 6 * CLUSTER, CLUSTER, 0);
 	CHECK(overlay.populates == 0);
@@ -94,13 +94,13 @@ static void ends(void *arg)
 	check_read(node, 0, 8 * CLUSTER, 0);
 	close_over(node);
 
-	/* Reading behind its end, in the cluster where it ends, needs nothing of it. */
+	/* A read beyond its end, in the cluster where it ends, reads nothing from it. */
 	node = open_over(4 * CLUSTER + 1000, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
 	check_kept(node, 4 * CLUSTER + 1024, 100, 0);
 	expect_states("--------");
 	close_over(node);
 
-	/* The image's last cluster is a part of one, and counts as whole. */
+	/* The image's last cluster is partial, and counts as whole. */
 	node = open_over(8 * CLUSTER, 4 * CLUSTER + 512, CLUSTER, OPEN_COPY_ON_READ);
 	check_kept(node, 4 * CLUSTER + 511, 1, 0);
 	expect_states("----#");
@@ -120,10 +120,10 @@ static void large_clusters(void *arg)
 
 	(void)arg;
 	CHECK(bufpool_buf_size(populate_of(node)->pool) == MiB);
-	/* Zeroes in a cluster that holds more than those. */
+	/* Zeroes in a cluster that also has data. */
 	memset(golden + 5000, 0, 10000);
 	make_file(scratch("golden"), golden, 3 * (uint64_t)large, 3 * (uint64_t)large);
-	/* A part: the driver gets a buffer's worth, and keeps the cluster. */
+	/* A part: the driver gets one buffer, and keeps the cluster. */
 	check_kept(node, 5000, 10000, 0);
 	expect_states("#--");
 	CHECK(overlay.longest == MiB);
@@ -142,9 +142,9 @@ static void large_clusters(void *arg)
 
 /* ---- failures ---- */
 
-/* The backing file's bytes [start, end) can't be read. */
+/* Bytes [start, end) of the backing file cannot be read. */
 struct source_fault {
-	int error; /* errno, 0: they can */
+	int error; /* errno, 0: no fault */
 	uint64_t start, end;
 };
 
@@ -169,7 +169,7 @@ static void failures(void *arg)
 	char buf[CLUSTER];
 
 	(void)arg;
-	/* A full or failing disk is no concern of who reads. */
+	/* A full or failing disk does not affect a reader. */
 	overlay.fail_populate = ENOSPC;
 	check_kept(node, 0, 2 * CLUSTER, 0);
 	expect_states("--------");
@@ -180,13 +180,13 @@ static void failures(void *arg)
 	check_kept(node, 0, 2 * CLUSTER, 0);
 	expect_states("#0------");
 
-	/* Without the efficient way zeroes are kept as data. */
+	/* Without write-zeroes, zeroes are kept as data. */
 	overlay.zeroes_refused = ENOTSUP;
 	check_kept(node, 3 * CLUSTER, CLUSTER, 0);
 	expect_states("#0-#----");
 	overlay.zeroes_refused = 0;
 
-	/* What cannot be read from the backing file is an error, and nothing is kept. */
+	/* A failed read of the backing file is an error, and nothing is kept. */
 	ops.co_preadv = failing_preadv;
 	node->backing->file->ops_data = &fault;
 	node->backing->file->ops = &ops;
@@ -196,7 +196,7 @@ static void failures(void *arg)
 	CHECK(stat_of(node, BLK_STAT_errors) == 1);
 	CHECK(blk_co_pread(node, 0, CLUSTER, buf, 0) == 0);
 
-	/* A bad sector is an error for who reads it, not for who reads beside it. */
+	/* A bad sector is an error for a reader of it, not for a reader of its neighbours. */
 	fault.start = 5 * CLUSTER + 512;
 	fault.end = fault.start + 512;
 	check_kept(node, 5 * CLUSTER, 512, 0);
@@ -221,7 +221,7 @@ struct worker {
 	unsigned int number;
 };
 
-/* A sector belongs to one worker, who alone writes it and so knows what is in it. */
+/* A sector belongs to one worker, the only one that writes it and so knows its content. */
 static void own_sector(struct worker *w, uint64_t *offset)
 {
 	do {
@@ -245,7 +245,7 @@ static void worker(void *arg)
 		}
 		CHECK(blk_co_pread(w->node, offset, 512, buf, 0) == 0);
 		CHECK(!memcmp(buf, golden + offset, 512));
-		/* Others' sectors change meanwhile; this is for populating beside them. */
+		/* Sectors of other workers change meanwhile; this read populates concurrently. */
 		offset = test_random(&w->seed) % STRESS_SIZE;
 		bytes = 1 + test_random(&w->seed) % (STRESS_SIZE - offset);
 		CHECK(blk_co_pread(w->node, offset, bytes, buf, 0) == 0);
@@ -281,7 +281,7 @@ static void test_stress(void **state)
 	run_co(64, stress, &seed);
 }
 
-/* Readers of one cluster fetch it once. */
+/* Concurrent readers of one cluster read it from the backing file once. */
 
 struct reader {
 	struct blk_node *node;
@@ -316,7 +316,7 @@ static void once(void *arg)
 	close_over(node);
 }
 
-/* ---- where there is nothing to keep or nowhere to keep it ---- */
+/* ---- nothing to keep, or no place to keep it ---- */
 
 static void not_applicable(void *arg)
 {

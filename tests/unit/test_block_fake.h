@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A format for tests whose images live in memory.  A file of the image's name
- * must exist; what it holds does not matter.
+ * A format for tests, with images in memory. A file of the image's name must exist;
+ * its content does not matter.
  */
 #ifndef QEDBLK_TEST_BLOCK_FAKE_H
 #define QEDBLK_TEST_BLOCK_FAKE_H
@@ -17,16 +17,16 @@ struct fake_image {
 	const char *backing; /* or NULL */
 	const char *backing_format; /* or NULL */
 
-	/* Requests come from the background thread, too: for @data, @state, and what was asked. */
+	/* Protects @data, @state and the counters: the background thread sends requests, too. */
 	pthread_mutex_t lock;
 	uint8_t *data;
 	uint8_t *state; /* of each cluster */
 
-	bool slow; /* park in the middle of things */
+	bool slow; /* yield in the middle of requests */
 	_Atomic bool hold; /* populating waits */
 	_Atomic unsigned int held; /* populates that wait */
-	_Atomic bool hold_map; /* who looks next, in a coroutine, stands still with the answer */
-	_Atomic bool map_held; /* it does */
+	_Atomic bool hold_map; /* hold the next co_map() in a coroutine before it returns */
+	_Atomic bool map_held; /* one is held */
 	int fail_read; /* errno for reads */
 	int fail_write; /* errno for plain writes */
 	_Atomic int fail_populate; /* errno for populating */
@@ -35,7 +35,7 @@ struct fake_image {
 	_Atomic int fail_change; /* errno for changing the backing file */
 	int fail_close;
 
-	/* What was asked of it. */
+	/* Counters of requests. */
 	unsigned int backing_changes;
 	unsigned int reads, writes, zeroes, discards, flushes, populates, closes, starts;
 	uint64_t longest; /* bytes */
@@ -50,7 +50,7 @@ static inline uint64_t fake_clusters(const struct fake_image *img)
 	return div_round_up(img->size, img->cluster_size);
 }
 
-/* Put @img into the table, with a file of its name. */
+/* Register @img, and create a file of its name. */
 static inline void fake_add(struct fake_image *img)
 {
 	unsigned int i = 0;
@@ -58,7 +58,7 @@ static inline void fake_add(struct fake_image *img)
 	while (fake_images[i])
 		CHECK(++i < ARRAY_SIZE(fake_images));
 	fake_images[i] = img;
-	/* Images of absurd sizes are for counting requests only. */
+	/* Huge images only count requests. */
 	if (img->size <= 64 * MiB) {
 		img->data = calloc(1, img->size + 1);
 		img->state = calloc(1, fake_clusters(img) + 1);
@@ -117,7 +117,7 @@ static inline int fake_co_open(struct blk_node *node, const struct blk_open_opts
 static inline int fake_co_start(struct blk_node *node, struct error *err)
 {
 	(void)err;
-	/* The chain below is started already. */
+	/* The chain below must be started already. */
 	if (node->backing && node->backing->driver->co_start == fake_co_start)
 		CHECK(fake_of(node->backing)->starts > 0);
 	fake_of(node)->starts++;
@@ -222,7 +222,7 @@ static inline void fake_set_cluster(struct fake_image *img, uint64_t offset, uin
 		memcpy(img->data + offset, buf, bytes);
 	else
 		memset(img->data + offset, 0, bytes);
-	/* Like a real driver: part-cluster populating looks for zeroes itself. */
+	/* Like a real driver: populating a partial cluster detects zeroes itself. */
 	if ((!buf || (populate && bytes != len)) && buffer_is_zero(img->data + start, len))
 		img->state[c] = FAKE_ZERO;
 	else
@@ -251,7 +251,7 @@ static inline int fake_write_cluster(struct blk_node *node, uint64_t offset, uin
 	return ret;
 }
 
-/* For tests that look at what comes in the middle of populating. */
+/* Wait until a populate is held. */
 static inline void fake_wait_held(struct fake_image *img)
 {
 	img->held++;
@@ -380,7 +380,7 @@ static const struct blk_driver fake_driver = {
 	.co_change_backing = fake_co_change_backing,
 };
 
-/* One that lacks all that is optional. */
+/* A driver without optional operations. */
 static const struct blk_driver poor_driver = {
 	.name = "poor",
 	.co_open = fake_co_open,
@@ -392,7 +392,7 @@ static const struct blk_driver poor_driver = {
 	.co_flush = fake_co_flush,
 };
 
-/* One that cannot be written to. */
+/* A read-only driver. */
 static const struct blk_driver fixed_driver = {
 	.name = "fixed",
 	.co_open = fake_co_open,
@@ -402,12 +402,12 @@ static const struct blk_driver fixed_driver = {
 	.co_pread = fake_co_pread,
 };
 
-/* The formats of these tests, in place of the programs' table. */
+/* The formats of these tests, instead of the programs' table. */
 const struct blk_driver *const blk_drivers[] = {
 	&fake_driver, &poor_driver, &fixed_driver, &blk_driver_raw, NULL,
 };
 
-/* Open an image of the scratch directory, which must work. */
+/* Open an image of the scratch directory, which must succeed. */
 static inline struct blk_node *must_open(const char *name, const char *format, unsigned int flags)
 {
 	struct blk_open_opts opts = { .format = format, .flags = flags & ~OPEN_COPY_ON_READ };

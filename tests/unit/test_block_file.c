@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Image files: any offset, length and address, whatever O_DIRECT asks for,
- * one request after another and many at once.
+ * Image files: any offset, length and address, whatever O_DIRECT requires,
+ * sequentially and concurrently.
  */
 #include <linux/loop.h>
 #include <sys/ioctl.h>
@@ -25,7 +25,7 @@ static uint64_t some(struct model *m, uint64_t below)
 	return test_random(&m->seed) % below;
 }
 
-/* Small and large, around block boundaries, and rarely larger than a bounce buffer. */
+/* Choose a small or large range, around block boundaries, rarely larger than a bounce buffer. */
 static void some_range(struct model *m, uint64_t *offset, uint64_t *len)
 {
 	static const uint64_t most[] = { 20, 600, 5000, 20000, 700000 };
@@ -194,7 +194,7 @@ static bool owns(const struct sharer *s, uint64_t offset)
 	return offset / STRIPE % (SHARERS * SHARE_THREADS) == s->number;
 }
 
-/* A range inside one of the sharer's own stripes. */
+/* Choose a range in one of the sharer's own stripes. */
 static void own_range(struct sharer *s, uint64_t *offset, uint64_t *len)
 {
 	uint64_t stripe, at;
@@ -232,7 +232,7 @@ static void sharer(void *arg)
 	group_done(s->group);
 }
 
-/* Afterwards: nobody's bytes were lost. */
+/* Check that no sharer's bytes were lost. */
 static void check_own(const struct sharer *s, const uint8_t *all)
 {
 	for (uint64_t i = 0; i < SHARED_BYTES / STRIPE * STRIPE; i++)
@@ -301,7 +301,7 @@ static void test_neighbours(void **state)
 	}
 }
 
-/* A write of part of a block must not undo one of the whole block that runs beside it. */
+/* A write of part of a block must not undo a concurrent write of the whole block. */
 
 struct beside {
 	struct blk_file *file;
@@ -381,18 +381,18 @@ static void odd_ends(void *arg)
 
 /* ---- block devices ---- */
 
-/* A loop device over @path with sectors of @sector bytes; -1 where there are none. */
+/* Open a loop device over @path with sectors of @sector bytes; -1 without loop devices. */
 static int open_loop(const char *path, uint32_t sector, char *name, size_t len)
 {
 	struct loop_config config = {
 		.block_size = sector,
-		.info.lo_flags = LO_FLAGS_AUTOCLEAR, /* goes when its last user does */
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR, /* removed at its last close */
 	};
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int fd = -1;
 
 	config.fd = (uint32_t)open(path, O_RDWR | O_CLOEXEC);
-	/* Others may take the number that is free now. */
+	/* Another process may take the free number first. */
 	for (int tries = 0; control >= 0 && fd < 0 && tries < 10; tries++) {
 		snprintf(name, len, "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
 		fd = open(name, O_RDWR | O_CLOEXEC);
@@ -430,7 +430,7 @@ static void device_run(const char *name, bool direct, uint64_t seed)
 	}
 	CHECK(blk_file_co_flush(m.file) == 0);
 	check_read(&m, 0, MODEL_MAX);
-	/* It has the size that it has. */
+	/* A device cannot be resized. */
 	CHECK(blk_file_co_truncate(m.file, MODEL_MAX) == 0);
 	CHECK(blk_file_co_truncate(m.file, MODEL_MAX / 2) == -ENOTSUP);
 	CHECK(blk_file_co_pwrite(m.file, m.buf, 8192, MODEL_MAX - 4096) == -ENOSPC);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of image files share: the ways of opening one, and the
- * kernel's operations with a look at what they are asked, and made to fail.
+ * Common code of the tests of image files: modes of opening one, and the kernel's
+ * operations with counters and fault injection.
  */
 #ifndef QEDBLK_TEST_BLOCK_FILE_H
 #define QEDBLK_TEST_BLOCK_FILE_H
@@ -10,12 +10,12 @@
 
 #include "file/file.h"
 
-/* ---- opening a file in one of the ways that matter ---- */
+/* ---- modes of opening a file ---- */
 
 struct mode {
 	const char *name;
 	bool direct;
-	uint32_t align; /* to play a disk with these blocks; 0: as it is */
+	uint32_t align; /* simulate a disk with blocks of this size; 0: do not */
 	bool exact_end;
 };
 
@@ -25,12 +25,12 @@ static const struct mode modes[] __attribute__((unused)) = {
 	{ "buffered, 4096", false, 4096, false },
 };
 
-/* The kernel's operations, with a look at what they are asked. */
+/* The kernel's operations, counted, with fault injection. */
 
 static _Atomic unsigned long operations;
-static int inject_read, inject_write; /* errno of the next ones */
+static int inject_read, inject_write; /* errno of the next operations */
 static int inject_fallocate;
-static ssize_t inject_short = -1; /* bytes that the next write does */
+static ssize_t inject_short = -1; /* bytes that the next write writes */
 
 static inline void check_aligned(struct blk_file *file, const struct iovec *iov, int iovcnt,
 				 uint64_t offset)

@@ -46,7 +46,7 @@ static void refusals(void *arg)
 	expect_refusal(scratch("self"), 0, -ELOOP, "Too many levels of symbolic links");
 }
 
-/* What another program made of the file before the lock was ours, it was allowed to. */
+/* Another program may change the file's size before we get the lock. */
 static void longer_when_locked(void *arg)
 {
 	const char *path = scratch("other-writer");
@@ -98,7 +98,7 @@ static void failures(void *arg)
 	file = open_mode(path, &mode);
 	memset(buf, 'n', sizeof(buf));
 
-	/* A part of a block cannot be written when the rest of it cannot be read. */
+	/* A partial block cannot be written when the rest of it cannot be read. */
 	inject_read = EIO;
 	CHECK(blk_file_co_pread(file, buf, 1, 5) == -EIO);
 	CHECK(blk_file_co_pwrite(file, buf, 100, 5000) == -EIO);
@@ -113,7 +113,7 @@ static void failures(void *arg)
 	CHECK(atomic_load(&file->size) == MiB);
 	CHECK(!file->ranges.head);
 
-	/* Where fallocate is refused zeroes are written, and it is not asked again. */
+	/* If fallocate is unsupported, zeroes are written, and it is not tried again. */
 	inject_fallocate = EOPNOTSUPP;
 	CHECK(blk_file_co_punch_hole(file, 0, 8192) == -ENOTSUP);
 	CHECK(file->no_punch_hole);
@@ -124,7 +124,7 @@ static void failures(void *arg)
 	CHECK(blk_file_co_pread(file, big, 40000, 0) == 0);
 	CHECK(big[99] == 'o' && buffer_is_zero(big + 100, 10000) && big[10100] == 'o');
 	CHECK(big[19999] == 'o' && buffer_is_zero(big + 20000, 10000) && big[30000] == 'o');
-	/* But a failure is a failure. */
+	/* Any other failure is returned. */
 	atomic_store(&file->no_zero_range, false);
 	CHECK(blk_file_co_write_zeroes(file, 40000, 10000, false) == -EIO);
 	inject_fallocate = 0;
@@ -132,7 +132,7 @@ static void failures(void *arg)
 	free(big);
 }
 
-/* A write that the kernel does in part is continued, to the end or the error. */
+/* A short write is continued, to its end or an error. */
 static void partly_written(void *arg)
 {
 	struct rlimit old, limit = { 300000, 300000 };
@@ -183,7 +183,7 @@ static void holes(void *arg)
 		CHECK(blk_file_co_is_data(file, MiB, MiB, &run) == 0 && run == MiB / 2);
 		CHECK(atomic_load(&file->size) == 3 * MiB);
 	}
-	/* Punching past the end makes the file longer, as writing zeroes would. */
+	/* Punching past the end grows the file, as writing zeroes would. */
 	CHECK(blk_file_co_write_zeroes(file, 2 * MiB, 2 * MiB, true) == 0);
 	CHECK(file_bytes(scratch("holes")) == 4 * MiB);
 	CHECK(blk_file_co_allocated(file, &bytes) == 0 && bytes <= MiB);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Flushing image files.  The kernel reports what it could not write back once, to the next
- * fdatasync.  After that, or beside it, no flush may succeed.
+ * Flushing image files. The kernel reports a write-back error once, to the next
+ * fdatasync. After that, or concurrently, no flush may succeed.
  */
 #include <limits.h>
 
 #include "test_block_file.h"
 
-/* The kernel's page cache and a disk, in small. */
+/* A small model of the kernel's page cache and a disk. */
 static struct {
-	bool lost; /* pages were thrown away; the next fdatasync to end tells it */
-	int write_error; /* of writes, also of durable ones */
+	bool lost; /* pages were dropped; the next fdatasync to complete reports it */
+	int write_error; /* error of writes, also of durable ones */
 	unsigned int begun, running, most_running;
 	bool hold; /* fdatasync waits */
 	bool hold_writes; /* writes wait, but not durable ones */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A writable fake image above a golden file: what tests of populating share. */
+/* Common code of the tests of populating: a writable fake image above a golden file. */
 #ifndef QEDBLK_TEST_BLOCK_OVERLAY_H
 #define QEDBLK_TEST_BLOCK_OVERLAY_H
 
@@ -9,7 +9,7 @@
 #define CLUSTER 4096u
 
 static struct fake_image overlay;
-static uint8_t *golden; /* what the backing file holds */
+static uint8_t *golden; /* the content of the backing file */
 
 /* A backing file of @size bytes: even clusters zero, the others not, beginning with data. */
 static inline struct blk_node *open_over(uint64_t golden_size, uint64_t size, uint32_t cluster_size,
@@ -51,7 +51,7 @@ static inline void check_read(struct blk_node *node, uint64_t offset, uint64_t b
 	free(buf);
 }
 
-/* Read, and wait until what was read is kept, or was given up. */
+/* Read, and wait until copy-on-read has kept the data or given up. */
 static inline void check_kept(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			      unsigned int flags)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of the QED driver share: images in a scratch folder, content
- * that tells where it belongs, and loops on threads.
+ * Common code of the tests of the QED driver: images in a scratch directory,
+ * self-describing content, and loops on threads.
  */
 #ifndef QEDBLK_TEST_QED_COMMON_H
 #define QEDBLK_TEST_QED_COMMON_H
@@ -17,7 +17,7 @@
 #include "populate/populate.h"
 #include "shared/random.h"
 
-/* For those here that open a node: each of its reads is kept.  No flag of blk_co_open()'s. */
+/* A flag of the tests' own open functions, not of blk_co_open(): copy-on-read for all reads. */
 #define OPEN_COPY_ON_READ (1u << 31)
 
 #define BLOCK 4096u
@@ -27,7 +27,7 @@ struct scratch {
 	char image[PATH_MAX], backing[PATH_MAX];
 };
 
-/* On the disk that the build is on, so that O_DIRECT is what it is in use. */
+/* Create it on the disk of the build, so that O_DIRECT works as in real use. */
 static inline void scratch_make(struct scratch *s)
 {
 	const char *base = getenv("TMPDIR");
@@ -45,7 +45,7 @@ static inline void scratch_remove(struct scratch *s)
 	(void)rmdir(s->dir);
 }
 
-/* Open the image.  @l2_cache in bytes, 0: as by default. */
+/* Open the image. @l2_cache in bytes, 0: the default. */
 static inline struct blk_node *scratch_co_open(const struct scratch *s, unsigned int flags,
 					       uint64_t l2_cache)
 {
@@ -63,7 +63,7 @@ static inline struct blk_node *scratch_co_open(const struct scratch *s, unsigned
 	return node;
 }
 
-/* The content of block @block in version @version; version 0 is zeroes. */
+/* Fill @buf with the content of block @block in version @version; version 0 is zeroes. */
 static inline void fill_block(void *buf, uint64_t block, uint32_t version)
 {
 	uint64_t *words = buf;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For tests of the order in which the QED driver's writes and flushes reach the image file: an
- * operation table that notes each, and makes some of them fail or wait.
- *
- * All runs on one loop, so that the recorder needs no lock.
+ * For tests of the order of the QED driver's writes and flushes: an operation table that
+ * records each, and makes some fail or wait. Everything runs on one loop, so the recorder
+ * needs no lock.
  */
 #ifndef QEDBLK_TEST_QED_RECORDER_H
 #define QEDBLK_TEST_QED_RECORDER_H
@@ -20,21 +19,21 @@ enum op_kind { OP_WRITE, OP_FLUSH, OP_PUNCH, OP_TRUNCATE };
 
 struct op {
 	enum op_kind kind;
-	uint64_t offset, len; /* bytes; of a truncation @offset is the new size */
-	unsigned int begun, ended; /* positions in the order of all calls and returns */
+	uint64_t offset, len; /* bytes; for a truncation @offset is the new size */
+	unsigned int begun, ended; /* positions in the order of all starts and completions */
 	int ret;
 };
 
 struct recorder {
 	struct op ops[MAX_OPS];
 	unsigned int nr, position;
-	uint64_t watched; /* file offset of a write whose bytes are kept in @seen */
+	uint64_t watched; /* file offset of a write whose bytes are saved in @seen */
 	uint8_t seen[BLOCK];
-	/* Errors; so many operations of the kind succeed first. */
+	/* Errors, and the number of operations of the kind that succeed first. */
 	int write_error, flush_error;
 	int fail_write_after, fail_flush_after;
-	uint64_t no_space_at; /* for this file offset no space can be taken */
-	bool failed_writes_land; /* a write that fails has reached the file all the same */
+	uint64_t no_space_at; /* fail to allocate space at this file offset */
+	bool failed_writes_land; /* failed writes reach the file nevertheless */
 	/* Such operations wait until this is reset. */
 	bool hold_flushes, hold_reads;
 	unsigned int held;
@@ -107,7 +106,7 @@ static inline int recorded_fallocate(struct blk_file *file, int mode, uint64_t o
 	struct recorder *rec = file->ops_data;
 	struct op *op;
 
-	/* Taking space changes nothing that can be read. */
+	/* Preallocation changes no content. */
 	if (mode == FALLOC_FL_KEEP_SIZE && offset <= rec->no_space_at &&
 	    rec->no_space_at < offset + len)
 		return -ENOSPC;
@@ -141,7 +140,10 @@ static inline void record_file(struct blk_file *file, struct recorder *rec)
 	file->ops_data = rec;
 }
 
-/* The first operation of @kind from @op on (NULL: of all) that touches [@from, @to); or NULL. */
+/*
+ * Return the first operation of @kind from @op on (NULL: from the first) that touches
+ * [@from, @to), or NULL.
+ */
 static inline const struct op *next_op(const struct recorder *rec, const struct op *op,
 				       enum op_kind kind, uint64_t from, uint64_t to)
 {
@@ -151,7 +153,10 @@ static inline const struct op *next_op(const struct recorder *rec, const struct 
 	return NULL;
 }
 
-/* Was there a flush that began after @a's return and succeeded before @b's call (NULL: ever)? */
+/*
+ * Was there a flush that began after @a completed and succeeded before @b started
+ * (NULL: at any time)?
+ */
 static inline bool flushed_between(const struct recorder *rec, const struct op *a,
 				   const struct op *b)
 {
@@ -162,7 +167,7 @@ static inline bool flushed_between(const struct recorder *rec, const struct op *
 	return false;
 }
 
-/* Has all been flushed that was changed before @b was called? */
+/* Was every change that started before @b flushed before it? */
 static inline bool all_flushed_before(const struct recorder *rec, const struct op *b)
 {
 	for (const struct op *op = rec->ops; op < rec->ops + rec->nr; op++)
@@ -205,7 +210,10 @@ static inline void rec_open(struct rec_test *t, unsigned int flags, struct blk_r
 		record_file(t->node->backing->file, &t->below);
 }
 
-/* @backing_blocks of the backing file have content in version 1; 0: there is none. */
+/*
+ * Create the images. @backing_blocks of the backing file have content in version 1; 0:
+ * no backing file.
+ */
 static inline void rec_create(struct rec_test *t, uint32_t cluster_size, uint64_t size,
 			      uint64_t backing_blocks)
 {
@@ -244,7 +252,7 @@ static inline bool rec_reads(struct rec_test *t, uint64_t block, uint32_t versio
 	return !memcmp(want, t->buf, BLOCK);
 }
 
-/* The image as a process that is killed now leaves it; the file stays the same one (inode). */
+/* Copy the image, as a process killed now leaves it; @to stays the same inode. */
 static inline void copy_file(const char *from, const char *to)
 {
 	char command[3 * PATH_MAX];

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What fuzz targets share: a loop, files in memory, a scratch folder, texts.
- */
+/* Shared by fuzz targets: a loop, files in memory, a scratch directory, texts. */
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>

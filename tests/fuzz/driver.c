@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A driver for fuzz targets that needs nothing but the compiler: it changes
- * seeds where images are tender, and has no idea of coverage.  With clang,
- * `make fuzz` uses libFuzzer in its place.
+ * A driver for fuzz targets that needs only the compiler: it mutates seeds where images are
+ * fragile, without coverage feedback.  With clang, `make fuzz` uses libFuzzer instead.
  *
  * Usage: fuzz_NAME [SECONDS] [FILE...], or fuzz_NAME --seeds DIR
  *
- * Iteration I of seed S is always the same image: SEED=S FUZZ_ITERATION=I runs
- * that one alone.  When a target crashes or hangs, it says which it was.
+ * Iteration I of seed S is always the same image: SEED=S FUZZ_ITERATION=I runs only that one.  When
+ * a target crashes or hangs, the driver prints the iteration.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -23,17 +22,17 @@
 #include "shared/random.h"
 
 #define DEFAULT_SECONDS 2
-/* One image may take so many seconds; sanitizers are slow. */
+/* Time limit of one image, in seconds; sanitizers are slow. */
 #define HANG_SECONDS 60
-/* Of each seed all prefixes that are shorter than this are inputs, too. */
+/* All prefixes of a seed that are shorter than this are inputs, too. */
 #define SHORT_BYTES 16
-/* Inputs that are shorter are texts or scripts, parts of which may be left out or said twice. */
+/* Shorter inputs are texts or scripts, of which parts may be omitted or duplicated. */
 #define TEXT_BYTES 4096
 
 static uint64_t seed, iteration;
 static const char *program;
 
-/* ---- Saying what it was ---- */
+/* ---- Reporting the iteration ---- */
 
 static void print_iteration(void)
 {
@@ -49,11 +48,11 @@ static void print_iteration(void)
 static void on_signal(int signal)
 {
 	print_iteration();
-	/* SA_RESETHAND: this time it does what it always did. */
+	/* SA_RESETHAND: this time the signal has its default action. */
 	raise(signal);
 }
 
-/* Sanitizers end a program without a signal; where one is linked, this is there. */
+/* Sanitizers end a program without a signal; this is defined where one is linked. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 static void catch_signals(void)
@@ -67,9 +66,9 @@ static void catch_signals(void)
 		__sanitizer_set_death_callback(print_iteration);
 }
 
-/* ---- Changing images ---- */
+/* ---- Mutating images ---- */
 
-/* Numbers that tables and headers trip over. */
+/* Return a number at the limits of tables and headers. */
 static uint64_t odd_number(uint64_t *rng, size_t size)
 {
 	uint64_t r = next_random(rng);
@@ -94,7 +93,7 @@ static uint64_t odd_number(uint64_t *rng, size_t size)
 	}
 }
 
-/* A place: in the header half of the time, else where something is, else anywhere. */
+/* Return an offset: in the header half of the time, else of a nonzero byte if one is found. */
 static size_t place(uint64_t *rng, const uint8_t *image, size_t size)
 {
 	uint64_t r = next_random(rng);
@@ -131,7 +130,7 @@ static void change_once(uint64_t *rng, uint8_t *image, size_t size)
 			put(image + at, odd_number(rng, size), 4, r >> 8 & 1);
 		break;
 	case 3:
-		/* A flag stays what it was, and a place becomes another. */
+		/* Flags in the other bytes stay, and an offset changes. */
 		if (aligned + 8 <= size)
 			image[aligned + (r >> 16 & 7)] ^= r >> 24;
 		break;
@@ -140,7 +139,7 @@ static void change_once(uint64_t *rng, uint8_t *image, size_t size)
 			put(image + aligned, odd_number(rng, size), 8, r >> 8 & 1);
 		break;
 	default:
-		/* What stands elsewhere. */
+		/* Copy from elsewhere in the image. */
 		r = (r >> 8) % size & ~7UL;
 		if (aligned + 8 <= size && r + 8 <= size)
 			memmove(image + aligned, image + r, 8);
@@ -148,7 +147,7 @@ static void change_once(uint64_t *rng, uint8_t *image, size_t size)
 	}
 }
 
-/* Leave a part out, or say one again elsewhere.  Returns the new length. */
+/* Omit a part, or duplicate one elsewhere. Return the new length. */
 static size_t change_text(uint64_t *rng, uint8_t *text, size_t size)
 {
 	size_t len = 1 + next_random(rng) % 16, from = next_random(rng) % size;
@@ -195,7 +194,7 @@ static unsigned int count_seeds(void)
 	return n;
 }
 
-/* Run the target with a copy of exactly @size bytes: a sanitizer sees a read past its end. */
+/* Run the target on a copy of exactly @size bytes: a sanitizer detects a read past its end. */
 static void run_input(size_t size)
 {
 	uint8_t *copy = malloc(size);
@@ -217,7 +216,9 @@ static void run_one(uint64_t number, unsigned int seeds)
 	run_input(make_image(&rng, seeds, image));
 }
 
-/* Each seed, and its first bytes alone: an input may end before what the target looks at. */
+/*
+ * Run each seed, and its short prefixes: an input may end before the fields that the target reads.
+ */
 static void run_seeds(unsigned int seeds)
 {
 	iteration = UINT64_MAX;
@@ -259,7 +260,7 @@ static int run_file(const char *name)
 	return 0;
 }
 
-/* The seeds as files, for other fuzzers. */
+/* Write the seeds to files, for other fuzzers. */
 static int write_seeds(const char *dir)
 {
 	char name[4096];

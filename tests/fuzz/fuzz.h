@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What fuzz targets are made of.  A target is a file fuzz_NAME.c; it is linked
- * with driver.c, which makes images out of seeds, or with libFuzzer.
+ * Interface of fuzz targets.  A target is a file fuzz_NAME.c; it is linked with driver.c, which
+ * mutates seeds, or with libFuzzer.
  */
 #ifndef QEDBLK_TESTS_FUZZ_H
 #define QEDBLK_TESTS_FUZZ_H
@@ -10,54 +10,54 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest image that is made, bytes. */
+/* Maximum size of an image, in bytes. */
 #define FUZZ_MAX_BYTES (96u << 10)
 
-/* ---- What a target defines ---- */
+/* ---- Defined by a target ---- */
 
-/* Do with the image what people would.  Must not crash, hang, or leak. */
+/* Use the image as our programs do. Must not crash, hang, or leak. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-/* Put seed number @n into @buf (FUZZ_MAX_BYTES); returns its length, 0: there are no more. */
+/* Put seed number @n into @buf (FUZZ_MAX_BYTES); return its length, 0: there are no more. */
 size_t fuzz_seed(unsigned int n, uint8_t *buf);
 
-/* ---- What image.c offers ---- */
+/* ---- image.c ---- */
 
 /* Open @data as an image of @format, read it, map it, check it, and close it. */
 void fuzz_read_image(const char *format, const uint8_t *data, size_t size);
-/* The same for writing: repair it, write a little, discard a little. */
+/* The same for writing: repair it, write and discard a little. */
 void fuzz_write_image(const char *format, const uint8_t *data, size_t size);
 
-/* ---- What qed_seed.c offers ---- */
+/* ---- qed_seed.c ---- */
 
 #define FUZZ_QED_CLUSTER 4096u
 
 /*
  * Put QED image number @n into @buf (FUZZ_MAX_BYTES): one with data, zero and unallocated clusters.
- * Returns its length, 0: there are no more.
+ * Return its length, 0: there are no more.
  */
 size_t fuzz_qed_seed(unsigned int n, uint8_t *buf);
 
-/* ---- What common.c offers ---- */
+/* ---- common.c ---- */
 
 /* Abort, with @what on standard error, unless @good. */
 void fuzz_require(bool good, const char *what);
 
-/* Run @fn(@arg) in a coroutine of this thread's loop, which is made when first used. */
+/* Run @fn(@arg) in a coroutine of this thread's loop, which the first call creates. */
 void fuzz_run_co(void (*fn)(void *arg), void *arg);
 
-/* A file in memory (a descriptor) with @size bytes of @data. */
+/* Return a descriptor, owned by the caller, of a file in memory with @size bytes of @data. */
 int fuzz_memfd(const char *name, const void *data, size_t size);
 
-/* A heap string of @data, which ends before the first NUL byte. */
+/* Return a string of @data up to its first NUL byte; the caller frees it. */
 char *fuzz_text(const uint8_t *data, size_t size);
 
 /* Put text @n of @count texts into @buf, as fuzz_seed() does. */
 size_t fuzz_seed_text(const char *const texts[], size_t count, unsigned int n, uint8_t *buf);
 
-/* Drop what is printed to stdout and stderr from now on, or (@quiet false) no more. */
+/* Discard stdout and stderr from now on, or (@quiet false) no longer. */
 void fuzz_quiet(bool quiet);
 
-/* A folder of this process's own, removed with all that is in it when the process ends. */
+/* Return a directory of this process, which is removed with its contents at exit. */
 const char *fuzz_scratch(void);
 
 /* Big-endian numbers for seeds. */

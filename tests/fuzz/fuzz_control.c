@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control socket: requests as the server takes them, and the answers and
- * events of a server that may be anything, as the tools take them.  The first
- * byte says which.
+ * The control socket: requests as the server receives them, and the answers and events of an
+ * arbitrary server as the tools receive them.  The first byte selects one of these.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@
 #include "server/protocol.h"
 #include "util/units.h"
 
-/* ---- The server's side ---- */
+/* ---- Server ---- */
 
 static void answer(struct protocol_request *request, struct error *err)
 {
@@ -52,7 +51,7 @@ static void serve(const char *text, size_t size)
 	}
 }
 
-/* ---- The tools' side ---- */
+/* ---- Tools ---- */
 
 static void on_event(void *arg, const char *event, const json_t *data)
 {
@@ -61,7 +60,7 @@ static void on_event(void *arg, const char *event, const json_t *data)
 	(void)json_number_value(json_object_get(data, "percent"));
 }
 
-/* Everything that a verb does with what it asked for. */
+/* All uses that verbs make of an answer. */
 static void use_answer(const json_t *value)
 {
 	(void)json_get_string(value, "note", NULL);
@@ -77,7 +76,7 @@ static void ask(const uint8_t *data, size_t size, bool events)
 	int fds[2], ret;
 
 	fuzz_require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), "no sockets");
-	/* All that the server will ever say; what does not fit is cut off. */
+	/* All that the server sends; what does not fit is cut off. */
 	(void)!send(fds[1], data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fds[1], SHUT_WR);
 	if (events)

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An NBD server that sends what the input says: a handshake of any bytes, or
- * replies that lie.
+ * An NBD server that sends what the input says: a handshake of any bytes, or replies that lie.
  *
- * The first byte has flags; the rest is a script, four bytes a step (struct step).
- * Steps are taken until one says that the request has its reply; when they are
- * over, the server answers all else well, or hangs up.  Data are always those of
- * their offset, or zeroes where it says so, so that a read that succeeds has
- * nothing else.
+ * The first byte has flags; the rest is a script, four bytes per step (struct step). A request
+ * takes steps up to one that completes its reply.  After the last step, the server answers all
+ * requests correctly, or hangs up.  Data are always those of their offset, or zeroes if the reply
+ * says so: a read that succeeds must have returned one of these.
  */
 #include <endian.h>
 #include <pthread.h>
@@ -24,32 +22,32 @@
 #define SOCKET	    "nbd.sock"
 #define EXPORT_SIZE (256 * KiB)
 #define READ_BYTES  (20 * KiB)
-/* What buffers have before a read; no byte of the export. */
+/* Contents of buffers before a read; no byte of the export. */
 #define POISON 0xa5
-/* A script that sends on for ever, or a client that asks for ever, is cut off. */
+/* A bound, for scripts that never stop sending, and clients that never stop asking. */
 #define MAX_SENDS 200
 
 enum flags {
-	RAW_HANDSHAKE = 1 << 0, /* the script is sent as it is, from the beginning */
-	GOES_ON = 1 << 1, /* when the script is over, all is answered well */
+	RAW_HANDSHAKE = 1 << 0, /* send the script as it is, from the beginning */
+	GOES_ON = 1 << 1, /* after the script, answer all requests correctly */
 	NO_HOLES = 1 << 2,
 };
 
 enum step_kind {
-	STEP_ALL, /* all that was asked for */
-	STEP_DATA, /* from @place on */
+	STEP_ALL, /* all of the requested range */
+	STEP_DATA, /* data from @place on */
 	STEP_HOLE,
 	STEP_ERROR,
 	STEP_ERROR_AT,
-	STEP_EXTENTS, /* of the steps that follow, @count of them */
+	STEP_EXTENTS, /* the next @count steps are extents */
 	STEP_NONE,
 	STEP_SIMPLE,
-	STEP_BYTES, /* of the input, as they are */
+	STEP_BYTES, /* bytes of the input, verbatim */
 	STEP_HANG_UP,
 	NR_STEPS,
 };
 
-#define STEP_DONE 0x80 /* of @kind: the last part of the reply */
+#define STEP_DONE 0x80 /* flag in @kind: the last part of the reply */
 
 struct step {
 	uint8_t kind, count;
@@ -60,8 +58,8 @@ struct server {
 	const uint8_t *script;
 	size_t left;
 	unsigned int flags, sends;
-	_Atomic bool any_bytes; /* it sent bytes that may be a reply with any data */
-	_Atomic bool zeroes; /* it said of something that it is zero */
+	_Atomic bool any_bytes; /* it has sent bytes that may be a reply with any data */
+	_Atomic bool zeroes; /* it has reported a range as zero */
 	int listener;
 };
 
@@ -76,7 +74,7 @@ static uint8_t byte_at(uint64_t offset)
 	return (uint8_t)(offset % 97 + 1);
 }
 
-/* ---- Sending and receiving; false: the connection is over ---- */
+/* ---- Sending and receiving; false: the connection has ended ---- */
 
 static bool send_all(struct server *s, int fd, const void *data, size_t size)
 {
@@ -155,7 +153,7 @@ static bool answer_well(struct server *s, int fd, const struct request *r)
 	return r->kind == 7 && send_chunk(s, fd, r, 5, true, extents, sizeof(extents));
 }
 
-/* @count pairs of a length and flags, of the script. */
+/* Send @count pairs of a length and flags, from the script. */
 static bool send_extents(struct server *s, int fd, const struct request *r, unsigned int count,
 			 bool done)
 {
@@ -212,7 +210,7 @@ static bool send_hole(struct server *s, int fd, const struct request *r, uint64_
 	return send_chunk(s, fd, r, 2, done, buf, sizeof(buf));
 }
 
-/* One step.  False: hang up. */
+/* Do one step. Return false to hang up. */
 static bool take_step(struct server *s, int fd, const struct request *r, const struct step *step)
 {
 	bool done = step->kind & STEP_DONE;
@@ -281,7 +279,7 @@ static bool answer_option(struct server *s, int fd, uint32_t option)
 	uint8_t export[12] = { 0 };
 
 	fuzz_put_be64(export + 2, EXPORT_SIZE);
-	export[11] = 3; /* it has flags, and is read-only */
+	export[11] = 3; /* has flags, and is read-only */
 	if (option == 10 && !(s->flags & NO_HOLES))
 		return send_option_reply(s, fd, option, 4, "\0\0\0\7base:allocation", 19) &&
 		       send_option_reply(s, fd, option, 1, "", 0);
@@ -403,7 +401,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	/* The path of a socket is short: a folder for tests may lie deep. */
+	/* A socket's path must be short, and the test's directory may be deep. */
 	fuzz_require(!chdir(fuzz_scratch()), "no scratch folder");
 	server.flags = data[0];
 	server.listener = listen_there();
@@ -426,7 +424,7 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf)
 	} seeds[] = {
 		{ GOES_ON | NO_HOLES, 0, { 0 } },
 		{ GOES_ON, 0, { 0 } },
-		/* The same half twice; halves, the second one first. */
+		/* The same half twice; both halves, the second one first. */
 		{ GOES_ON | NO_HOLES,
 		  8,
 		  { STEP_DATA, 160, 0, 0, STEP_DATA | STEP_DONE, 160, 0, 0 } },

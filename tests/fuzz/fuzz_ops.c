@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Operations on a QED image that lies, over a backing file that lies, with what a
- * killed server left: the search for leaks, repair, replay, copy-on-read,
- * streaming, resizing, commit, rebase, chains by the names of headers.
+ * Operations on a QED image that lies, over a backing file that lies, with the rescue area of a
+ * killed server: the search for leaks, repair, replay, copy-on-read, streaming, resizing, commit,
+ * rebase, backing files named by headers.
  *
- * An input is a head (struct head), the image, changes to what is left to
- * replay, and the backing file.  Only a backing file that the head chooses is ever written to;
- * by its name in the image one is opened for reading.
+ * An input is a head (struct head), the image, changes to the rescue area, and the backing file.
+ * Only a backing file that the head selects is ever written to; one that the image names is opened
+ * for reading.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,23 +26,23 @@
 
 #define MAX_OPS	  13
 #define MAX_BYTES (64 * KiB)
-/* Whatever goes through all of an image does so only where that ends soon. */
+/* Operations that walk the whole image run only if it is no larger. */
 #define MAX_WHOLE (16 * MiB)
 #define MAX_GROWN (64 * MiB)
-/* Turns of a millisecond that streaming gets. */
+/* Iterations of one millisecond that streaming gets. */
 #define MAX_TURNS 50
-/* Of a seed's raw backing file: it ends inside of a cluster. */
+/* Size of a seed's raw backing file, which ends inside a cluster. */
 #define RAW_BYTES (5 * FUZZ_QED_CLUSTER / 2)
 
-/* Descriptors that names in seeds and of options mean. */
+/* Descriptors that names in seeds and in options refer to. */
 #define TOP_FD	900
 #define BASE_FD 901
 #define TOP	"/proc/self/fd/900"
 #define BASE	"/proc/self/fd/901"
 
 enum head_flags {
-	WITH_CHECK = 1 << 0, /* as it is, without repair or search for leaks */
-	BASE_BY_OPTION = 1 << 1, /* for writing, too; else by the name in the image */
+	WITH_CHECK = 1 << 0, /* BLK_O_CHECK: without repair or search for leaks */
+	BASE_BY_OPTION = 1 << 1, /* writable as well; otherwise by the name in the image */
 	BASE_IS_QED = 1 << 2,
 	KEEP_READS = 1 << 3,
 	WITH_RESCUE = 1 << 4,
@@ -69,19 +69,19 @@ enum op_kind {
 
 struct op {
 	uint8_t kind, arg;
-	uint8_t place[2]; /* in 512 bytes, little endian */
+	uint8_t place[2]; /* in units of 512 bytes, little endian */
 };
 
 struct head {
 	uint8_t flags, nr_ops;
-	uint8_t top[2], patches[2]; /* lengths in 64 bytes, little endian */
+	uint8_t top[2], patches[2]; /* lengths in units of 64 bytes, little endian */
 	uint8_t reserved[6];
 	struct op op[MAX_OPS];
 };
 
 _Static_assert(sizeof(struct head) == 64, "the head is not what seeds have");
 
-/* A change of what is left to replay. */
+/* A change to the rescue area. */
 struct patch {
 	uint32_t offset;
 	uint64_t value;
@@ -149,9 +149,9 @@ static void co_close(struct run *r)
 	r->node = NULL;
 }
 
-/* ---- A server that is killed ---- */
+/* ---- Killing the server ---- */
 
-/* All of file @fd (heap). */
+/* Return the contents of file @fd; the caller frees them. */
 static uint8_t *copy_of(int fd, size_t *size)
 {
 	struct stat st;
@@ -171,7 +171,7 @@ static void put_back(int fd, uint8_t *copy, size_t size)
 	free(copy);
 }
 
-/* The input's changes to what is left to replay: mostly in front of its slices' entries. */
+/* Apply the input's changes to the rescue area, mostly before its slices' entries. */
 static void damage(const struct run *r, uint8_t *area, size_t size)
 {
 	for (size_t i = 0; i + sizeof(struct patch) <= r->patches_size; i += sizeof(struct patch)) {
@@ -185,8 +185,8 @@ static void damage(const struct run *r, uint8_t *area, size_t size)
 }
 
 /*
- * Take the files as they are now, close the image, put them back: as if the process had ended
- * here.  Nothing else of it runs in between.
+ * Copy the files as they are now, close the image, restore them: the effect of a process that ends
+ * here.  No other code of the process runs in between.
  */
 static void co_kill(struct run *r)
 {
@@ -222,7 +222,10 @@ static void co_map(struct blk_node *node)
 	}
 }
 
-/* What a trace may say (heap): pieces of the disk in any order, and behind its end. */
+/*
+ * Return a trace's ranges: parts of the disk in any order, and beyond its end.  The caller frees
+ * them.
+ */
 static struct stream_range *hints(const struct blk_node *node, size_t *nr)
 {
 	const struct stream_range ranges[] = {
@@ -274,7 +277,7 @@ static void co_rebase(struct blk_node *node)
 		(void)blk_co_change_backing(node, NULL, NULL, NULL);
 }
 
-/* What goes through all of the image, and what wants it to itself. */
+/* Do an operation that walks the whole image, or needs it exclusively. */
 static void co_run_whole(struct run *r, const struct op *op)
 {
 	struct blk_node *node = r->node;
@@ -310,7 +313,7 @@ static void co_run_op(struct run *r, const struct op *op)
 	uint64_t size = atomic_load(&r->node->size), place = get16(op->place) * SECTOR_SIZE;
 	uint64_t offset, bytes;
 
-	/* Near the end of images that are large, too. */
+	/* Near the end of large images, too. */
 	offset = op->arg & 0x80 && place < size ? size - place : place;
 	bytes = offset < size ? min_u64(size - offset, (op->arg & 0x7f) * SECTOR_SIZE + 1) : 0;
 	switch (op->kind % NR_OPS) {
@@ -366,7 +369,7 @@ static void co_run(void *arg)
 
 /* ---- Inputs ---- */
 
-/* Make a file of the next @bytes of the input, or as many as there are, descriptor @as. */
+/* Make a file of the next @bytes of the input, or as many as there are, at descriptor @as. */
 static void take_file(const uint8_t **data, size_t *size, size_t bytes, int as)
 {
 	size_t len = bytes < *size ? bytes : *size;
@@ -411,7 +414,7 @@ static void set16(uint8_t *at, uint16_t value)
 	at[1] = (uint8_t)(value >> 8);
 }
 
-/* The operations that the inputs begin with: each kind, in an order that differs. */
+/* The operations that seeds begin with: each kind, in different orders. */
 static void put_ops(struct head *head, unsigned int n)
 {
 	head->nr_ops = MAX_OPS;
@@ -423,7 +426,7 @@ static void put_ops(struct head *head, unsigned int n)
 		};
 }
 
-/* Append image @n of fuzz_qed_seed() to what is in @buf.  Returns how much is there then. */
+/* Append image @n of fuzz_qed_seed() to @buf. Return the new length of its contents. */
 static size_t append_image(unsigned int n, uint8_t *buf, size_t used)
 {
 	static uint8_t content[FUZZ_MAX_BYTES];
@@ -437,7 +440,7 @@ static size_t append_image(unsigned int n, uint8_t *buf, size_t used)
 size_t fuzz_seed(unsigned int n, uint8_t *buf)
 {
 	static const struct {
-		uint8_t flags, image, base; /* base: of fuzz_qed_seed(), 255: bytes */
+		uint8_t flags, image, base; /* base: number for fuzz_qed_seed(), 255: raw */
 		uint8_t patches;
 	} kinds[] = {
 		{ BASE_BY_OPTION, 0, 255, 0 },

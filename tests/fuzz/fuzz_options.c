@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names of images and what is said of them: json:{...}, NAME=VALUE lists, names
- * of network exports, sizes.  The first byte says which; nothing is opened.
+ * Names and options of images: json:{...}, NAME=VALUE lists, URIs of exports, sizes.  The first
+ * byte selects one of these; nothing is opened.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "fuzz.h"
 #include "util/units.h"
 
-/* An error has one line, and success none. */
+/* A failure has one error line, a success none. */
 static void check_error(int ret, struct error *err)
 {
 	fuzz_require(ret <= 0 && (ret < 0) == (err->code < 0), "an error without a line");

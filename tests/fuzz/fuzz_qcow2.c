@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* What seeds are like. */
+/* The properties of a seed. */
 struct kind {
 	unsigned int cluster_bits, version;
 	uint64_t incompatible;
@@ -44,7 +44,7 @@ static void put_header(uint8_t *image, const struct kind *kind, uint64_t size, u
 	fuzz_put_be32(image + 96, 4);
 	fuzz_put_be32(image + 100, 112);
 	image[104] = kind->incompatible & 8 ? 1 : 0;
-	/* Two extensions: a backing file's format, and one feature's name. */
+	/* Two extensions: the backing file's format, and the name of a feature. */
 	fuzz_put_be32(image + 112, 0xe2792aca);
 	fuzz_put_be32(image + 116, 3);
 	memcpy(image + 120, "raw", 3);
@@ -53,7 +53,7 @@ static void put_header(uint8_t *image, const struct kind *kind, uint64_t size, u
 	memcpy(image + 136, "\0\5feature", 9);
 }
 
-/* Compress a cluster of @bytes to @to; returns the length. */
+/* Compress a cluster of @bytes to @to; return the length. */
 static size_t pack(uint8_t *to, size_t room, size_t bytes, bool zstd)
 {
 	static uint8_t content[1 << 14];
@@ -69,7 +69,7 @@ static size_t pack(uint8_t *to, size_t room, size_t bytes, bool zstd)
 	return z.total_out;
 }
 
-/* Header, L1, one L2 table, data and, if wanted, a compressed cluster: a cluster each. */
+/* Header, L1, one L2 table, data and optionally a compressed cluster: one cluster each. */
 size_t fuzz_seed(unsigned int n, uint8_t *buf)
 {
 	const struct kind *kind = &kinds[n];
@@ -86,7 +86,7 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf)
 	packed = 5 * cluster;
 	end = packed;
 	memset(buf, 0, FUZZ_MAX_BYTES);
-	/* As much as three tables can map. */
+	/* The size that three tables can map. */
 	put_header(buf, kind, 3 * (cluster / step) * cluster, cluster);
 	fuzz_put_be64(buf + cluster, COPIED | l2);
 	fuzz_put_be64(buf + l2, COPIED | 3 * cluster);

@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_read_image("qed", data, size);
-	/* Writers work on what a header promises; large promises take their time. */
+	/* Writers work on the size in the header; large sizes take long. */
 	if (size >= 12 && data[6] == 0 && data[7] == 0 && data[10] == 0 && data[11] == 0)
 		fuzz_write_image("qed", data, size);
 	return 0;

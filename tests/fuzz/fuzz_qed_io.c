@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands of qed-io, a line each, on an image in a scratch folder, which is the
- * working directory.
+ * Commands of qed-io, one per line, on an image in a scratch directory, which is the working
+ * directory.
  *
- * A line that could name a file elsewhere or another machine, send a signal, or
- * take long because of its numbers is not run; its numbers are parsed all the same.
+ * A line that could name a file elsewhere or another host, send a signal, or take long because of
+ * its numbers is parsed but not run.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -29,7 +29,7 @@
 static uint8_t template[FUZZ_MAX_BYTES];
 static ssize_t template_size;
 
-/* A file grows to what a loop of writes at such offsets needs, and no more. */
+/* Limit the file size to what a loop of writes at such offsets needs. */
 static void begin(void)
 {
 	const struct rlimit limit = { 64 * MiB, 64 * MiB };
@@ -40,7 +40,7 @@ static void begin(void)
 	fuzz_require(!setrlimit(RLIMIT_FSIZE, &limit), "no limit");
 }
 
-/* Numbers of a word such as "4k", "-P7", or "1,2". */
+/* Return whether the numbers of a word such as "4k", "-P7", or "1,2" are small. */
 static bool is_small(const char *word)
 {
 	uint64_t bytes;
@@ -72,7 +72,7 @@ static bool may_run(const char *line)
 	return good;
 }
 
-/* The image lies in memory; in the scratch folder is a link to it. */
+/* The image is in memory; the scratch directory has a link to it. */
 static void co_make_template(void *arg)
 {
 	const struct blk_create_opts opts = {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Traces of first reads, as a prefetch reads them.
- */
+/* Traces of first reads, as prefetch reads them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * An image of any bytes, in a file that lives in memory, opened as programs do.
- */
+/* An image of arbitrary bytes, in a file in memory, opened as programs do. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,7 +7,7 @@
 #include "fuzz.h"
 #include "util/units.h"
 
-/* How much is done with an image at most: whatever it claims, this ends soon. */
+/* Limits of the work on one image, whatever size it claims. */
 #define MAX_RUNS   200
 #define MAX_READS  24
 #define READ_BYTES (64 * KiB)
@@ -21,7 +19,7 @@ struct call {
 	bool write;
 };
 
-/* All the runs, as far as there is patience; none may be empty, or reach too far. */
+/* Walk the runs up to the limit; none may be empty, or extend beyond the end. */
 static void walk_map(struct blk_node *node)
 {
 	uint64_t size = atomic_load(&node->size), pos = 0;
@@ -38,7 +36,7 @@ static void walk_map(struct blk_node *node)
 	}
 }
 
-/* Reads spread over the image, of odd lengths and places; what fails is the image's own affair. */
+/* Do reads spread over the image, of odd lengths and offsets; a damaged image may fail them. */
 static void read_some(struct blk_node *node, uint8_t *buf)
 {
 	uint64_t size = atomic_load(&node->size);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * QED images that fuzz targets begin with.
- */
+/* QED images as seeds of fuzz targets. */
 #include <string.h>
 
 #include "format/qed/format.h"
@@ -15,7 +13,7 @@ static void put64(uint8_t *at, uint64_t value)
 		at[i] = value >> (8 * i);
 }
 
-/* Clusters: header, L1, L2, data, and with more than one a table, twice as many for each. */
+/* Clusters: header, L1, L2, data; with tables of several clusters, L1 and L2 have that many. */
 size_t fuzz_qed_seed(unsigned int n, uint8_t *buf)
 {
 	const char *name = n == 2 ? "base.raw" : n == 4 ? "/proc/self/fd/901" : NULL;
@@ -46,6 +44,6 @@ size_t fuzz_qed_seed(unsigned int n, uint8_t *buf)
 		memset(buf + data + (size_t)i * CLUSTER, 0x41 + i, CLUSTER);
 	}
 	put64(buf + l2 + 8 * 3, QED_L2_ZERO);
-	/* And a cluster that nothing refers to. */
+	/* An unreferenced cluster follows. */
 	return data + 4 * CLUSTER;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What copy-on-read costs the reader: 4 KiB random reads, 16 in flight, of a
- * new overlay over a golden file, with and without it, by turns.
+ * The cost of copy-on-read for a reader: 4 KiB random reads, 16 in flight, of a new overlay over a
+ * golden file, with and without it, alternately.
  *
  *	bench_copy_on_read [--ops N] [--size MIB] [--rounds N] [--buffered]
  *
- * Each read is of a block that was not read before.  Files lie in $TMPDIR.
+ * No block is read twice.  Files are in $TMPDIR.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,10 +31,10 @@ struct bench {
 	unsigned int rounds;
 	bool buffered, failed;
 
-	bool copy_on_read; /* of the run at hand */
+	bool copy_on_read; /* of the current run */
 	struct blk_node *node;
 	uint64_t next, left;
-	uint64_t *blocks; /* a random order */
+	uint64_t *blocks; /* in random order */
 	uint64_t *latency; /* ns, by operation */
 	struct co *waiter;
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How fast an image is streamed, what that takes of a processor, and how long
- * reads take meanwhile.
+ * The speed of streaming an image, its CPU time, and the latency of reads meanwhile.
  *
  *	bench_stream GOLDEN OVERLAY [--format raw|qed|qcow2] [--buffered] [--speed BYTES]
  *		     [--reads beside|alone]
  *
- * Makes OVERLAY, a QED image over the file GOLDEN, streams it to the end, and
- * prints the seconds and the seconds of a processor that this took.  With --reads
- * there are random reads of 4 KiB, one at a time, for two seconds, beside the stream or
- * without one, and it is their times that are printed.
+ * Make OVERLAY, a QED image over the file GOLDEN, stream it to the end, and print the elapsed
+ * seconds and the seconds of CPU time.  With --reads, do random reads of 4 KiB, one at a time, for
+ * two seconds, beside the stream or without one, and print their latency instead.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -32,7 +30,7 @@
 struct bench {
 	const char *golden, *overlay, *format;
 	const char *reads; /* "beside", "alone", or NULL */
-	uint64_t speed; /* bytes a second, 0: no limit */
+	uint64_t speed; /* bytes per second, 0: unlimited */
 	bool buffered, failed;
 };
 
@@ -99,7 +97,7 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Reads until the time is over, or until *@stream, if there is one, has ended. */
+/* Read until the time is over, or until *@stream, if not NULL, has ended. */
 static int co_read_on(struct blk_node *node, struct stream *stream, uint64_t *took, size_t *n)
 {
 	uint64_t end = aio_now() + READ_NS, blocks = node->size / READ_BYTES;
@@ -190,7 +188,7 @@ int main(int argc, char **argv)
 		b.buffered |= opt == 'b';
 	}
 	if (argc - optind != 2) {
-		/* `make bench` runs all without arguments. */
+		/* `make bench` runs all benchmarks without arguments. */
 		printf("bench_stream: needs GOLDEN and OVERLAY\n");
 		return 0;
 	}

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zero detection against memcmp with a shift, the plain byte loop and the speed
- * at which one thread can read memory at all; in cache and out of it.
+ * Zero detection compared with memcmp with a shift, a plain byte loop, and the read bandwidth of
+ * one thread; in cache and out of it.
  *
  *	bench_zero [--rounds N] [--json FILE]
  *
- * Everything runs once a round, in random order, and the medians over the
- * rounds are compared: what else the machine does hits all alike.  Out of
- * cache, another buffer is read through before each measurement, else what the
- * one before left in the cache decides (by up to 15 percent).  The buffer is
- * all zero, so each reads it to the end.  It was written to, in huge pages
- * where the system grants them: the kernel's one page of zeroes, which would
- * sit in the cache, is not what is read.
+ * Everything runs once per round, in random order, and the medians over the rounds are compared:
+ * other load on the machine affects all alike.  Out of cache, another buffer is read before each
+ * measurement; otherwise the cache contents left by the previous one change the result (by up to 15
+ * percent).  The buffer is all zero, so each contestant reads all of it.  It has been written to,
+ * in huge pages where the system grants them: otherwise the kernel's single zero page, which stays
+ * in the cache, would be read.
  */
 #include "block/zero.h"
 
@@ -46,7 +45,7 @@ struct bench {
 	struct contestant contestant[MAX_CONTESTANTS];
 };
 
-/* Optimised as the task's wording has it, however the rest is built. */
+/* Compiled as the task specifies, whatever the flags of the rest. */
 #define PLAIN_O2 __attribute__((noinline, optimize("O2", "no-tree-vectorize")))
 
 PLAIN_O2 static bool byte_loop(const void *buf, size_t len)
@@ -67,9 +66,9 @@ PLAIN_O2 static bool memcmp_shift(const void *buf, size_t len)
 }
 
 /*
- * Readers: sum all words in vectors of @bytes, four chains, and prefetch
- * @ahead bytes ahead where that is not 0.  Past the buffer's end a prefetch
- * does nothing.  The sum is kept, so nothing is optimised away.
+ * Readers: sum all words in vectors of @bytes, in four chains, and prefetch @ahead bytes ahead if
+ * that is not 0.  A prefetch past the buffer's end has no effect.  The sum is stored, so that the
+ * reads are not optimised away.
  */
 static volatile uint64_t kept_sum;
 
@@ -143,14 +142,14 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
-/* Read all of @buf, so that the caches hold nothing else. */
+/* Read all of @buf, to evict everything else from the caches. */
 static void evict(const unsigned char *buf)
 {
 	for (size_t i = 0; i < BUFFER_SIZE; i += 64)
 		kept_sum += *(const volatile unsigned char *)(buf + i);
 }
 
-/* GB/s over @passes passes; 0 when the answer was wrong.  @other: NULL in cache. */
+/* Return GB/s over @passes passes; 0 if the answer is wrong. @other: NULL in cache. */
 static double measure(const struct contestant *c, const void *buf, size_t size, size_t passes,
 		      const void *other)
 {
@@ -200,7 +199,7 @@ static double best_read(const struct bench *bench)
 	return best;
 }
 
-/* Fisher-Yates with a fixed seed: an order for each round, the same each run. */
+/* Fisher-Yates with a fixed seed: a different order in each round, the same in each run. */
 static void shuffle(size_t *order, size_t count)
 {
 	static uint64_t seed = 0x9e3779b97f4a7c15;
@@ -282,14 +281,14 @@ static void verdict(const char *what, double is, double aim, const char *unit)
 	       is >= aim ? "met" : "NOT MET");
 }
 
-/* All zero and really there; NULL without memory. */
+/* Return a buffer of zeroes with memory allocated; NULL if there is no memory. */
 static unsigned char *new_buffer(void)
 {
 	unsigned char *buf = aligned_alloc(HUGE_PAGE, BUFFER_SIZE);
 
 	if (!buf)
 		return NULL;
-	/* Without huge pages the figures are only a little lower, for all. */
+	/* Without huge pages all figures are only slightly lower. */
 	(void)madvise(buf, BUFFER_SIZE, MADV_HUGEPAGE);
 	memset(buf, 1, BUFFER_SIZE);
 	memset(buf, 0, BUFFER_SIZE);

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What rows of the benchmark share: sides that are measured in turn, medians, aims, the table.
+"""Shared by the rows of the benchmark: sides that are measured alternately, medians, aims, the
+table.
 
 A row is a function that gets a Bench and returns its sides: a dictionary from a side's name to a
 function that makes one measurement and returns a number. It is registered by
 
     @row("name", "what is measured", "unit", aims=[AtLeast("ours", 4, "qemu"), AtMost("ours", 32)])
 
-The sides of a row are measured in turn, over and over, so that what disturbs the machine
-disturbs all of them; the median of each is what counts."""
+The sides of a row are measured alternately and repeatedly, so that other load on the machine
+affects all of them; the median of each counts."""
 
 import json
 import os
@@ -24,16 +25,16 @@ QEDCTL = os.path.join(BUILD, "qedctl")
 
 KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 
-# Seconds for any one program.
+# Time limit of one program, in seconds.
 TIMEOUT = 600
 
 
 class Broken(Exception):
-    """A measurement that could not be made."""
+    """A measurement that failed."""
 
 
 def run(*args, check=True):
-    """Run a program; its standard output."""
+    """Run a program; return its standard output."""
     done = subprocess.run([str(arg) for arg in args], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT,
                           check=False)
@@ -44,7 +45,7 @@ def run(*args, check=True):
 
 
 class AtLeast:
-    """@side must reach @factor times the figure of side @of."""
+    """@side's figure must be at least @factor times that of side @of."""
 
     def __init__(self, side, factor, of):
         self.side, self.factor, self.of = side, factor, of
@@ -58,7 +59,7 @@ class AtLeast:
 
 
 class AtMost:
-    """@side's figure must not be above @limit."""
+    """@side's figure must be at most @limit."""
 
     def __init__(self, side, limit):
         self.side, self.limit = side, limit
@@ -77,7 +78,7 @@ class Row:
 
 
 class Rows:
-    """A table of rows in the order in which they were defined."""
+    """A table of rows, in order of definition."""
 
     def __init__(self):
         self.rows = []
@@ -89,12 +90,12 @@ class Rows:
         return register
 
     def chosen(self, words):
-        """Those whose name contains one of @words; all without any."""
+        """Return the rows whose names contain one of @words; all without any."""
         return [row for row in self.rows if not words or any(word in row.name for word in words)]
 
 
 class Bench:
-    """Folders for images, and clean-up. Rows make what they need below them."""
+    """Directories for images, and clean-up. Rows make what they need in them."""
 
     def __init__(self, disk, memory, runs):
         self.disk, self.memory, self.runs = disk, memory, runs
@@ -113,7 +114,7 @@ class Bench:
 
 
 def figure(value):
-    """A number as people read it: 31.2k."""
+    """Return a number in short form, such as 31.2k."""
     for limit, suffix in ((1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
             return "%.1f%s" % (value / limit, suffix)
@@ -121,7 +122,7 @@ def figure(value):
 
 
 def measure(row, bench):
-    """All measurements of a row, as it goes to JSON."""
+    """Return all measurements of a row, in the form written to JSON."""
     result = {"name": row.name, "what": row.what, "unit": row.unit}
     try:
         sides = row.sides(bench)
@@ -155,7 +156,7 @@ def print_row(result):
     print(end="", flush=True)
 
 
-# ---- What the figures hang on ----
+# ---- The environment of the figures ----
 
 
 def first_match(path, key):
@@ -199,11 +200,11 @@ def write_json(path, report):
     os.replace(path + ".new", path)
 
 
-# ---- Tools that rows call ----
+# ---- Programs that rows run ----
 
 
 def image_bench(program, *args):
-    """Requests a second of `qed-img bench` or `qemu-img bench`; @args must have -c COUNT."""
+    """Return requests per second of `qed-img bench` or `qemu-img bench`; @args must have -c COUNT."""
     count = int(args[args.index("-c") + 1])
     for line in run(program, "bench", *args).splitlines():
         if line.startswith("Run completed in "):
@@ -212,14 +213,14 @@ def image_bench(program, *args):
 
 
 def fio_jobs(*args):
-    """fio's result, job by job: {"read": {...}, "write": {...}, ...}."""
+    """Return fio's result, job by job: {"read": {...}, "write": {...}, ...}."""
     text = run("fio", "--output-format=json", "--direct=1", "--ioengine=io_uring",
                "--randrepeat=0", *args)
     return json.loads(text[text.index("{"):])["jobs"]
 
 
 def fio(filename, rw, *options, **settings):
-    """fio's result of one job."""
+    """Return fio's result of one job."""
     settings = ["--%s=%s" % (key, value) for key, value in settings.items()]
     return fio_jobs("--name=bench", "--filename=%s" % filename, "--rw=%s" % rw, *options,
                     *settings)[0]

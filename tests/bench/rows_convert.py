@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rows of whole images: convert, compare and rebase, beside QEMU at its best settings. The disk is
-1 GiB as a machine's is: files that are data, zeroes that were written, and holes. With O_DIRECT on
-both ends the disk is the limit; the side "disk" is fio moving as many bytes."""
+"""Rows about whole images: convert, compare and rebase, beside QEMU at its best settings. The disk
+is 1 GiB with typical contents: files of data, written zeroes, and holes. With O_DIRECT on both
+ends the disk is the limit; the side "disk" is fio moving as many bytes."""
 
 import json
 import os
@@ -13,16 +13,16 @@ from rows_host import fresh, full, remove
 
 row = Rows()
 
-# QEMU's best for files on a disk: sixteen pieces at once in any order, without the page cache.
+# QEMU's best options for files on a disk: sixteen requests, out of order, without the page cache.
 COPY = ("-m", "16", "-W", "-t", "none", "-T", "none")
 
-# How much of the disk is what, and how long a run of it is, in blocks of 4 KiB.
+# Kinds of contents: share of the disk, and lengths of a run in blocks of 4 KiB.
 KINDS = (("data", 0.45, 1, 2048), ("zeroes", 0.2, 1, 512), ("hole", 0.35, 16, 4096))
 SEED = 20120118
 
 
 def lay_out(size, chance):
-    """What is where: (kind, offset, bytes) from 0 to @size."""
+    """Return the layout: (kind, offset, bytes) from 0 to @size."""
     weights = [share / (shortest + longest) for _, share, shortest, longest in KINDS]
     offset = 0
     while offset < size:
@@ -33,7 +33,7 @@ def lay_out(size, chance):
 
 
 def disk_image(path, size=GiB):
-    """A raw image. Its data does not compress, and zeroes among it are written as such."""
+    """Make a raw image. Its data is incompressible, and its zeroes are written."""
     chance = random.Random(SEED)
     noise = chance.randbytes(8 * MiB + 64 * KiB)
     with open(fresh(path), "wb") as file:
@@ -49,7 +49,7 @@ def disk_image(path, size=GiB):
 
 
 def speed(*args):
-    """MiB of the disk a second."""
+    """Run a program; return MiB of the disk per second."""
     os.sync()
     start = time.monotonic()
     run(*args)
@@ -66,7 +66,8 @@ def used(path):
 
 
 def limit(bench, source, target):
-    """What the disk takes for reading what @source has and writing what @target takes, at once."""
+    """Return the disk's speed at reading the data of @source and writing that of @target
+    concurrently."""
     read, write = os.path.join(bench.disk, "read"), os.path.join(bench.disk, "write")
     remove(bench, read, write)
     full(read, round_to_mib(used(source)))
@@ -99,7 +100,7 @@ def conversion(bench, source_format, target_format):
     else:
         in_format(source, raw, source_format)
     options = ("-f", source_format, "-O", target_format, source)
-    # QEMU's driver for QED ends at an assertion where writes come in any order.
+    # QEMU's QED driver hits an assertion with out-of-order writes.
     theirs_copy = COPY if target_format == "raw" else tuple(o for o in COPY if o != "-W")
     run(QED_IMG, "convert", *options, fresh(ours))
     sides = {"qed-img": lambda: speed(QED_IMG, "convert", *COPY, *options, fresh(ours)),

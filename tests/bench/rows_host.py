@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rows that need no block device: qed-img bench, qemu-img bench, and fio on a raw file as the
-limit. Without extra words: O_DIRECT, 32 requests at once, io_uring on all sides."""
+"""Rows without block devices: qed-img bench, qemu-img bench, and fio on a raw file as the limit.
+Unless stated otherwise: O_DIRECT, 32 requests in flight, io_uring on all sides."""
 
 import os
 
@@ -8,9 +8,9 @@ from harness import GiB, KiB, MiB, QED_IMG, AtLeast, Rows, fio_iops, fio_jobs, i
 
 row = Rows()
 
-# From one request to the next: an odd number of 4 KiB blocks, so that all blocks of an image whose
-# size is a power of two are visited once before any is visited again; and far, so that neighbours in
-# time are none on disk.
+# The distance between requests: an odd number of 4 KiB blocks, so that all blocks of an image whose
+# size is a power of two are visited once before any is visited again; and large, so that
+# consecutive requests are not neighbours on disk.
 STEP = 40503 * 4 * KiB
 COMMON = ("-t", "none", "-i", "io_uring", "-d", "32")
 
@@ -33,7 +33,7 @@ def sparse(path, size):
 
 
 def full(path, size):
-    """A raw file of @size bytes that are no zeroes."""
+    """Make a raw file of @size nonzero bytes."""
     block = os.urandom(MiB)
     with open(fresh(path), "wb") as file:
         for _ in range(size // MiB):
@@ -43,11 +43,11 @@ def full(path, size):
     return path
 
 
-# ---- Allocating writes: each measurement begins with an empty image ----
+# ---- Allocating writes: each measurement starts with an empty image ----
 
 
 def allocating(bench, size, options, ours_count, qemu_count, backing=None):
-    """Both programs on new images. QEMU is slow at this, so it gets fewer requests."""
+    """Run both programs on new images. QEMU is slow at this, so it gets fewer requests."""
     ours, theirs = os.path.join(bench.disk, "ours.qed"), os.path.join(bench.disk, "qemu.qed")
     over = ("-b", backing, "-F", "raw") if backing else ()
     remove(bench, ours, theirs)
@@ -90,7 +90,7 @@ def alloc_backing(bench):
 
 
 def copying(bench, source, size):
-    """The limit of the disk: a cluster read and one written for each request, and nothing else."""
+    """The disk's limit: a cluster read and one written for each request, and nothing else."""
     target = os.path.join(bench.disk, "raw")
     remove(bench, target)
     common = ("--bs=64k", "--iodepth=16", "--size=%d" % size, "--number_ios=10000")
@@ -119,7 +119,7 @@ def flush_32(bench):
     return allocating(bench, 4 * GiB, options, 6400, 1600)
 
 
-# ---- Writes that are durable one by one ----
+# ---- Durable writes ----
 
 
 @row("fua", "4 KiB random overwrites of allocated clusters with FUA, 16 at once, on disk", "IOPS")
@@ -131,7 +131,7 @@ def fua(bench):
     for program, image in ((QED_IMG, ours), ("qemu-img", theirs)):
         run(program, "create", "-q", "-f", "qed", fresh(image), size)
         run(program, "bench", "-f", "qed", "-w", "--pattern=7", "-s", "1M", "-c", size // MiB, image)
-    # The last -t and -d count: without the page cache, and every write with FUA.
+    # The last -t and -d override: no page cache, and each write with FUA.
     options = ("-f", "qed", *COMMON, "-t", "directsync", "-d", "16", "-w", "-s", "4k", "-S", str(STEP),
                "-c", "20000")
     return {
@@ -142,7 +142,7 @@ def fua(bench):
     }
 
 
-# ---- Allocated clusters, in memory: the processor is the limit ----
+# ---- Allocated clusters, in memory: the CPU is the limit ----
 
 
 def allocated(bench, write):

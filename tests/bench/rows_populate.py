@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rows about copy-on-read and streaming. Copy-on-read goes through the same path on all sides: an
-NBD server on a unix socket, and fio's client."""
+"""Rows about copy-on-read and streaming. For copy-on-read all sides have the same path: an NBD
+server on a unix socket, and fio's client."""
 
 import json
 import os
@@ -19,7 +19,7 @@ STREAM = os.path.join(BUILD, "tests/bench/bench_stream")
 
 
 class AtMostTimes(AtLeast):
-    """@side's figure must not be above @factor times that of side @of."""
+    """@side's figure must be at most @factor times that of side @of."""
 
     def judge(self, medians):
         if not medians.get(self.of) or self.side not in medians:
@@ -30,7 +30,7 @@ class AtMostTimes(AtLeast):
 
 
 def golden(bench, size, holes):
-    """A file that is random, written zeroes and (with @holes) holes by turns of a MiB."""
+    """Make a file of random data, written zeroes and (with @holes) holes, alternating by MiB."""
     path = os.path.join(bench.disk, "golden.raw")
     bench.at_exit(lambda: os.path.exists(path) and os.unlink(path))
     block = os.urandom(MiB)
@@ -47,7 +47,7 @@ def golden(bench, size, holes):
 
 
 class Server:
-    """An NBD server for the time of a measurement."""
+    """An NBD server for the duration of a measurement."""
 
     def __init__(self, sock, *command):
         self.sock = sock
@@ -68,7 +68,7 @@ class Server:
 
 
 def first_touch(bench, which, base, size):
-    """One fio run over a new overlay; its result of reading."""
+    """Run fio once on a new overlay; return its read result."""
     sock, image = os.path.join(bench.disk, "sock"), os.path.join(bench.disk, "overlay")
     if os.path.exists(image):
         os.unlink(image)
@@ -133,7 +133,7 @@ def stream_ours(bench, base, cpu):
 
 
 def copy_direct(bench, base, cpu):
-    """cp --sparse=always has no O_DIRECT; this is the same with it."""
+    """The same as cp --sparse=always, with O_DIRECT, which cp lacks."""
     copy = os.path.join(bench.disk, "copy.raw")
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     run("dd", "if=" + base, "of=" + copy, "bs=1M", "iflag=direct", "oflag=direct", "conv=sparse",
@@ -151,7 +151,7 @@ def qmp(file, execute, **arguments):
 
 
 def stream_qemu(bench, base, cpu):
-    """qemu-storage-daemon's block-stream job, on a QED image too."""
+    """qemu-storage-daemon's block-stream job, to a QED image as well."""
     image = os.path.join(bench.disk, "stream.qed")
     run("qemu-img", "create", "-q", "-f", "qed", "-b", base, "-F", "raw", image)
     direct = "cache.direct=on,aio=io_uring"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rows over block devices, in the virtual machine: one queue, 32 requests at once, images on
-tmpfs. The machine is emulated, which makes instructions about ten times dearer: only what sides
-of one row are to each other means anything."""
+"""Rows over block devices, in the virtual machine: one queue, 32 requests in flight, images on
+tmpfs. The machine is emulated, and executes instructions about ten times slower: only the ratios
+between the sides of a row are meaningful."""
 
 import os
 import time
@@ -15,7 +15,7 @@ SECONDS = 3
 
 
 class Devices:
-    """The four devices, made once and used by all rows of a boot."""
+    """The four devices, created once and shared by all rows of a boot."""
 
     def __init__(self, bench):
         self.folder = bench.memory
@@ -39,7 +39,7 @@ class Devices:
 
     def nbd(self):
         run("modprobe", "nbd", "nbds_max=1")
-        # For qemu-nbd's socket; nobody has made it in a machine without an init system.
+        # For qemu-nbd's socket; the directory is missing in a machine without an init system.
         os.makedirs("/run/lock", exist_ok=True)
         image = self.image("theirs.qed", QED_IMG)
         run("qemu-nbd", "--connect=/dev/nbd0", "-f", "qed", "--cache=none", "--aio=io_uring", image)
@@ -98,7 +98,7 @@ def device_read_1(bench):
 
 
 def resident(name):
-    """MiB of a server's memory that are not buffers of requests."""
+    """Return MiB of a server's memory without the buffers of requests."""
     pid = int(run("pgrep", "-f", "qedd --name %s " % name).split()[0])
     with open("/proc/%d/smaps_rollup" % pid, encoding="ascii") as file:
         for line in file:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Rows about writes of zeroes, in the virtual machine: over the target linear, with zero detection
-in the server, and with detection in the kernel's target qed."""
+"""Rows about writes of zeroes, in the virtual machine: over the linear target, with zero detection
+in the server, and with detection in the kernel's qed target."""
 
 import mmap
 import os
@@ -11,7 +11,7 @@ import rows_vm
 from harness import BUILD, MiB, QEDCTL, ROOT, AtMost, Broken, run
 
 MIB = 1024
-# Of data that is half zero, every other piece of this size is.
+# In data that is half zero, pieces of this size alternate.
 PIECE = 256 << 10
 OPTIONS = {
     "linear": ("--target", "linear"),
@@ -25,7 +25,7 @@ def module_path():
 
 
 def build_module():
-    """On the host, before the boot."""
+    """Run on the host, before the boot."""
     done = subprocess.run([os.path.join(ROOT, "tests/vm/build-module")], check=False,
                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return done.returncode == 0
@@ -37,7 +37,7 @@ def load_module():
 
 
 def write(chunk):
-    """Writes MIB of @chunk, over and over, as whole requests of 1 MiB; seconds until durable."""
+    """Write MIB of @chunk, repeated, in requests of 1 MiB; return the seconds until durable."""
     fd = os.open("/dev/mapper/bench-zero", os.O_WRONLY | os.O_DIRECT)
     try:
         start = time.monotonic()
@@ -56,7 +56,7 @@ def counters():
 
 
 def chunk_of(zeroes_only):
-    # O_DIRECT wants aligned memory, which a map is.
+    # O_DIRECT needs aligned memory, which a mapping is.
     chunk = mmap.mmap(-1, MiB)
     if not zeroes_only:
         for offset in range(0, MiB, 2 * PIECE):
@@ -64,12 +64,12 @@ def chunk_of(zeroes_only):
     return chunk
 
 
-# MiB that the last measurement of a side copied to the server, by (side, zeroes_only).
+# MiB copied to the server in the last measurement of a side, by (side, zeroes_only).
 copied = {}
 
 
 def seconds(bench, kind, zeroes_only):
-    """One fresh image, written once."""
+    """Write once to a fresh image; return the seconds."""
     image = os.path.join(bench.memory, "zero.qed")
     run(QEDCTL, "create", "bench-zero", image, "--size", "%dM" % MIB, "--queues", "1",
         *OPTIONS[kind])
@@ -79,7 +79,7 @@ def seconds(bench, kind, zeroes_only):
     finally:
         run(QEDCTL, "remove", "bench-zero")
         os.unlink(image)
-    # What the server found to be zero was copied to it first.
+    # Zeroes detected in the server were copied to it first.
     copied[kind, zeroes_only] = (stats["write_bytes"] + stats["detected_zero_bytes"]) / MiB
     return result
 

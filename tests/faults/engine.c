@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One try of the QED engine: a workload of writes, zeroes, discards, flushes, copy-on-read and
- * streaming, in which something fails, and the judgement.
+ * streaming with an injected failure, and the checks afterwards.
  *
- * What must hold: a request fails or does what it says; what a failed one touched is, sector by
- * sector, old or new; afterwards the image works; closed and opened again it is consistent and
- * shows the same.
+ * A request fails or succeeds completely; a sector touched by a failed one is old or new; the image
+ * works afterwards; closed and opened again, it is consistent and has the same content.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,12 +32,12 @@
 #define ROUNDS	     20
 #define AT_ONCE	     4
 
-/* Content of a sector: zeroes, the backing file's, or of a version. */
+/* Versions of a sector: zeroes, the backing file's bytes, or those of a write. */
 #define ZEROES	     0u
 #define BACKING	     1u
 #define MAX_POSSIBLE 20
 
-/* What a sector may hold: more than one after a request failed. */
+/* The possible contents of a sector: more than one after a request failed. */
 struct sector {
 	uint32_t version[MAX_POSSIBLE];
 	unsigned int nr;
@@ -49,12 +48,12 @@ struct engine_files engine_files;
 static struct workload {
 	uint64_t random;
 	struct sector sectors[SECTORS];
-	/* What an image whose closing failed may show: all since the last flush that succeeded. */
+	/* Possible contents of an image whose close failed: all since the last successful flush. */
 	struct sector since_flush[SECTORS], before_round[SECTORS];
 	struct blk_node *node;
-	uint32_t versions; /* the last that was written */
+	uint32_t versions; /* the last version written */
 	bool failed; /* some request failed since inject_arm() */
-	bool flush_failed; /* an fdatasync, of anybody: flushes may fail from then on */
+	bool flush_failed; /* an fdatasync failed, in any request: flushes may fail from then on */
 } work;
 
 static void fill_sector(uint64_t *words, uint64_t sector, uint32_t version)
@@ -102,7 +101,7 @@ static void add_version(struct sector *s, uint32_t version)
 	s->version[s->nr++] = version;
 }
 
-/* A request over the sector ended.  @sure: it holds @version and nothing else. */
+/* A request for the sector has completed. @sure: it holds @version and nothing else. */
 static void may_hold(uint64_t sector, uint32_t version, bool sure)
 {
 	if (sure)
@@ -111,7 +110,7 @@ static void may_hold(uint64_t sector, uint32_t version, bool sure)
 	add_version(&work.since_flush[sector], version);
 }
 
-/* A flush of the round succeeded: what went before it is durable, what ran beside it may be. */
+/* A flush of the round succeeded: earlier requests are durable, concurrent ones may be. */
 static void flushed_in_round(const struct request *requests, unsigned int n)
 {
 	memcpy(work.since_flush, work.before_round, sizeof(work.since_flush));
@@ -132,7 +131,7 @@ static bool has_room(uint64_t first, uint64_t count)
 	return true;
 }
 
-/* What was read is one of the possible contents; it is the only one from now on. */
+/* The data read is one of the possible contents, and the only one from now on. */
 static void check_content(uint64_t first, uint64_t count, const uint8_t *buf)
 {
 	uint64_t want[SECTOR / 8];
@@ -194,7 +193,7 @@ static void run_request(void *arg)
 		co_wake(r->group->waiter);
 }
 
-/* Have the model know how the request ended. */
+/* Update the model with the request's result. */
 static void account(struct request *r)
 {
 	bool ok = !r->ret;
@@ -216,7 +215,7 @@ static void account(struct request *r)
 		may_hold(i, r->version, ok && r->kind != DISCARD);
 }
 
-/* One for the part [first, first + count) of the disk. */
+/* Choose a request in the part [first, first + count) of the disk. */
 static void prepare(struct request *r, uint64_t first, uint64_t count)
 {
 	uint64_t random = next_random(&work.random);
@@ -225,7 +224,7 @@ static void prepare(struct request *r, uint64_t first, uint64_t count)
 	random >>= 8;
 	r->count = 1 + random % (random & 1 << 20 ? 7 : count / 2);
 	r->first = first + (random >> 21) % (count - r->count);
-	/* On whole clusters as often. */
+	/* Half of the requests are for whole clusters. */
 	if (random & 1ULL << 40 && count > 3 * CLUSTER / SECTOR) {
 		r->first = round_up(r->first, CLUSTER / SECTOR);
 		r->count = CLUSTER / SECTOR * (1 + (r->count / 8 > 2));
@@ -239,7 +238,7 @@ static void prepare(struct request *r, uint64_t first, uint64_t count)
 		fill_sector((uint64_t *)(r->buf + i * SECTOR), r->first + i, r->version);
 }
 
-/* Some requests at once, in parts of the disk that do not overlap. */
+/* Run concurrent requests, in parts of the disk that do not overlap. */
 static void co_round(struct request *requests)
 {
 	uint64_t part = SECTORS / AT_ONCE / 8,
@@ -311,7 +310,7 @@ static void co_make_image(void)
 		may_hold(i, i < BACKING_SIZE / SECTOR ? BACKING : ZEROES, true);
 }
 
-/* Start a stream; its end is waited for by co_end_stream().  NULL: it could not be started. */
+/* Start a stream; co_end_stream() waits for its end. Return NULL if it cannot be started. */
 static struct stream *co_begin_stream(void)
 {
 	struct stream_opts opts = { .back_off = 1000 };
@@ -331,7 +330,7 @@ static void co_end_stream(struct stream *stream)
 
 	if (!stream)
 		return;
-	/* After many failures in a row it pauses. */
+	/* After many consecutive failures it pauses. */
 	while (state = job_get_state(&stream->job), !job_state_is_last(state)) {
 		if (state == JOB_PAUSED)
 			job_cancel(&stream->job);
@@ -349,7 +348,7 @@ static void co_read_all(struct request *r)
 	}
 }
 
-/* The failure is over: what is there can be read and written; returns what a flush says. */
+/* No more failures: the image can be read and written. Return the result of a flush. */
 static int co_use_afterwards(struct request *r)
 {
 	int ret;
@@ -362,12 +361,12 @@ static int co_use_afterwards(struct request *r)
 		co_carry_out(r);
 		if (r->ret)
 			fprintf(stderr, "request of kind %u: %s\n", r->kind, strerror(-r->ret));
-		/* After a flush that failed in the page cache no entry is written any more. */
+		/* After a failed flush of the page cache no entry is written any more. */
 		CHECK(!r->ret || work.flush_failed);
 		account(r);
 	}
 	co_read_all(r);
-	/* The first may owe the caller a failure in the background. */
+	/* The first flush may report an earlier failure in the background. */
 	ret = blk_co_flush(work.node);
 	CHECK(!ret || work.failed);
 	ret = blk_co_flush(work.node);
@@ -375,7 +374,9 @@ static int co_use_afterwards(struct request *r)
 	return ret;
 }
 
-/* Open, look, close: consistent, and the same content.  @orderly: what was leaked is noted. */
+/*
+ * Open, read all, close: consistent, and the expected content.  @orderly: leaks have been recorded.
+ */
 static void co_judge(struct request *r, unsigned int flags, bool orderly)
 {
 	struct error err = ERROR_INIT;
@@ -398,7 +399,7 @@ static void co_judge(struct request *r, unsigned int flags, bool orderly)
 	CHECK(blk_co_close(work.node) == 0);
 }
 
-/* Open, work, close, with the failure.  Returns whether the image was opened. */
+/* Open, work, close, with the failure. Return whether the image could be opened. */
 static bool co_work(const struct plan *plan, struct request *requests)
 {
 	unsigned int flags = BLK_O_RDWR | (plan->direct ? BLK_O_DIRECT : 0);
@@ -409,7 +410,7 @@ static bool co_work(const struct plan *plan, struct request *requests)
 	inject_arm(plan->kind, plan->nth, plan->error, plan->on);
 	ret = co_open_image(flags, &err);
 	if (ret) {
-		/* Without memory for it there may be no line. */
+		/* There may be no error line if memory for it could not be allocated. */
 		CHECK(ret < 0 && plan->nth && (err.text || plan->kind == INJECT_ALLOC));
 		inject_disarm();
 		error_free(&err);
@@ -437,7 +438,7 @@ static void co_try(void *arg)
 		CHECK(!posix_memalign((void **)&requests[i].buf, CLUSTER, IMAGE_SIZE / 8));
 	co_make_image();
 	if (co_work(plan, requests)) {
-		/* Half of the tries may meet the failure in closing. */
+		/* In half of the tries closing the image may meet the failure. */
 		if (!later || plan->on) {
 			for (unsigned int i = 0; i < INJECT_KINDS; i++)
 				plan->counts[i] = inject_count(i);
@@ -455,7 +456,7 @@ static void co_try(void *arg)
 		CHECK(!ret || later || flushed);
 	}
 	CHECK(plan->nth || !work.failed);
-	/* What was not flushed may be lost, and the caller knows. */
+	/* Data that was not flushed may be lost, which the caller knows from the error. */
 	if (ret)
 		memcpy(work.sectors, work.since_flush, sizeof(work.sectors));
 	co_judge(&requests[0], BLK_O_CHECK, !ret);

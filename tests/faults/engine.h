@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * A try of the engine: what fails, and where the images are.
- */
+/* A try of the engine: the injected failure, and the image files. */
 #ifndef QEDBLK_TESTS_FAULTS_ENGINE_H
 #define QEDBLK_TESTS_FAULTS_ENGINE_H
 
@@ -13,20 +11,20 @@
 
 struct plan {
 	enum inject_kind kind;
-	uint64_t nth; /* 0: nothing fails */
+	uint64_t nth; /* 0: no failure */
 	int error;
-	bool on; /* all after it fail as well */
+	bool on; /* all later ones fail as well */
 	bool direct; /* O_DIRECT */
 	uint64_t seed;
-	uint64_t counts[INJECT_KINDS]; /* of calls, when it has run */
+	uint64_t counts[INJECT_KINDS]; /* calls by kind, after the try */
 };
 
-/* The image is made by a try, over a backing file beside it; both are the caller's to remove. */
+/* Files that a try makes: the image, and a backing file beside it. The caller removes them. */
 extern struct engine_files {
 	char image[PATH_MAX], backing[PATH_MAX];
 } engine_files;
 
-/* Carry @plan out, with a loop on this thread.  What does not hold aborts, with a line. */
+/* Run @plan, with a loop on this thread. Abort, with a line on stderr, if a check fails. */
 void engine_try(struct plan *plan);
 
 #endif

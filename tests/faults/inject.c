@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Failures on purpose, see inject.h.  Each function here is a call that the linker leads to us
- * (--wrap): __real_NAME() is the call itself.
+ * Failure injection, see inject.h.  The linker (--wrap) replaces a call of NAME() by one of
+ * __wrap_NAME(), defined here; __real_NAME() is the original.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ uint64_t inject_count(enum inject_kind kind)
 	return atomic_load(&counts[kind]);
 }
 
-/* Count a call.  0, or what it is to fail with. */
+/* Count a call. Return 0, or the error that it must fail with. */
 static int injected(enum inject_kind kind)
 {
 	uint64_t n;
@@ -63,7 +63,7 @@ static int injected(enum inject_kind kind)
 	if (kind != failing_kind || !failing_nth || n < failing_nth ||
 	    (n > failing_nth && !failing_on))
 		return 0;
-	/* For a debugger: where it is. */
+	/* Stop in a debugger at the failing call. */
 	if (abort_there)
 		abort();
 	return failing_error;
@@ -106,7 +106,7 @@ int __wrap_io_uring_queue_init_params(unsigned int entries, struct io_uring *rin
 				      struct io_uring_params *params);
 int __wrap_eventfd(unsigned int value, int flags);
 
-/* Is this allocation to fail?  Sets errno then. */
+/* Return whether this allocation must fail; set errno if so. */
 static bool no_memory(void)
 {
 	int error = injected(INJECT_ALLOC);
@@ -158,7 +158,7 @@ char *__wrap_strndup(const char *text, size_t n)
 
 int __wrap_vasprintf(char **text, const char *fmt, va_list args)
 {
-	/* What *text is then, is undefined. */
+	/* *text is undefined then. */
 	*text = (char *)-1;
 	return no_memory() ? -1 : __real_vasprintf(text, fmt, args);
 }
@@ -214,7 +214,7 @@ ssize_t __wrap_aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint6
 int __wrap_aio_co_fdatasync(int fd);
 int __wrap_aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len);
 
-/* The first vector's half, in blocks of 512 bytes; less is no transfer of O_DIRECT's. */
+/* Shorten to half of the first vector, in blocks of 512 bytes, the minimum with O_DIRECT. */
 static bool halve(const struct iovec *iov, struct iovec *half)
 {
 	*half = *iov;
@@ -241,7 +241,7 @@ ssize_t __wrap_aio_co_pwritev(int fd, const struct iovec *iov, int iovcnt, uint6
 	struct iovec half;
 
 	if (error && halve(iov, &half)) {
-		/* What fails may have written something. */
+		/* A failed write may have written a part. */
 		ssize_t n = __real_aio_co_pwritev(fd, &half, 1, offset, rwf_flags);
 
 		return error == INJECT_SHORT ? n : -error;
@@ -267,7 +267,7 @@ int __wrap_aio_co_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
 
 /* ---- file calls ---- */
 
-/* One that returns -1 with errno set. */
+/* Wrap a call that returns -1 and sets errno. */
 #define WRAP(kind, type, name, parameters, ...)                      \
 	type __real_##name parameters;                               \
 	type __wrap_##name parameters;                               \
@@ -323,7 +323,7 @@ int __wrap_posix_fallocate64(int fd, off_t offset, off_t len)
 	return error ? error : __real_posix_fallocate64(fd, offset, len);
 }
 
-/* ---- a program of its own ---- */
+/* ---- Programs controlled by the environment ---- */
 
 __attribute__((constructor)) static void begin(void)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Failures on purpose: the Nth allocation, read, write, flush, ... of a program fails, once or from
+ * Failure injection: the Nth allocation, read, write, flush, ... of a program fails, once or from
  * then on.
  *
- * inject.c stands between the project's code and what it calls, by --wrap of the linker: allocation
- * functions (jansson's as well), the I/O of aio/io.h, and file calls.  A program linked with it and
- * run as it is reads what shall fail from QEDBLK_FAULT="KIND:N:ERROR[:on]", counts calls into the
- * file that QEDBLK_FAULT_COUNT names, and behaves as ever where neither is set.
+ * inject.c wraps the calls that the project's code makes (--wrap of the linker): allocation
+ * functions (jansson's as well), the I/O of aio/io.h, and file calls.  A program linked with it
+ * reads from QEDBLK_FAULT="KIND:N:ERROR[:on]" which call fails, and writes the number of calls to
+ * the file named by QEDBLK_FAULT_COUNT; without these variables it behaves as usual.
  */
 #ifndef QEDBLK_TESTS_FAULTS_INJECT_H
 #define QEDBLK_TESTS_FAULTS_INJECT_H
@@ -19,7 +19,7 @@ enum inject_kind {
 	INJECT_READ,
 	INJECT_WRITE,
 	INJECT_FLUSH,
-	INJECT_FALLOCATE, /* space taken, zeroed and punched */
+	INJECT_FALLOCATE, /* allocating, zeroing and punching space */
 	INJECT_TRUNCATE,
 	INJECT_CALL, /* open, stat, seek */
 	INJECT_KINDS,
@@ -27,17 +27,19 @@ enum inject_kind {
 
 extern const char *const inject_names[INJECT_KINDS];
 
-/* In place of an errno, of reads and writes: half of the bytes are transferred, and no error. */
+/*
+ * Instead of an errno, for reads and writes: half of the bytes are transferred, without an error.
+ */
 #define INJECT_SHORT 1000
 
 /*
- * Count from 0 again, and have the @nth call (from 1; 0: none) of @kind fail with @error, an
- * errno; @on: and all after it.  Other threads may be calling meanwhile.
+ * Reset the counts, and make the @nth call (from 1; 0: none) of @kind fail with @error, an errno;
+ * @on: all later ones as well.  Other threads may make calls meanwhile.
  */
 void inject_arm(enum inject_kind kind, uint64_t nth, int error, bool on);
-/* Nothing fails any more, nothing is counted. */
+/* Stop failing and counting calls. */
 void inject_disarm(void);
-/* Calls of @kind since inject_arm(). */
+/* Return the number of calls of @kind since inject_arm(). */
 uint64_t inject_count(enum inject_kind kind);
 
 #endif

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Images behind which reads fail now and then: an NBD export of nbdkit's filter `error`, and the same
-as a file of this machine, by nbdfuse, so that the kernel gives EIO for a file.
+"""Images on sources where some reads fail: an NBD export with nbdkit's filter `error`, and the same
+export as a local file, through nbdfuse, so that the kernel returns EIO for a file.
 
-A command prints what it prints without failures, or ends with an error and a line."""
+A command either prints the same as without failures, or ends with an error status and line."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from interop import (Failure, MiB, QED_IMG, Results, WorkDir, must, read_file, r
 from nbdkit import Nbdkit, wait_until  # noqa: E402
 
 RATES = ("0%", "1%", "5%", "30%")
-# Words, in which IMAGE stands for the image; whether it writes out.raw.
+# Command words, in which IMAGE stands for the image; whether it writes out.raw.
 COMMANDS = [
     (("convert", "-f", "qed", "-O", "raw", "IMAGE", "out.raw"), True),
     (("dd", "-f", "qed", "-O", "raw", "bs=1M", "if=IMAGE", "of=out.raw"), True),
@@ -31,7 +31,8 @@ COMMANDS = [
 
 
 def prepare():
-    """plain.raw, and image.qed with the same: pieces with gaps, so that many reads are needed."""
+    """Make plain.raw, and image.qed with the same data: runs with gaps, so that many reads are
+    needed."""
     data = bytearray(6 * MiB)
     for at in range(0, len(data), 192 << 10):
         data[at:at + (64 << 10)] = os.urandom(64 << 10)
@@ -44,7 +45,7 @@ def server(rate):
 
 
 class Fuse:
-    """The export as a file; a context manager that gives its name."""
+    """The export as a file; a context manager that returns its name."""
 
     def __init__(self, export):
         self.name = "fuse.qed"
@@ -89,7 +90,7 @@ def judge(result, wanted, writes, image):
 
 
 def expected(words, image):
-    """What it prints where reads do not fail."""
+    """Return the command's output without failing reads."""
     result = run(QED_IMG, *(word.replace("IMAGE", image) for word in words))
     if result.status:
         raise Failure(str(result))
@@ -97,7 +98,7 @@ def expected(words, image):
 
 
 def try_image(image, rate, seen):
-    """All commands on it.  @seen: how many succeeded and failed."""
+    """Run all commands on it.  @seen counts successes and failures."""
     for words, writes in COMMANDS:
         if "://" in image and words[0] == "check":
             continue

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-"""qed-img and qed-io with a failure at every place: the Nth allocation, read, write, flush, ... of a
-command fails, once or from then on (BUILD/tests/faults/qed-img, see inject.h).
+"""qed-img and qed-io with a failure at every point: the Nth allocation, read, write, flush, ... of
+a command fails, once or from then on (BUILD/tests/faults/qed-img, see inject.h).
 
-A command ends with 0 and has done all of it, or with an error and a line that says so. It never
-crashes or hangs; sources are as they were; the disk that an image shows is as before or as after, and
-the image is consistent for qed-img and for qemu-img; no other file is left behind.
+A command succeeds completely with status 0, or ends with an error status and line. It never crashes
+or hangs; sources are unchanged; the target image has its contents from before or after, and is
+consistent for qed-img and qemu-img; no other file is left behind.
 
-FAULT_TRIES is how many places of each command and kind are tried (3; 0: all), SEED chooses them.
+FAULT_TRIES is the number of points tried for each command and kind (3; 0: all), SEED selects them.
 ONLY="COMMAND KIND:N:ERROR[:on]" tries one."""
 
 import errno
@@ -31,7 +31,7 @@ KINDS = [("alloc", errno.ENOMEM), ("alloc", errno.ENOMEM, "on"), ("read", errno.
          ("fallocate", errno.EOPNOTSUPP, "on"), ("truncate", errno.ENOSPC, "on"),
          ("call", errno.EIO)]
 TIME_LIMIT = 120
-# Of a try, what the shared builds of the tools made.
+# The source images of a try, made by tools without failures.
 SOURCES = ("base.raw", "base.qed", "other.qed", "over.qed", "leaky.qed", "source.qcow2")
 
 
@@ -43,7 +43,7 @@ class Command:
         self.name, self.words, self.program = name, words, program
         self.target = target      # a new file
         self.changes = changes    # images of SOURCES that it may write to
-        # The image that shows after a failure what it showed before, or what a success leaves.
+        # The image whose contents after a failure are those from before, or those of a success.
         self.view = view
         self.statuses = statuses  # of failures
 
@@ -81,7 +81,7 @@ COMMANDS = [
 
 
 def prepare():
-    """The images that commands work on, small and with everything in them."""
+    """Make the source images, small and with clusters of all kinds."""
     noise = random.Random(1)
     data = bytearray(3 * MiB)
     for at in range(0, len(data), 65536):
@@ -107,14 +107,14 @@ def prepare():
 
 
 class Judge:
-    """The clean images and what clean commands make of them."""
+    """The clean images, and the results of commands without failures."""
 
     def __init__(self, clean):
         self.clean = clean
         self.old_view = {}
 
     def view(self, name):
-        """The disk that image @name shows, and that it is one."""
+        """Return the contents of image @name, which must be valid."""
         result = run(QED_IMG, "convert", "-O", "raw", name, "judge.raw")
         if result.status:
             raise Failure("cannot be read afterwards: " + str(result))
@@ -123,7 +123,7 @@ class Judge:
         return content
 
     def consistent(self, name, leaks):
-        """qed-img's and qemu-img's opinion; status 3 means leaks only."""
+        """Check with qed-img and qemu-img; status 3 means leaks only."""
         good = (0, 3) if leaks else (0,)
         result = run(QED_IMG, "check", name)
         if result.status not in good:
@@ -135,7 +135,7 @@ class Judge:
 
 
 def put_back(clean, command=None):
-    """The working directory as at first: what @command (None: any) may have changed is copied anew."""
+    """Restore the working directory: copy again what @command (None: any) may have changed."""
     for name in os.listdir("."):
         if not command or name not in SOURCES or name in command.changes:
             os.unlink(name)
@@ -161,7 +161,7 @@ def execute(command, fault=None, counts=None):
 
 
 class Clean:
-    """What the command does when nothing fails."""
+    """The result of the command without failures."""
 
     def __init__(self, command, judge):
         self.status, self.out, self.err = execute(command, counts="counts")
@@ -180,14 +180,14 @@ class Clean:
 
 
 def without_speed(text):
-    """What is printed of time differs from run to run."""
+    """Remove timing, which differs from run to run."""
     return re.sub(r"[0-9.:]+ (sec|[KMG]iB/sec|ops/sec).*", "", re.sub(r"[0-9.]+ ?(ops|sec)[^\n]*", "", text))
 
 
 def judge_failure(command, judge, status, out, err):
     if status not in command.statuses:
         raise Failure("status %d: %s" % (status, err))
-    # What check found is no error of check's; qed-io prints as qemu-io does.
+    # Errors that check finds in an image are not errors of check; qed-io prints as qemu-io does.
     lines = (err if status == 1 and command.program == "qed-img" else out + err).strip().splitlines()
     if not lines:
         raise Failure("status %d and not a word" % status)
@@ -243,7 +243,7 @@ def try_command(command, judge, tries, chance):
     places = 0
     for kind, error, *on in KINDS:
         calls = clean.counts[kind]
-        # Spread over all of them, another place in each run.
+        # Spread over all calls, at other points in each run.
         step = max(1, calls // tries if tries else 1)
         for nth in range(1 + chance.randrange(step), calls + 1, step):
             try_one(command, judge, clean, ":".join([kind, str(nth), str(error), *on]))

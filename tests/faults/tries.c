@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The QED engine with a failure at every place: the Nth allocation, read, write, ... fails, once
- * or from then on.  Each try is a process and a new image.
+ * The QED engine with a failure at every point: the Nth allocation, read, write, ... fails, once or
+ * from then on.  Each try is a process and a new image.
  *
- *	engine				FAULT_TRIES places of each kind (12; 0: all)
+ *	engine				FAULT_TRIES points of each kind (12; 0: all)
  *	engine KIND:N:ERROR[:on]	this one, in this process
  *
- * SEED says the workload.  CACHED: without O_DIRECT, for a single one.
+ * SEED selects the workload.  CACHED, for a single try: without O_DIRECT.
  */
 #include <errno.h>
 #include <signal.h>
@@ -31,7 +31,7 @@ static void describe(const struct plan *plan, char *text, size_t len)
 		 plan->error, plan->on ? ":on" : "");
 }
 
-/* In a process of its own; what it counted comes back through a pipe.  True: it passed. */
+/* Run @plan in a child process, which sends its counts through a pipe. Return whether it passed. */
 static bool try_apart(struct plan *plan)
 {
 	int fds[2], status;
@@ -83,7 +83,7 @@ static const struct failure failures[] = {
 	{ INJECT_TRUNCATE, EIO, true },	       { INJECT_CALL, EIO, false },
 };
 
-/* One kind of failure, at @tries places (0: at each).  Returns how many did not pass. */
+/* Try a kind of failure at @tries points (0: at each). Return the number of tries that failed. */
 static unsigned int try_places(const struct failure *f, unsigned long tries, uint64_t seed)
 {
 	struct plan plan = { .kind = f->kind, .error = f->error, .on = f->on };
@@ -91,7 +91,7 @@ static unsigned int try_places(const struct failure *f, unsigned long tries, uin
 	unsigned int bad = 0, done = 0;
 	char text[64];
 
-	/* What a run without a failure calls, to know what there is. */
+	/* A run without a failure counts the calls. */
 	plan.seed = seed;
 	plan.direct = true;
 	bad += !try_apart(&plan);
@@ -119,7 +119,7 @@ static void end_folder(const char *dir)
 	(void)rmdir(dir);
 }
 
-/* KIND:N:ERROR[:on], as a try that did not pass is described. */
+/* Run KIND:N:ERROR[:on], the form in which a failed try is printed. */
 static int try_one(const char *text, uint64_t seed)
 {
 	struct plan plan = { .seed = seed, .direct = !getenv("CACHED") };

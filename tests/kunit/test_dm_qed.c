@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the target's pure logic: the runs of a write, and the known-zero map.  One
- * source, which KUnit runs in a kernel (make kunit) and cmocka in user space.
+ * Tests of the target's pure logic: the runs of a write, and the known-zero map.  One source, which
+ * KUnit runs in a kernel (make kunit) and cmocka in user space.
  */
 #include <kunit/test.h>
 
@@ -11,7 +11,7 @@
 #define CLUSTER 4096u
 #define SHIFT	12
 
-/* The same on every machine; a failure is told with the round it came in. */
+/* The same on every machine; a failure names its iteration. */
 static u32 next_random(u32 *state)
 {
 	*state ^= *state << 13;
@@ -23,13 +23,13 @@ static u32 next_random(u32 *state)
 /* ---- The runs of a write ---- */
 
 struct run_case {
-	const char *clusters; /* of the write, from its first cluster: 0 zero, x not */
-	u32 head, tail; /* bytes that the write leaves out of its first and last cluster */
+	const char *clusters; /* of the write, from its first cluster: 0 zero, x data */
+	u32 head, tail; /* bytes missing from its first and last cluster */
 	u64 bytes; /* of the first run */
 	bool zero;
 };
 
-/* A device of as many clusters as the write has, and two on either side. */
+/* The device has the write's clusters, and two more on either side. */
 static void check_run(struct kunit *test, char *buf, const struct run_case *c, u32 piece)
 {
 	size_t count = strlen(c->clusters), i, len = count * CLUSTER - c->head - c->tail, pos;
@@ -63,7 +63,7 @@ static void runs_of_known_writes(struct kunit *test)
 		{ "00x0", 0, 0, 2 * CLUSTER, true },
 		{ "x00", 0, 0, CLUSTER, false },
 		{ "xx0", 0, 0, 2 * CLUSTER, false },
-		/* Parts of clusters are no zero clusters, whatever is in them. */
+		/* A partial cluster is not a zero cluster, whatever it contains. */
 		{ "0", 512, 0, CLUSTER - 512, false },
 		{ "0", 0, 512, CLUSTER - 512, false },
 		{ "00", 512, 0, CLUSTER - 512, false },
@@ -83,7 +83,7 @@ static void runs_of_known_writes(struct kunit *test)
 			check_run(test, buf, &cases[i], pieces[j]);
 }
 
-/* The device ends inside of its last cluster: that much of it is whole. */
+/* The device ends inside its last cluster: the part up to its end counts as whole. */
 static void run_at_the_device_end(struct kunit *test)
 {
 	char *buf = kunit_kzalloc(test, 2 * CLUSTER, GFP_KERNEL);
@@ -99,7 +99,7 @@ static void run_at_the_device_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qed_run_bytes(&run), (u64)CLUSTER + 1024);
 	KUNIT_EXPECT_TRUE(test, run.zero);
 
-	/* The same bytes where the device goes on. */
+	/* The same bytes where the device does not end. */
 	qed_run_start(&run, 0, CLUSTER + 1024, CLUSTER, 3 * CLUSTER, 1 << 20);
 	KUNIT_EXPECT_FALSE(test, qed_run_feed(&run, buf, CLUSTER + 1024));
 	KUNIT_EXPECT_EQ(test, qed_run_bytes(&run), (u64)CLUSTER);
@@ -118,7 +118,7 @@ static void run_possible(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, qed_run_possible(end - CLUSTER, CLUSTER, CLUSTER, end));
 }
 
-/* A run has a bound, which both kinds keep. */
+/* The length of a run is bounded, for both kinds. */
 static void run_has_a_bound(struct kunit *test)
 {
 	char *buf = kunit_kzalloc(test, 8 * CLUSTER, GFP_KERNEL);
@@ -137,7 +137,7 @@ static void run_has_a_bound(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, run.zero);
 }
 
-/* What the first run must be, the slow and plain way. */
+/* Return the length of the first run, computed byte by byte. */
 static u64 slow_run(const char *data, u64 offset, u64 bytes, u64 device_end, bool *zero)
 {
 	u64 pos = offset, end = offset + bytes;
@@ -193,7 +193,7 @@ static void runs_of_random_writes(struct kunit *test)
 
 /* ---- The known-zero map ---- */
 
-/* A write-zeroes, alone on the device. */
+/* A write-zeroes without concurrent requests. */
 static void zero(struct qed_zero_map *map, u64 offset, u64 bytes)
 {
 	qed_zero_map_zero_end(map, offset, bytes, qed_zero_map_zero_begin(map));
@@ -210,7 +210,7 @@ static int map_init(struct kunit *test)
 	test->priv = kunit_kzalloc(test, sizeof(struct qed_zero_map), GFP_KERNEL);
 	if (!test->priv)
 		return -ENOMEM;
-	/* Five hundred granules, the last of which is a half. */
+	/* 500 granules, the last of which is half a granule. */
 	return qed_zero_map_init(test->priv, 499 * CLUSTER + CLUSTER / 2, SHIFT);
 }
 
@@ -241,10 +241,10 @@ static void map_knows_whole_granules(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, qed_zero_map_is_zero(map, CLUSTER + 512, 512));
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, CLUSTER, 2 * CLUSTER + 512));
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, CLUSTER - 512, 1024));
-	/* Once more is no more. */
+	/* A repetition changes nothing. */
 	zero(map, CLUSTER, 2 * CLUSTER);
 	KUNIT_EXPECT_EQ(test, qed_zero_map_known(map), 2ULL);
-	/* Too little for any. */
+	/* Too short for any granule. */
 	zero(map, 10 * CLUSTER + 512, CLUSTER);
 	KUNIT_EXPECT_EQ(test, qed_zero_map_known(map), 2ULL);
 }
@@ -277,13 +277,13 @@ static void map_at_the_device_end(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, 499 * CLUSTER, 512));
 	zero(map, 499 * CLUSTER, CLUSTER / 2);
 	KUNIT_EXPECT_TRUE(test, qed_zero_map_is_zero(map, 499 * CLUSTER, 512));
-	/* Half of the half is not all of it. */
+	/* A part of the last half granule is not all of it. */
 	write(map, map->size - 512, 512);
 	zero(map, 499 * CLUSTER, CLUSTER / 4);
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, 499 * CLUSTER, 512));
 }
 
-/* The write began first: its data may land after the zeroes. */
+/* The write began first: its data may reach the disk after the zeroes. */
 static void map_write_in_flight_before(struct kunit *test)
 {
 	struct qed_zero_map *map = test->priv;
@@ -296,14 +296,14 @@ static void map_write_in_flight_before(struct kunit *test)
 	qed_zero_map_write_end(map, 0, CLUSTER);
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, 0, 512));
 
-	/* The same, but the write ends before the write-zeroes does. */
+	/* The same, but the write ends before the write-zeroes. */
 	qed_zero_map_write_begin(map, 0, CLUSTER);
 	ticket = qed_zero_map_zero_begin(map);
 	qed_zero_map_write_end(map, 0, CLUSTER);
 	qed_zero_map_zero_end(map, 0, CLUSTER, ticket);
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, 0, 512));
 
-	/* With all of it over, a write-zeroes counts. */
+	/* With no request in flight, a write-zeroes counts. */
 	zero(map, 0, CLUSTER);
 	KUNIT_EXPECT_TRUE(test, qed_zero_map_is_zero(map, 0, CLUSTER));
 }
@@ -325,7 +325,7 @@ static void map_write_begun_since(struct kunit *test)
 	qed_zero_map_zero_end(map, 0, 2 * CLUSTER, ticket);
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, 0, 512));
 
-	/* A write elsewhere does not matter. */
+	/* A write elsewhere has no effect. */
 	ticket = qed_zero_map_zero_begin(map);
 	write(map, 300 * CLUSTER, 512);
 	qed_zero_map_zero_end(map, 0, 2 * CLUSTER, ticket);
@@ -342,7 +342,7 @@ static void map_forgets(struct kunit *test)
 	qed_zero_map_forget(map);
 	KUNIT_EXPECT_EQ(test, qed_zero_map_known(map), 0ULL);
 	KUNIT_EXPECT_FALSE(test, qed_zero_map_is_zero(map, 0, 512));
-	/* What was in flight meanwhile is forgotten as well. */
+	/* Write-zeroes in flight meanwhile are forgotten as well. */
 	qed_zero_map_zero_end(map, 0, map->size, ticket);
 	KUNIT_EXPECT_EQ(test, qed_zero_map_known(map), 0ULL);
 	zero(map, 0, map->size);
@@ -370,8 +370,8 @@ static void map_is_bounded(struct kunit *test)
 }
 
 /*
- * One thing after the other, against a plain array.  Granules are known where a
- * whole one was zeroed last; the map may know less, where a region had a write.
+ * Sequential requests, compared with a plain array.  A granule is known if it was last zeroed as a
+ * whole; the map may know less, where a region had a write.
  */
 static void map_against_a_model(struct kunit *test)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The known-zero map under many threads: writes, write-zeroes and reads that overlap in
- * every order.  When all of them are over, what the map calls zero must be zero.  Under the
- * thread sanitizer it shows that the map's locks are enough.
+ * The known-zero map under many threads: writes, write-zeroes and reads that overlap in every
+ * order.  When all of them have completed, what the map calls zero must be zero. ThreadSanitizer
+ * checks that the map's locks suffice.
  */
 #include <sched.h>
 #include <setjmp.h>
@@ -21,7 +21,7 @@
 #define ROUNDS	4000
 #define OPS	6
 #define GRANULE 4096u
-/* Few, so that threads meet; the end of one region and the start of the next. */
+/* Few granules, so that threads collide; the end of one region and the start of the next. */
 #define FIRST	 61
 #define GRANULES 6
 
@@ -34,7 +34,7 @@ static u64 false_zeroes, true_zeroes;
 struct worker {
 	pthread_t thread;
 	u32 random;
-	bool leads; /* judges between rounds */
+	bool leads; /* checks between rounds */
 };
 
 static u32 next_random(u32 *state)
@@ -45,7 +45,7 @@ static u32 next_random(u32 *state)
 	return *state;
 }
 
-/* Let others in between, now and then. */
+/* Sometimes give other threads a turn. */
 static void pause_maybe(struct worker *w)
 {
 	u32 n = next_random(&w->random) % 8;
@@ -92,7 +92,7 @@ static void one_op(struct worker *w)
 	}
 }
 
-/* Nothing is in flight. */
+/* Called with no request in flight. */
 static void judge(void)
 {
 	for (int i = 0; i < GRANULES; i++) {
@@ -140,7 +140,7 @@ static void what_is_known_is_zero(void **state)
 	print_message("# %llu granules known to be zero, %llu of them wrongly\n",
 		      true_zeroes + false_zeroes, false_zeroes);
 	assert_int_equal(false_zeroes, 0);
-	/* A map that knows nothing would be right as well. */
+	/* A map that never knows anything would also pass. */
 	assert_true(true_zeroes > ROUNDS / 10);
 	assert_true(qed_zero_map_known(&map) <= GRANULES);
 	qed_zero_map_exit(&map);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the kernel offers its pure files (kernel/pure.h), for programs of user space.
- */
+/* The kernel interfaces used by its pure files (kernel/pure.h), for user-space programs. */
 #ifndef QEDBLK_TEST_PURE_USER_H
 #define QEDBLK_TEST_PURE_USER_H
 
@@ -71,7 +69,7 @@ static inline void *kmalloc(size_t size, int flags)
 #define kvfree(p) free(p)
 #define kfree(p)  free(p)
 
-/* The first byte that is not @c, or NULL. */
+/* Return the first byte that is not @c, or NULL. */
 static inline void *memchr_inv(const void *start, int c, size_t bytes)
 {
 	const unsigned char *p = start;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of KUnit as this project's tests use, on top of cmocka: the same source is
- * a test of the kernel's, and a program.
+ * The part of KUnit that this project's tests use, on top of cmocka: the same source is a kernel
+ * test and a user-space program.
  */
 #ifndef QEDBLK_KUNIT_TEST_H
 #define QEDBLK_KUNIT_TEST_H
@@ -17,7 +17,7 @@
 
 struct kunit {
 	void *priv;
-	/* What kunit_kzalloc() gave, freed when the case ends. */
+	/* Memory from kunit_kzalloc(), freed when the case ends. */
 	void *blocks[16];
 	unsigned int block_count;
 };
@@ -44,7 +44,7 @@ struct kunit_suite {
 #define KUNIT_EXPECT_LE(test, a, b)    ((void)(test), assert_true((a) <= (b)))
 #define KUNIT_ASSERT_EQ(test, a, b)    KUNIT_EXPECT_EQ(test, a, b)
 #define KUNIT_ASSERT_NOT_NULL(test, p) ((void)(test), assert_non_null(p))
-/* The message comes first, where the kernel's comes last: the assertion does not return. */
+/* The message is printed first, where the kernel prints it last: the assertion does not return. */
 #define KUNIT_ASSERT_EQ_MSG(test, a, b, ...)      \
 	do {                                      \
 		(void)(test);                     \
@@ -89,7 +89,7 @@ static int kunit_teardown(void **state)
 	return 0;
 }
 
-/* cmocka calls it with the case as the initial state, before the setup replaces it. */
+/* cmocka passes the case as the initial state, which the setup replaces. */
 static const struct kunit_case *kunit_cases_now;
 static unsigned int kunit_case_now;
 

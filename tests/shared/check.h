@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An assertion for any thread and any stack: it aborts with the place.  cmocka's
- * jump, which they must not do off the main thread or in a coroutine.
+ * An assertion for any thread and any stack: it aborts and prints the place.  cmocka's assertions
+ * longjmp, which is invalid off the main thread and in a coroutine.
  */
 #ifndef QEDBLK_TESTS_SHARED_CHECK_H
 #define QEDBLK_TESTS_SHARED_CHECK_H

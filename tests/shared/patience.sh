@@ -6,18 +6,19 @@
 # beside it, everything takes longer, starting a program too, which is measured when the limit is
 # needed. So what fails by such a limit hangs.
 
-# patience SECONDS: the limit for what takes SECONDS at most on a machine that is quiet.
+# patience SECONDS: print the limit for what takes at most SECONDS on a quiet machine.
 patience() {
 	local begin=${EPOCHREALTIME/[.,]/} factor i
 	for i in {1..10}; do
 		/bin/true
 	done
-	# 15 ms on a quiet machine, 0.2 s under emulation, seconds when both are loaded.
+	# The loop takes 15 ms on a quiet machine, 0.2 s under emulation, seconds when both are
+	# loaded.
 	factor=$((3 + (${EPOCHREALTIME/[.,]/} - begin) / 100000))
 	echo $(($1 * (factor < 20 ? factor : 20)))
 }
 
-# wait_until SECONDS COMMAND...: tries the command until it succeeds, at most for that patience.
+# wait_until SECONDS COMMAND...: repeat the command until it succeeds, or that limit is over.
 wait_until() {
 	local seconds=$1 limit=$1 begin=$SECONDS
 	shift
@@ -30,7 +31,7 @@ wait_until() {
 	done
 }
 
-# within SECONDS COMMAND...: runs a program, which is ended, with status 124, after that patience.
+# within SECONDS COMMAND...: run a program; after that limit end it, with status 124.
 within() {
 	local seconds=$1
 	shift

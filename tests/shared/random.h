@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * One generator for content and for choices of all test programs: splitmix64.
- */
+/* The generator of content and of choices for all test programs: splitmix64. */
 #ifndef QEDBLK_TESTS_SHARED_RANDOM_H
 #define QEDBLK_TESTS_SHARED_RANDOM_H
 

@@ -4,8 +4,10 @@
  * users can open none of them.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -262,6 +264,34 @@ static void test_refused_directories(void **state)
 	assert_int_equal(rmdir(other), 0);
 }
 
+/* The lock's file can be made, and not written to. */
+static void test_no_space(void **state)
+{
+	struct rlimit limit, none;
+	struct error err = ERROR_INIT;
+	struct run_state run;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	for (int left = 0; left < 2; left++) {
+		if (left) {
+			/* A dead server's. */
+			touch(path_of("vm1", "lock"), 0600);
+			assert_int_equal(truncate(path_of("vm1", "lock"), 4), 0);
+		}
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+		assert_int_equal(run_state_acquire(&run, "vm1", &err), -EFBIG);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		assert_non_null(strstr(error_text(&err), "/vm1.lock: File too large"));
+		error_free(&err);
+		assert_int_equal(count_files(), left);
+	}
+	unlink(path_of("vm1", "lock"));
+}
+
 /* Killed after binding its socket, before the name was right. */
 static void test_early_socket(void **state)
 {
@@ -288,7 +318,7 @@ int main(void)
 		cmocka_unit_test(test_taken_once),   cmocka_unit_test(test_after_a_kill),
 		cmocka_unit_test(test_longest_name), cmocka_unit_test(test_lock_is_of_the_name),
 		cmocka_unit_test(test_modes),	     cmocka_unit_test(test_refused_directories),
-		cmocka_unit_test(test_early_socket),
+		cmocka_unit_test(test_no_space),     cmocka_unit_test(test_early_socket),
 	};
 	int failed;
 

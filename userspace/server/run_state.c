@@ -153,14 +153,22 @@ static int try_lock(struct run_state *state, const char *name, struct error *err
 	return 0;
 }
 
-static int write_pid(struct run_state *state, struct error *err)
+/* Write our process number into the lock's file @name, or remove that if it is new. */
+static int write_pid(struct run_state *state, const char *name, struct error *err)
 {
 	char text[32];
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	struct stat st;
+	/* A dead server's stays: qedctl takes its end for one in order. */
+	bool is_new = !fstat(state->lock_fd, &st) && !st.st_size;
+	int ret;
 
-	if (ftruncate(state->lock_fd, 0) || pwrite(state->lock_fd, text, len, 0) != len)
-		return error_set_errno(err, -errno, "%s/%s" RUN_LOCK, state->dir, state->name);
-	return 0;
+	if (!ftruncate(state->lock_fd, 0) && pwrite(state->lock_fd, text, len, 0) == len)
+		return 0;
+	ret = error_set_errno(err, -errno, "%s/%s", state->dir, name);
+	if (is_new)
+		unlinkat(state->dir_fd, name, 0);
+	return ret;
 }
 
 static void close_all(struct run_state *state)
@@ -186,7 +194,7 @@ int run_state_acquire(struct run_state *state, const char *name, struct error *e
 		while (ret > 0);
 	}
 	if (!ret)
-		ret = write_pid(state, err);
+		ret = write_pid(state, lock, err);
 	if (ret < 0)
 		close_all(state);
 	return ret;

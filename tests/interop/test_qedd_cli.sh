@@ -35,9 +35,29 @@ says "a depth too large" 1 "" "qedd: --depth: '5000' is more than 4096" "${new[@
 says "an unknown choice" 1 "" "qedd: --cache: 'fast' is not one of none.writeback" "${new[@]}" --cache fast
 says "nobody to tell" 1 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${new[@]}" --ready-fd 99
 
+# ---- Standard output is full ----
+# same NAME WANTED: status and err are like that.
+same() {
+	[ "$status $(cat err)" = "$2" ] && echo "ok $1" || not_ok "$1" "status $status, it said: $(cat err)"
+}
+
+for option in help version; do
+	"$qedd" --$option >/dev/full 2>err
+	status=$?
+	same "--$option: standard output is full" "1 qedd: standard output: No space left on device"
+done
+
 if [ ! -e vm1.qed ]; then
 	echo "ok nothing was made"
 else
 	not_ok "nothing was made" "there is vm1.qed"
 fi
+
+# The device is there all the same.
+"${qedd%/*}/tests/interop/nodev_qedd" "${new[@]}" >/dev/full 2>err
+status=$?
+same "a device's path: standard output is full" \
+	"1 qedd: vm1: /dev/ublkb77 is live, but standard output: No space left on device"
+kill "$(cat run/vm1.lock)" && wait_until 20 test ! -e run/vm1.lock ||
+	not_ok "its server ends" "$(ls run)"
 finish

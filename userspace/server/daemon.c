@@ -87,8 +87,10 @@ static int wait_for_server(int fd, const char *name)
 		fprintf(stderr, "qedd: %s: interrupted\n", name);
 	} else if (line && !strncmp(line, "ready ", 6)) {
 		line[6 + strcspn(line + 6, " ")] = '\0';
-		puts(line + 6);
-		status = fflush(stdout) ? 1 : 0;
+		status = puts(line + 6) < 0 || fflush(stdout);
+		if (status)
+			fprintf(stderr, "qedd: %s: %s is live, but standard output: %s\n", name,
+				line + 6, strerror(errno));
 	} else if (line && !strncmp(line, "error ", 6)) {
 		fprintf(stderr, "qedd: %s: %s\n", name, line + 6);
 	} else {

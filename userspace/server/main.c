@@ -25,7 +25,10 @@ int main(int argc, char **argv)
 			options_print_help(stdout);
 		else
 			puts("qedd " QEDBLK_VERSION);
-		return fflush(stdout) ? 1 : 0;
+		if (!fflush(stdout) && !ferror(stdout))
+			return 0;
+		perror("qedd: standard output");
+		return 1;
 	}
 	status = daemon_start(&options, &starter);
 	if (status >= 0)

@@ -116,6 +116,9 @@ def test_bad_parameters():
                        (["image=new.qed", "backing=missing"], "missing: No such file"),
                        (["image=over.qed", "backing-dir=allowed"], "junk"),
                        (["image=over.qed", "backing=none"], "backing file"),
+                       (["image="], "error: image: an empty file name"),
+                       (["image=vm.qed", "backing-dir="], "error: backing-dir: an empty file name"),
+                       (["image=vm.qed", "backing-format=raw"], "backing-format: needs the option backing"),
                        ([], "image is needed")):
         result = must("sh", "-c", '"$@" 2>&1; echo "status $?"', "sh", "env",
                       *("%s=%s" % item for item in plugin_env().items()),

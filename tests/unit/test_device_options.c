@@ -124,7 +124,7 @@ static void test_refused(void **state)
 	refused("--cluster-size", "8G", "--cluster-size: '8G' is more than 4294967295");
 	refused("--discard", "on", "--discard: 'on' is not one of ignore|unmap");
 	refused("--cache", "unsafe", "--cache: 'unsafe' is not one of none|writeback");
-	refused("--backing-format", "raw", "--backing-format: needs --backing");
+	refused("--backing-format", "raw", "--backing-format: needs the option backing");
 	refused("--ready-fd", "99999999999", "--ready-fd: '99999999999' is not a count");
 	refused("--image", "", "--image: an empty file name");
 	refused("--streams", NULL, "--streams: unknown option");

@@ -39,13 +39,21 @@ static int fail(struct error *err)
 /*
  * Return a copy of @value that is valid in any directory, since nbdkit changes its
  * directory later.
+ * Returns NULL after an error message.
  */
 static char *value_to_keep(const struct device_option *option, const char *value)
 {
 	bool is_path = option == &device_option_table[DEVICE_OPTION_image] ||
 		       option->type == DEVICE_DIRECTORY;
+	char *copy;
 
-	return is_path && !blk_name_is_url(value) ? nbdkit_absolute_path(value) : strdup(value);
+	/* device_option_set() refuses an empty name, in a line that says of what. */
+	if (is_path && *value && !blk_name_is_url(value))
+		return nbdkit_absolute_path(value);
+	copy = strdup(value);
+	if (!copy)
+		nbdkit_error("%s", strerror(ENOMEM));
+	return copy;
 }
 
 static int set_param(const struct device_option *option, const char *value)
@@ -55,10 +63,8 @@ static int set_param(const struct device_option *option, const char *value)
 
 	free(values[id]);
 	values[id] = value ? value_to_keep(option, value) : NULL;
-	if (value && !values[id]) {
-		nbdkit_error("%s", strerror(ENOMEM));
+	if (value && !values[id])
 		return -1;
-	}
 	return device_option_set(&options, option, values[id], &err) ? fail(&err) : 0;
 }
 

@@ -245,7 +245,7 @@ int device_options_check(const struct device_options *options, struct error *err
 	if (options->stream_base && !options->stream)
 		return error_set(err, -EINVAL, "--stream-base: needs --stream");
 	if (options->backing_format && !options->backing)
-		return error_set(err, -EINVAL, "--backing-format: needs --backing");
+		return error_set(err, -EINVAL, "--backing-format: needs the option backing");
 	return 0;
 }
 

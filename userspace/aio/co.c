@@ -151,7 +151,7 @@ void co_park(void)
 	struct co *co = co_self();
 
 	if (!co)
-		aio_bug("plain loop code parked");
+		aio_bug("plain loop code yielded");
 	co_context_switch(&co->ctx, co->resumer, false);
 }
 

@@ -121,7 +121,7 @@ void aio_loop_destroy(struct aio_loop *loop)
 	inbox_destroy(loop);
 	loop_leave(loop);
 	if (loop->nr_busy)
-		log_warning("event loop destroyed with %u coroutines parked", loop->nr_busy);
+		log_warning("event loop destroyed with %u coroutines waiting", loop->nr_busy);
 	co_loop_exit(loop);
 	ring_destroy(loop);
 	rcu_loop_exit();

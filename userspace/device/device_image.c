@@ -218,12 +218,12 @@ const char *device_image_probe_warning(const struct device_image *image,
 	if (!node->probed)
 		return NULL;
 	if (node != image->node)
-		return is_raw(node) ? "format was probed and is raw: whoever could write to it "
-				      "can make it look like another; use --backing-format raw" :
+		return is_raw(node) ? "format was probed and is raw: a user that can write to "
+				      "it can make it look like another; use --backing-format raw" :
 				      "format was probed, since no image above says it";
 	return is_raw(node) && (node->flags & BLK_O_RDWR) ?
-		       "format was probed and is raw: whoever writes to the device can make it "
-		       "look like another; use --format raw" :
+		       "format was probed and is raw: a user that writes to the device can make "
+		       "it look like another; use --format raw" :
 		       NULL;
 }
 

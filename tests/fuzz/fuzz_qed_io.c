@@ -4,7 +4,7 @@
  * directory.
  *
  * A line that could name a file elsewhere or another host, send a signal, or take long because of
- * its numbers is parsed but not run.
+ * its numbers is not run; only its numbers are parsed.
  */
 #include <fcntl.h>
 #include <signal.h>

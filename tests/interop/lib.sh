@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# What test scripts here share; sourced, before they leave the root of the repository.
+# Shared code of the test scripts here, which source it before they leave the repository's root.
 . "$(dirname "${BASH_SOURCE[0]}")/../shared/patience.sh"
 failures=0
 

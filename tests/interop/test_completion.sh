@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# bash completes what the programs take: every verb, command and option of each --help, and the
-# words, formats, devices and files that come behind them.
+# bash completes what the programs accept: each verb, command and option of each --help, and the
+# words, formats, devices and files that follow them.
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# `make install` puts all that there is where it belongs, and `make uninstall` takes all of it away.
+# `make install` installs all files in their places, and `make uninstall` removes all of them.
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Manual pages, --help and what the programs take agree: every verb, command and option of the one is
-# in the other, each with an example, and those of qed-img work. And documents name the driver's
-# files, and tests, that there are.
+# Manual pages, --help and the programs agree: each verb, command and option is in all of them, with
+# an example, and the examples of qed-img work. The drivers' files and the tests named in documents
+# exist.
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# qedctl's command line, as far as it goes without a device: help, bad arguments, exit status,
-# one line of error each, nothing made.
+# qedctl's command line, without a device: help, bad arguments, exit status, one error line each,
+# nothing is created.
 set -u
 . "$(dirname "$0")/lib.sh"
 qedctl=${QEDBLK_BUILD:-build}/qedctl

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What qedctl makes of a server's answers, good and bad, and of a server that is dead. The
-# server is a play-actor: no block device is needed.
+# qedctl's reaction to a server's answers, good and bad, and to a dead server. A script plays the
+# server: no block device is needed.
 set -u
 . "$(dirname "$0")/lib.sh"
 qedctl=${QEDBLK_BUILD:-build}/qedctl

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# qedd's command line, as far as it goes without a device: what it prints, one line of error each,
-# exit status, nothing made.
+# qedd's command line, without a device: its output, one error line each, exit status, nothing is
+# created.
 set -u
 . "$(dirname "$0")/lib.sh"
 qedd=$(realpath "${QEDBLK_BUILD:-build}")/qedd

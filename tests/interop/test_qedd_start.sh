@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# qedd while it starts: interrupted, it takes back what it made, and it keeps nothing of the caller
-# open. Its backing file is on a server that accepts and then says nothing, so no block device is made.
+# qedd while it starts: when interrupted it removes what it has created, and it keeps none of the
+# caller's files open. Its backing file is on a server that accepts connections and never answers,
+# so no block device is made.
 set -u
 . "$(dirname "$0")/lib.sh"
 qedd=${QEDBLK_BUILD:-build}/qedd

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What another local user can do about servers' files: neither hold the lock of a name, which would
-# keep a server or its successor from starting, nor talk to a server, nor read of its image.
+# Other local users cannot use servers' files: they can neither hold the lock of a name, which would
+# keep a server or its successor from starting, nor connect to a server, nor read a server's image.
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-# Waits of test scripts, on this machine and in the virtual one; sourced by their lib.sh.
+# Time limits of test scripts, on the host and in the virtual machine; sourced by their lib.sh.
 #
-# A limit here is for what never happens, not for what is slow: a test that waits for something says
-# how long that may take when the machine does nothing else. Under emulation, or with other work
-# beside it, everything takes longer, starting a program too, which is measured when the limit is
-# needed. So what fails by such a limit hangs.
+# A limit is for hangs, not for slowness: a test that waits says how long that takes at most on a
+# machine without other load. Under emulation, or under load, everything takes longer, including the
+# start of a program, which is measured when the limit is needed. A test that exceeds it hangs.
 
 # patience SECONDS: print the limit for what takes at most SECONDS on a quiet machine.
 patience() {

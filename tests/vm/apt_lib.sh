@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# For scripts that fetch packages of Debian's without installing them; sourced. `die` is theirs.
+# For scripts that fetch Debian packages without installing them; sourced by scripts that define
+# `die`.
 apt_options=(-o APT::Sandbox::User= -o Acquire::Retries=3)
 
 # This machine's Debian release, or on other machines the release whose packages are used.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# For scripts about devices; sourced after lib.sh. Whatever they leave is taken away at the end.
+# For scripts about devices; sourced after lib.sh. Devices that they leave are removed at the end.
 at_exit qedctl remove --all --force --retry
 
 # json_is NAME EXPRESSION COMMAND...: the command prints JSON, d, for which EXPRESSION (Python) is

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-# What test scripts in the guest share. A script sources it first:
+# Shared code of test scripts in the guest. A script sources it first:
 #
-#	. "$(dirname "$0")/lib.sh"
-#	check "linear works" dmsetup create t --table "0 8 zero"
-#	expect_fail "busy device is not removed" qedctl remove vm1
-#	finish
+# 	. "$(dirname "$0")/lib.sh"
+# 	check "linear works" dmsetup create t --table "0 8 zero"
+# 	expect_fail "busy device is not removed" qedctl remove vm1
+# 	finish
 #
-# Each check prints `ok NAME` or `not ok NAME: why`; what its command printed is shown only when
-# it fails. The exit status of `finish` says whether any failed. Further options of a script:
-# a line `# vm: --udev --mem 4096` asks for a guest of that kind, `# timeout: 900` for seconds.
+# Each check prints `ok NAME` or `not ok NAME: why`; the output of its command is shown only on
+# failure. The exit status of `finish` says whether any check failed. Further settings of a script:
+# a line `# vm: --udev --mem 4096` has options for the guest, `# timeout: 900` is in seconds.
 set -u
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# For scripts that take power away from under an image; sourced after lib.sh. The image lies in a
-# file system of its own, on a device that can be made to lose or refuse writes.
+# For scripts that cut the power of an image; sourced after lib.sh. The image is in a file system of
+# its own, on a device that can be made to lose or refuse writes.
 PATH=$QEDBLK_BUILD/tests/vm:$PATH
 # The tests can run another server: see tests/crash/test_mutations.py --qedd.
 qedd=${QEDBLK_QEDD:-qedd}

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 240
-# A device's life at the command line: create, look at it, hold it, remove it; and all that must
-# be refused with nothing changed.
+# A device's life at the command line: create, inspect, suspend, remove; and invalid commands, which
+# must change nothing.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

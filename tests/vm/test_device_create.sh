@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
-# Creation makes all or nothing: two at once, interrupted, with a server that dies; and
-# --foreground, which takes everything away at its end.
+# `create` is all or nothing: two at once, interrupted, with a server that dies; and --foreground,
+# which removes everything at its end.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

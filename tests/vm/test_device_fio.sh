@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-# fio over /dev/mapper, what it wrote verified: random reads and writes, trims and write-zeroes
-# among them, several queues, 32 requests in flight in each; without and with a backing file.
+# fio over /dev/mapper, with verification: random reads and writes, trims and write-zeroes, several
+# queues, 32 requests in flight in each; without and with a backing file.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

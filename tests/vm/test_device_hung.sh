@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 240
-# Servers that hang, or die while they end: what qedctl says and does then.
+# Servers that hang, or die while they end: qedctl's error messages and its effects.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-# A golden image behind NBD: mounted, read, written, verified, while its server is killed and comes
-# back; errors in time when it does not; everything is there when it is gone for good.
+# A golden image behind NBD: mounted, read, written, verified, while its server is killed and
+# restarted; timely errors if the server does not return; no errors without it once everything is
+# populated.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 400
-# Devices over golden images of format qcow2, compressed by zlib and by zstd: a file system of many
-# files, all of them compared; fio, what it wrote verified; what is left judged by QEMU. The policy
-# for backing files, through qedctl.
+# Devices over golden qcow2 images, compressed with zlib and with zstd: a file system of many files,
+# all of them compared; fio with verification; QEMU checks the image. The policy for backing files,
+# through qedctl.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
-# Verbs beside each other on devices of the same names: whatever wins, nothing is left half made,
-# and nobody complains of what another has done for him.
+# Concurrent verbs on devices of the same names: whichever wins, nothing is left half made, and a
+# verb does not fail because another has already done its work.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

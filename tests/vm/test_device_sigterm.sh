@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
-# A server that gets SIGTERM in the middle of work ends in order, and what a flush was
-# acknowledged for is in the image: QEMU reads it back.
+# A server that receives SIGTERM under load ends cleanly, and data whose flush was acknowledged is
+# in the image: QEMU reads it back.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # vm: --udev
 # timeout: 120
-# Where udev runs: it makes the nodes, looks into every new device, and nothing comes in its way.
+# With udev, which makes the nodes and opens each new device: it never gets in the way.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-# The device-mapper target `qed`, by dmsetup: tables, what becomes of writes of zeroes, what is
-# known to be zero, messages and events.
+# The device-mapper target `qed`, with dmsetup: tables, conversion of zero writes, the known-zero
+# map, messages and events.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 . "$vm_dir/dm_qed_lib.sh"

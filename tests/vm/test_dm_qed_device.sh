@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 240
-# Zero detection as qedctl offers it: by the server where the kernel has no target `qed`, by the
-# target where it has, and live from one to the other.
+# Zero detection through qedctl: in the server if the kernel has no target `qed`, in the target if
+# it has, and live changes between the two.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 400
-# The target `qed` under load, with all that it can do: fio verifies what it wrote, in part of
-# zeroes, on several queues, while tables are swapped; then file systems.
+# The target `qed` under load, with all its features: fio verifies what it wrote, partly zeroes, on
+# several queues, while tables are swapped; then file systems.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 . "$vm_dir/dm_qed_lib.sh"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 200
-# The device-mapper target `qed` on lower devices that take no write-zeroes: those that say so,
-# and one that refuses when it is asked.
+# The device-mapper target `qed` on lower devices without write-zeroes: those that report it, and
+# one that fails them at run time.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 . "$vm_dir/dm_qed_lib.sh"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 400
-# The server killed at any instant, and recovered, under the target `qed` with all that it can do.
-# A write-zeroes that was answered is never lost, so what the target remembers of it is true;
-# requests that were in flight are sent again, and what they wrote is seen.
-# QEDBLK_DM_QED_KILLS=N kills 2 * N times, by hand.
+# The server killed at random times, and recovered, under the target `qed` with all its features. An
+# acknowledged write-zeroes is never lost, so the known-zero map stays right; requests in flight are
+# sent again, and the map reflects what they write. QEDBLK_DM_QED_KILLS=N kills 2 * N times, by
+# hand.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 . "$vm_dir/dm_qed_lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The guest itself: everything that the other tests build upon is there and works.
+# The guest itself: everything that the other tests depend on exists and works.
 . "$(dirname "$0")/lib.sh"
 
 require "ublk control device" test -c /dev/ublk-control

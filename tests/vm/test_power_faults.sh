@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-# Disks that fail under an image: power is cut (dm-flakey drops what is written from some moment
-# on), writes fail for a while (dm-flakey) and are lost, and the disk is full.
+# Failing disks under an image: the power is cut (dm-flakey drops writes from some moment on),
+# writes fail for a while (dm-flakey) and are lost, and the disk is full.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/power_lib.sh"
 

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 420
-# Loss of power under a real kernel: all that an image's file system writes is recorded by
-# dm-log-writes; the disk is made again as it was at marks, which follow acknowledged flushes, and
-# at points between them, where what came after the disk's last flush may be lost or torn. Each
-# time the file system is mounted, and the image in it judged.
+# Power loss under a real kernel: dm-log-writes records all writes of an image's file system. The
+# disk is rebuilt as it was at marks, which follow acknowledged flushes, and at points between them,
+# where writes after the disk's last flush may be lost or torn. Each time the file system is mounted
+# and the image in it checked.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/power_lib.sh"
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-# `qedctl recover`: what waits, what is refused, what a dead device can still be asked.
+# `qedctl recover`: which requests wait, which commands are refused, which work on a device without
+# server.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-# SIGKILL at any instant under load, and `qedctl recover`, again and again: fio writes, trims and
-# flushes, and verifies; files are copied; nobody gets an error, nothing differs.
-# QEDBLK_RECOVER_KILLS=N kills N times, by hand.
+# SIGKILL at random times under load, and `qedctl recover`, repeatedly: fio writes, trims, flushes
+# and verifies; files are copied; no request fails, and no data differs. QEDBLK_RECOVER_KILLS=N
+# kills N times, by hand.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 480
-# qedd by itself, with QED images: over a backing file, with and without copy-on-read, judged by
+# qedd alone, with QED images: over a backing file, with and without copy-on-read, checked with
 # QEMU's tools.
 . "$(dirname "$0")/lib.sh"
 

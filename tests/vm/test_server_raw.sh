@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 480
-# qedd by itself, with raw images on ext4 (O_DIRECT) and tmpfs: limits, data, what FUA,
-# write-zeroes and discard do to the image.
+# qedd alone, with raw images on ext4 (O_DIRECT) and tmpfs: limits, data, and the effects of FUA,
+# write-zeroes and discard on the image.
 . "$(dirname "$0")/lib.sh"
 
 cd "$SCRATCH" || exit 1

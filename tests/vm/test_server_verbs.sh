@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-# Verbs at once, of a server that has a real device: see tests/interop/test_server_verbs.py. By hand:
-#	QEDBLK_VERB_ROUNDS=1000 tests/vm/run-vm --timeout 7200 -- tests/vm/test_server_verbs.sh
+# Concurrent verbs, on a server with a real device: see tests/interop/test_server_verbs.py. By hand:
+# 	QEDBLK_VERB_ROUNDS=1000 tests/vm/run-vm --timeout 7200 -- tests/vm/test_server_verbs.sh
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 600
 # A device in use while it is streamed from a compressed qcow2 image and from an NBD export: its
-# server killed in the middle and recovered, the stream ended, the source gone. And a source that
-# fails.
+# server killed in between and recovered, the stream completed, the source removed. And a source
+# that fails.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 . "$vm_dir/stream_lib.sh"

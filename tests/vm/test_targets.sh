@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 300
-# What a block device held before does not show in an image that was written to it: loop devices of
-# both sector sizes, dm-linear above each, and a device that has no command to write zeroes.
+# The old contents of a block device do not show in an image written to it: loop devices of both
+# sector sizes, dm-linear above each, and a device without a command to write zeroes.
 . "$(dirname "$0")/lib.sh"
 
 cd "$SCRATCH" || exit 1

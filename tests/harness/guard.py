@@ -81,9 +81,10 @@ def end_processes(folder, session=None):
 def remove(folder):
     """Removes folder; first unmounts what is mounted in it."""
     with open("/proc/self/mountinfo", "rb") as file:
-        points = [line.split()[4].decode("unicode_escape") for line in file]
+        # Bytes, of which the kernel writes some as \NNN.
+        points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
     for point in reversed(points):
-        if point.startswith(folder + "/"):
+        if point.startswith(os.fsencode(folder) + b"/"):
             subprocess.call(["umount", "-l", point], stdin=subprocess.DEVNULL,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Shared code of test scripts in the guest. A script sources it first:
 #
-# 	. "$(dirname "$0")/lib.sh"
-# 	check "linear works" dmsetup create t --table "0 8 zero"
-# 	expect_fail "busy device is not removed" qedctl remove vm1
-# 	finish
+#	. "$(dirname "$0")/lib.sh"
+#	check "linear works" dmsetup create t --table "0 8 zero"
+#	expect_fail "busy device is not removed" qedctl remove vm1
+#	finish
 #
 # Each check prints `ok NAME` or `not ok NAME: why`; the output of its command is shown only on
 # failure. The exit status of `finish` says whether any check failed. Further settings of a script:

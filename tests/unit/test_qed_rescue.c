@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process that writes is killed, and its successor takes over: what was
- * answered is there, flushed or not, again and again.
+ * A writing process is killed, and its successor recovers: acknowledged data is there, flushed or
+ * not.  This is repeated many times.
  *
- * The test is a chain of processes that share a model in memory.  Each opens
- * the image with what the last one left, compares the whole of it with the
- * model, and writes until it is killed.  Before a request a worker notes what
- * its blocks may become, after the answer what they are.
+ * The test is a chain of processes that share a model in memory.  Each opens the image with its
+ * predecessor's rescue area, compares all of it with the model, and writes until it is killed.
+ * Before a request a worker records the possible versions of its blocks, after the answer the
+ * actual ones.
  */
 #include "test_qed_common.h"
 
@@ -28,19 +28,19 @@ struct chain {
 	const char *what;
 	uint32_t cluster_size, table_size;
 	uint64_t blocks, backing_blocks;
-	uint64_t stride; /* every so many'th block of the image is one of the model's */
-	unsigned int workers; /* coroutines a thread */
+	uint64_t stride; /* one in @stride blocks of the image is in the model */
+	unsigned int workers; /* coroutines per thread */
 	unsigned int rounds;
-	unsigned int max_slices, max_tables; /* noted in the area; 0: as there is room for */
+	unsigned int max_slices, max_tables; /* limits of the rescue area; 0: what fits */
 
 	uint64_t seed;
 	struct scratch scratch;
 	char rescue[PATH_MAX];
 	struct blk_node *node;
-	/* Shared with the processes. */
+	/* Shared between the processes. */
 	struct block_state *model;
 	_Atomic uint32_t *next_version;
-	_Atomic bool *was_full; /* the area had no room at some time */
+	_Atomic bool *was_full; /* the area was full at some time */
 };
 
 struct worker {
@@ -57,7 +57,7 @@ static void expect(const struct chain *c, void *buf, uint64_t block, uint32_t ve
 		fill_block(buf, block, version);
 }
 
-/* What was in flight when the process died is one or the other, and known from now on. */
+/* A block of a request in flight at the kill is old or new; record which. */
 static void settle_block(struct chain *c, const void *got, uint64_t block)
 {
 	uint8_t want[BLOCK] __attribute__((aligned(8)));
@@ -99,7 +99,7 @@ static void compare_all(struct chain *c)
 	free(buf);
 }
 
-/* The image is locked until the last of the dead process's I/O is over. */
+/* The image stays locked until the dead process's last I/O has completed. */
 static void open_image(struct chain *c, bool replay)
 {
 	struct blk_rescue rescue = {
@@ -148,7 +148,9 @@ static int watching_flush(struct blk_file *file)
 	if (!qed_rescue_has_room(img))
 		*c->was_full = true;
 	pthread_mutex_unlock(&img->meta_lock);
-	/* A process dies here, not the machine: there can be many commits in a short time. */
+	/*
+	 * The process dies, not the machine: no fdatasync is needed, and commits can be frequent.
+	 */
 	return is_limited(c) ? 0 : real_ops->co_flush(file);
 }
 
@@ -163,7 +165,7 @@ static void watch(struct chain *c)
 	file->ops = &watching_ops;
 }
 
-/* ---- A process that is going to be killed ---- */
+/* ---- The process that will be killed ---- */
 
 static void do_request(struct worker *w, uint8_t *buf)
 {
@@ -228,7 +230,7 @@ static void victim_main(void *arg)
 	for (unsigned int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&thread, NULL, thread_main, &workers[i * c->workers]) == 0);
 	CHECK(write(STDIN_FILENO, "w", 1) == 1);
-	/* This loop goes on, for the image's keeper. */
+	/* Keep the loop running for the background flusher. */
 	for (;;)
 		aio_co_sleep(1000 * MSEC);
 }
@@ -245,7 +247,7 @@ static void next_main(void *arg)
 	victim_main(arg);
 }
 
-/* The last of the chain ends in order. */
+/* The last process of the chain closes the image. */
 static void last_main(void *arg)
 {
 	struct chain *c = arg;
@@ -262,9 +264,9 @@ static void last_main(void *arg)
 	CHECK(blk_co_close(c->node) == 0);
 }
 
-/* ---- The one who kills ---- */
+/* ---- The process that kills ---- */
 
-/* Start a process; *@fd, unless it is NULL, becomes readable when it writes to the image. */
+/* Start a process; *@fd, unless @fd is NULL, becomes readable when it writes to the image. */
 static pid_t spawn(struct chain *c, co_fn *fn, int *fd)
 {
 	int fds[2];
@@ -414,9 +416,8 @@ static void test_backing(void **state)
 }
 
 /*
- * Each block is in a slice, and a table, of its own, and many more of them
- * change at once than the area has room for: who finds it full waits, and what
- * was answered before is there.
+ * Each block is in a slice and a table of its own, and many more of them are dirty than fit into
+ * the area: a request that finds it full waits, and what was acknowledged before is there.
  */
 static void run_limited(const char *what, unsigned int max_slices, unsigned int max_tables)
 {

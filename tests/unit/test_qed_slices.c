@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The cache of L2 slices: a reader that found a slice may look at it until it yields, whatever is
- * evicted and loaded meanwhile on other threads.
+ * The cache of L2 slices: a reader that has found a slice may read it until it yields, whatever
+ * other threads evict and load meanwhile.
  */
 #include "test_qed_common.h"
 
@@ -36,7 +36,7 @@ static enum l2_slice_state state_of(struct qed_image *img, const struct l2_slice
 	return state;
 }
 
-/* Finds a slice, and looks at it again after another thread has had it evicted; does not yield. */
+/* Find a slice, and read it again after another thread has evicted it; do not yield. */
 static void reader(void)
 {
 	uint64_t entries[QED_SLICE_ENTRIES];
@@ -77,7 +77,7 @@ static void make_image(void)
 	CHECK(blk_co_close(node) == 0);
 }
 
-/* Reads from slice after slice until the first is out of the cache, and one more is loaded. */
+/* Read slice after slice until the first is evicted, and one more is loaded. */
 static void evicter(void)
 {
 	uint8_t buf[BLOCK] __attribute__((aligned(8)));
@@ -94,7 +94,7 @@ static void evicter(void)
 	CHECK(first);
 	atomic_store(&ready, true);
 	wait_for(&holding, true);
-	/* The spare slices are enough for it: while the reader looks none comes back. */
+	/* The spare slices suffice: no slice is reused while the reader runs. */
 	while (l2_cache_find(img, 0) == first) {
 		CHECK(++next < img->cache.capacity + 32);
 		CHECK(blk_co_pread(node, next * SLICE_BYTES, BLOCK, buf, 0) == 0);
@@ -103,7 +103,7 @@ static void evicter(void)
 		CHECK(blk_co_pread(node, ++next * SLICE_BYTES, BLOCK, buf, 0) == 0);
 	atomic_store(&evicted, true);
 	wait_for(&looked, true);
-	/* From now on it may be used again. */
+	/* From now on the slice may be reused. */
 	for (unsigned int i = 0; state_of(img, first) == L2_SLICE_RETIRED; i++) {
 		CHECK(i < 60000);
 		aio_co_sleep(MSEC);

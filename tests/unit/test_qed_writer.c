@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the writer costs: how often the image file is read, written, flushed and
- * grown for what the guest does.
+ * The writer's I/O: how often the image file is read, written, flushed and grown for the guest's
+ * requests.
  */
 #include "test_qed_common.h"
 
@@ -11,18 +11,18 @@
 #define PER_CLUSTER  (CLUSTER / BLOCK)
 #define MAX_REQUESTS 64
 
-/* What reached a file. */
+/* I/O that reached a file. */
 struct counts {
 	_Atomic unsigned int reads, writes, flushes, truncates;
 	_Atomic uint64_t read_bytes, written_bytes;
-	_Atomic unsigned int failing_reads; /* so many more fail */
+	_Atomic unsigned int failing_reads; /* number of further reads that fail */
 };
 
 struct test {
 	struct scratch scratch;
 	struct blk_node *node;
 	struct counts image, backing;
-	/* Requests side by side. */
+	/* Concurrent requests. */
 	unsigned int running;
 	struct co *waiter;
 };
@@ -142,7 +142,7 @@ static void close_and_check(struct test *t)
 	CHECK(!result.corruptions && !result.leaks && !result.check_errors);
 }
 
-/* ---- Requests side by side ---- */
+/* ---- Concurrent requests ---- */
 
 struct request {
 	struct test *t;
@@ -183,8 +183,8 @@ static void run_requests(struct request *requests, unsigned int n)
 }
 
 /*
- * Small writes into one cluster over a backing file, all in flight: one read and
- * one write, of the whole cluster.
+ * Small writes to one cluster over a backing file, all in flight: one read and one write, of the
+ * whole cluster.
  */
 static void small_writes_share(void *arg)
 {
@@ -193,7 +193,7 @@ static void small_writes_share(void *arg)
 
 	create(t, 16 * MiB, true);
 	open_node(t, BLK_O_RDWR);
-	/* The first request of all loads the L2 table. */
+	/* The very first request loads the L2 table. */
 	for (unsigned int i = 0; i < PER_CLUSTER - 2; i++)
 		requests[i] = (struct request){ t, 3 * PER_CLUSTER + 1, 1, 2, -1 };
 	run_requests(requests, 1);
@@ -222,7 +222,7 @@ static void small_writes_share(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* What they share is also the failure; afterwards all is as before, and goes on. */
+/* They also share a failure; afterwards the image is unchanged and usable. */
 static void small_writes_share_an_error(void *arg)
 {
 	struct test *t = arg;
@@ -250,7 +250,7 @@ static void small_writes_share_an_error(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* How many runs of the file the guest's [0, bytes) lies in. */
+/* Return the number of runs in the file that hold the guest's [0, bytes). */
 static unsigned int count_runs(struct test *t, uint64_t bytes)
 {
 	unsigned int runs = 0;
@@ -266,9 +266,9 @@ static unsigned int count_runs(struct test *t, uint64_t bytes)
 }
 
 /*
- * Sequential writes, many in flight, of less and of more than a cluster: what
- * was written is one run of the file, and the file did not grow more often than
- * it had to.  (A write over the end of an L2 slice is made in two parts.)
+ * Sequential writes, many in flight, of less and of more than a cluster: the data is one run of the
+ * file, and the file did not grow more often than necessary.  (A write across the end of an L2
+ * slice is split.)
  */
 static void sequential_is_one_run(void *arg)
 {
@@ -308,8 +308,8 @@ static uint64_t file_bytes(struct test *t)
 }
 
 /*
- * A guest that writes and discards in turn and never flushes: the file holds its
- * working set, what waits for a commit, and a step ahead; not all that was written.
+ * A guest that alternately writes and discards and never flushes: the file holds its working set,
+ * the clusters that wait for a commit, and one step of growth ahead; not everything written.
  */
 static void discards_bound_the_file(void *arg)
 {
@@ -355,7 +355,7 @@ static void flush_main(void *arg)
 		co_wake(r->t->waiter);
 }
 
-/* Many flushes at once: the first one's commit, and one for all the others. */
+/* Many concurrent flushes: the first one's commit, and one shared by all the others. */
 static void flushes_share(void *arg)
 {
 	struct test *t = arg;
@@ -377,7 +377,7 @@ static void flushes_share(void *arg)
 	co_park();
 	for (unsigned int i = 0; i < MAX_REQUESTS; i++)
 		CHECK(requests[i].ret == 0);
-	/* Two phases for the first; nothing was dirty any more for the second. */
+	/* The first commit has two phases; for the second nothing was dirty any more. */
 	CHECK(t->image.flushes == 3);
 	t->node->driver->gauges(t->node, gauges);
 	CHECK(gauges[BLK_GAUGE_dirty_slices] == 0);
@@ -386,7 +386,7 @@ static void flushes_share(void *arg)
 	CHECK(blk_stats_get(&t->node->stats, BLK_STAT_commit_requests) == MAX_REQUESTS);
 	CHECK(blk_stats_get(&t->node->stats, BLK_STAT_commits) == 1);
 
-	/* Four clusters freed: pending, until a commit and what follows it made them free. */
+	/* Four freed clusters: pending, until a commit and its second fdatasync. */
 	CHECK(blk_co_pdiscard(t->node, 0, 4 * CLUSTER) == 0);
 	t->node->driver->gauges(t->node, gauges);
 	CHECK(gauges[BLK_GAUGE_pending_clusters] == 4 && gauges[BLK_GAUGE_free_clusters] == 0);
@@ -410,10 +410,10 @@ static void put64(int fd, uint64_t value, uint64_t offset)
 	CHECK(pwrite(fd, &value, sizeof(value), offset) == sizeof(value));
 }
 
-/* 16 TiB, a table for every 2 GiB with a cluster in each, and the tail of a writer that died. */
+/* 16 TiB, with a table for each 2 GiB that has one cluster, and the tail of a killed writer. */
 static void make_huge(struct test *t)
 {
-	uint64_t tables = CLUSTER + TABLE_BYTES; /* behind header and L1 */
+	uint64_t tables = CLUSTER + TABLE_BYTES; /* after header and L1 */
 	uint64_t data = tables + (uint64_t)HUGE_TABLES * TABLE_BYTES;
 	int fd;
 
@@ -438,7 +438,7 @@ static uint64_t resident_bytes(void)
 	return (uint64_t)resident * 4096;
 }
 
-/* It opens without a scan, and can be used at once, within bounded memory. */
+/* It opens without a scan, and is usable at once, with bounded memory. */
 static void huge_opens_at_once(void *arg)
 {
 	struct test *t = arg;
@@ -458,7 +458,7 @@ static void huge_opens_at_once(void *arg)
 	used = resident_bytes() - before;
 	print_message("16 TiB with %u tables: opened in %.1f ms, then %.1f MiB of memory\n",
 		      HUGE_TABLES, opened / 1e6, used / 1048576.0);
-	/* The search for leaks takes longer than 8 s: it pauses 1 ms for each table. */
+	/* The search for leaks takes more than 8 s: it pauses for 1 ms after each table. */
 	CHECK(opened < 2000 * MSEC);
 	CHECK(SANITIZED || used < 64 * MiB);
 	free(buf);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control socket's clients: lines in pieces and in heaps, lines without
- * end, clients that do not read, more clients than there is room for, and an
- * end in the middle of it all.
+ * The control socket's clients: lines in fragments and in batches, lines without end, clients that
+ * do not read, more clients than the limit, and the server's end during all of it.
  */
 #include "test_aio_common.h"
 
@@ -11,7 +10,7 @@
 
 #include "server/control.c"
 
-/* ---- A server whose answers are known: "echo LINE", and "sleep MS" ---- */
+/* ---- A server with known answers: "echo LINE", and "sleep MS" ---- */
 
 static _Atomic unsigned int answers;
 
@@ -21,7 +20,7 @@ char *commands_co_answer(struct server *server, const char *line, size_t len,
 	char *text;
 
 	(void)server;
-	/* An event goes out before the answer, as a line of its own. */
+	/* An event is sent before the answer, as a separate line. */
 	if (len == 5 && !memcmp(line, "event", 5) &&
 	    sink->co_emit(sink, "NEWS", json_pack("{s:i}", "n", 1)))
 		return NULL;
@@ -199,7 +198,7 @@ static void test_long_line(void **state)
 	assert_int_equal(answers, 1);
 }
 
-/* One that does not read its answers, and one whose command takes long. */
+/* A client that does not read its answers, and one whose command takes long. */
 static void slow_ones(void)
 {
 	int deaf = client(), busy = client();
@@ -215,7 +214,10 @@ static void slow_ones(void)
 	}
 	expect(busy, "echo sleep 700\n");
 	close(busy);
-	/* Still connected, and deaf, when the server ends: its patience has an end. */
+	/*
+	 * This client is still connected and does not read when the server ends: there is a time
+	 * limit.
+	 */
 }
 
 static void test_slow_clients(void **state)
@@ -265,7 +267,7 @@ static void ends_amid(void)
 	usleep(100000);
 }
 
-/* The command that is being carried out is answered; the one after it is not begun. */
+/* A command in progress is answered; the next one is not started. */
 static void test_end_amid_commands(void **state)
 {
 	(void)state;

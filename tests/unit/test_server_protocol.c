@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control socket's language: what is taken, what is refused in what words,
- * and that no line, however damaged, does harm.  Takes a seed as its argument.
+ * The control socket's protocol: which requests are accepted, which are refused with which error,
+ * and no line, however malformed, does harm.  A seed is an argument.
  */
 #include "test_aio_common.h"
 
@@ -59,7 +59,7 @@ static void test_refused(void **state)
 	refused("{\"execute\":\"a\",\"argument\":{}}", "member 'argument' is not known");
 }
 
-/* A word that is not heeded would be one that somebody relied on. */
+/* An argument that the server ignores would be one that a client relied on. */
 static void test_arguments(void **state)
 {
 	static const char known[] = "file:s force:b pid:i f:s";
@@ -97,7 +97,7 @@ static void test_arguments(void **state)
 	}
 }
 
-/* As deep as the parser goes, on a coroutine's stack. */
+/* As deep as the parser allows, on a coroutine's stack. */
 static void deep(void *arg)
 {
 	const size_t depth = 30000;
@@ -158,7 +158,7 @@ static void test_answers(void **state)
 	json_decref(id);
 }
 
-/* Every answer is one line, whatever the id was. */
+/* Each answer is one line, whatever the id. */
 static void answer_is_one_line(const struct protocol_request *request)
 {
 	char *line = protocol_return(NULL, request->id);
@@ -211,7 +211,7 @@ static void test_fuzz(void **state)
 		memcpy(text, line, len);
 		while (changes--)
 			damage(text, &len, sizeof(text));
-		/* In memory of its own, so that reading too far is seen. */
+		/* In a separate allocation, so that a read out of bounds is detected. */
 		copy = malloc(len);
 		memcpy(copy, text, len);
 		if (!protocol_parse(&request, copy, len, &err)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A server's files: the name is taken once, stale files do not matter, long names work, and other
- * users can open none of them.
+ * A server's files: only one server holds a name, stale files do not matter, long names work, and
+ * other users can open none of the files.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -60,7 +60,7 @@ static void test_taken_once(void **state)
 	run_state_release(&second);
 }
 
-/* A process that is killed leaves files behind, and no lock. */
+/* A killed process leaves its files, but no lock. */
 static void test_after_a_kill(void **state)
 {
 	struct run_state run;
@@ -128,7 +128,7 @@ static void test_longest_name(void **state)
 	json_decref(text);
 }
 
-/* The lock's file was swapped by a server that ended between our opening and locking it. */
+/* A server that ended between our open and our lock has replaced the lock file. */
 static void test_lock_is_of_the_name(void **state)
 {
 	struct run_state run = { .name = "vm1", .dir = dir, .lock_fd = -1 };
@@ -147,7 +147,7 @@ static void test_lock_is_of_the_name(void **state)
 	close(run.dir_fd);
 }
 
-/* ---- What other users may do ---- */
+/* ---- Access by other users ---- */
 
 static unsigned int mode_of(const char *path)
 {
@@ -201,13 +201,13 @@ static void test_modes(void **state)
 	(void)state;
 	assert_int_equal(unsetenv("QEDBLK_RUN_DIR"), 0);
 	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
-		/* Of what its maker has no permission for, only root opens the rest. */
+		/* If the owner has no permission, only root can open the rest. */
 		umask(geteuid() ? masks[i] & 077 : masks[i]);
 		check_modes();
 		assert_int_equal(rmdir(default_dir), 0);
 	}
 	umask(022);
-	/* As an older server left them, all. */
+	/* The files as an older server left them. */
 	assert_int_equal(mkdir(default_dir, 0755), 0);
 	for (size_t i = 0; i < 4; i++) {
 		static const char *const names[] = { "vm1.lock", "vm1.json.new", "vm1.json",
@@ -264,7 +264,7 @@ static void test_refused_directories(void **state)
 	assert_int_equal(rmdir(other), 0);
 }
 
-/* The lock's file can be made, and not written to. */
+/* The lock file can be created, but not written. */
 static void test_no_space(void **state)
 {
 	struct rlimit limit, none;
@@ -278,7 +278,7 @@ static void test_no_space(void **state)
 	none.rlim_cur = 0;
 	for (int left = 0; left < 2; left++) {
 		if (left) {
-			/* A dead server's. */
+			/* Left by a dead server. */
 			touch(path_of("vm1", "lock"), 0600);
 			assert_int_equal(truncate(path_of("vm1", "lock"), 4), 0);
 		}
@@ -292,7 +292,7 @@ static void test_no_space(void **state)
 	unlink(path_of("vm1", "lock"));
 }
 
-/* Killed after binding its socket, before the name was right. */
+/* Killed after bind(), before the socket had its final name. */
 static void test_early_socket(void **state)
 {
 	char early[DEVICE_SOCKET_LEN], path[128];

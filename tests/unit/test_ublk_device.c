@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The end of a device, with a play-actor for the kernel: what counts as a failure. */
+/* The end of a device, with a mock of the kernel: what counts as a failure. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,7 +136,7 @@ static struct ublk_device *new_device(void)
 	return dev;
 }
 
-/* Stop and destroy a device; 0, or the first failure. */
+/* Stop and destroy a device; return 0, or the first failure. */
 static int end(int stop, int del, struct error *err)
 {
 	struct ublk_device *dev = new_device();
@@ -208,7 +208,7 @@ static void test_what_is_not_taken_over(void **state)
 	device_free(dev);
 }
 
-/* The kernel needs a moment to see that a server died. */
+/* The kernel takes a moment to notice that a server died. */
 static void test_taking_over_waits(void **state)
 {
 	struct ublk_device *dev = new_device();
@@ -219,7 +219,7 @@ static void test_taking_over_waits(void **state)
 	assert_int_equal(begin_recovery(dev, &err), 0);
 	assert_int_equal(takes, 4);
 	assert_int_equal(err.code, 0);
-	/* Somebody who died between the kernel's yes and the first fetch. */
+	/* The successor died between the kernel's answer and its first fetch. */
 	take_over_result = -EINVAL;
 	assert_int_equal(begin_recovery(dev, &err), 0);
 	assert_int_equal(err.code, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests as the kernel hands them over, served by a node: which go straight
- * to the file, which by coroutine, with what flags, and what the kernel is told.
+ * Requests from the kernel, served by a node: which go directly to the file, which through a
+ * coroutine, with what flags, and what result the kernel receives.
  */
 #include "test_block_fake.h"
 
@@ -10,7 +10,7 @@
 #define SIZE  (1 * MiB)
 #define BYTES (64 * KiB)
 
-/* ---- In place of a queue ---- */
+/* ---- A stand-in for a queue ---- */
 
 static struct {
 	struct ublk_node_target target;
@@ -29,7 +29,7 @@ void ublk_request_complete(struct ublk_request *req, int result)
 		co_wake(s.waiter);
 }
 
-/* Serve one request and return what the kernel would be told. */
+/* Serve one request and return the result that the kernel would receive. */
 static int co_serve_one(unsigned int op, uint32_t flags, uint64_t offset, uint32_t bytes)
 {
 	s.req.op = op;
@@ -74,7 +74,7 @@ static void use(struct blk_node *node)
 	ublk_node_target_init(&s.target, node);
 }
 
-/* ---- raw: everything can go straight ---- */
+/* ---- raw: all requests can go directly to the file ---- */
 
 static void co_raw(void *arg)
 {
@@ -91,7 +91,7 @@ static void co_raw(void *arg)
 	CHECK(buffer_is('w', BYTES));
 	CHECK(direct_ops() == 2 && stat_of(node, BLK_STAT_read_ops) == 1);
 
-	/* Durable: through the block layer, which flushes. */
+	/* A durable write goes through the block layer, which flushes. */
 	before = direct_ops();
 	CHECK(co_serve_one(UBLK_IO_OP_WRITE, UBLK_IO_F_FUA, 0, BYTES) == 0);
 	CHECK(direct_ops() == before && stat_of(node, BLK_STAT_write_ops) == 2);
@@ -117,7 +117,7 @@ static void test_raw(void **state)
 	run_co(32, co_raw, &direct);
 }
 
-/* The file was cut behind our back: what is gone reads as zeroes, never as old memory. */
+/* Another process has truncated the file: the missing part reads as zeroes, never as old memory. */
 static void co_cut_short(void *arg)
 {
 	struct blk_node *node = must_open("short", "raw", 0);
@@ -143,7 +143,7 @@ static void test_cut_short(void **state)
 	run_co(32, co_cut_short, NULL);
 }
 
-/* ---- A format that has to be asked, and that fails ---- */
+/* ---- A format without direct access, with failures ---- */
 
 static struct fake_image fake = { .name = "fake", .size = SIZE, .cluster_size = 64 * KiB };
 
@@ -160,7 +160,7 @@ static void co_asked(void *arg)
 	memset(request_buffer(), 'w', BYTES);
 	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 64 * KiB, BYTES) == 0);
 	CHECK(fake.writes == 1 && direct_ops() == 1 && fake.flushes == 0);
-	/* Half zero, half data: not one run, so by coroutine. */
+	/* Half zero, half data: not a single run, so a coroutine serves it. */
 	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 32 * KiB, BYTES) == 0);
 	CHECK(fake.reads >= 1 && buffer_is(0, 32 * KiB));
 	CHECK(!memcmp((char *)request_buffer() + 32 * KiB, "www", 3));
@@ -192,7 +192,7 @@ static void co_failing(void *arg)
 	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == -EIO);
 	fake.fail_flush = ENOSPC;
 	CHECK(co_serve_one(UBLK_IO_OP_FLUSH, 0, 0, 0) == -ENOSPC);
-	/* The kernel asks for nothing beyond the end; were it to, it gets an error. */
+	/* The kernel never accesses beyond the end; if it did, it would get an error. */
 	CHECK(co_serve_one(UBLK_IO_OP_DISCARD, 0, SIZE, 512) == -EIO);
 	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, SIZE - 512, 1024) == -EIO);
 	blk_co_close(node);
@@ -210,7 +210,7 @@ static void test_asked(void **state)
 
 /* ---- Zeroes in guests' writes ---- */
 
-/* A request of clusters: '.' zero, 'd' data in its last byte, 'h' all data. */
+/* Fill the buffer with clusters: '.' zero, 'd' data in its last byte, 'h' all data. */
 static void fill_clusters(const char *text)
 {
 	char *p = request_buffer();
@@ -222,7 +222,7 @@ static void fill_clusters(const char *text)
 	}
 }
 
-/* What writing @text at @offset makes of it. */
+/* Return whether writing @text at @offset leads to these writes and zeroes. */
 static bool makes(const char *text, uint64_t offset, unsigned int flags, unsigned int writes,
 		  unsigned int zeroes)
 {
@@ -238,7 +238,7 @@ static void co_detect(void *arg)
 
 	(void)arg;
 	use(node);
-	/* Off, unless asked for. */
+	/* Off by default. */
 	CHECK(makes("....", 0, 0, 1, 0) && stat_of(node, BLK_STAT_scanned_ops) == 0);
 	atomic_store(&s.target.detect_zeroes, DETECT_ZEROES_ON);
 	CHECK(makes("....", 0, 0, 0, 1) && !(fake.last_flags & BLK_REQ_MAY_UNMAP));
@@ -253,12 +253,12 @@ static void co_detect(void *arg)
 	CHECK(((char *)request_buffer())[2 * BYTES - 1] == 'd');
 	CHECK(((char *)request_buffer())[4 * BYTES] == 'h');
 	CHECK(makes("hdh", 0, 0, 1, 0));
-	/* Parts of clusters are none. */
+	/* Partial clusters are not detected. */
 	CHECK(makes("..", 512, 0, 2, 1));
 	CHECK(makes(".", 512, 0, 1, 0));
-	/* What is to be durable is written. */
+	/* A durable write stays a write. */
 	CHECK(makes("..", 0, UBLK_IO_F_FUA, 1, 0));
-	/* A zero run that fails is the request's failure. */
+	/* A failure of a zero run fails the request. */
 	fake.fail_write = EIO;
 	fill_clusters("h.");
 	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, 2 * BYTES) == -EIO);
@@ -284,7 +284,7 @@ static void test_runs(void **state)
 	(void)state;
 	assert_int_equal(zero_run(buf, 0, sizeof(buf), 4096, 1 << 20, &zero), sizeof(buf));
 	assert_true(zero);
-	/* The device's end makes a part whole; elsewhere it is a part. */
+	/* A partial cluster at the device's end counts as whole; elsewhere it does not. */
 	assert_int_equal(zero_run(buf, 4096, 5120, 4096, 9216, &zero), 5120);
 	assert_true(zero);
 	assert_int_equal(zero_run(buf, 4096, 5120, 4096, 1 << 20, &zero), 4096);
@@ -300,7 +300,7 @@ static void test_runs(void **state)
 	assert_int_equal(detect_zeroes_mode("yes"), DETECT_ZEROES_MODES);
 }
 
-/* ---- A descriptor that refuses: errors on the direct way ---- */
+/* ---- A file descriptor that fails I/O: errors of direct requests ---- */
 
 static void co_refused(void *arg)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits of block devices, and other small answers of the ublk layer. */
+/* Limits of block devices, and other pure functions of the ublk layer. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static const struct ublk_limits usual = {
 	.discard = true,
 };
 
-/* What the kernel itself demands, and what makes it ignore parts in silence. */
+/* The kernel's own requirements, and the conditions under which it silently ignores parts. */
 static void check_sane(const struct ublk_params_v2 *p)
 {
 	assert_int_equal(p->len, sizeof(*p));
@@ -34,7 +34,7 @@ static void check_sane(const struct ublk_params_v2 *p)
 	assert_true(p->types & UBLK_PARAM_TYPE_DISCARD);
 	assert_true(p->discard.discard_granularity);
 	assert_true(!p->discard.max_discard_sectors || p->discard.max_discard_segments == 1);
-	/* A result is s32. */
+	/* The result is an s32. */
 	assert_true((uint64_t)p->discard.max_discard_sectors * 512 < 2 * GiB);
 	assert_true((uint64_t)p->discard.max_write_zeroes_sectors * 512 < 2 * GiB);
 	if (p->basic.attrs & UBLK_ATTR_FUA)

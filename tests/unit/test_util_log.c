@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Error lines and log lines: which is kept, what is printed, how often.
- */
+/* Error lines and log lines: which one is kept, what is printed, how often. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -65,7 +63,7 @@ static void capture_begin(void)
 	close(ends[1]);
 }
 
-/* What was written meanwhile, as a string in @buf. */
+/* Return what was written meanwhile, as a string in @buf. */
 static void capture_end(char *buf, size_t size)
 {
 	ssize_t n;
@@ -95,7 +93,7 @@ static void test_lines(void **state)
 	capture_end(out, sizeof(out));
 	assert_string_equal(out, "prog: vm1: gone\nprog: warning: hot\nprog: up\n");
 
-	/* A line that is too long is cut, and is a line still. */
+	/* A line that is too long is truncated, and still ends with a newline. */
 	capture_begin();
 	log_info("%s", long_text);
 	capture_end(out, sizeof(out));
@@ -131,7 +129,7 @@ static void test_rate_limit(void **state)
 	(void)state;
 	for (i = 0; i < 1000; i++)
 		n += log_allowed(&limit);
-	/* Twice that if a window ends just now. */
+	/* Twice as many if a window has just ended. */
 	assert_true(n == 10 || n == 20);
 	/* As if the window had begun long ago. */
 	atomic_fetch_sub(&limit.window_start, 100);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Text for people: control characters are shown, in errors and elsewhere, and all else is as it
- * was.
+ * Printable text: control characters are escaped, in errors and elsewhere, and all else is
+ * unchanged.
  */
 #include "test_aio_common.h"
 
@@ -33,7 +33,7 @@ static void test_printable(void **state)
 	expect("", 64, "");
 	expect("a b~\xc3\xa9", 64, "a b~\xc3\xa9");
 	expect("a\nb\x1b[1m\x7f\t", 64, "a\\x0ab\\x1b[1m\\x7f\\x09");
-	/* One of UTF-8; a byte that is none is no command of a terminal's. */
+	/* A UTF-8 control character; an invalid byte is no terminal command. */
 	expect("\xc2\x9b", 64, "\\xc2\\x9b");
 	expect("\xc2", 64, "\xc2");
 	expect("\xc2\xa0", 64, "\xc2\xa0");
@@ -52,7 +52,7 @@ static void test_errors(void **state)
 	error_prefix(&err, "a%sb", "\r");
 	assert_string_equal(error_text(&err), "a\\x0db: a x\\x0ay");
 	error_free(&err);
-	/* An error's text that is passed on has its own lines. */
+	/* Text passed on from another error has line breaks of its own. */
 	error_set(&err, -EIO, "%s", "x\ny\033");
 	assert_string_equal(error_text(&err), "x\ny\\x1b");
 	error_free(&err);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Sizes: what is parsed, what is refused, and how sizes are printed.
- */
+/* Sizes: what is parsed, what is refused, and how sizes are printed. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -141,7 +139,7 @@ static void test_format(void **state)
 		assert_ptr_equal(format_size(buf, sizeof(buf), formats[i].bytes), buf);
 		assert_string_equal(buf, formats[i].text);
 	}
-	/* Cut, never overrun. */
+	/* Truncated, no overrun. */
 	buf[4] = 'x';
 	assert_string_equal(format_size(buf, 4, 65536), "64 ");
 	assert_int_equal(buf[4], 'x');

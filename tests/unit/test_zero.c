@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zero detection: each implementation that this CPU has, and the dispatcher,
- * over every length, offset and place of a nonzero byte.
+ * Zero detection: each implementation that this CPU supports, and the dispatcher, over every
+ * length, offset and position of a nonzero byte.
  *
- * The product of all three is 565 million calls for each; all are made, spread
- * over the CPUs.  A sanitizer build takes fewer and says so; struct cover has
- * the choices, and QEDBLK_ZERO_TEST=full|quick|glance picks one by hand.
+ * All combinations take 565 million calls per implementation; all are made, spread over the CPUs.
+ * A sanitizer build makes fewer and prints that; struct cover has the choices, and
+ * QEDBLK_ZERO_TEST=full|quick|glance selects one by hand.
  */
 #include "block/zero.h"
 
@@ -31,9 +31,9 @@
 typedef bool (*is_zero_fn)(const void *buf, size_t len);
 
 /*
- * Up to @all_to bytes every (offset, length, place) is tried, and beyond, one
- * in @step lengths for each offset and place, so that with a step of OFFSETS
- * every (length, place) is tried at one offset, in rotation.
+ * Up to @all_to bytes, test every (offset, length, position); for longer buffers, one in @step
+ * lengths for each offset and position, so that with a step of OFFSETS every (length, position) is
+ * tested at one offset, in rotation.
  */
 struct cover {
 	const char *name;
@@ -60,7 +60,7 @@ struct subject {
 	is_zero_fn is_zero;
 };
 
-/* The reference: what all of them must agree with.  Not itself under watch, to save time. */
+/* The reference implementation. Not instrumented by sanitizers, to save time. */
 __attribute__((no_sanitize("address", "thread", "undefined"))) static bool
 byte_loop(const void *buf, size_t len)
 {
@@ -88,7 +88,7 @@ static struct subject subject_get(size_t index)
 	return (struct subject){ impl->name, impl->is_zero };
 }
 
-/* Seconds of CPU time that this thread has used. */
+/* Return the CPU time that this thread has used, in seconds. */
 static double cpu_seconds(void)
 {
 	struct timespec ts;
@@ -97,7 +97,7 @@ static double cpu_seconds(void)
 	return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
-/* An arena whose byte at CANARY lies on a 64-byte boundary. */
+/* Return an arena whose byte at CANARY is aligned to 64 bytes. */
 static unsigned char *new_arena(int fill)
 {
 	unsigned char *arena = aligned_alloc(64, (ARENA + 63) / 64 * 64);
@@ -107,7 +107,7 @@ static unsigned char *new_arena(int fill)
 	return arena;
 }
 
-/* Threads that all make the very first call at once: the choice is a race by design. */
+/* Threads that make the very first call concurrently: the selection is a benign race. */
 #define RACERS 8
 
 static pthread_barrier_t start_line;
@@ -141,7 +141,7 @@ static void test_first_call_from_many_threads(void **state)
 	free(arena);
 }
 
-/* Whether /proc/cpuinfo, which owes nothing to our code, has @flag as a word. */
+/* Return whether /proc/cpuinfo, a source independent of our code, has @flag as a word. */
 static bool cpuinfo_has(const char *flag)
 {
 	FILE *file = fopen("/proc/cpuinfo", "r");
@@ -200,7 +200,7 @@ static void test_no_bytes_are_zero(void **state)
 	}
 }
 
-/* Zeroes with 0xff right before and right behind: every length at every offset. */
+/* Zeroes with 0xff directly before and after: every length at every offset. */
 static void test_zeroes_between_canaries(void **state)
 {
 	(void)state;
@@ -223,7 +223,7 @@ static void test_zeroes_between_canaries(void **state)
 	}
 }
 
-/* What the workers share: one item of work is one offset of one subject. */
+/* Shared by the workers: a work item is one offset of one subject. */
 #define MAX_WORKERS 8
 
 struct sweep {
@@ -232,12 +232,12 @@ struct sweep {
 	pthread_mutex_t lock; /* guards the rest */
 	uint64_t *calls; /* by subject */
 	double *seconds; /* CPU time, by subject */
-	char failure[160]; /* the first one; empty: none */
+	char failure[160]; /* the first failure; empty: none */
 };
 
 /*
- * With the byte at @place the only one not zero, no length from @len on, by
- * @step, may be called zero.  Return the first that is, 0 when all is well.
+ * The byte at @place is the only nonzero one: no length from @len on, in steps of @step, may be
+ * called zero.  Return the first that is, 0 if there is none.
  */
 static size_t wrong_length(const struct subject *s, const unsigned char *buf, size_t len,
 			   size_t max_len, size_t step, uint64_t *calls)
@@ -248,7 +248,7 @@ static size_t wrong_length(const struct subject *s, const unsigned char *buf, si
 	return 0;
 }
 
-/* All places of the nonzero byte for one offset; false after a failure. */
+/* Test all positions of the nonzero byte for one offset; return false after a failure. */
 static bool sweep_offset(struct sweep *sweep, size_t subject, unsigned char *buf, size_t offset)
 {
 	struct subject s = subject_get(subject);
@@ -260,13 +260,13 @@ static bool sweep_offset(struct sweep *sweep, size_t subject, unsigned char *buf
 	for (place = 0; place < MAX_LEN && !wrong; place++) {
 		size_t len = place + 1;
 
-		/* One bit alone; each place sees all eight over the offsets. */
+		/* A single bit; each position has all eight over the offsets. */
 		buf[place] = 1u << ((place + offset) & 7);
 		wrong = byte_loop(buf, len) ? len : 0;
 		if (!wrong)
 			wrong = wrong_length(&s, buf, len, cover->all_to, 1, &calls);
 
-		/* Beyond, the length and the place together pick the offset. */
+		/* For longer buffers the length and the position together select the offset. */
 		len = len > cover->all_to ? len : cover->all_to + 1;
 		len += (offset - len - place) % OFFSETS;
 		len += OFFSETS * (place % (cover->step / OFFSETS));
@@ -356,8 +356,8 @@ static void test_one_nonzero_byte_in_every_place(void **state)
 }
 
 /*
- * Buffers that begin and end at pages that cannot be read.  Both are all zero,
- * so that no early exit hides a read too far.
+ * Buffers that begin and end at inaccessible pages.  Both are all zero, so that no early exit hides
+ * a read out of bounds.
  */
 static void test_guard_pages(void **state)
 {
@@ -383,7 +383,7 @@ static void test_guard_pages(void **state)
 
 #define EXACT_LEN 1100
 
-/* Allocations of the exact size: AddressSanitizer watches their every edge. */
+/* Allocations of the exact size: AddressSanitizer detects any access out of bounds. */
 static void test_exact_allocations(void **state)
 {
 	(void)state;
@@ -405,7 +405,7 @@ static uint64_t random_next(uint64_t *seed)
 	return *seed;
 }
 
-/* A few nonzero bytes near a random window, in it or not: the byte loop decides. */
+/* A few nonzero bytes near a random window, inside it or not, compared with the byte loop. */
 static void random_case(const struct subject *s, unsigned char *arena, size_t size, uint64_t *seed)
 {
 	size_t start = random_next(seed) % size;
@@ -467,7 +467,7 @@ static void test_runs(void **state)
 	expect_run(buf, 0, 5 * 4096, 2 * 4096, true);
 	expect_run(buf + 2 * 4096, 8192, 3 * 4096, 4096, false);
 	expect_run(buf + 3 * 4096, 3 * 4096, 2 * 4096 - 1, 2 * 4096 - 1, true);
-	/* Units begin where the place says, not the buffer. */
+	/* Units are aligned to the offset, not to the buffer. */
 	expect_run(buf, 512, 5 * 4096, 2 * 4096 - 512, true);
 	expect_run(buf + 2 * 4096 - 512, 2 * 4096, 4096, 4096, false);
 	expect_run(buf, 4095, 1, 1, true);
@@ -477,7 +477,7 @@ static void test_runs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: the choice must not have been made yet. */
+		/* First: the implementation must not have been selected yet. */
 		cmocka_unit_test(test_first_call_from_many_threads),
 		cmocka_unit_test(test_list_agrees_with_the_cpu),
 		cmocka_unit_test(test_no_bytes_are_zero),

@@ -30,47 +30,47 @@ Q := @
 say = @printf '  %-7s %s\n'
 endif
 
-# ---- What is built: everything by wildcard, so that a new file needs no line here ----
+# ---- What is built: all by wildcard, so that a new file needs no line here ----
 
 LIB_SRC := $(foreach d,util aio file file/* block format format/* populate job ublk device,$(wildcard userspace/$(d)/*.c))
 TOOLLIB_SRC := $(wildcard tools/common/*.c)
 
-# A program exists as soon as its folder has a main().
+# A directory with a main() is a program.
 program_dirs := userspace/server tools/qedctl tools/qed-img tools/qed-io
 program_name = $(if $(filter userspace/server,$(1)),qedd,$(notdir $(1)))
 with_main := $(shell grep -ls '^int main' $(wildcard $(program_dirs:%=%/*.c)) /dev/null)
 live_dirs := $(patsubst %/,%,$(sort $(dir $(with_main))))
 PROGRAMS := $(foreach d,$(live_dirs),$(OUT)/$(call program_name,$(d)))
 
-# Each of these files is a program of its own.
+# Each of these files is a separate program.
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 HELPER_SRC := $(wildcard tests/interop/*.c tests/vm/*.c)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 UNIT_TESTS := $(UNIT_SRC:%.c=$(OUT)/%)
 
-# The kernel target's pure files, and their tests: also a KUnit suite of a kernel.
+# The pure files of the kernel target, and their tests, which are also a KUnit suite.
 PURE_SRC := kernel/zero-map.c kernel/zero-run.c
 KUNIT_SRC := $(wildcard tests/kunit/test_*.c)
 KUNIT_TESTS := $(KUNIT_SRC:%.c=$(OUT)/%)
 TEST_HELPERS := $(HELPER_SRC:%.c=$(OUT)/%)
 BENCHES := $(BENCH_SRC:%.c=$(OUT)/%)
 
-# Fuzz targets; with libFuzzer (FUZZ_ENGINE=-fsanitize=fuzzer) in place of our own driver.
+# Fuzz targets; FUZZ_ENGINE=-fsanitize=fuzzer selects libFuzzer instead of our own driver.
 FUZZ_ENGINE ?=
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_COMMON := $(filter-out $(FUZZ_SRC) $(if $(FUZZ_ENGINE),tests/fuzz/driver.c),\
 	$(wildcard tests/fuzz/*.c))
-# Of programs that have what a target is about in their own folder.
+# Sources from programs' directories that a target tests.
 fuzz_control_SRC := userspace/server/protocol.c
 fuzz_qed_io_SRC := $(filter-out tools/qed-io/main.c,$(wildcard tools/qed-io/*.c))
 FUZZ_TESTS := $(FUZZ_SRC:%.c=$(OUT)/%)
 
-# One program of all files of tests/crash, and of what qed-img convert copies with.
+# One program of all files of tests/crash, and the copy code of qed-img convert.
 CRASH_SRC := $(wildcard tests/crash/*.c)
 CRASH_TOOL_SRC := tools/qed-img/convert_copy.c tools/qed-img/progress.c
 CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 
-# Programs in which the Nth allocation, read, write, ... fails: the engine, and tools as they are.
+# Programs in which the Nth allocation, read, write, ... fails: the engine, and the unchanged tools.
 FAULT_SRC := $(wildcard tests/faults/*.c)
 FAULT_TOOLS := $(OUT)/tests/faults/qed-img $(OUT)/tests/faults/qed-io
 FAULT_TESTS := $(OUT)/tests/faults/engine $(FAULT_TOOLS)
@@ -82,7 +82,7 @@ MAN_SRC := $(wildcard Documentation/man/*.rst)
 MAN_OPTIONS := $(OUT)/man-device-options
 MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 
-# The plugin exists where nbdkit's header does.
+# The plugin is built if nbdkit's header is installed.
 PLUGIN_SRC := $(wildcard tools/nbdkit/*.c)
 PLUGIN := $(if $(shell $(PKG_CONFIG) --exists nbdkit 2>/dev/null && echo yes),\
 	$(OUT)/nbdkit-qed-plugin.so)
@@ -93,9 +93,9 @@ TOOLLIB := $(OUT)/libqedtools.a
 
 obj_of = $(patsubst %.c,$(OBJ)/%.o,$(1))
 
-# ---- How ----
+# ---- Build rules ----
 
-# pkg-config runs once, and only when something is compiled: a fresh machine has none.
+# pkg-config runs once, and only when something is compiled: a fresh machine may lack it.
 PKGS := liburing devmapper liburcu-qsbr jansson zlib libzstd libnbd libedit
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(PKGS)))$(PKG_CFLAGS)
@@ -107,13 +107,13 @@ WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes
 CPPFLAGS_ALL = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iuserspace -Itools $(CPPFLAGS)
 SAN_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
 	$(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined))
-# Fit for the plugin, which is a shared object; programs lose nothing, since no symbol is exported.
+# The plugin is a shared object; for programs this costs nothing, since no symbol is exported.
 CODE_FLAGS := -fPIC -fvisibility=hidden
 CFLAGS_ALL = -std=gnu11 $(CODE_FLAGS) $(WARNINGS) -pthread $(CPPFLAGS_ALL) $(PKG_CFLAGS) $(CFLAGS) $(SAN_FLAGS)
 LDFLAGS_ALL = -pthread -Wl,--as-needed $(SAN_FLAGS) $(CFLAGS) $(LDFLAGS)
 
-# Everything is written under another name and renamed: two runs of make at once in one tree,
-# or an interrupted one, never leave a half-written file that looks finished.
+# Each output is written to a temporary file and renamed: neither two concurrent runs of make in one
+# tree nor an interrupted one ever leave a half-written file that looks complete.
 tmp = $@.$$$$.tmp
 finish = && mv -f $(tmp) $@ || { rm -f $(tmp); exit 1; }
 
@@ -123,7 +123,7 @@ all: $(PROGRAMS) $(PLUGIN) $(if $(LIB_SRC),$(LIB))
 .PHONY: tests
 tests: $(MAN_OPTIONS) $(UNIT_TESTS) $(KUNIT_TESTS) $(TEST_HELPERS) $(CRASH_TEST) $(FUZZ_TESTS) $(FAULT_TESTS)
 
-# A stamp is rewritten only when its text changes; what depends on it is then rebuilt.
+# A stamp is rewritten only when its text changes; its dependents are then rebuilt.
 .PHONY: FORCE
 FORCE:
 
@@ -175,7 +175,7 @@ $(OUT)/$(call program_name,$(1)): $(call obj_of,$(wildcard $(1)/*.c)) $(LIBS_ALL
 endef
 $(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
 
-# What threads of libraries may still be at when nbdkit lets go of the plugin stays in memory.
+# The plugin stays in memory after nbdkit's dlclose(): threads of libraries may still run its code.
 $(OUT)/nbdkit-qed-plugin.so: $(call obj_of,$(PLUGIN_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,-shared -Wl$(comma)-z$(comma)nodelete)
 
@@ -187,18 +187,18 @@ $(KUNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(PURE_SRC))
 	$(call link,$(CMOCKA_LIBS))
 $(TEST_HELPERS) $(BENCHES): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
-# The server with a ublk device of the test's own.
+# The server with the test's own ublk device.
 $(OUT)/tests/interop/nodev_qedd: $(call obj_of,$(filter-out %/busy.c,$(wildcard userspace/server/*.c)))
 $(FUZZ_TESTS): $(OUT)/%: $(OBJ)/%.o $(call obj_of,$(FUZZ_COMMON)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(FUZZ_ENGINE))
 $(foreach t,$(FUZZ_TESTS),$(eval $(t): $(call obj_of,$($(notdir $(t))_SRC))))
-# The recorder, or a test's own disk, comes between those who open image files and the block layer.
+# Wrapped so that a recorder, or a test's own disk, is between the block layer and image files.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
 $(OUT)/tests/unit/test_qed_opening $(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLAGS := $(CRASH_LDFLAGS)
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
-# What fails comes between the code and what it calls.
+# The calls of our code that inject.c wraps.
 FAULT_CALLS := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup strndup asprintf \
 	vasprintf open_memstream mmap64 pthread_create io_uring_queue_init_params eventfd aio_co_preadv \
 	aio_co_pwritev aio_co_fdatasync aio_co_fallocate pread64 pwrite64 fdatasync fsync ftruncate64 \
@@ -218,7 +218,7 @@ ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
-# Objects are kept although they are intermediate files of the pattern rule.
+# Keep objects although they are intermediate files of the pattern rule.
 .SECONDARY: $(call obj_of,$(ALL_SRC))
 
 .PHONY: man
@@ -229,12 +229,12 @@ $(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS)
 	$(Q)scripts/man-page $< $(MAN_OPTIONS) >$(tmp).rst && rst2man --strict $(tmp).rst $(tmp) \
 		&& rm -f $(tmp).rst $(finish)
 
-# ---- The kernel's half ----
+# ---- The kernel target ----
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-# $(BUILD)/kernel/dm-qed.ko for the kernel whose headers are in KDIR. W=1 and C=2 mean what they always do.
-# Built from copies, so that kernel/ holds nothing but sources.
+# $(BUILD)/kernel/dm-qed.ko for the kernel whose headers are in KDIR. W=1 and C=2 have their usual
+# meaning. Built from copies, so that kernel/ has only sources.
 MODULE_SRC := $(filter-out %.mod.c,$(wildcard kernel/*.[ch])) kernel/Kbuild
 MODULE_DIR := $(BUILD)/kernel
 MODULE_COPIES := $(MODULE_SRC:kernel/%=$(MODULE_DIR)/%)
@@ -253,7 +253,7 @@ modules modules_install: $(MODULE_COPIES)
 SBIN := $(filter %/qedd %/qedctl,$(PROGRAMS))
 BIN := $(filter-out $(SBIN),$(PROGRAMS))
 COMPLETION_DIR = $(PREFIX)/share/bash-completion/completions
-# MODE|FILE|WHERE of each file. Completion has links to its file, too, by each program's name.
+# MODE|FILE|DESTINATION of each file. The completion file also has a link for each program's name.
 INSTALLED = $(foreach p,$(SBIN),755|$(p)|$(PREFIX)/sbin/$(notdir $(p))) \
 	$(foreach p,$(BIN),755|$(p)|$(PREFIX)/bin/$(notdir $(p))) \
 	$(foreach p,$(PLUGIN),644|$(p)|$(NBDKIT_PLUGINDIR)/$(notdir $(p))) \
@@ -275,9 +275,9 @@ uninstall:
 
 SANITIZERS := address,undefined thread
 sanitize_dir = $(BUILD)/sanitize-$(subst $(comma),-,$(1))
-# They end with make, whatever ends it.
+# The tests end when make ends, in any way.
 RUN_TESTS = setpriv --pdeathsig TERM -- tests/run --build $(BUILD)
-# All processors for who typed no -j.
+# Use all processors if no -j is given.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # `make deps` is its own step because a fresh machine has no compiler when make starts.
@@ -306,13 +306,13 @@ check-fuzz: all tests
 # A longer run: CRASH_IMAGES=200000 make check-crash
 check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
-# What is too long for `make check`. A test that has more to do finds QEDBLK_LONG in its environment.
+# Tests too long for `make check`. A test that can do more looks for QEDBLK_LONG in its environment.
 .PHONY: check-long
 LONG_LAYERS := crash faults
 check-long: all tests
 	$(Q)CRASH_IMAGES=$${CRASH_IMAGES:-1000000} FAULT_TRIES=$${FAULT_TRIES:-0} QEDBLK_LONG=1 \
 		$(RUN_TESTS) $(LONG_LAYERS)
-# At more places: FAULT_TRIES=50 make check-faults, or 0 for all of them
+# With more points: FAULT_TRIES=50 make check-faults, or 0 for all of them
 check-faults: all tests
 	$(Q)$(RUN_TESTS) faults
 check-vm: all tests
@@ -331,7 +331,8 @@ check-sanitize: build-sanitized
 format-check:
 	$(Q)$(RUN_TESTS) format
 
-# Long, with libFuzzer where there is clang: FUZZ_SECONDS for each target, FUZZ_TARGET=qcow2 for one.
+# A long run, with libFuzzer where there is clang: FUZZ_SECONDS for each target, FUZZ_TARGET=qcow2
+# for one.
 .PHONY: fuzz
 fuzz:
 	$(Q)BUILD=$(abspath $(BUILD)) MAKE="$(SUBMAKE)" tests/fuzz/run
@@ -340,7 +341,7 @@ fuzz:
 format:
 	$(Q)find userspace tools tests kernel -name '*.[ch]' ! -name '*.mod.c' -exec clang-format --style=file -i {} +
 
-# Some rows only: make bench BENCH="alloc read"
+# Only some rows: make bench BENCH="alloc read"
 .PHONY: bench bench-micro bench-programs
 bench-programs: $(BENCHES)
 bench: deps
@@ -349,7 +350,7 @@ bench: deps
 bench-micro: all $(BENCHES)
 	$(Q)set -e; for b in $(BENCHES); do $$b; done
 
-# The main job on real input; the script finds out whether it needs a virtual machine.
+# The main use case on real input; the script detects whether it needs a virtual machine.
 ifneq ($(wildcard scripts/demo),)
 .PHONY: demo
 demo: deps

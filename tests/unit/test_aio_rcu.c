@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Deferred freeing: not before the readers are past, and all of it in the end.
- */
+/* Deferred freeing: not before readers have finished, and everything in the end. */
 #include "aio/rcu.h"
 #include "test_aio_common.h"
 
@@ -50,7 +48,7 @@ static void read_on(bool may_sleep)
 		serial = object->serial;
 		for (i = 0; i < 50; i++)
 			CHECK(*(volatile unsigned int *)&object->state == ALIVE);
-		/* Turns that do not wait and turns that do are both quiescent. */
+		/* Turns of the loop that wait and those that do not are both quiescent. */
 		if (may_sleep)
 			aio_co_sleep(20000);
 		else
@@ -69,7 +67,7 @@ static void write_on(void)
 		if (i % 16 == 0)
 			aio_co_sleep(2 * MSEC);
 	}
-	/* Freeing must go on while the readers do, or else this shows nothing. */
+	/* Freeing must proceed while readers run, otherwise this tests nothing. */
 	for (i = 0; atomic_load(&freed) < REPLACEMENTS / 2; i++) {
 		CHECK(i < 10000);
 		aio_co_sleep(MSEC);
@@ -101,7 +99,7 @@ static void test_readers_and_a_writer(void **state)
 	free(atomic_load(&published));
 }
 
-/* ---- a reader that does not park holds everything up ---- */
+/* ---- a reader that does not yield delays freeing ---- */
 
 static atomic_bool reading, let_go, called;
 static struct aio_rcu_head marker;
@@ -115,13 +113,13 @@ static void mark_called(struct aio_rcu_head *head)
 static void long_reader(void *arg)
 {
 	(void)arg;
-	/* Having waited is as good as never having: this is a reader again. */
+	/* After a yield it is a reader again. */
 	aio_co_sleep(MSEC);
 	atomic_store(&reading, true);
 	while (!atomic_load(&let_go))
 		usleep(1000);
 	CHECK(!atomic_load(&called));
-	/* Parked for as long as it takes: a loop that sleeps holds nothing up. */
+	/* It yields: a loop that sleeps does not delay freeing. */
 	while (!atomic_load(&called))
 		aio_co_sleep(MSEC);
 }
@@ -218,7 +216,7 @@ static void start_reader(void *arg)
 	CHECK(!atomic_load(&called));
 }
 
-/* A coroutine that is started outside of a run is a reader like all others. */
+/* A coroutine started outside of a run is a reader, too. */
 static void test_started_outside_is_reader(void **state)
 {
 	struct aio_loop *loop = new_loop(8);

@@ -16,7 +16,7 @@
 
 struct subject {
 	struct aio_timer timer;
-	bool expected; /* the model: shall it go off? */
+	bool expected; /* the model: is it expected to fire? */
 	unsigned int fired;
 };
 
@@ -56,7 +56,7 @@ static void random_ops(void *arg)
 			nr_expected -= subject->expected;
 			subject->expected = false;
 		} else {
-			/* No parks in here, so all is armed before the first goes off. */
+			/* No yields here, so all are armed before the first fires. */
 			aio_timer_arm(&subject->timer, 1 + test_random(rng) % (100 * MSEC));
 			nr_expected += !subject->expected;
 			subject->expected = true;
@@ -79,7 +79,7 @@ static void test_against_model(void **state)
 	assert_true(nr_fired > TIMERS / 4);
 }
 
-/* ---- timers that change timers when they go off ---- */
+/* ---- timers whose callbacks change timers ---- */
 
 static struct aio_timer canceller, victim, again;
 static unsigned int again_count, victim_count;
@@ -99,7 +99,7 @@ static void on_victim(struct aio_timer *timer)
 
 static void on_again(struct aio_timer *timer)
 {
-	/* Due at once, and yet not in this turn: the loop must not stay in here. */
+	/* Due at once, but must not fire in this turn, or the loop would never continue. */
 	if (++again_count < 100000)
 		aio_timer_arm(timer, 0);
 }
@@ -115,7 +115,7 @@ static void change_each_other(void *arg)
 	aio_timer_arm(&canceller, 3 * MSEC);
 	aio_timer_arm(&victim, 4 * MSEC);
 	aio_timer_arm(&again, 0);
-	/* The victim is due already when the canceller runs. */
+	/* The victim is already due when the canceller runs. */
 	while (aio_now() < start + 6 * MSEC)
 		;
 	aio_co_sleep(10 * MSEC);
@@ -130,13 +130,13 @@ static void test_callbacks_change_timers(void **state)
 	run_co(8, change_each_other, NULL);
 }
 
-/* ---- equal deadlines, and a clock that stands still ---- */
+/* ---- equal deadlines, and a frozen clock ---- */
 
 #define EQUALS 50
 
-static uint64_t frozen; /* 0: the clock goes */
+static uint64_t frozen; /* 0: the real clock */
 
-/* Stands before the C library's. */
+/* Wraps the C library's. */
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
 	if (!frozen || clock != CLOCK_MONOTONIC)
@@ -208,7 +208,7 @@ static void sleep_among_alarms(void *arg)
 {
 	unsigned int naps = 0;
 
-	/* ThreadSanitizer keeps signals back until it sees a system call, and may see none. */
+	/* ThreadSanitizer delays signals until it sees a system call, and may see none. */
 	for (; alarms < 5 && naps < 200; naps++)
 		sleeper(arg);
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The pool of worker threads: results, saturation, and its end.
- */
+/* The pool of worker threads: results, saturation, and the end of workers. */
 #include <dirent.h>
 
 #include "aio/loop_internal.h"
@@ -28,7 +26,7 @@ static atomic_uint ticks;
 static int slow_negate(void *arg)
 {
 	CHECK(!pthread_equal(pthread_self(), loop_thread));
-	/* For as long as this sleeps the loop goes on, or else this takes forever. */
+	/* The loop must run meanwhile, otherwise this never ends. */
 	while (ticks < 5)
 		usleep(1000);
 	return -*(int *)arg;
@@ -123,7 +121,10 @@ static int count_running(void *arg)
 
 	while (now > most && !atomic_compare_exchange_weak(&most_running, &most, now))
 		;
-	/* The first ones wait for each other, to a limit; then comes time for one too many. */
+	/*
+	 * The first calls wait for each other until the limit is reached; then give one too many
+	 * time to start.
+	 */
 	for (tries = 0; tries < 5000 && most_running < AIO_MAX_WORKERS; tries++)
 		usleep(1000);
 	usleep(2000);
@@ -167,7 +168,7 @@ static void test_saturation(void **state)
 	assert_int_equal(most_running, AIO_MAX_WORKERS);
 }
 
-/* ---- idle workers end, and others come when needed ---- */
+/* ---- idle workers end, and new ones start when needed ---- */
 
 static unsigned int threads_without_workers;
 
@@ -178,7 +179,7 @@ static void test_idle_workers_end(void **state)
 	(void)state;
 	aio_worker_idle_ms = 20;
 	run_on_loops(THREADS, saturate, NULL, 0);
-	/* Those that wait since the tests before do so for five seconds. */
+	/* Workers of earlier tests wait for five seconds. */
 	for (tries = 0; tries < 2000 && nr_threads() > threads_without_workers; tries++)
 		usleep(10000);
 	assert_int_equal(nr_threads(), threads_without_workers);
@@ -189,7 +190,7 @@ static void test_idle_workers_end(void **state)
 	aio_worker_idle_ms = 5000;
 	run_on_loops(THREADS, saturate, NULL, 0);
 	assert_int_equal(finished, THREADS * CALLS * 3);
-	/* And now the process ends with eight of them waiting: no leak, no race. */
+	/* The process exits with eight of them waiting: no leak, no race. */
 }
 
 int main(void)

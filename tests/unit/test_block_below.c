@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opening backing files below a folder only: whatever names lead to, and
- * while they change.
+ * Restricting backing files to a directory: all kinds of names, also while they
+ * change.
  */
 #include "test_block_common.h"
 
 #include <sched.h>
 
-/* Outside and inside have different sizes, so that it shows which one was opened. */
+/* Files outside and inside have different sizes, which shows which one was opened. */
 #define GOOD_SIZE 4096u
 #define EVIL_SIZE 8192u
 
@@ -21,7 +21,7 @@ static void make_tree(void)
 	CHECK(mkdir(scratch("out"), 0755) == 0);
 	make_file(scratch("dir/good"), "g", 1, GOOD_SIZE);
 	make_file(scratch("dir/sub/good"), "g", 1, GOOD_SIZE);
-	make_file(scratch("dir/sub/evil"), "g", 1, GOOD_SIZE); /* by its name only */
+	make_file(scratch("dir/sub/evil"), "g", 1, GOOD_SIZE); /* evil by its name only */
 	make_file(scratch("out/evil"), "e", 1, EVIL_SIZE);
 	make_file(scratch("dir-more/evil"), "e", 1, EVIL_SIZE);
 	CHECK(symlink("good", scratch("dir/link-good")) == 0);
@@ -64,7 +64,7 @@ static void names(void *arg)
 		{ "dir/good", GOOD_SIZE },
 		{ "dir/sub/../good", GOOD_SIZE },
 		{ "dir/link-good", GOOD_SIZE },
-		{ "out/link-sub/good", GOOD_SIZE }, /* where it is counts, not its name */
+		{ "out/link-sub/good", GOOD_SIZE }, /* the file's place counts, not its name */
 		{ "link-dir/good", GOOD_SIZE },
 		{ "out/evil", -EPERM },
 		{ "dir/../out/evil", -EPERM },
@@ -72,7 +72,7 @@ static void names(void *arg)
 		{ "dir/link-evil", -EPERM },
 		{ "dir/link-out/evil", -EPERM },
 		{ "dir-more/evil", -EPERM },
-		{ "dir", -EPERM }, /* is not below itself */
+		{ "dir", -EPERM }, /* a directory is not below itself */
 		{ "out", -EPERM },
 		{ "out/fifo", -EPERM },
 		{ "dir/fifo", -EINVAL },
@@ -90,7 +90,7 @@ static void names(void *arg)
 			print_error("%s: %lld\n", cases[i].name, (long long)got);
 		CHECK(got == cases[i].want);
 	}
-	/* The folder by another name, and all there is. */
+	/* The directory by another name, and the root. */
 	CHECK(open_below(scratch("dir/good"), scratch("link-dir")) == GOOD_SIZE);
 	CHECK(open_below(scratch("dir/good"), scratch("dir/sub/..")) == GOOD_SIZE);
 	CHECK(open_below(scratch("out/evil"), "/") == EVIL_SIZE);
@@ -115,7 +115,7 @@ static void strange(void *arg)
 	(void)arg;
 	for (size_t i = 0; i < ARRAY_SIZE(outside); i++)
 		CHECK(open_below(outside[i], scratch("dir")) == -EPERM);
-	/* Through a descriptor of this process: where its file is counts. */
+	/* Through a descriptor of this process: the place of its file counts. */
 	fd = open(scratch("out/evil"), O_RDONLY | O_CLOEXEC);
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	CHECK(fd >= 0 && open_below(name, scratch("dir")) == -EPERM && close(fd) == 0);
@@ -133,7 +133,7 @@ static void strange(void *arg)
 
 static _Atomic bool stop;
 
-/* Paths that two threads use; set before. */
+/* Paths that two threads use; set before they start. */
 static struct {
 	char new[512], swap[512], turn[512], through[512], dir[512];
 } paths;
@@ -147,7 +147,7 @@ static void set_paths(void)
 	snprintf(paths.dir, sizeof(paths.dir), "%s", scratch("dir"));
 }
 
-/* "dir/swap" leads in and out by turns, and so does "dir/turn", a folder on the way. */
+/* "dir/swap" points inside and outside in turn, and so does "dir/turn", a directory on the path. */
 static void *swap(void *arg)
 {
 	static const char *const targets[][2] = { { "good", "sub" }, { "../out/evil", "../out" } };
@@ -234,7 +234,7 @@ static void chains(void *arg)
 	make_qed("out/over.qed", words);
 	make_qed("out/json-net.qed", "json:{\"file.driver\":\"nbd\",\"file.host\":\"localhost\"}");
 
-	/* The image itself is named by who opens it, and may be anywhere. */
+	/* The image itself is named by the user, and may be anywhere. */
 	CHECK(open_image("out/none.qed", scratch("dir"), BLK_O_RDWR) == 0);
 	CHECK(open_image("out/one.qed", scratch("dir"), BLK_O_RDWR) == 0);
 	CHECK(open_image("out/two.qed", scratch("dir"), BLK_O_RDWR) == 0);
@@ -243,17 +243,17 @@ static void chains(void *arg)
 	CHECK(open_image("out/deep.qed", NULL, 0) == 0);
 	CHECK(open_image("out/deep.qed", scratch("dir"), 0) == -EPERM);
 	CHECK(open_image("out/net.qed", scratch("dir"), 0) == -EPERM);
-	/* Nor by words in the header that stand for a name. */
+	/* Nor by an option in the header that replaces the name. */
 	CHECK(open_image("out/words.qed", NULL, 0) == 0);
 	CHECK(open_image("out/words.qed", scratch("dir"), 0) == -EPERM);
 	CHECK(open_image("out/over.qed", NULL, 0) == 0);
 	CHECK(open_image("out/over.qed", scratch("dir"), 0) == -EPERM);
 	CHECK(open_image("out/words.qed", NULL, BLK_O_REFUSE_BACKING) == -EPERM);
 	CHECK(open_image("out/json-net.qed", scratch("dir"), 0) == -EPERM);
-	/* But for one that is to become a backing file. */
+	/* Except an image that is to become a backing file. */
 	CHECK(open_image("out/none.qed", scratch("dir"), BLK_O_BELOW) == -EPERM);
 	CHECK(open_image("dir/middle.qed", scratch("dir"), BLK_O_BELOW) == 0);
-	/* None at all. */
+	/* Refuse any backing file. */
 	CHECK(open_image("out/none.qed", NULL, BLK_O_REFUSE_BACKING) == 0);
 	CHECK(open_image("out/one.qed", NULL, BLK_O_REFUSE_BACKING) == -EPERM);
 }

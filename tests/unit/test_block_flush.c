@@ -12,9 +12,10 @@ static struct {
 	bool lost; /* pages were dropped; the next fdatasync to complete reports it */
 	int write_error; /* error of writes, also of durable ones */
 	unsigned int begun, running, most_running;
-	bool hold; /* fdatasync waits */
-	bool hold_writes; /* writes wait, but not durable ones */
-	unsigned int durable_done, durable_released; /* so many durable writes may be answered */
+	bool hold; /* hold fdatasync */
+	bool hold_writes; /* hold writes, except durable ones */
+	/* Number of durable writes that may complete. */
+	unsigned int durable_done, durable_released;
 } disk;
 
 static int disk_flush(struct blk_file *file)
@@ -50,7 +51,7 @@ static ssize_t disk_pwritev(struct blk_file *file, const struct iovec *iov, int 
 	return disk_write(file, iov, iovcnt, offset);
 }
 
-/* As the kernel does it: a write, and if that went well a sync of the file. */
+/* As in the kernel: a write and, if it succeeds, a sync of the file. */
 static ssize_t disk_pwritev_durable(struct blk_file *file, const struct iovec *iov, int iovcnt,
 				    uint64_t offset)
 {
@@ -63,7 +64,7 @@ static ssize_t disk_pwritev_durable(struct blk_file *file, const struct iovec *i
 	return ret ? ret : done;
 }
 
-/* Also where the folder of the test has no ZERO_RANGE. */
+/* Works even if the test's directory has no ZERO_RANGE. */
 static int disk_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64_t len)
 {
 	(void)file;
@@ -119,7 +120,7 @@ static void reported_once(void *arg)
 		CHECK(blk_file_lost(file) == -EIO);
 		blk_file_co_close(file);
 	}
-	/* Nothing of a device with O_DIRECT is in memory here. */
+	/* A device with O_DIRECT has no dirty pages here. */
 	file = open_disk(true);
 	if (file->direct) {
 		file->is_device = true;
@@ -130,7 +131,7 @@ static void reported_once(void *arg)
 	blk_file_co_close(file);
 }
 
-/* A durable write whose sync fails has taken the error that the flush was to report. */
+/* A durable write whose sync fails has consumed the error that the flush should report. */
 static void taken_by_durable_write(void *arg)
 {
 	static uint8_t block[4096] __attribute__((aligned(4096)));
@@ -144,7 +145,7 @@ static void taken_by_durable_write(void *arg)
 	file->keeps_dsync = true;
 	CHECK(blk_file_co_pwrite(file, block, sizeof(block), 0) == 0);
 	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == 0);
-	/* A bad sector is the write's error, and no reason to fail what was written elsewhere. */
+	/* A bad sector is the write's own error, and does not fail flushes of other writes. */
 	disk.write_error = -EIO;
 	CHECK(blk_file_co_pwrite_durable(file, block, sizeof(block), 0) == -EIO);
 	disk.write_error = 0;
@@ -157,7 +158,10 @@ static void taken_by_durable_write(void *arg)
 	blk_file_co_close(file);
 }
 
-/* The same of a disk that then fails the write, too, while the edges of zeroes wait for a flush. */
+/*
+ * The same with a disk that then also fails the write, while the edges of zeroes wait
+ * for a flush.
+ */
 static void taken_by_write_to_failing_disk(void *arg)
 {
 	static uint8_t block[4096] __attribute__((aligned(4096)));
@@ -192,7 +196,7 @@ static void take_turns(void)
 		co_yield_turn();
 }
 
-/* A file with a block on the disk, and zeroes in a part of it in the page cache. */
+/* Open a file with a block on the disk, part of which is zeroed in the page cache. */
 static struct blk_file *open_disk_with_edge(void)
 {
 	static uint8_t block[4096] __attribute__((aligned(4096)));
@@ -206,13 +210,13 @@ static struct blk_file *open_disk_with_edge(void)
 }
 
 enum beside {
-	NOT_ANSWERED, /* the kernel has not answered the durable write */
+	NOT_ANSWERED, /* the durable write has not completed */
 	BEING_JUDGED,
-	DISK_FAILS, /* not answered, and the disk fails all writes after that */
+	DISK_FAILS, /* not completed, and the disk fails all later writes */
 	NR_BESIDE
 };
 
-/* A durable write has taken the error of the edge, which is not known yet: a flush comes. */
+/* A flush comes when a durable write has consumed the error of the edge, but has not completed. */
 static void check_beside(enum beside where)
 {
 	struct group group = { .left = 2 };
@@ -280,7 +284,7 @@ static void waits_for_earlier_durable_writes(void *arg)
 	blk_file_co_close(file);
 }
 
-/* RWF_DSYNC is believed where it is known to hold, and nowhere else. */
+/* RWF_DSYNC is used only where it is known to be reliable. */
 static void where_durable_writes_are_used(void *arg)
 {
 	static uint8_t block[4096] __attribute__((aligned(4096)));
@@ -294,7 +298,7 @@ static void where_durable_writes_are_used(void *arg)
 	blk_file_co_close(file);
 }
 
-/* Several at once: each has an fdatasync that began after it came, and no error escapes any. */
+/* Several flushes at once: each gets an fdatasync that started after it, and every error. */
 static void several(void *arg)
 {
 	struct flusher f[8];
@@ -311,7 +315,7 @@ static void several(void *arg)
 	CHECK(disk.most_running == 1 && disk.begun == 1);
 	disk.hold = false;
 	group_wait(&group);
-	/* The first has its own; the seven that came while it ran share the next. */
+	/* The first one has its own fdatasync; the seven that came meanwhile share the next. */
 	CHECK(disk.most_running == 1 && disk.begun == 2);
 	for (unsigned int i = 0; i < ARRAY_SIZE(f); i++)
 		CHECK(f[i].ret == 0);
@@ -336,7 +340,7 @@ static void several_fail(void *arg)
 	blk_file_co_close(file);
 }
 
-/* Many threads: nothing is lost of those that wait for each other. */
+/* Many threads: no waiting flush is lost. */
 static void flush_often(void *arg)
 {
 	struct blk_file *file = *(struct blk_file **)arg;
@@ -363,7 +367,10 @@ static void close_shared(void *arg)
 	blk_file_co_close(shared[0]);
 }
 
-/* The same on several threads: durable writes race a flush for the one report, many times. */
+/*
+ * The same on several threads: durable writes and a flush race for the single error
+ * report, many times.
+ */
 static struct {
 	struct blk_file *file;
 	struct blk_file_ops ops;
@@ -395,7 +402,7 @@ static ssize_t race_pwritev_durable(struct blk_file *file, const struct iovec *i
 {
 	int ret = race_flush(file);
 
-	/* The answer comes later than the report was taken. */
+	/* It completes some time after it consumed the report. */
 	return race_pwritev(file, iov, iovcnt, offset) < 0 || ret ? -EIO : (ssize_t)iov->iov_len;
 }
 

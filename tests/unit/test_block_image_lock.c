@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Image locks: among ourselves, and with QEMU's programs in both directions.
+ * Image locks: between this project's processes, and with QEMU's programs in both
+ * directions.
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -63,7 +64,7 @@ static void test_among_ourselves(void **state)
 	assert_int_equal(image_lock_acquire(writer, WRITER, SHARED, NULL), 0);
 	expect_busy(WRITER, busy_writer);
 	expect_busy(READER, busy_reader);
-	/* Who was refused holds nothing, and is in nobody's way. */
+	/* A refused acquisition holds no locks. */
 	reader = open_image();
 	assert_int_equal(image_lock_acquire(reader, READER, SHARED, NULL), -EBUSY);
 	image_lock_release(writer);
@@ -77,12 +78,12 @@ static void test_among_ourselves(void **state)
 	expect_busy(WRITER, busy_writer);
 	close(reader);
 	expect_busy(WRITER, busy_writer);
-	close(reader2); /* closing lets go, too */
+	close(reader2); /* closing releases the locks */
 	expect_free(WRITER);
 	close(writer);
 }
 
-/* Somebody locks it in a way of his own. */
+/* Another program locks the file in its own way. */
 static void test_stranger(void **state)
 {
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1 };
@@ -112,7 +113,7 @@ static void need_qemu(void)
 	skip();
 }
 
-/* Run a program without a word; its exit status. */
+/* Run a program with its output discarded; return its exit status. */
 static int run(const char *const *argv)
 {
 	pid_t pid = fork();
@@ -156,12 +157,12 @@ static bool byte_is_locked(int fd, off_t byte)
 	return fl.l_type != F_UNLCK;
 }
 
-/* A qemu-io that has the image open, until it is killed. */
+/* Start a qemu-io that has the image open until it is killed. */
 static pid_t start_holder(const char *option)
 {
 	const char *argv[] = { "/usr/bin/qemu-io", "-f",  "qed",  "-c",
 			       "sleep 60000",	   image, option, NULL };
-	int held = option ? 100 : 101; /* consistent read, write */
+	int held = option ? 100 : 101; /* the bytes for consistent read and write */
 	int fd = open_image();
 	pid_t pid = fork();
 
@@ -228,7 +229,7 @@ static void test_we_hold(void **state)
 	image_lock_release(fd);
 	assert_int_equal(qemu_img("check", "-q"), 0);
 
-	/* A reader of ours leaves theirs alone, and keeps writers out. */
+	/* This project's reader coexists with QEMU's, and excludes writers. */
 	assert_int_equal(image_lock_acquire(fd, READER, SHARED, NULL), 0);
 	assert_int_equal(qemu_img("check", "-q"), 0);
 	assert_int_equal(qemu_io("-r", "read 0 512"), 0);

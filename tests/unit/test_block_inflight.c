@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests in flight: a ticket passes when, and only when, the requests that
- * were there before it are over.
+ * Requests in flight: a ticket passes when, and only when, the requests that began
+ * before it have ended.
  */
 #include "test_aio_common.h"
 
@@ -26,7 +26,7 @@ static void one_at_a_time(void *arg)
 	for (int i = 0; i < 5; i++)
 		CHECK(!inflight_passed(&inf, ticket));
 
-	/* One that began after the ticket does not hold it up. */
+	/* A request that began after the ticket does not delay it. */
 	second = inflight_begin(&inf);
 	later = inflight_ticket(&inf);
 	inflight_end(&inf, first);
@@ -45,8 +45,8 @@ static void test_one_at_a_time(void **state)
 }
 
 /*
- * The use that it is made for: an object is replaced, and freed once its
- * ticket has passed; requests look it up and use it across parks.
+ * Its purpose: an object is replaced, and freed once its ticket has passed; requests
+ * look it up and use it across yields.
  */
 
 #define REQUEST_THREADS 3

@@ -53,7 +53,7 @@ static void pieces(void *arg)
 	CHECK(img.longest == GiB && img.covered == 16 * TiB - 512);
 	CHECK(img.zeroes == 16 * 1024);
 	CHECK(img.last_flags == BLK_REQ_MAY_UNMAP);
-	/* Pieces end where clusters do. */
+	/* Requests are split at cluster boundaries. */
 	img.zeroes = 0;
 	CHECK(blk_co_pwrite_zeroes(node, 512, GiB, 0) == 0);
 	CHECK(img.zeroes == 2);
@@ -64,7 +64,7 @@ static void pieces(void *arg)
 	CHECK(stat_of(node, BLK_STAT_discard_bytes) == 16 * TiB - 1);
 	CHECK(blk_co_close(node) == 0);
 
-	/* Without the driver's way: plain writes, and not large ones. */
+	/* Without the driver's write-zeroes: plain writes of limited size. */
 	img.longest = 0;
 	img.size = 4 * GiB;
 	node = must_open("img", "poor", BLK_O_RDWR);
@@ -111,7 +111,7 @@ static void zero_fallback(void *arg)
 	(void)arg;
 	fake_add(&img);
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
-		/* The second refuses, the third does it itself. */
+		/* Write-zeroes is missing, unsupported, or implemented. */
 		img.zeroes_refused = i == 1 ? ENOTSUP : 0;
 		img.writes = 0;
 		node = must_open("img", drivers[i], BLK_O_RDWR);
@@ -124,7 +124,7 @@ static void zero_fallback(void *arg)
 		CHECK((i == 2) == (img.writes == 1));
 		CHECK(blk_co_close(node) == 0);
 	}
-	/* Only -ENOTSUP asks for the other way. */
+	/* Only -ENOTSUP leads to the fallback. */
 	img.zeroes_refused = ENOSPC;
 	node = must_open("img", "fake", BLK_O_RDWR);
 	CHECK(blk_co_pwrite_zeroes(node, 0, 4096, 0) == -ENOSPC);
@@ -132,7 +132,7 @@ static void zero_fallback(void *arg)
 	img.fail_write = EIO;
 	CHECK(blk_co_pwrite_zeroes(node, 0, 4096, 0) == -EIO);
 	CHECK(blk_co_close(node) == 0);
-	/* A driver without discard takes one and does nothing. */
+	/* Without discard in the driver, a discard succeeds and does nothing. */
 	node = must_open("img", "poor", BLK_O_RDWR);
 	CHECK(blk_co_pdiscard(node, 0, 4096) == 0);
 	CHECK(blk_co_truncate(node, 4096, NULL) == -ENOTSUP);
@@ -170,7 +170,7 @@ static void expect_write(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	expect_map(&map, kind, run, file, offset);
 }
 
-/* An overlay of 64 KiB over a raw file of 20000 bytes (20480 with its last sector). */
+/* The map of an overlay of 64 KiB over a raw file of 20000 bytes (20480 with its last sector). */
 static void maps(void *arg)
 {
 	struct fake_image img = { .name = "img",
@@ -184,18 +184,18 @@ static void maps(void *arg)
 	(void)arg;
 	make_file(scratch("short"), "", 0, 20000);
 	fake_add(&img);
-	img.state[0] = FAKE_DATA; /* in memory: not to be had directly */
+	img.state[0] = FAKE_DATA; /* in memory: no direct mapping */
 	img.state[1] = FAKE_ZERO;
 	node = must_open("img", "fake", BLK_O_RDWR);
 	raw = node->backing->file;
 	expect_read(node, 0, 65536, BLK_MAP_ASK, 4096, NULL);
 	expect_read(node, 4096, 65536 - 4096, BLK_MAP_ZERO, 4096, NULL);
-	/* Through to the backing file, up to its end, and zeroes from there on. */
+	/* The backing file up to its end, and zeroes from there on. */
 	expect_read(node, 8192, 4096, BLK_MAP_DATA, 4096, raw);
 	expect_read(node, 8192, 57344, BLK_MAP_DATA, 20000 - 8192, raw);
 	expect_read(node, 20000, 480, BLK_MAP_ASK, 480, NULL);
 	expect_read(node, 20480, 45056, BLK_MAP_ZERO, 45056, NULL);
-	/* A backing file is never written to. */
+	/* A backing file is never mapped for writing. */
 	expect_write(node, 8192, 4096, BLK_MAP_ASK, 4096, NULL);
 	CHECK(blk_co_close(node) == 0);
 
@@ -204,7 +204,7 @@ static void maps(void *arg)
 	expect_read(node, 20480, 45056, BLK_MAP_ZERO, 45056, NULL);
 	CHECK(blk_co_close(node) == 0);
 
-	/* Copying on read needs a place to copy to. */
+	/* Copy-on-read needs a writable image. */
 	node = must_open("img", "fake", OPEN_COPY_ON_READ);
 	expect_read(node, 8192, 4096, BLK_MAP_DATA, 4096, node->backing->file);
 	CHECK(blk_co_close(node) == 0);
@@ -221,16 +221,16 @@ static void raw_maps(void *arg)
 	node = must_open("raw", "raw", BLK_O_RDWR);
 	file = node->file;
 	expect_write(node, 512, 1024, BLK_MAP_DATA, 1024, file);
-	/* What would make the file longer does not go past its bookkeeping. */
+	/* A write that grows the file is not mapped, since the file tracks its size. */
 	expect_write(node, 19968, 512, BLK_MAP_DATA, 32, file);
 	expect_write(node, 20000, 480, BLK_MAP_ASK, 480, NULL);
-	/* Answers suit the descriptor. */
+	/* Mappings fit the descriptor's alignment. */
 	CHECK(blk_file_set_align(file, 512, 512) == 0);
 	expect_read(node, 512, 40960, BLK_MAP_DATA, 19456, file);
 	expect_read(node, 100, 512, BLK_MAP_ASK, 512, NULL);
 	expect_read(node, 19968, 512, BLK_MAP_ASK, 512, NULL);
 	expect_write(node, 512, 1024, BLK_MAP_DATA, 1024, file);
-	/* Blocks larger than what guests write: neighbours would be lost. */
+	/* Blocks larger than guest writes: adjacent data would be lost. */
 	CHECK(blk_file_set_align(file, 4096, 4096) == 0);
 	expect_read(node, 4096, 4096, BLK_MAP_DATA, 4096, file);
 	expect_write(node, 4096, 4096, BLK_MAP_ASK, 4096, NULL);
@@ -285,12 +285,12 @@ static void status(void *arg)
 	expect_status(node, 65536, BLK_MAP_DATA, 65536, 0);
 	expect_status(node, 2 * 65536, BLK_MAP_ZERO, 65536, 0);
 	expect_status(node, 3 * 65536, BLK_MAP_DATA, 65536, 1);
-	expect_status(node, 4 * 65536, BLK_MAP_ZERO, 65536, 2); /* a hole of the file */
-	expect_status(node, 5 * 65536, BLK_MAP_ZERO, 11 * 65536, 2); /* behind its end */
+	expect_status(node, 4 * 65536, BLK_MAP_ZERO, 65536, 2); /* a hole in the file */
+	expect_status(node, 5 * 65536, BLK_MAP_ZERO, 11 * 65536, 2); /* beyond its end */
 	CHECK(blk_co_status(node, 0, 512, &status) == 0);
 	CHECK(status.bytes == 512 && status.file == status.node->file && !status.file_offset);
 	CHECK(blk_co_status(node, MiB, 1, &status) == -EIO);
-	/* As far as the images above one say: its holes do not matter, but where it ends does. */
+	/* Status above a base: the base's holes do not matter, its end does. */
 	base = node->backing->backing;
 	CHECK(blk_co_status_above(node, base, 3 * 65536, MiB - 3 * 65536, &status) == 0);
 	CHECK(status.kind == BLK_MAP_DATA && status.depth == 1 && status.bytes == 65536);
@@ -304,7 +304,7 @@ static void status(void *arg)
 	CHECK(status.kind == BLK_MAP_BACKING && status.node == node->backing && !status.zero);
 	CHECK(blk_co_close(node) == 0);
 
-	/* Where no image has it, the last one of the chain says so. */
+	/* If no image has data, the last one of the chain determines the status. */
 	node = must_open("top", "fake", BLK_O_NO_BACKING);
 	expect_status(node, 0, BLK_MAP_BACKING, 65536, 0);
 	CHECK(blk_co_close(node) == 0);
@@ -312,7 +312,7 @@ static void status(void *arg)
 	fake_clear();
 }
 
-/* What a target holds before it is filled. */
+/* From where a target reads as zeroes before it is written. */
 static void zero_from(void *arg)
 {
 	struct fake_image empty = { .name = "empty", .size = MiB, .cluster_size = 65536 };
@@ -340,7 +340,7 @@ static void zero_from(void *arg)
 	CHECK(blk_co_close(node) == 0);
 	node = must_open("old", "raw", BLK_O_RDWR);
 	CHECK(blk_co_zero_from(node, MiB) == MiB);
-	/* By the word of the caller that it was just made. */
+	/* The caller says that the target is new (BLK_O_INCOMPLETE). */
 	node->flags |= BLK_O_INCOMPLETE;
 	CHECK(blk_co_zero_from(node, MiB) == 0);
 	node->file->is_device = true;
@@ -355,7 +355,7 @@ static void zero_from(void *arg)
 	empty.state[15] = FAKE_DATA;
 	CHECK(blk_co_zero_from(node, MiB) == MiB);
 	CHECK(blk_co_close(node) == 0);
-	/* Behind the backing file's end nothing shows. */
+	/* Beyond the backing file's end it reads as zeroes. */
 	node = must_open("over", "fake", BLK_O_RDWR);
 	CHECK(blk_co_zero_from(node, MiB) == 65536);
 	over.state[0] = FAKE_ZERO;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opening images: backing chains, their names, formats by name and by sight,
- * what is refused and in which words.
+ * Opening images: backing chains and their names, formats given and probed, errors and
+ * their messages.
  */
 #include "test_block_fake.h"
 
@@ -15,7 +15,7 @@ static void expect_no_open(const char *name, const struct blk_open_opts *opts, i
 	char expected[600];
 	int ret;
 
-	/* @line names files relative to the scratch directory. */
+	/* File names in @line are relative to the scratch directory. */
 	snprintf(expected, sizeof(expected), "%s", scratch(line));
 	ret = blk_co_open(&node, scratch(name), opts, &err);
 	if (ret != code || strcmp(error_text(&err), expected))
@@ -103,7 +103,7 @@ static void chain(void *arg)
 	CHECK(blk_co_close(node) == 0);
 	CHECK(top.closes == 1 && middle.closes == 1);
 
-	/* What is said of the backing file's format is said of the direct one only. */
+	/* The backing format applies only to the direct backing file. */
 	top.backing_format = "odd";
 	opts.backing_format = "fake";
 	CHECK(blk_co_open(&node, scratch("top"), &opts, &err) == 0);
@@ -145,7 +145,7 @@ static void bad_chains(void *arg)
 		ring[i].backing_format = "fake";
 		fake_add(&ring[i]);
 	}
-	/* Writable or not: the refusal is for the loop, not for a lock of our own. */
+	/* Writable or not: the error is about the loop, not about a lock of the same process. */
 	expect_no_open("ring0", &opts, -ELOOP,
 		       "./ring0: the backing chain loops back to this file");
 	expect_no_open("self", &opts, -ELOOP, "self: the backing chain loops back to this file");
@@ -179,7 +179,7 @@ static void long_chain(void *arg)
 		 BLK_MAX_CHAIN);
 	expect_no_open("long0", &opts, -ELOOP, line);
 
-	/* One less may be, and can be read through. */
+	/* A chain with one image less can be opened and read. */
 	images[BLK_MAX_CHAIN].data[7] = 42;
 	images[BLK_MAX_CHAIN].state[0] = FAKE_DATA;
 	node = must_open("long1", "fake", 0);
@@ -215,7 +215,7 @@ static void formats(void *arg)
 		snprintf(line, sizeof(line), "image: format %s is not supported",
 			 foreign[i].format);
 		expect_no_open("image", &opts, -ENOTSUP, line);
-		/* Who says raw means it. */
+		/* Format raw as given is not probed. */
 		node = must_open("image", "raw", BLK_O_RDWR);
 		CHECK(!node->probed);
 		CHECK(blk_co_close(node) == 0);
@@ -239,7 +239,7 @@ static void formats(void *arg)
 	fake_clear();
 }
 
-/* ---- who may open what somebody has open ---- */
+/* ---- opening an image that is open already ---- */
 
 static void sharing(void *arg)
 {
@@ -267,11 +267,14 @@ static void sharing(void *arg)
 	fake_add(&vm2);
 	make_file(scratch("golden"), "", 0, MiB);
 	node = must_open("vm", "fake", BLK_O_RDWR);
-	/* Two overlays share a golden image, and others may read it. */
+	/* Two overlays share a golden image, and other readers may open it. */
 	node2 = must_open("vm2", "fake", BLK_O_RDWR);
 	look = must_open("golden", "raw", 0);
 	CHECK(blk_co_close(look) == 0);
-	/* Nobody writes to it, and an image has one writer and no readers beside it. */
+	/*
+	 * It cannot be opened for writing, and an image with a writer has no other writer or
+	 * reader.
+	 */
 	expect_no_open("golden", &raw_rw, -EBUSY, busy[0]);
 	expect_no_open("vm", &raw_rw, -EBUSY, busy[1]);
 	expect_no_open("vm", &raw_ro, -EBUSY, busy[2]);

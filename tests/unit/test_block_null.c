@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The image that is nothing: its names, and requests to it and above it.
- */
+/* The null image: its names, and requests to it and above it. */
 #include "test_block_common.h"
 
 #include "block/request.h"
@@ -67,7 +65,7 @@ static void on_done(struct blk_request *req, int ret)
 	answer = ret;
 }
 
-/* The answer of a request that must not have to wait. */
+/* Submit a request that must complete at once; return its result. */
 static int submit(struct blk_node *node, enum blk_op op, uint64_t at, uint64_t bytes, void *buf)
 {
 	struct blk_request req = {
@@ -90,7 +88,7 @@ static void co_requests(void *arg)
 	memset(buf, 'b', sizeof(buf));
 	CHECK(submit(node, BLK_OP_WRITE, 0, sizeof(buf), buf) == 0);
 	CHECK(submit(node, BLK_OP_READ, 512, 4096, buf + 1) == 0);
-	/* Nobody touched it: there is nothing that costs time. */
+	/* The buffer is untouched, so a request costs nothing. */
 	CHECK(buf[1] == 'b' && !memcmp(buf, buf + 1, sizeof(buf) - 1));
 	CHECK(blk_stats_get(&node->stats, BLK_STAT_direct_ops) == 2);
 	CHECK(submit(node, BLK_OP_FLUSH, 0, 0, NULL) == 0);
@@ -103,7 +101,7 @@ static void co_requests(void *arg)
 	CHECK(blk_co_close(node) == 0);
 }
 
-/* ---- As a backing file: what it leaves in a buffer must not be seen ---- */
+/* ---- As a backing file: the untouched content of buffers must not be exposed ---- */
 
 static void co_backing(void *arg)
 {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Options of images, and what names and options come to.  No I/O.
- */
+/* Options of images, and the parsing of names and options. No I/O. */
 #include "test_aio_common.h"
 
 #include "block/image_name.h"
@@ -71,7 +69,7 @@ static void test_json(void **state)
 	blk_options_free(o);
 }
 
-/* Also as a name, of which whoever parses it frees the rest. */
+/* Also check it as a name, whose parser must free the rest. */
 static void expect_bad_json(const char *name)
 {
 	struct error err = ERROR_INIT;
@@ -190,7 +188,7 @@ static void test_backing(void **state)
 
 	(void)state;
 	assert_int_equal(blk_image_name_parse(&name, given, "raw", NULL, &err), 0);
-	assert_string_equal(name.format, "raw"); /* what was said beside it wins */
+	assert_string_equal(name.format, "raw"); /* an explicit option overrides it */
 	assert_false(name.no_backing);
 	assert_false(blk_options_say_file(name.backing));
 	check_value(name.backing, "driver", "raw");
@@ -207,7 +205,7 @@ static void test_backing(void **state)
 	blk_image_name_free(&name);
 }
 
-/* Credentials that an option names. */
+/* Credentials referenced by an option. */
 static void test_objects(void **state)
 {
 	struct error err = ERROR_INIT;

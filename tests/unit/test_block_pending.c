@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The sparse set of what is to be populated: members, runs, and adding beside taking. */
+/* The sparse set of clusters to populate: members, runs, and concurrent adding and taking. */
 #include "populate/pending.h"
 #include "test_aio_common.h"
 
@@ -39,7 +39,7 @@ static void test_against_model(void **state)
 				model[m] = false;
 			}
 			members -= n;
-			/* The run is as long as it can be. */
+			/* The run has the maximum length. */
 			CHECK(!n || n == max || !model[start + n]);
 		}
 		CHECK(pending_has(&set, c) == (c < SMALL && model[c]));
@@ -51,7 +51,7 @@ static void test_against_model(void **state)
 	free(model);
 }
 
-/* Far apart, in a set of a disk as large as can be served. */
+/* Members far apart, in a set for the largest disk. */
 static void test_sparse(void **state)
 {
 	const uint64_t count = 1ULL << 32;
@@ -63,7 +63,7 @@ static void test_sparse(void **state)
 	CHECK(pending_add(&set, count - 1) && pending_add(&set, 5) && !pending_add(&set, 5));
 	CHECK(pending_add(&set, count / 2));
 	CHECK(pending_take(&set, 8, &start) == 1 && start == 5);
-	/* Upwards from there, and around. */
+	/* The search goes upwards and wraps around. */
 	CHECK(pending_add(&set, 4));
 	CHECK(pending_take(&set, 8, &start) == 1 && start == count / 2);
 	CHECK(pending_take(&set, 8, &start) == 1 && start == count - 1);
@@ -110,7 +110,7 @@ static void run_threads(uint64_t count)
 		taken += pending_take(&shared, 4, &start);
 	for (unsigned int i = 0; i < ADDERS; i++)
 		CHECK(!pthread_join(threads[i], NULL));
-	/* What is left is found, though pages were cleared beside the adders. */
+	/* All remaining members are found, though pages were cleared concurrently with adding. */
 	for (uint64_t n; (n = pending_take(&shared, 4, &start));)
 		taken += n;
 	CHECK(taken == added);
@@ -122,7 +122,7 @@ static void test_threads(void **state)
 {
 	(void)state;
 	run_threads(MEMBERS);
-	/* Few members: the page is found empty, and taken off the list, all the time. */
+	/* Few members: the page is found empty and removed from the list all the time. */
 	run_threads(3);
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Populating behind the readers: they do not wait for it, nothing that was read
- * is forgotten, what is pending is let go of at the end, holes are not read.
+ * Populating in the background: readers do not wait for it, all data read is kept,
+ * pending clusters are dropped at close, holes are not read.
  */
 #include "test_block_overlay.h"
 
 /* ---- readers do not wait ---- */
 
-/* Wait until populating stands still in the driver. */
+/* Wait until @n populates are held in the driver. */
 static void wait_held(unsigned int n)
 {
 	while (overlay.held < n)
@@ -25,9 +25,9 @@ static void served_first(void *arg)
 	wait_held(1);
 	CHECK(populate_pending(node) == 2);
 	expect_states("--------");
-	/* Not kept twice for being read twice. */
+	/* A cluster read twice is kept once. */
 	check_read(node, 5, 1, 0);
-	/* A writer overtakes, and what it wrote stays. */
+	/* A write comes first, and its data stays. */
 	memset(golden + 2 * CLUSTER + 100, 0xa5, 100);
 	CHECK(blk_co_pwrite(node, 2 * CLUSTER + 100, 100, golden + 2 * CLUSTER + 100, 0) == 0);
 	memset(golden, 0, CLUSTER);
@@ -40,7 +40,7 @@ static void served_first(void *arg)
 	close_over(node);
 }
 
-/* More than there are buffers, while nothing can be written: all of it is kept in the end. */
+/* More clusters than buffers, while writes are held: all are kept in the end. */
 static void none_forgotten(void *arg)
 {
 	const unsigned int n = 300;
@@ -70,7 +70,7 @@ static void let_go(void *arg)
 	group_done(group);
 }
 
-/* Closing waits for what is being written, and lets go of the rest. */
+/* Closing waits for populates in flight, and drops the rest. */
 static void dropped(void *arg)
 {
 	const unsigned int n = 300;
@@ -118,7 +118,7 @@ static void holes(void *arg)
 
 	(void)arg;
 	CHECK(blk_co_close(node) == 0);
-	/* Data in the first cluster, and in a part of the tenth. */
+	/* Data in the first cluster and in a part of the tenth. */
 	make_file(scratch("golden"), golden, cluster, size);
 	fd = open(scratch("golden"), O_WRONLY | O_CLOEXEC);
 	CHECK(fd >= 0 && pwrite(fd, "x", 1, 9 * cluster + 4096) == 1);
@@ -132,7 +132,7 @@ static void holes(void *arg)
 		CHECK(blk_co_pread(node, c * (uint64_t)cluster + 5, 1, &byte, 0) == 0);
 	populate_co_drain(node);
 	expect_states("#00000000#0000000000000000000000");
-	/* By readers a byte each; by populating two clusters and no more. */
+	/* The readers read a byte each, populating only two clusters. */
 	CHECK(source_bytes == 32 + 2 * cluster);
 	check_read(node, 0, size, 0);
 	close_over(node);

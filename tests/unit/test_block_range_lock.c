@@ -15,7 +15,7 @@ static struct range_lock lock;
 #define CO_PER_THREAD 6
 #define TURNS	      (SANITIZED ? 400 : 4000)
 
-static int owners[UNITS]; /* changed under exclusive holds only, so not atomic */
+static int owners[UNITS]; /* changed only with the lock held exclusively, so not atomic */
 static _Atomic int readers[UNITS];
 
 static void hold_and_check(uint64_t *seed)
@@ -99,7 +99,7 @@ struct script {
 	uint64_t start, len;
 	bool exclusive;
 	struct range_hold hold;
-	struct co *co; /* parked while it holds */
+	struct co *co; /* yields while it holds the lock */
 	bool granted;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests with a callback to an image in memory: short ones are copied at
- * once, long ones and what is cut short are not.  (test_ublk_node_target.c has
- * those to files on disk.)
+ * Requests with a callback to an image in memory: short ones are copied at once, long
+ * ones and those beyond a truncated file are not. (test_ublk_node_target.c has those
+ * to files on disk.)
  */
 #include "test_block_common.h"
 
@@ -30,7 +30,7 @@ static void on_done(struct blk_request *req, int ret)
 		co_wake(s.waiter);
 }
 
-/* *@at_once tells whether it was answered before submitting returned. */
+/* *Submit a request. Sets *@at_once if it completed before the submission returned. */
 static int co_submit(struct blk_node *node, enum blk_op op, uint64_t at, uint64_t bytes,
 		     bool *at_once)
 {
@@ -75,7 +75,7 @@ static void co_copies(void *arg)
 	memset(buf, 'x', sizeof(buf));
 	CHECK(co_submit(node, BLK_OP_READ, MiB, 4096, &at_once) == 0 && at_once);
 	CHECK(buf_is('w', 4096) && buf[4096] == 'x');
-	/* Long: not on this thread's time. */
+	/* A long request does not run on this thread. */
 	CHECK(co_submit(node, BLK_OP_WRITE, 2 * MiB, MiB, &at_once) == 0 && !at_once);
 	CHECK(co_submit(node, BLK_OP_READ, MiB, MiB, &at_once) == 0 && !at_once);
 	CHECK(buf_is('w', 4096) && buffer_is_zero(buf + 4096, MiB - 4096));
@@ -84,7 +84,10 @@ static void co_copies(void *arg)
 	CHECK(blk_co_close(node) == 0);
 }
 
-/* The file was cut behind our back: zeroes, and never what the buffer held. */
+/*
+ * The file was truncated by another process: reads return zeroes, never the old
+ * content of the buffer.
+ */
 static void co_cut(void *arg)
 {
 	struct blk_node *node = co_open(0);

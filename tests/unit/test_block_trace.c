@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Recording traces: what was read first, in its order, and a file that cannot be written. */
+/* Recording traces: ranges in the order of their first read, and a file that cannot be written. */
 #include <signal.h>
 #include <sys/resource.h>
 
 #include "populate/trace.h"
 #include "test_block_overlay.h"
 
-/* From now on files of this process end after @bytes. */
+/* Limit the size of files of this process to @bytes. */
 static void limit_files(rlim_t bytes)
 {
 	struct rlimit limit;
@@ -38,7 +38,7 @@ static void in_order(void *arg)
 	CHECK(trace_co_start(node, path, NULL) == -EBUSY);
 	check_read(node, 5 * CLUSTER + 1, 1, 0);
 	CHECK(trace_co_write(node, NULL) == 0);
-	/* A run may go on after it was written out, and what was read before is left out. */
+	/* A run may continue after it was written out; ranges read before are omitted. */
 	check_read(node, 5 * CLUSTER, 2 * CLUSTER, 0);
 	check_read(node, 0, CLUSTER, 0);
 	CHECK(trace_co_stop(node, &lost, NULL) == 0 && lost == 0);
@@ -47,7 +47,7 @@ static void in_order(void *arg)
 	close_over(node);
 }
 
-/* The disk is full for a while: the end of the trace says so, though it can be written again. */
+/* The disk is full for a while: stopping the trace reports it, even if writes succeed again. */
 static void first_error_is_kept(void *arg)
 {
 	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, 0);

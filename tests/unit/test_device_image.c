@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The served image: what options mean for an image that exists, and its name after its close. */
+/* The served image: options for an existing image, and its name after its close. */
 #include "test_aio_common.h"
 
 #include <sys/stat.h>
@@ -42,7 +42,7 @@ static void open_and_close(const char *name, const char *format, const char *wan
 	CHECK(!device_image_co_open(&image, &options, -1, &err));
 	CHECK(!strcmp(image.node->backing->driver->name, wanted));
 	CHECK(!device_image_co_close(&image));
-	/* What fails at the close is told with the image's name. */
+	/* An error of the close is reported with the image's name. */
 	CHECK(image.path && image.path[0] == '/' && strstr(image.path, name));
 	device_image_free(&image);
 	CHECK(!image.path);
@@ -51,7 +51,7 @@ static void open_and_close(const char *name, const char *format, const char *wan
 static void backing_format(void *arg)
 {
 	(void)arg;
-	/* As a guest could write it into a raw image. */
+	/* An image as a guest could write it into a raw image. */
 	co_create_qed("base.img", NULL, NULL);
 	co_create_qed("top.qed", "base.img", NULL);
 	open_and_close("top.qed", NULL, "qed");
@@ -86,7 +86,7 @@ static void no_room(void *arg)
 		.name = "v",
 		.image = "huge.raw",
 		.format = "raw",
-		/* More than file systems of the host take in one file. */
+		/* More than the host's file systems support in one file. */
 		.size = INT64_MAX - 64 * KiB + 1,
 		.foreground = true,
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The options of a device: every one, what is refused and how, and that the help has them all. */
+/* The options of a device: setting each, the errors, and that the help lists them all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #define MAX_ARGS 32
 
-/* Parse the words after the program's name, which NULL ends. */
+/* Parse the words after the program's name, terminated by NULL. */
 static int parse(struct device_options *options, struct error *err, ...)
 {
 	char *argv[MAX_ARGS] = { "qedd" };
@@ -90,7 +90,7 @@ static void test_all(void **state)
 	assert_string_equal(o.prefetch, "t");
 }
 
-/* NAME and IMAGE are given, and then these two words. */
+/* Check that NAME and IMAGE with these two words fail with @line. */
 static void refused(const char *option, const char *value, const char *line)
 {
 	struct error err = ERROR_INIT;
@@ -200,7 +200,7 @@ static void test_help_is_whole(void **state)
 	free(text);
 }
 
-/* A flag and its opposite; an option of another program; what was given and what was not. */
+/* A flag and its opposite; an option of another program; options->given. */
 static void test_given(void **state)
 {
 	struct error err = ERROR_INIT;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Work in pieces: that all of it is done once, several pieces at a time, that cutting
- * is in order, and what an error and a speed do.
+ * Work in pieces: everything is done once, several pieces at a time; cutting is in
+ * order; errors and speed.
  */
 #include "test_aio_common.h"
 
@@ -13,11 +13,11 @@
 
 struct work {
 	struct pieces pieces;
-	unsigned int times[UNITS]; /* that a unit was done */
-	uint64_t cut; /* all before it was cut */
+	unsigned int times[UNITS]; /* how often each unit was done */
+	uint64_t cut; /* everything before it was cut */
 	bool cutting;
 	unsigned int busy, most;
-	uint64_t fail_cut, fail_do; /* at this offset; NEVER: not */
+	uint64_t fail_cut, fail_do; /* fail at this offset; NEVER: do not */
 };
 
 #define NEVER UINT64_MAX
@@ -42,7 +42,7 @@ static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
 	work.cutting = false;
 	if (piece->offset == work.fail_cut)
 		return error_set(err, -ENXIO, "cutting at %u", (unsigned int)i);
-	/* Each third one needs nothing. */
+	/* Every third one needs no work. */
 	piece->kind = i % 3 ? 5 : PIECE_NOTHING;
 	piece->counts = true;
 	piece->bytes = p->end - piece->offset < UNIT ? p->end - piece->offset : UNIT;
@@ -88,7 +88,7 @@ static void all_of_it(void *arg)
 		CHECK(work.times[i] == !!(i % 3));
 	CHECK(work.most == PIECES_WORKERS && !work.busy);
 	CHECK(told == work.pieces.end && told_of == told);
-	/* Nothing at all. */
+	/* No work at all. */
 	prepare();
 	work.pieces.end = 0;
 	CHECK(pieces_co_run(&work.pieces, NULL) == 0);
@@ -107,7 +107,7 @@ static void errors(void *arg)
 	error_free(&err);
 	for (unsigned int i = 0; i < UNITS; i++)
 		done += work.times[i];
-	/* Those that were under way end, and no more begin. */
+	/* Pieces in work end, and no more begin. */
 	CHECK(done < 10 + 2 * PIECES_WORKERS);
 	prepare();
 	work.fail_cut = 21 * UNIT;
@@ -126,7 +126,7 @@ static void speed(void *arg)
 
 	(void)arg;
 	prepare();
-	/* Two thirds of the units count. */
+	/* Two thirds of the units count against the speed. */
 	work.pieces.speed = work.pieces.end * 4;
 	CHECK(pieces_co_run(&work.pieces, NULL) == 0);
 	took = aio_now() - started;

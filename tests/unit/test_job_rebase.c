@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rebasing and committing: what is read and written, and what is not: images that are in
- * both chains, zeroes, what is equal.
+ * Rebasing and committing: what is read and written, and what is not: images in both
+ * chains, zeroes, equal data.
  */
 #include "test_qed_common.h"
 
@@ -12,7 +12,7 @@
 #define CLUSTERS 64u
 #define SIZE	 (CLUSTERS * CLUSTER)
 
-/* Of a cluster: unallocated, zero, or data that this byte fills. */
+/* The state of a cluster: unallocated, zero, or data filled with this byte. */
 #define NONE '-'
 #define ZERO '0'
 
@@ -65,7 +65,7 @@ static void make(const char *name, const char *backing, const char *clusters)
 	CHECK(blk_co_close(node) == 0);
 }
 
-/* What @node itself has. */
+/* Check the states of @node's own clusters. */
 static void expect(struct blk_node *node, const char *clusters)
 {
 	struct blk_map map;
@@ -109,7 +109,7 @@ static void end(void)
 	CHECK(rmdir(dir) == 0);
 }
 
-/* Two images over one base: nothing is read of what is common, nor of zeroes. */
+/* Two images over one base: neither common data nor zeroes are read. */
 static void siblings(void *arg)
 {
 	struct blk_node *top, *right;
@@ -124,13 +124,13 @@ static void siblings(void *arg)
 	right = open_image("right", 0, 0);
 	CHECK(rebase_co_copy(top, right, NULL, NULL) == 0);
 	expect(top, "A--0eF-0Z--lt");
-	/* Where only one of them has it, the other shows the base. */
+	/* Where only one of them has data, the other shows the base. */
 	CHECK(read_of(top->backing) == 7 && read_of(top->backing->backing) == 2);
 	CHECK(read_of(right) == 6 && read_of(right->backing) == 2);
 	CHECK(blk_co_change_backing(top, "right", "qed", NULL) == 0);
 	CHECK(blk_co_close(right) == 0);
 	CHECK(blk_co_close(top) == 0);
-	/* Onto an image of its own chain: what lies between. */
+	/* Rebase onto an image of its own chain: only the images between are read. */
 	top = open_image("top", BLK_O_RDWR, 0);
 	right = open_image("base", 0, 0);
 	CHECK(rebase_co_copy(top, right, NULL, NULL) == 0);
@@ -141,7 +141,7 @@ static void siblings(void *arg)
 	end();
 }
 
-/* To none, and from none. */
+/* Rebase to no backing file, and from none. */
 static void none(void *arg)
 {
 	struct blk_node *top, *other;
@@ -161,14 +161,14 @@ static void none(void *arg)
 	other = open_image("other", 0, 0);
 	CHECK(!top->backing && rebase_co_copy(top, other, NULL, NULL) == 0);
 	expect(top, "abtte0");
-	/* What is zero in the image is not compared. */
+	/* Zero clusters of the image are not compared. */
 	CHECK(read_of(other) == 0);
 	CHECK(blk_co_close(other) == 0);
 	CHECK(blk_co_close(top) == 0);
 	end();
 }
 
-/* Through an image between, which is shorter, into a base that is shorter too. */
+/* Commit through a shorter middle image into a base that is shorter, too. */
 static void committing(void *arg)
 {
 	struct commit_opts opts = { 0 };

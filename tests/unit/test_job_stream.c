@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Streaming: that it ends with all that is needed in the image and no backing
- * file, what it does not read, how it is slowed, paused, ended and taken up
- * again, what a failing source does to it, and that writers beside it win.
+ * Streaming: it ends with all data in the image and no backing file; what it does not
+ * read; speed, pause, cancellation and restart; a failing source; concurrent writers
+ * win.
  */
 #include "job/stream.h"
 #include "test_block_overlay.h"
@@ -19,7 +19,7 @@ static struct stream *start_stream(struct blk_node *node, const struct stream_op
 	return stream;
 }
 
-/* Wait for its end, and that it is @state. */
+/* Wait for the end of the stream, and check its state. */
 static void end_stream(struct stream *stream, enum job_state state, struct stream_status *status)
 {
 	struct stream_status last;
@@ -54,11 +54,11 @@ static void to_the_end(void *arg)
 	memset(golden + 4 * CLUSTER, 0, CLUSTER);
 	CHECK(blk_co_pwrite_zeroes(node, 4 * CLUSTER, CLUSTER, BLK_REQ_MAY_UNMAP) == 0);
 	stream_all(node, &status);
-	/* What is behind the backing file's end takes nothing. */
+	/* Beyond the backing file's end nothing is populated. */
 	expect_states("#0##00#0#0----------");
 	CHECK(status.total == 10 && status.left == 0);
 	CHECK(status.zero == 5 && status.populated == 5);
-	/* The clusters that a writer had are not read (a part of one was, by that writer). */
+	/* Clusters that a writer wrote are not read (a part of one was, by that writer). */
 	CHECK(status.source_bytes == 8 * CLUSTER);
 	CHECK(!node->backing && !node->backing_name && overlay.backing_changes == 1);
 	CHECK(unlink(scratch("golden")) == 0);
@@ -66,7 +66,7 @@ static void to_the_end(void *arg)
 	close_over(node);
 }
 
-/* Read by a guest or by a stream before: not read again. */
+/* Clusters read by a guest or an earlier stream are not read again. */
 static void taken_up(void *arg)
 {
 	uint64_t size = 512 * CLUSTER;
@@ -111,12 +111,12 @@ static void speed(void *arg)
 	printf("# %llu bytes at %llu a second took %llu ms\n", (unsigned long long)size,
 	       (unsigned long long)opts.speed, (unsigned long long)(took / MSEC));
 	CHECK(status.source_bytes == size);
-	/* Never faster.  A machine that is busy may be slower. */
+	/* Never faster; on a busy machine possibly slower. */
 	CHECK(took >= 1900 * MSEC && took < (SANITIZED ? 8000 : 3000) * MSEC);
 	close_over(node);
 }
 
-/* A first piece that took the speed's time for hours ahead does not hold up what is faster. */
+/* A first piece that used up the speed limit for hours does not delay a higher speed. */
 static void speed_raised(void *arg)
 {
 	uint64_t size = 4 * MiB, end;
@@ -130,7 +130,7 @@ static void speed_raised(void *arg)
 		aio_co_sleep(MSEC);
 		stream_get_status(stream, &status);
 	} while (!status.source_bytes);
-	/* Another one is waiting for its turn by now. */
+	/* By now another piece waits for the speed limit. */
 	aio_co_sleep(100 * MSEC);
 	stream_get_status(stream, &status);
 	CHECK(status.source_bytes == CLUSTER);
@@ -198,7 +198,7 @@ static void failing(void *arg)
 	source_failures = 0;
 	source_error = EIO;
 	stream = start_stream(node, &opts);
-	/* It tries again, and then pauses and says why. */
+	/* It retries, then pauses with an error text. */
 	do {
 		job_co_wait_change(&stream->job, job_get_state(&stream->job));
 		stream_get_status(stream, &status);
@@ -216,7 +216,7 @@ static void failing(void *arg)
 	close_over(node);
 }
 
-/* The disk is full for a while, and the header cannot be written for a while. */
+/* The disk is full for a while, then the header cannot be written for a while. */
 static void full(void *arg)
 {
 	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
@@ -244,11 +244,11 @@ static void full(void *arg)
 	close_over(node);
 }
 
-/* ---- beside readers ---- */
+/* ---- with concurrent readers ---- */
 
 static _Atomic bool source_holds, source_held;
 
-/* Short reads, which are guests', stand still. */
+/* Hold short reads, which are the guest's. */
 static ssize_t holding_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			      uint64_t offset)
 {
@@ -274,7 +274,7 @@ static void late_reader(void *arg)
 	group_done(r->group);
 }
 
-/* The backing file stays open until a reader who began with it has its answer. */
+/* The backing file stays open until a read that began with it completes. */
 static void late(void *arg)
 {
 	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
@@ -299,7 +299,7 @@ static void late(void *arg)
 	aio_co_sleep(50 * MSEC);
 	stream_get_status(stream, &status);
 	CHECK(status.state == JOB_RUNNING && node->backing);
-	/* Who comes now does not use it any more. */
+	/* New reads do not use it any more. */
 	check_read(node, 6 * CLUSTER, 512, 0);
 	source_holds = false;
 	group_wait(&group);
@@ -309,8 +309,9 @@ static void late(void *arg)
 }
 
 /*
- * A reader was told that a cluster shows the backing file, and its thread lost the processor
- * before it looks for that: the cluster is kept meanwhile, but the reader does not know.
+ * A reader found that a cluster shows the backing file, and its thread was preempted
+ * before it reads that file: the cluster is populated meanwhile, unknown to the
+ * reader.
  */
 static void late_look(void *arg)
 {
@@ -339,7 +340,7 @@ static void late_look(void *arg)
 	close_over(node);
 }
 
-/* ---- beside writers ---- */
+/* ---- with concurrent writers ---- */
 
 struct writer {
 	struct blk_node *node;
@@ -427,7 +428,7 @@ static void base(void *arg)
 	memset(golden + CLUSTER, 'm', CLUSTER);
 	middle.state[2] = FAKE_ZERO;
 	memset(golden + 2 * CLUSTER, 0, CLUSTER);
-	/* Where the middle ends there are zeroes, though the base is longer. */
+	/* Beyond the middle's end there are zeroes, though the base is longer. */
 	memset(golden + 6 * CLUSTER, 0, 2 * CLUSTER);
 	node = must_open("overlay", "fake", BLK_O_RDWR);
 	check_read(node, 0, 8 * CLUSTER, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the NBD client makes of a server's replies, without I/O: which bytes of a read came, and
- * the runs of data and zeroes that a server tells of.
+ * The NBD client's handling of replies, without I/O: the received bytes of a read, and
+ * the runs of data and zeroes that a server reports.
  */
 #include "test_aio_common.h"
 
@@ -41,12 +41,12 @@ static void test_too_many_chunks(void **state)
 	for (unsigned int i = 0; i < NBD_MAX_CHUNKS; i++)
 		assert_true(nbd_chunks_add(&chunks, 2 * i, 2 * i + 1, 10000));
 	assert_false(nbd_chunks_add(&chunks, 5000, 5001, 10000));
-	/* What joins another needs no room. */
+	/* A chunk that joins another needs no room. */
 	assert_true(nbd_chunks_add(&chunks, 1, 2, 10000));
 	assert_true(nbd_chunks_add(&chunks, 5000, 5001, 10000));
 }
 
-/* Random pieces, beside an array with a flag for each byte. */
+/* Random pieces, compared with an array of a flag per byte. */
 static void test_random_chunks(void **state)
 {
 	enum { BYTES = 100 };
@@ -108,7 +108,7 @@ static void test_runs(void **state)
 	expect_run(&runs, 1349, 1, false);
 	assert_false(nbd_runs_find(&runs, 999, &bytes, &zero));
 	assert_false(nbd_runs_find(&runs, 1350, &bytes, &zero));
-	/* A server may say more than it was asked. */
+	/* A server may report more than was requested. */
 	assert_true(nbd_runs_add(&runs, UINT32_MAX, true));
 	assert_false(nbd_runs_add(&runs, 1, true));
 	expect_run(&runs, 1350, 650, true);
@@ -125,17 +125,14 @@ static void test_many_runs(void **state)
 	for (i = 0; nbd_runs_add(&runs, BLOCK, i & 1); i++)
 		assert_true(i < NBD_MAX_RUNS);
 	assert_int_equal(i, NBD_MAX_RUNS);
-	/* One that is like the last needs no room. */
+	/* A run of the same kind as the last needs no room. */
 	assert_true(nbd_runs_add(&runs, BLOCK, (i - 1) & 1));
 	nbd_runs_finish(&runs);
 	assert_int_equal(runs.end, (i + 1) * BLOCK);
 	expect_run(&runs, (i - 1) * BLOCK, 2 * BLOCK, true);
 }
 
-/*
- * However little a server says at a time, what is known of it are whole blocks, and not few
- * bytes.
- */
+/* However small a server's extents are, whole blocks are recorded, and many bytes. */
 static void test_small_extents(void **state)
 {
 	struct nbd_runs runs;
@@ -161,8 +158,8 @@ static void test_small_extents(void **state)
 }
 
 /*
- * Random extents, beside an array with a flag for each byte: a block is zero if all of it was
- * said to be.
+ * Random extents, compared with an array of a flag per byte: a block is zero if all of
+ * it was reported as zero.
  */
 static void test_random_extents(void **state)
 {
@@ -216,7 +213,7 @@ static void test_answers(void **state)
 		nbd_runs_add(&runs, 600, !(i & 1));
 		nbd_answers_keep(answers, &runs, era);
 	}
-	/* The oldest had to go. */
+	/* The oldest one was evicted. */
 	assert_false(nbd_answers_find(answers, 0, &bytes, &zero));
 	for (unsigned int i = 1; i <= NBD_ANSWERS; i++) {
 		assert_true(nbd_answers_find(answers, i * 1000 + 300, &bytes, &zero));
@@ -228,7 +225,7 @@ static void test_answers(void **state)
 	}
 	nbd_answers_forget(answers);
 	assert_false(nbd_answers_find(answers, 1300, &bytes, &zero));
-	/* What a connection answered that is gone by now is not kept. */
+	/* Replies of a connection that has been closed are not kept. */
 	nbd_answers_keep(answers, &runs, era);
 	assert_false(nbd_answers_find(answers, runs.start, &bytes, &zero));
 	nbd_answers_keep(answers, &runs, nbd_answers_era(answers));

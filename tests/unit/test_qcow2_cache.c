@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The cache of the qcow2 driver while readers mark all that it holds, again and again: a load finds
- * a place all the same.
+ * The cache of the qcow2 driver while readers keep marking all its entries as used: a
+ * load still finds a place.
  */
 #include "test_aio_common.h"
 
@@ -18,7 +18,7 @@ struct test {
 	_Atomic bool done;
 };
 
-/* What a look-up does, with nothing beside it. */
+/* Do what a look-up does, in a tight loop. */
 static void *mark(void *arg)
 {
 	struct test *t = arg;
@@ -49,7 +49,7 @@ static void load(void *arg)
 		while (!(data = qcow2_cache_find(&t->cache, key)))
 			CHECK(qcow2_cache_co_load(&t->cache, key, fill, NULL) == 0);
 		CHECK(data[0] == key && data[ITEM_BYTES - 1] == key);
-		/* Of the moments that the scheduler lets a reader have beside us, take many. */
+		/* Sleep often, to interleave with the reader in many ways. */
 		if (i % 4 == 0)
 			aio_co_sleep(MSEC / 2);
 	}

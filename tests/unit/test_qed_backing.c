@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing a QED image's backing file while it is open, making it longer than it was, and
- * emptying it: what is in the file then, that it happened after all that it needs was
- * durable, and by steps that a crash may fall between.
+ * Changing the backing file of an open QED image, growing and emptying it: the content of
+ * the file afterwards, that each step comes after what it needs is durable, and that a
+ * crash may come between any two steps.
  */
 #include "test_qed_common.h"
 
@@ -62,8 +62,8 @@ static void expect_block(struct test *t, uint64_t cluster, uint64_t block, uint3
 }
 
 /*
- * What reached the file, in order: D(ata or table), H(eader), N(ame), Z(eroes over something),
- * C(utting or growing), and each F(lush).
+ * The operations on the file, in order: D(ata or table), H(eader), N(ame), Z(eroes
+ * over data), C(utting or growing), and F(lush).
  */
 static char steps[256];
 static unsigned int nr_steps;
@@ -128,7 +128,7 @@ static void to_none(void *arg)
 
 	make(t);
 	open_node(t, BLK_O_RDWR);
-	/* As a stream leaves it: all that the backing file has is here. */
+	/* As after a stream: all data of the backing file is in the image. */
 	fill_block(t->buf, 1, 1);
 	memset(t->buf + BLOCK, 0, CLUSTER - BLOCK);
 	CHECK(blk_co_pwrite(t->node, CLUSTER, CLUSTER, t->buf, BLK_REQ_POPULATE) == 0);
@@ -147,7 +147,7 @@ static void to_none(void *arg)
 	CHECK(unlink(t->scratch.backing) == 0);
 	expect_block(t, 1, 1, 1);
 	expect_block(t, 2, 2, 2);
-	/* Without a backing file a discard leaves nothing, and what was never written is zero. */
+	/* Without a backing file a discard deallocates, and unwritten clusters are zero. */
 	CHECK(blk_co_pdiscard(t->node, CLUSTER, CLUSTER) == 0);
 	expect_block(t, 1, 1, 0);
 	expect_block(t, 3, 3, 0);
@@ -169,7 +169,10 @@ static void test_to_none(void **state)
 	run_co(64, to_none, &t);
 }
 
-/* The header names no backing file any more, and requests still see it: it stays hidden. */
+/*
+ * A discard between the change of the header and of the chain: requests still use the
+ * backing file, which must stay hidden.
+ */
 static void discard_between(void *arg)
 {
 	struct test *t = arg;
@@ -192,7 +195,7 @@ static void test_discard_between(void **state)
 	run_co(64, discard_between, &t);
 }
 
-/* A new name does not lie where the old one is, so that there is always one that is whole. */
+/* A new name is written elsewhere than the old one, so that one of them is always complete. */
 static void to_another(void *arg)
 {
 	struct test *t = arg;
@@ -241,7 +244,7 @@ static void test_to_another(void **state)
 	run_co(64, to_another, &t);
 }
 
-/* A base that is a window of a file stays that window. */
+/* A base that is a range of a file stays that range. */
 static void to_window(void *arg)
 {
 	struct test *t = arg;
@@ -285,7 +288,7 @@ static void test_to_window(void **state)
 	run_co(64, to_window, &t);
 }
 
-/* ---- Bases that an image cannot name: a stream to one is refused before it begins ---- */
+/* ---- Bases that an image cannot store: a stream to one is refused at the start ---- */
 
 static void expect_refused(struct test *t, struct blk_node *base, int code, const char *line)
 {
@@ -306,7 +309,10 @@ static void expect_refused(struct test *t, struct blk_node *base, int code, cons
 	CHECK(t->node->backing == old && populate_can(t->node));
 }
 
-/* An image over a middle one over the raw one; @options: the first says what the second is over. */
+/*
+ * Create an image over a middle one over the raw one; @options: the options of the
+ * first name the backing file of the second.
+ */
 static void make_chain(struct test *t, char middle[PATH_MAX], bool options)
 {
 	struct blk_create_opts create = { .filename = middle,
@@ -354,11 +360,11 @@ static void not_nameable(void *arg)
 	make_chain(t, middle, false);
 	expect_refused(t, t->node, -EINVAL, "not in the backing chain");
 	img = t->node->opaque;
-	/* Where the name would go there may be something of that version's. */
+	/* The place of the name may be used by an unknown feature. */
 	img->header.compat_features = 1 << 7;
 	expect_refused(t, t->node->backing->backing, -ENOTSUP, "features of a newer version");
 	img->header.compat_features = 0;
-	/* As if the old name were the last thing that the header has room for. */
+	/* As if the old name filled the rest of the header. */
 	header_size = img->header.header_size;
 	img->header.header_size = 0;
 	expect_refused(t, t->node->backing->backing, -ENOSPC, "no room in the header");
@@ -374,7 +380,7 @@ static void test_not_nameable(void **state)
 	run_co(64, not_nameable, &t);
 }
 
-/* The header says that there is more after what shall not be seen is hidden, durably. */
+/* The header gets the new size only after the backing file's data there is hidden, durably. */
 static void growing(void *arg)
 {
 	struct test *t = arg;
@@ -412,7 +418,7 @@ static void growing(void *arg)
 	unmake(t);
 }
 
-/* Without the backing file there is nothing to copy from into a last cluster that is cut short. */
+/* Without the backing file nothing can be copied into a partial last cluster. */
 static void growing_alone(void *arg)
 {
 	struct test *t = arg;
@@ -434,7 +440,7 @@ static void growing_alone(void *arg)
 	CHECK(atomic_load(&t->node->size) == create.size);
 	CHECK(blk_co_pwrite_zeroes(t->node, 4 * CLUSTER, SECTOR_SIZE, 0) == 0);
 	CHECK(blk_co_close(t->node) == 0);
-	/* It has that cluster now. */
+	/* Now the image has that cluster. */
 	open_node(t, BLK_O_RDWR | BLK_O_NO_BACKING);
 	CHECK(blk_co_truncate(t->node, IMAGE_SIZE, NULL) == 0);
 	CHECK(blk_co_close(t->node) == 0);
@@ -482,10 +488,13 @@ static void emptying(void *arg)
 	CHECK(blk_co_make_empty(t->node, NULL) == 0);
 	t->node->file->ops = &blk_file_kernel_ops;
 	printf("# steps %s\n", steps);
-	/* What was answered is committed; L1 is gone, durably; only then the clusters are. */
+	/*
+	 * Completed requests are committed; then L1 is zeroed, durably; only then the clusters are
+	 * freed.
+	 */
 	CHECK(strstr(steps, "DF") && !strcmp(steps + nr_steps - 3, "ZFC"));
 	CHECK(atomic_load(&t->node->file->size) == end);
-	/* It goes on as a new one. */
+	/* It is usable like a new image. */
 	expect_block(t, 1, 1, 1);
 	expect_block(t, 2, 2, 0);
 	fill_block(t->buf, 3, 8);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A full cache of L2 slices: a load that finds no slice it may evict at once still ends, whatever
- * readers and a failing disk do, and without a commit.
+ * A full cache of L2 slices: a load that finds no evictable slice at once still ends,
+ * whatever readers and a failing disk do, and without a commit.
  */
 #include "test_qed_common.h"
 
 #include "format/qed/qed.h"
 
-/* A slice a table, so that few bytes of the disk have many. */
+/* One slice per table, so that a small disk has many. */
 #define CLUSTER	    4096u
 #define SLICE_BYTES ((uint64_t)CLUSTER * QED_SLICE_ENTRIES)
 #define NR_SLICES   128u
@@ -21,7 +21,7 @@ struct test {
 	struct blk_file_ops ops;
 };
 
-static _Atomic int disk_error; /* of writes of slices and of flushes */
+static _Atomic int disk_error; /* error of writes of slices and of flushes */
 
 static ssize_t failing_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			       uint64_t offset)
@@ -63,7 +63,7 @@ static int read_slice(struct test *t, uint64_t s)
 	return ret;
 }
 
-/* ---- readers that mark all slices again and again ---- */
+/* ---- readers that keep marking all slices as used ---- */
 
 struct reader {
 	struct test *t;
@@ -71,7 +71,7 @@ struct reader {
 	pthread_t thread;
 };
 
-/* What a look-up does, with nothing beside it. */
+/* Do what a look-up does, in a tight loop. */
 static void *mark(void *arg)
 {
 	struct reader *r = arg;
@@ -96,7 +96,7 @@ static void load(void *arg)
 
 	for (unsigned int i = 0; i < l->loads; i++) {
 		CHECK(read_slice(l->t, i % NR_SLICES) == 0);
-		/* Of the moments that the scheduler lets a reader have beside us, take many. */
+		/* Sleep often, to interleave with the reader in many ways. */
 		if (i % 4 == 0)
 			aio_co_sleep(MSEC / 2);
 	}
@@ -122,7 +122,7 @@ static void load_beside_readers(struct test *t)
 		CHECK(!pthread_join(readers[i].thread, NULL));
 }
 
-/* Nothing is dirty: no commit comes that could wake the loader. */
+/* No slice is dirty, so no commit comes that could wake the loader. */
 static void hot_slices(void *arg)
 {
 	struct test *t = arg;
@@ -146,13 +146,13 @@ static void hot_slices_after_error(void *arg)
 	CHECK(blk_co_flush(t->node) == -EIO);
 	load_beside_readers(t);
 	disk_error = 0;
-	/* The background flusher has tried again meanwhile: its failure is reported, once. */
+	/* The background flusher has retried meanwhile: its failure is reported, once. */
 	(void)blk_co_flush(t->node);
 	CHECK(blk_co_flush(t->node) == 0);
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* ---- many slices that are dirty at once, and cannot be written ---- */
+/* ---- many dirty slices that cannot be written ---- */
 
 struct writer {
 	struct test *t;
@@ -170,7 +170,7 @@ static void write_slice(void *arg)
 	group_done(w->group);
 }
 
-/* A read needs no write: it gets no error of one. */
+/* A read needs no write, and does not get its error. */
 static void full_of_dirty(void *arg)
 {
 	struct test *t = arg;
@@ -196,7 +196,7 @@ static void full_of_dirty(void *arg)
 	for (uint64_t s = 0; s < NR_SLICES; s++)
 		CHECK(read_slice(t, s) == 0);
 	disk_error = 0;
-	/* The background flusher tries again; only what it failed at is reported. */
+	/* The background flusher retries; only its failures are reported. */
 	do
 		aio_co_sleep(10 * MSEC);
 	while (blk_co_flush(t->node));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests beside a change of a QED image's backing chain: what was decided by the old backing file
- * must not undo what was written, and answered, by the new one.
+ * Requests concurrent with a change of a QED image's backing chain: a decision made with the old
+ * backing file must not undo writes completed with the new one.
  *
  * The chain is top.qed over middle.qed over a raw base that is shorter, so that most clusters are
- * copied before the change and fresh after it.  Requests are held in the middle of their work by
- * the files' tables of operations.
+ * copied before the change and fresh after it. The files' operation tables hold requests in the
+ * middle of their work.
  */
 #include "test_qed_common.h"
 
@@ -15,7 +15,7 @@
 #define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (64 * CLUSTER)
 #define BASE_SIZE  (16 * CLUSTER)
-#define AT	   (30 * CLUSTER) /* behind the base's end, inside of the middle */
+#define AT	   (30 * CLUSTER) /* beyond the base's end, within the middle */
 
 struct test {
 	struct scratch scratch; /* its backing is the base */
@@ -27,8 +27,8 @@ struct test {
 /* ---- holding requests ---- */
 
 struct gate {
-	_Atomic bool armed; /* the next one is to be held */
-	_Atomic bool held; /* one is */
+	_Atomic bool armed; /* hold the next request */
+	_Atomic bool held; /* one is held */
 };
 
 static struct gate flush_gate, read_gate, write_gate;
@@ -100,7 +100,7 @@ static void make_base(struct test *t, uint64_t size)
 	CHECK(close(fd) == 0);
 }
 
-/* A middle with a table, but with nothing in it. */
+/* A middle image with an empty table. */
 static void make_middle(struct test *t, uint64_t size, uint32_t cluster)
 {
 	struct blk_open_opts opts = { .format = "qed", .flags = BLK_O_RDWR };
@@ -133,7 +133,7 @@ static void start(struct test *t)
 	open_chain(t, BLK_O_RDWR);
 }
 
-/* What is left is right, and nothing was leaked. */
+/* Check the content, and that nothing was leaked. */
 static void end(struct test *t)
 {
 	struct blk_check_result result;
@@ -159,7 +159,7 @@ static void expect_block(struct test *t, uint64_t offset, uint32_t version)
 	CHECK(!memcmp(want, got, BLOCK));
 }
 
-/* ---- one request beside one change ---- */
+/* ---- one request concurrent with one change ---- */
 
 struct request {
 	struct test *t;
@@ -167,7 +167,7 @@ struct request {
 	uint64_t offset, bytes;
 	uint32_t version; /* 0: write-zeroes */
 	unsigned int flags;
-	bool read; /* that version is there */
+	bool read; /* check that version */
 	bool done;
 };
 
@@ -180,7 +180,7 @@ static void request_main(void *arg)
 	CHECK(buf);
 	for (uint64_t pos = 0; pos < r->bytes; pos += BLOCK)
 		fill_block(buf + pos, (r->offset + pos) / BLOCK, r->version);
-	/* To populate with zeroes is a write, here: a part of a cluster. */
+	/* Populating with zeroes is a write here, of a part of a cluster. */
 	if (r->read) {
 		uint8_t *got = aligned_alloc(BLOCK, r->bytes);
 
@@ -211,8 +211,8 @@ static void rebase_main(void *arg)
 }
 
 /*
- * The requests begin before the backing file changes, and are held at @gate; @late comes after it
- * and is answered meanwhile.
+ * Start the @early requests before the backing file changes, and hold them at @gate;
+ * @late starts after the change and completes meanwhile.
  */
 static void straddle(struct test *t, struct request *early, unsigned int nr, struct gate *gate,
 		     struct request *late)
@@ -221,7 +221,7 @@ static void straddle(struct test *t, struct request *early, unsigned int nr, str
 	struct request change = { .t = t, .group = &group };
 	struct blk_node *base = t->node->backing->backing;
 
-	/* The change waits first for what is in flight, then makes all of it durable. */
+	/* The change first waits for requests in flight, then makes them durable. */
 	flush_gate.armed = true;
 	CHECK(co_start(rebase_main, &change) == 0);
 	wait_held(&flush_gate);
@@ -276,7 +276,7 @@ static void part_write_later(void *arg)
 	end(t);
 }
 
-/* The second joins the copy of the first. */
+/* The second write joins the first one's copy. */
 static void joined_writes(void *arg)
 {
 	struct test *t = arg;
@@ -307,7 +307,8 @@ static void part_zeroes(void *arg)
 }
 
 /*
- * Of three clusters the one in the middle changes.  It is written as a whole: either may be last.
+ * The middle one of three clusters changes. It is written as a whole: either write may
+ * be last.
  */
 static void whole_write(void *arg)
 {
@@ -322,7 +323,7 @@ static void whole_write(void *arg)
 	end(t);
 }
 
-/* What is kept of the old backing file is older than any write, also where it is zeroes. */
+/* Data populated from the old backing file is older than any write, also zeroes. */
 static void populating(void *arg)
 {
 	struct test *t = arg;
@@ -336,7 +337,7 @@ static void populating(void *arg)
 	end(t);
 }
 
-/* It is kept when the backing file has changed already, and a guest writes beside it. */
+/* Populating after the backing file has changed, concurrent with a guest's write. */
 static void populating_late(void *arg)
 {
 	struct test *t = arg;
@@ -368,8 +369,8 @@ static void populating_late(void *arg)
 }
 
 /*
- * A read that began before goes on in the image that was taken out, beside a write by the new
- * chain.
+ * A read that began before continues in the removed image, concurrent with a write by
+ * the new chain.
  */
 static void reading(void *arg)
 {
@@ -385,7 +386,7 @@ static void reading(void *arg)
 	end(t);
 }
 
-/* ---- many requests beside many changes ---- */
+/* ---- many requests concurrent with many changes ---- */
 
 #define DEPTH	    32
 #define RUN_CLUSTER (256 * KiB)
@@ -451,7 +452,7 @@ static void beside_streams(void *arg)
 	(void)unlink(t->middle);
 }
 
-/* ---- growing beside a change ---- */
+/* ---- growing concurrent with a change ---- */
 
 static void truncate_main(void *arg)
 {
@@ -462,7 +463,7 @@ static void truncate_main(void *arg)
 	group_done(r->group);
 }
 
-/* What the image gains during a stream to a longer base is zeroes, before and after. */
+/* The part by which an image grows during a stream to a longer base is zeroes, before and after. */
 static void growing(void *arg)
 {
 	struct test *t = arg;

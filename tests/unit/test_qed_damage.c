@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Damaged images in use: closing and repairing never make them worse, and what
- * is not damaged goes on to work.
+ * Damaged images in use: closing and repairing never make them worse, and undamaged
+ * parts keep working.
  */
 #include "test_qed_common.h"
 
@@ -56,7 +56,7 @@ static void make_image(struct test *t)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* The 64-bit number at @offset of the file. */
+/* Read the 64-bit number at @offset of the file. */
 static uint64_t peek(struct test *t, uint64_t offset)
 {
 	int fd = open(t->scratch.image, O_RDONLY);
@@ -75,7 +75,7 @@ static void poke(struct test *t, uint64_t offset, uint64_t value)
 	close(fd);
 }
 
-/* Where the L2 entry of guest cluster @i is in the file. */
+/* Return the file offset of the L2 entry of guest cluster @i. */
 static uint64_t entry_place(struct test *t, unsigned int i)
 {
 	return peek(t, CLUSTER) + 8 * i;
@@ -94,7 +94,7 @@ static uint64_t file_size(struct test *t)
 	return st.st_size;
 }
 
-/* An entry that points far behind the end: a discard elsewhere and close leave it as it is. */
+/* An entry that points far beyond the end: a discard elsewhere and close leave it alone. */
 static void bad_entry_stays(void *arg)
 {
 	struct test *t = arg;
@@ -116,7 +116,7 @@ static void bad_entry_stays(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* Good entries that are followed by one behind the end: only that one fails. */
+/* Good entries followed by one beyond the end: only that one fails. */
 static void run_ends_with_the_file(void *arg)
 {
 	struct test *t = arg;
@@ -131,13 +131,13 @@ static void run_ends_with_the_file(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* Two entries name one cluster, one of them is discarded: the other keeps its data. */
+/* Two entries reference one cluster, and one is discarded: the other keeps its data. */
 static void shared_cluster_stays(void *arg)
 {
 	struct test *t = arg;
 
 	make_image(t);
-	/* The file's last cluster: compaction would want to move it. */
+	/* The file's last cluster, which compaction would move. */
 	poke(t, entry_place(t, 20), peek(t, entry_place(t, USED - 1)));
 	CHECK(open_node(t, BLK_O_RDWR) == 0);
 	CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
@@ -148,7 +148,7 @@ static void shared_cluster_stays(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* With NEED_CHECK such an image is not opened for writing; the check separates the two. */
+/* With NEED_CHECK such an image cannot be opened for writing; the check separates the two. */
 static void shared_cluster_is_separated(void *arg)
 {
 	struct blk_check_result result;
@@ -169,7 +169,7 @@ static void shared_cluster_is_separated(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* After the check of an image that needed one, its free clusters are used, and stay used. */
+/* After the check of an image that needed one, its free clusters can be allocated, and stay so. */
 static void checked_image_is_used(void *arg)
 {
 	struct blk_check_result result;
@@ -216,7 +216,10 @@ static int no_fallocate(struct blk_file *file, int mode, uint64_t offset, uint64
 	return -EIO;
 }
 
-/* Leaks whose old content can't be zeroed stay leaks: it never shows up in a guest's cluster. */
+/*
+ * Leaks whose old content cannot be zeroed stay leaks, so that it never appears in a
+ * guest's cluster.
+ */
 static void failed_repair_leaves_leaks(void *arg)
 {
 	struct blk_check_result result;

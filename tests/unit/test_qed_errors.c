@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What becomes of an error of the disk: the guest's next FLUSH reports what failed behind the
- * guest's back, whatever the server itself makes durable in between; and operations that failed
- * half-way leave the image as usable as they found it.
+ * Errors of the disk: the guest's next FLUSH reports background failures, whatever the server
+ * itself makes durable in between; and operations that fail midway leave the image usable.
  */
 #include "test_qed_common.h"
 
@@ -24,10 +23,10 @@ struct test {
 /* ---- a disk that fails, and memory that is short ---- */
 
 static _Atomic int write_error;
-static _Atomic bool hold_write, write_held; /* the next of them yields until !write_held */
+static _Atomic bool hold_write, write_held; /* the next write yields until !write_held */
 static _Atomic int truncate_error;
-static _Atomic int zero_error; /* of punching holes and zeroing; it has been done all the same */
-static _Atomic bool no_memory; /* for lists that grow */
+static _Atomic int zero_error; /* error of punching holes and zeroing, which is done nevertheless */
+static _Atomic bool no_memory; /* reallocarray() fails */
 
 static ssize_t failing_pwritev(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			       uint64_t offset)
@@ -53,7 +52,7 @@ static int failing_fallocate(struct blk_file *file, int mode, uint64_t offset, u
 	return zero_error && mode != FALLOC_FL_KEEP_SIZE ? zero_error : ret;
 }
 
-/* In place of the C library's, for all of this program. */
+/* Replaces the C library's in this program. */
 void *reallocarray(void *p, size_t n, size_t size)
 {
 	if (no_memory || (size && n > SIZE_MAX / size)) {
@@ -112,7 +111,7 @@ static void expect_block(struct test *t, uint64_t block, uint32_t version)
 	CHECK(!memcmp(want, got, BLOCK));
 }
 
-/* Leaks are what the next writer finds; nothing else may be wrong. */
+/* Close and check: only leaks are allowed, which the next writer finds. */
 static void close_and_check(struct test *t)
 {
 	struct blk_check_result result;
@@ -131,9 +130,9 @@ static void end(struct test *t)
 	(void)unlink(t->scratch.image);
 }
 
-/* ---- errors that the guest is to hear of ---- */
+/* ---- errors that must be reported to the guest ---- */
 
-/* What the server does of its own accord, each of which makes the image durable. */
+/* Operations of the server itself; each makes the image durable. */
 static int change_backing(struct test *t)
 {
 	return blk_co_change_backing(t->node, NULL, NULL, NULL);
@@ -162,7 +161,7 @@ static int make_empty(struct test *t)
 static int (*const internal[])(struct test *t) = { change_backing, grow, sync_node, commit_dirty,
 						   make_empty };
 
-/* A commit of the background flusher fails, and others succeed before the guest asks. */
+/* A commit of the background flusher fails, and others succeed before the guest's FLUSH. */
 static void owed(void *arg)
 {
 	struct test *t = arg;
@@ -180,14 +179,14 @@ static void owed(void *arg)
 	}
 }
 
-/* The commit of one of those fails; tried again, it succeeds. */
+/* The commit of one of those operations fails; the retry succeeds. */
 static void owed_by_others(void *arg)
 {
 	struct test *t = arg;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(internal); i++) {
 		start(t, true);
-		/* What is gained over the backing file is hidden: that is committed first. */
+		/* Growing over the backing file hides its data, which is committed first. */
 		CHECK(truncate(t->scratch.backing, 2 * IMAGE_SIZE) == 0);
 		CHECK(blk_co_close(t->node) == 0);
 		open_node(t);
@@ -203,7 +202,7 @@ static void owed_by_others(void *arg)
 	}
 }
 
-/* A FLUSH that waited for the commit has reported it: the next has nothing to report. */
+/* A FLUSH that waited for the commit has reported the error: the next does not. */
 static void reported_once(void *arg)
 {
 	struct test *t = arg;
@@ -215,7 +214,7 @@ static void reported_once(void *arg)
 	CHECK(blk_co_flush(t->node) == -EIO);
 	write_error = 0;
 	CHECK(blk_co_flush(t->node) == 0);
-	/* All is durable then: nothing is wrong with closing. */
+	/* Everything is durable then, so closing succeeds. */
 	CHECK(write_block(t, 1000, 2) == 0);
 	write_error = -EIO;
 	CHECK(qed_co_commit_dirty(t->img) == -EIO);
@@ -241,7 +240,10 @@ static void flusher(void *arg)
 	group_done(f->group);
 }
 
-/* A FLUSH and another share a commit that fails: the guest is told, by that one. */
+/*
+ * A FLUSH and syncs of the server share a commit that fails: the FLUSH reports it, so
+ * the next one does not.
+ */
 static void shared_commit(void *arg)
 {
 	struct test *t = arg;
@@ -267,9 +269,9 @@ static void shared_commit(void *arg)
 	end(t);
 }
 
-/* ---- emptying that fails half-way ---- */
+/* ---- emptying that fails midway ---- */
 
-/* The file cannot be cut: what lies in it is not what a fresh cluster has. */
+/* The file cannot be truncated: its old content must not appear in fresh clusters. */
 static void empty_not_cut(void *arg)
 {
 	struct test *t = arg;
@@ -298,7 +300,7 @@ static void empty_not_cut(void *arg)
 	end(t);
 }
 
-/* L1 on disk may be zero or not: what is flushed afterwards is there. */
+/* L1 on disk may or may not be zero: data flushed afterwards is there. */
 static void empty_half_zeroed(void *arg)
 {
 	struct test *t = arg;
@@ -322,7 +324,7 @@ static void empty_half_zeroed(void *arg)
 
 /* ---- a commit that fails while memory is short ---- */
 
-/* No two clusters of it are neighbours: a list needs a run for each. */
+/* Discard every second cluster, so that a list needs a run for each. */
 static void discard_every_second(struct test *t, uint64_t first, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
@@ -330,9 +332,9 @@ static void discard_every_second(struct test *t, uint64_t first, unsigned int n)
 }
 
 /*
- * What was dropped before the commit finds no room beside what was dropped since.  It must not
- * stay among what a commit carries: a next one, of several rounds, would free it after the first
- * of them.
+ * Clusters dropped before the commit find no room in the list of those dropped since. They must
+ * not stay in the list of a commit: the next one, of several rounds, would free them after its
+ * first round.
  */
 static void dropped_without_memory(void *arg)
 {
@@ -369,12 +371,12 @@ static void dropped_without_memory(void *arg)
 
 		expect_block(t, c * (CLUSTER / BLOCK), gone ? 0 : 2);
 	}
-	/* What found no memory is leaked until the next writer. */
+	/* Clusters that found no memory leak until the next writer. */
 	close_and_check(t);
 	end(t);
 }
 
-/* A table's place in L1 on the disk: zero until a commit has written it. */
+/* Return a table's L1 entry on the disk: zero until a commit has written it. */
 static uint64_t l1_on_disk(struct test *t, uint64_t i)
 {
 	int fd = open(t->scratch.image, O_RDONLY | O_CLOEXEC);
@@ -388,8 +390,8 @@ static uint64_t l1_on_disk(struct test *t, uint64_t i)
 }
 
 /*
- * Tables of a commit that failed find no room beside those that were made since, nor do those
- * find room beside them in the next commit: it writes all of them before it ends well.
+ * Tables of a failed commit find no room in the list of those allocated since, nor
+ * those in the list of the next commit, which writes all of them before it succeeds.
  */
 static void tables_without_memory(void *arg)
 {
@@ -406,7 +408,7 @@ static void tables_without_memory(void *arg)
 	CHECK(co_start(flusher, &f) == 0);
 	while (!write_held)
 		aio_co_sleep(MSEC / 10);
-	/* No two are neighbours: a list needs a run for each. */
+	/* No two are adjacent, so a list needs a run for each. */
 	for (uint64_t i = 0; i < 128; i += 2)
 		CHECK(write_block(t, i * table_blocks, 2) == 0);
 	CHECK(c->batch_tables.nr == 1 && c->new_tables.nr == c->new_tables.room);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a failed commit or copy leaves behind: entries, tables and dropped clusters are as before
- * it, and a cluster that may have been written is not handed out as it is.
- *
- * Each test goes on to use the image after the failure, since that is where a cluster that was
- * freed too early, or not punched, does harm.
+ * The state after a failed commit or copy: entries, tables and dropped clusters are as before
+ * it, and a cluster that may have been written is not allocated unpunched. Each test continues
+ * to use the image after the failure, since only then a cluster that was freed too early, or not
+ * punched, does harm.
  */
 #include "test_qed_recorder.h"
 
@@ -13,7 +12,7 @@
 #define IMAGE_SIZE     (64 * MiB)
 #define BACKING_BLOCKS (4 * MiB / BLOCK)
 
-/* Open the image as a process that is killed now leaves it, and look at two blocks. */
+/* Open a copy of the image, as a process killed now leaves it, and check two blocks. */
 static void expect_after_crash(struct rec_test *t, uint64_t block, uint32_t version, uint32_t or)
 {
 	struct scratch crashed = t->scratch;
@@ -41,7 +40,7 @@ static void close_and_check(struct rec_test *t)
 	CHECK(!result.corruptions && !result.leaks && !result.check_errors);
 }
 
-/* The steps of a commit of one slice at which it can fail. */
+/* The steps at which a commit of one slice can fail. */
 enum step { FIRST_FLUSH, SLICE, SECOND_FLUSH, NR_STEPS };
 
 static void fail_at(struct recorder *rec, enum step step)
@@ -58,8 +57,8 @@ static void heal(struct recorder *rec)
 }
 
 /*
- * A cluster is dropped by a discard whose commit fails.  The disk's entry still names it, so it
- * is neither punched nor given to the next write.
+ * A cluster is dropped by a discard whose commit fails. The entry on the disk still
+ * references it, so it is neither punched nor allocated again.
  */
 static void failed_commit_frees_nothing(void *arg)
 {
@@ -77,7 +76,9 @@ static void failed_commit_frees_nothing(void *arg)
 		CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
 		fail_at(&t->rec, step);
 		CHECK(blk_co_flush(t->node) == -EIO);
-		/* Whatever is free by mistake comes into use now; and the disk stays broken. */
+		/*
+		 * Clusters that are free by mistake are allocated now; and the disk stays broken.
+		 */
 		t->rec.flush_error = -EIO;
 		t->rec.fail_flush_after = 0;
 		t->rec.write_error = 0;
@@ -110,7 +111,10 @@ static void no_entry_without_the_first_flush(void *arg)
 	(void)blk_co_close(t->node);
 }
 
-/* A commit fails to write a new table's first slice, or its L1 entry: the next one writes both. */
+/*
+ * A commit fails to write a new table's first slice, or its L1 entry: the next commit
+ * writes both.
+ */
 static void failed_commit_is_made_good(void *arg)
 {
 	struct rec_test *t = arg;
@@ -133,8 +137,8 @@ static void failed_commit_is_made_good(void *arg)
 }
 
 /*
- * An image that was emptied has no space for L1 any more.  Where there is none on the disk the
- * write that needs a new table fails, and no flush does.
+ * An emptied image has no space for L1. If the disk is full, a write that needs a new
+ * table fails, and no flush does.
  */
 static void space_for_l1(void *arg)
 {
@@ -155,12 +159,13 @@ static void space_for_l1(void *arg)
 }
 
 /*
- * What an image gains is hidden by tables whose L1 entries it did not need before.  Where L1 has
- * no space on the disk for them growing fails, and no flush does.
+ * Growing an image hides the backing file by tables with L1 entries not needed before.
+ * If L1 has no space on the disk for them, growing fails, and no flush does.
  */
 static void space_for_more_l1(void *arg)
 {
-	const uint64_t small = 255 * GiB, large = 257 * GiB; /* L1's second 4 KiB begin at 256 */
+	/* The second 4 KiB of L1 begin at 256 GiB. */
+	const uint64_t small = 255 * GiB, large = 257 * GiB;
 	struct rec_test *t = arg;
 
 	rec_create(t, CLUSTER, small, 1);
@@ -178,8 +183,9 @@ static void space_for_more_l1(void *arg)
 }
 
 /*
- * A copy whose write fails may have written all the same.  Its cluster is not handed out before
- * it is punched: who writes a part of a fresh cluster finds zeroes around it.
+ * A copy whose write fails may have written data. Its cluster is not allocated again
+ * before it is punched: a write of a part of a fresh cluster relies on zeroes around
+ * it.
  */
 static void failed_copy(struct rec_test *t, uint64_t bytes)
 {
@@ -187,7 +193,7 @@ static void failed_copy(struct rec_test *t, uint64_t bytes)
 
 	rec_create(t, CLUSTER, IMAGE_SIZE, BACKING_BLOCKS);
 	rec_open(t, BLK_O_RDWR | BLK_O_DIRECT, NULL);
-	/* The table and the slice are there, so that it is the copy's write that fails. */
+	/* The table and the slice exist, so that the copy's write is the one that fails. */
 	CHECK(rec_write(t, fresh, 2) == 0);
 	CHECK(blk_co_flush(t->node) == 0);
 	memset(t->buf, 0xee, bytes);
@@ -202,7 +208,7 @@ static void failed_copy(struct rec_test *t, uint64_t bytes)
 		CHECK(rec_write(t, fresh, 3) == 0);
 		for (unsigned int b = 1; b < PER_CLUSTER; b++)
 			CHECK(rec_reads(t, fresh + b, 0));
-		/* After a commit it is free in order, and used again. */
+		/* After a commit it is properly free, and allocated again. */
 		CHECK(blk_co_flush(t->node) == 0);
 		aio_co_sleep(5 * MSEC);
 	} while (--left);
@@ -232,7 +238,7 @@ struct request {
 	int ret;
 };
 
-/* Zeroes into one block, past the block layer, which has no such request of the guest's. */
+/* Zero one block, bypassing the block layer, which does not pass on such a guest request. */
 static void zeroes_main(void *arg)
 {
 	struct request *r = arg;
@@ -252,8 +258,8 @@ static void await(const bool *done)
 }
 
 /*
- * Populating finds that a cluster is all zeroes, and that a write has joined it.  The write is
- * answered, and hides the backing file.
+ * Populating finds that a cluster is all zeroes, after a write has joined it. The
+ * write completes, and hides the backing file.
  */
 static void writer_joins_populating_of_zeroes(void *arg)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A failing disk under the QED driver: the request that meets the error gets
- * it, the image stays consistent and usable, a commit that failed is believed
- * by nobody, and what could not be written is written when the disk is well.
+ * A failing disk under the QED driver: the request that meets the error returns it,
+ * the image stays consistent and usable, a failed commit does not count as done, and
+ * its data is written once the disk works again.
  */
 #include "test_qed_common.h"
 
@@ -15,10 +15,10 @@
 struct faults {
 	const struct blk_file_ops *real;
 	int write_error, flush_error, truncate_error; /* 0: none */
-	int allocate_error; /* of taking space for metadata */
-	int fail_write_after; /* so many writes succeed first */
-	size_t fail_write_bytes; /* only writes of this length fail; 0: of any */
-	int fail_flush_after; /* so many flushes */
+	int allocate_error; /* error of allocating space for metadata */
+	int fail_write_after; /* number of writes that succeed first */
+	size_t fail_write_bytes; /* only writes of this length fail; 0: all */
+	int fail_flush_after; /* number of flushes that succeed first */
 	unsigned int flushes;
 };
 
@@ -135,7 +135,7 @@ static void expect_block(struct test *t, uint64_t block, uint32_t version)
 	CHECK(!memcmp(want, t->buf, BLOCK));
 }
 
-/* Close, and judge what is left: nothing wrong and nothing leaked. */
+/* Close, and check that the image has no corruptions and no leaks. */
 static void close_and_check(struct test *t)
 {
 	struct blk_check_result result;
@@ -152,7 +152,7 @@ static void end(struct test *t)
 	free(t->buf);
 }
 
-/* A data write that fails: the guest's error, then everything goes on. */
+/* A failed data write: the guest gets the error, and later requests succeed. */
 static void data_error(void *arg)
 {
 	struct test *t = arg;
@@ -162,7 +162,7 @@ static void data_error(void *arg)
 		CHECK(write_block(t, 0, 2) == 0);
 		t->faults.write_error = backing ? -EIO : -ENOSPC;
 		CHECK(write_block(t, 100, 3) == t->faults.write_error);
-		/* What is there can be read, and the failed block is old or new. */
+		/* All data can be read; the failed block is old or new. */
 		expect_block(t, 0, 2);
 		expect_block(t, 100, backing ? 1 : 0);
 		CHECK(blk_co_pwrite_zeroes(t->node, 0, CLUSTER, BLK_REQ_MAY_UNMAP) == 0);
@@ -178,7 +178,7 @@ static void data_error(void *arg)
 	}
 }
 
-/* A file that can't grow: allocation fails, overwrites go on. */
+/* A file that cannot grow: allocation fails, overwrites succeed. */
 static void growth_error(void *arg)
 {
 	struct test *t = arg;
@@ -205,8 +205,8 @@ static void growth_error(void *arg)
 }
 
 /*
- * No space for metadata: who needs new metadata is told, not who flushes; and
- * what is allocated already can be written.
+ * No space for metadata: requests that need new metadata fail, flushes do not, and
+ * allocated clusters can be written.
  */
 static void metadata_space(void *arg)
 {
@@ -227,7 +227,7 @@ static void metadata_space(void *arg)
 	CHECK(blk_co_flush(t->node) == 0);
 	t->faults.allocate_error = 0;
 	CHECK(write_block(t, 30000, 4) == 0);
-	/* From now on it has its space. */
+	/* From now on it has space. */
 	t->faults.allocate_error = -ENOSPC;
 	CHECK(write_block(t, 30100, 5) == 0);
 	close_and_check(t);
@@ -238,7 +238,7 @@ static void metadata_space(void *arg)
 	end(t);
 }
 
-/* A commit whose writes fail: FLUSH says so, and a later one makes it good. */
+/* A commit whose writes fail: FLUSH reports it, and a later one succeeds. */
 static void commit_error(void *arg)
 {
 	struct test *t = arg;
@@ -251,9 +251,9 @@ static void commit_error(void *arg)
 		CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
 		t->faults.write_error = -EIO;
 		t->faults.fail_write_after = step;
-		/* Two slices are written, no neighbours: at the last step nothing fails. */
+		/* Two slices, not adjacent, are written: at the last step nothing fails. */
 		CHECK(blk_co_flush(t->node) == (step == 2 ? 0 : -EIO));
-		/* The freed cluster is not free as long as its freeing may not be durable. */
+		/* The discarded cluster is not reused as long as the discard may not be durable. */
 		CHECK(step == 2 || blk_stats_get(&t->node->stats, BLK_STAT_reused_clusters) == 0);
 		t->faults.write_error = 0;
 		expect_block(t, 0, 0);
@@ -267,7 +267,7 @@ static void commit_error(void *arg)
 	}
 }
 
-/* Clusters can't be moved when the image is closed: what was answered is there, so it closes. */
+/* Compaction fails at close: all completed writes are there, so the close succeeds. */
 static void compaction_error(void *arg)
 {
 	static const int errors[] = { -ENOSPC, -EIO };
@@ -291,7 +291,7 @@ static void compaction_error(void *arg)
 	}
 }
 
-/* Too much dirty metadata that can't be written: writers get the error, nobody hangs. */
+/* Too much dirty metadata that cannot be written: writers get the error, and no request hangs. */
 static void metadata_error_limits(void *arg)
 {
 	struct test *t = arg;
@@ -313,16 +313,16 @@ static void metadata_error_limits(void *arg)
 	t->faults.real = t->node->file->ops;
 	t->node->file->ops = &faulty_ops;
 	t->node->file->ops_data = &t->faults;
-	/* Zeroes change nothing but metadata. */
+	/* Write-zeroes changes only metadata. */
 	t->faults.write_error = -EIO;
 	for (uint64_t b = 0; b < IMAGE_SIZE / BLOCK; b += 512)
 		failed += blk_co_pwrite_zeroes(t->node, b * BLOCK, BLOCK, 0) != 0;
 	CHECK(failed > 0);
 	t->faults.write_error = 0;
-	/* The first may still be told of the failure before it. */
+	/* The first write may still get the earlier failure. */
 	while (write_block(t, IMAGE_SIZE / BLOCK - 1, 3))
 		aio_co_sleep(10 * MSEC);
-	/* What failed in the background, the next FLUSH must tell, once. */
+	/* The next FLUSH must report a background failure, once. */
 	CHECK(blk_co_flush(t->node) == -EIO);
 	CHECK(blk_co_flush(t->node) == 0);
 	close_and_check(t);
@@ -331,10 +331,10 @@ static void metadata_error_limits(void *arg)
 }
 
 /*
- * After a failed fdatasync what the kernel threw away is not known, so no FLUSH succeeds any more,
- * and what is read is still what was written.  Of the metadata nothing is written after phase 1
- * failed, and what the commit freed is not used again: the image, opened again, is as the flush
- * before left it.  After phase 2 failed it is old or new.
+ * After a failed fdatasync it is unknown what the kernel dropped, so no FLUSH succeeds any more;
+ * reads still return what was written. After phase 1 failed no metadata is written, and clusters
+ * freed by the commit are not reused: the reopened image is as the flush before left it. After
+ * phase 2 failed it is old or new.
  */
 static void flush_fails_for_good(struct test *t, unsigned int flags, int phase)
 {
@@ -380,7 +380,7 @@ static void flush_error(void *arg)
 	}
 }
 
-/* The same where it is not a commit that meets the failure: it may have lost a guest's data. */
+/* The same when the failure is not met by a commit: guest data may be lost. */
 static void flush_error_of_header(struct test *t, unsigned int flags)
 {
 	start(t, true);

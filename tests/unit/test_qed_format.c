@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The QED driver's parts without I/O: header, geometry, and the cluster set.
- */
+/* Parts of the QED driver without I/O: header, geometry, and the cluster set. */
 #include "test_qed_common.h"
 
 #include "format/qed/cluster_set.h"
@@ -22,7 +20,7 @@ static struct qed_header good_header(void)
 
 static void test_header_round_trip(void **state)
 {
-	/* The bytes that the specification's layout gives, written by hand. */
+	/* A header written by hand, by the layout in the specification. */
 	static const uint8_t disk[QED_HEADER_BYTES] = {
 		'Q', 'E', 'D', 0, 0, 0, 1, 0, 4, 0,    0, 0, 1,	 0, 0, 0, 5, 0, 0, 0, 0, 0,
 		0,   0,	  2,   0, 0, 0, 0, 0, 0, 0x80, 3, 0, 0,	 0, 0, 0, 0, 0, 0, 0, 1, 0,

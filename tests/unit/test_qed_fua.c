@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes with FUA: the short way, one durable write, is for clusters that are on the disk with
- * all that leads to them.  All others cost a commit.
+ * Writes with FUA: the fast path, one durable write, is for clusters that are durable
+ * with all their metadata. All others need a commit.
  */
 #include "test_qed_common.h"
 
@@ -18,10 +18,11 @@ struct test {
 	uint8_t *buf;
 	uint32_t version;
 
-	/* Of the image file. */
+	/* Operations on the image file. */
 	unsigned int flushes, durable_writes;
-	int flush_error, write_error, plain_error; /* of durable and of other writes */
-	bool hold; /* flushes wait */
+	/* Errors of flushes, of durable writes and of other writes. */
+	int flush_error, write_error, plain_error;
+	bool hold; /* hold flushes */
 };
 
 static struct test test;
@@ -59,7 +60,7 @@ static void open_node(struct test *t, unsigned int flags)
 	t->ops.co_pwritev = failing_pwritev;
 	t->ops.co_flush = counted_flush;
 	t->node->file->ops = &t->ops;
-	/* On whatever file system. */
+	/* On any file system. */
 	t->node->file->keeps_dsync = true;
 }
 
@@ -90,7 +91,7 @@ static void write_block(struct test *t, uint64_t block)
 	CHECK(blk_co_pwrite(t->node, block * BLOCK, BLOCK, t->buf, 0) == 0);
 }
 
-/* With FUA: by a commit of so many fdatasyncs, or with 0 by the short way. */
+/* Write with FUA: expect a commit with @flushes fdatasyncs, or with 0 the fast path. */
 static void write_fua(struct test *t, uint64_t block, unsigned int flushes)
 {
 	t->flushes = t->durable_writes = 0;
@@ -120,13 +121,13 @@ static void what_is_on_disk(void *arg)
 		return;
 	write_fua(t, 0, 2);
 	write_fua(t, 0, 0);
-	/* The same cluster, another place of it. */
+	/* Another block of the same cluster. */
 	write_fua(t, 1, 0);
-	/* Another cluster of the slice becomes dirty, and then is on the disk. */
+	/* Another cluster of the slice becomes dirty, then durable. */
 	write_block(t, CLUSTER / BLOCK);
 	write_fua(t, 0, 2);
 	write_fua(t, CLUSTER / BLOCK, 0);
-	/* What is dirty in another slice does not matter... */
+	/* Dirty entries of another slice do not matter... */
 	write_block(t, SLICE_BLOCKS);
 	write_fua(t, 0, 0);
 	CHECK(blk_co_flush(t->node) == 0);
@@ -134,14 +135,14 @@ static void what_is_on_disk(void *arg)
 	write_block(t, TABLE_BLOCKS);
 	write_fua(t, 0, 2);
 	write_fua(t, TABLE_BLOCKS, 0);
-	/* Freed, and written again; zeroed. */
+	/* Discarded and written again; zeroed. */
 	CHECK(blk_co_pdiscard(t->node, 0, CLUSTER) == 0);
 	write_fua(t, 0, 2);
 	CHECK(blk_co_pwrite_zeroes(t->node, 0, CLUSTER, BLK_REQ_MAY_UNMAP | BLK_REQ_FUA) == 0);
 	write_fua(t, 0, 2);
 	write_fua(t, 0, 0);
 	CHECK(blk_co_close(t->node) == 0);
-	/* Who wrote what is there may have been killed before it was flushed. */
+	/* The previous writer may have been killed before it flushed. */
 	open_node(t, BLK_O_RDWR | BLK_O_DIRECT);
 	expect_block(t, 0, t->version);
 	write_fua(t, 0, 1);
@@ -149,7 +150,7 @@ static void what_is_on_disk(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* Requests that are not one run of whole blocks, and a disk that fails. */
+/* Requests that are not one run of whole blocks, and a failing disk. */
 static void odd_ones(void *arg)
 {
 	struct test *t = arg;
@@ -163,15 +164,15 @@ static void odd_ones(void *arg)
 	t->flushes = t->durable_writes = 0;
 	CHECK(blk_co_pwrite(t->node, 100, 100, t->buf, BLK_REQ_FUA) == 0);
 	CHECK(t->flushes == 1 && !t->durable_writes);
-	/* Clusters 0 and 1 lie the other way round in the file. */
+	/* Clusters 0 and 1 are in reverse order in the file. */
 	CHECK(blk_co_pwrite(t->node, CLUSTER - BLOCK, 2 * BLOCK, t->buf, BLK_REQ_FUA) == 0);
 	CHECK(t->flushes == 2 && !t->durable_writes);
-	/* The disk's error is the guest's. */
+	/* The guest gets the disk's error. */
 	t->write_error = t->plain_error = -EIO;
 	CHECK(blk_co_pwrite(t->node, 0, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
 	t->write_error = t->plain_error = 0;
 	write_fua(t, 0, 0);
-	/* Where only the sync behind the write fails, it is as a flush that failed. */
+	/* If only the sync after the write fails, it counts as a failed flush. */
 	t->write_error = -EIO;
 	CHECK(blk_co_pwrite(t->node, 0, BLOCK, t->buf, BLK_REQ_FUA) == -EIO);
 	t->write_error = 0;
@@ -192,7 +193,7 @@ static void write_fua_one(void *arg)
 	group_done(arg);
 }
 
-/* While a commit has the entry, and after one that failed, it is not on the disk. */
+/* While a commit is writing the entry, and after a failed one, it is not durable. */
 static void beside_commits(void *arg)
 {
 	struct test *t = arg;
@@ -223,7 +224,7 @@ static void beside_commits(void *arg)
 	write_fua(t, SLICE_BLOCKS, 0);
 	write_fua(t, 0, 2);
 	write_fua(t, 0, 0);
-	/* A flush that fails is the last word. */
+	/* A failed flush is final. */
 	t->flush_error = -EIO;
 	CHECK(blk_co_flush(t->node) == -EIO);
 	t->flush_error = 0;
@@ -233,7 +234,7 @@ static void beside_commits(void *arg)
 	CHECK(blk_co_close(t->node) == -EIO);
 }
 
-/* In the page cache all goes the long way. */
+/* With the page cache every FUA write needs a commit. */
 static void cached(void *arg)
 {
 	struct test *t = arg;

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Four loops hammer one image: 4 KiB blocks of many owners share clusters, the
- * L2 cache is tiny, so that slices come and go under look-ups, and every owner
- * knows what its blocks must read as.  Behind that lies a part which all change
- * at once, in ranges that overlap: what it holds must be somebody's for that
- * place.  At the end the image is opened again, compared whole, and checked.
+ * Four loops hammer one image: 4 KiB blocks of many owners share clusters, the L2
+ * cache is tiny, so that slices are evicted and loaded during look-ups, and every
+ * owner knows the content of its blocks. After that comes a part that all change
+ * concurrently, in overlapping ranges: each sector of it must have the data of some
+ * writer for that sector. At the end the image is reopened, compared completely, and
+ * checked.
  */
 #include "test_qed_common.h"
 
 #define THREADS 4
-#define WORKERS 8 /* coroutines a thread */
+#define WORKERS 8 /* coroutines per thread */
 #define OWNERS	(THREADS * WORKERS)
 #define BACKED	UINT32_MAX /* version: as in the backing file */
-#define CROWDED 96u /* blocks at the end that nobody owns */
+#define CROWDED 96u /* blocks at the end without an owner */
 
 struct hammer {
 	const char *what;
 	uint32_t cluster_size, table_size;
-	uint64_t blocks; /* of the image, without those at the end that nobody owns */
+	uint64_t blocks; /* blocks of the image, without those at the end without an owner */
 	uint64_t backing_blocks; /* 0: no backing file */
 	bool copy_on_read;
 	unsigned int ops; /* of each worker */
@@ -77,7 +78,7 @@ static void check_block(const struct hammer *h, const void *got, uint64_t block,
 	abort();
 }
 
-/* A block of @w, and how many from there on are its own, at most @max. */
+/* Choose a block of @w, and set *@count to the number from there on that it owns, at most @max. */
 static uint64_t pick(struct worker *w, uint64_t max, uint64_t *count)
 {
 	struct hammer *h = w->h;
@@ -105,16 +106,16 @@ static void do_write(struct worker *w, uint8_t *buf)
 			    next_random(&w->random) % 16 ? 0 : BLK_REQ_FUA) == 0);
 }
 
-/* ---- What nobody owns ---- */
+/* ---- Blocks without an owner ---- */
 
-/* Each word of it names its sector, in bits 16 and up, and then whoever wrote it. */
+/* Each word has its sector, in bits 16 and up, and its writer below. */
 static void fill_crowded(uint64_t *words, uint64_t sector, unsigned int owner)
 {
 	for (unsigned int i = 0; i < SECTOR_SIZE / 8; i++)
 		words[i] = (sector + 1) << 16 | owner;
 }
 
-/* A sector is one writer's, or zeroes; it may be another's than its neighbour. */
+/* Each sector must have one writer's data, or zeroes; adjacent ones may differ. */
 static void check_crowded(const struct hammer *h, const uint64_t *words, uint64_t sector)
 {
 	bool good = !words[0] || words[0] >> 16 == sector + 1;
@@ -172,7 +173,7 @@ static void do_zeroes(struct worker *w, bool unmap)
 	memset(&h->model[block], 0, n * sizeof(*h->model));
 }
 
-/* Discard of whole clusters only, whose content is then known. */
+/* Discard whole clusters only, whose content is then known. */
 static void do_discard(struct worker *w)
 {
 	struct hammer *h = w->h;
@@ -318,7 +319,9 @@ static void hammer_main(void *arg)
 	make_image(h);
 	h->node = open_image(h,
 			     BLK_O_RDWR | BLK_O_DIRECT | (h->copy_on_read ? OPEN_COPY_ON_READ : 0));
-	/* Joined on a worker thread: this loop goes on, for the image's keeper. */
+	/*
+	 * Join on a worker thread, so that this loop keeps running the image's background flusher.
+	 */
 	CHECK(aio_co_call(join_threads, threads) == 0);
 	CHECK(blk_stats_get(&h->node->stats, BLK_STAT_l2_evictions) > 0);
 	CHECK(blk_co_close(h->node) == 0);

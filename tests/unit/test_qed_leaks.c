@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * After an unclean end: what the crash leaked is found in the background, while
- * guests write and discard, and nothing that is in use is taken for a leak.
+ * After a crash: leaked clusters are found in the background, while guests write and
+ * discard, and no cluster in use is taken for a leak.
  */
 #include "test_qed_common.h"
 
@@ -9,7 +9,7 @@
 
 #define CLUSTER	   (4 * KiB)
 #define IMAGE_SIZE (512 * MiB)
-#define USED	   4000 /* clusters that are written first, each SPACE clusters apart */
+#define USED	   4000 /* clusters written first, SPACE clusters apart */
 #define SPACE	   20
 
 struct test {
@@ -38,7 +38,7 @@ static void expect_cluster(struct test *t, uint64_t cluster, uint32_t version)
 	CHECK(!memcmp(want, t->buf, BLOCK));
 }
 
-/* Leave the file as a killed process would: the state on disk while it is open. */
+/* Leave the file as a killed process does: its state while it is open. */
 static void crash(struct test *t)
 {
 	char command[3 * PATH_MAX];
@@ -73,7 +73,7 @@ static bool scan_running(struct test *t)
 	return running;
 }
 
-/* USED flushed clusters, every other of which is leaked by a crash that keeps its discard. */
+/* Create USED flushed clusters, and leak every other by a discard and a crash. */
 static void make_crashed(struct test *t)
 {
 	CHECK(blk_co_create(&(struct blk_create_opts){ .filename = t->scratch.image,
@@ -104,7 +104,7 @@ static void leaks_are_freed(void *arg)
 	while (scan_running(t))
 		aio_co_sleep(MSEC);
 	CHECK(img->alloc.free.members >= USED / 2);
-	/* Freed clusters read as zeroes and are used again. */
+	/* Freed clusters read as zeroes and are allocated again. */
 	fill_block(t->buf, 0, 3);
 	CHECK(blk_co_pwrite(t->node, 512, 512, t->buf, 0) == 0);
 	CHECK(blk_stats_get(&t->node->stats, BLK_STAT_reused_clusters) > 0);
@@ -115,7 +115,7 @@ static void leaks_are_freed(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
-/* Everything that may confuse the scan, while it runs. */
+/* All operations that may confuse the scan, while it runs. */
 static void scan_under_writes(void *arg)
 {
 	struct test *t = arg;
@@ -124,7 +124,7 @@ static void scan_under_writes(void *arg)
 	make_crashed(t);
 	open_node(t, BLK_O_RDWR);
 	while (scan_running(t)) {
-		/* From the end, where the scan comes last and finds the name gone. */
+		/* From the end, which the scan reaches last, when the reference is gone. */
 		uint64_t c = USED - 1 - changes % (USED / 2) * 2;
 
 		CHECK(blk_co_pdiscard(t->node, c * SPACE * CLUSTER, CLUSTER) == 0);
@@ -134,7 +134,7 @@ static void scan_under_writes(void *arg)
 		write_cluster(t, c * SPACE + 7, 4 + c);
 		changes++;
 	}
-	/* Or else nothing that the scan could take for a leak was in use again. */
+	/* Otherwise no cluster that the scan could take for a leak was reused. */
 	CHECK(blk_stats_get(&t->node->stats, BLK_STAT_reused_clusters) > 0);
 	for (unsigned int i = 0; i < USED / 2; i++) {
 		uint64_t c = USED - 1 - i * 2;
@@ -154,7 +154,7 @@ static void scan_under_writes(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* Emptying ends the search: what is written then takes clusters that the search saw unused. */
+/* Emptying ends the search: later writes allocate clusters that the search saw unused. */
 static void emptied_while_searched(void *arg)
 {
 	struct test *t = arg;
@@ -163,7 +163,7 @@ static void emptied_while_searched(void *arg)
 	open_node(t, BLK_O_RDWR);
 	CHECK(scan_running(t));
 	CHECK(blk_co_make_empty(t->node, NULL) == 0);
-	/* Or else it was over before. */
+	/* Otherwise it had ended before. */
 	CHECK(!scan_running(t) && ((struct qed_image *)t->node->opaque)->scan.stop);
 	for (uint64_t c = 0; c < USED; c++)
 		write_cluster(t, c, 5);
@@ -173,7 +173,7 @@ static void emptied_while_searched(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
-/* A session too short for the search: the next one begins it again. */
+/* A session too short for the search: the next one restarts it. */
 static void search_is_taken_up_again(void *arg)
 {
 	struct test *t = arg;
@@ -186,7 +186,7 @@ static void search_is_taken_up_again(void *arg)
 		CHECK(scan_running(t));
 		write_cluster(t, 1 + i, 3);
 		CHECK(blk_co_close(t->node) == 0);
-		/* To note that there is something to look for costs no cluster. */
+		/* Recording that a search is needed allocates no cluster. */
 		CHECK(check(t).leaks == leaks);
 	}
 	open_node(t, BLK_O_RDWR);
@@ -197,7 +197,7 @@ static void search_is_taken_up_again(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
-/* A session that only frees does not make the file longer: what it leaks is found, too. */
+/* A session that only frees does not grow the file: its leaks are found, too. */
 static void leaks_of_discards(void *arg)
 {
 	struct test *t = arg;
@@ -232,9 +232,9 @@ static void leaks_of_discards(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
-/* A read of what lies at @offset of the file stands still when it is done. */
+/* Hold the completion of a read at @offset of the file. */
 static struct {
-	uint64_t offset; /* 0: none does */
+	uint64_t offset; /* 0: none */
 	bool held;
 } hold;
 
@@ -271,8 +271,8 @@ static void hold_at(struct test *t, uint64_t offset)
 }
 
 /*
- * The last clusters are freed, and the end of what is in use goes back, between the search's read
- * of their entries and its look at them: that is no damage.
+ * The last clusters are freed, and the end of the used part moves back, between the
+ * search's read of their entries and its check of them: that is no damage.
  */
 static void end_goes_back(void *arg)
 {
@@ -287,13 +287,13 @@ static void end_goes_back(void *arg)
 	open_node(t, BLK_O_RDWR);
 	t->node->file->ops = &ops;
 	img = t->node->opaque;
-	/* So that the search is not over before there is something to read. */
+	/* Hold the search, so that it does not end too early. */
 	hold_at(t, img->l1[100]);
 	for (uint64_t c = 0; c < 8; c++)
 		write_cluster(t, table * 512 + c, 3);
 	CHECK(blk_co_flush(t->node) == 0);
 	end = frontier(t);
-	/* On to the table with the entries. */
+	/* Let it proceed to the table with the entries. */
 	hold_at(t, img->l1[table]);
 	CHECK(blk_co_pdiscard(t->node, table * 512 * CLUSTER, 8 * CLUSTER) == 0);
 	CHECK(blk_co_flush(t->node) == 0);
@@ -307,7 +307,7 @@ static void end_goes_back(void *arg)
 	CHECK(check(t).leaks == 0);
 }
 
-/* An image that was closed is not searched. */
+/* An image that was closed properly is not searched. */
 static void closed_image_is_left_alone(void *arg)
 {
 	struct test *t = arg;

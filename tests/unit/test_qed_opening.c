@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What must be durable before what, of the writes that making and opening an image takes.
- *
- * The linker hands blk_file_co_open() to the function below (--wrap), so that the image file is
- * recorded from its first operation on.
+ * The order of durability when creating and opening an image. The linker redirects
+ * blk_file_co_open() to the function below (--wrap), so that the image file is recorded from
+ * its first operation on.
  */
 #include "test_qed_recorder.h"
 
@@ -53,7 +52,7 @@ static void poke(const struct rec_test *t, uint64_t offset, uint64_t value)
 	close(fd);
 }
 
-/* An image with eight blocks; from now on its file is recorded. */
+/* Create an image with eight blocks; from now on its file is recorded. */
 static void make_image(struct rec_test *t)
 {
 	recorded = NULL;
@@ -70,7 +69,7 @@ static void open_recorded(struct rec_test *t)
 	t->node = scratch_co_open(&t->scratch, BLK_O_RDWR, 0);
 }
 
-/* Of an image that was there nothing is left, durably, before the new header is written. */
+/* An old image is removed, durably, before the new header is written. */
 static void old_image_is_gone_before_the_new_header(void *arg)
 {
 	struct rec_test *t = arg;
@@ -91,7 +90,7 @@ static void old_image_is_gone_before_the_new_header(void *arg)
 	recorded = NULL;
 }
 
-/* A writer clears bits that ask for it, durably, before it writes anything else. */
+/* A writer clears autoclear bits it does not know, durably, before any other write. */
 static void unknown_bits_go_first(void *arg)
 {
 	struct rec_test *t = arg;
@@ -109,7 +108,7 @@ static void unknown_bits_go_first(void *arg)
 	recorded = NULL;
 }
 
-/* An image with NEED_CHECK is repaired when it is opened: the mark goes last. */
+/* An image with NEED_CHECK is repaired when it is opened: the bit is cleared last. */
 static void repaired_when_opened(void *arg)
 {
 	struct rec_test *t = arg;
@@ -123,7 +122,7 @@ static void repaired_when_opened(void *arg)
 	open_recorded(t);
 	header = first_write(t, 0);
 	CHECK(first_write(t, table) < header);
-	/* A hole in a cluster that is free may come at any time. */
+	/* A free cluster may be punched at any time. */
 	for (const struct op *op = t->rec.ops; op < header; op++)
 		CHECK(op->kind == OP_FLUSH || op->kind == OP_PUNCH ||
 		      flushed_between(&t->rec, op, header));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What must be durable before what: of a commit, of the repair of an image, of the replay of what
- * a killed server left, and of closing.  Documentation/ordering.rst says why.
+ * The order of durability in a commit, in the repair of an image, in the replay of a killed
+ * server's rescue area, and in closing. Documentation/ordering.rst has the reasons.
  *
  * A loss of power between two writes that lack the fdatasync between them is rare, and mostly
- * harmless; here the fdatasync itself is looked for.
+ * harmless; these tests check for the fdatasync itself.
  */
 #include "test_qed_recorder.h"
 
@@ -12,7 +12,7 @@
 
 #define CLUSTER	     4096u
 #define IMAGE_SIZE   (64 * MiB)
-#define TABLE_BLOCKS (2 * MiB / BLOCK) /* of the guest, in a table of one cluster */
+#define TABLE_BLOCKS (2 * MiB / BLOCK) /* blocks of the guest per table of one cluster */
 
 static uint64_t l1_offset(const struct rec_test *t)
 {
@@ -61,7 +61,7 @@ static void flush_main(void *arg)
 	struct rec_test *t = arg;
 
 	CHECK(blk_co_flush(t->node) == 0);
-	t->rec.watched = 0; /* by this the test knows that it is over */
+	t->rec.watched = 0; /* which tells the test that the commit has ended */
 }
 
 static void write_second_table(void *arg)
@@ -71,7 +71,7 @@ static void write_second_table(void *arg)
 	CHECK(rec_write(t, TABLE_BLOCKS, 3) == 0);
 }
 
-/* A table that is made while a commit waits for its first fdatasync is not in that commit. */
+/* A table allocated while a commit waits for its first fdatasync is not part of that commit. */
 static void later_table_is_not_in_the_commit(void *arg)
 {
 	struct rec_test *t = arg;
@@ -100,11 +100,11 @@ static void later_table_is_not_in_the_commit(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* ---- Replaying what a killed server left ---- */
+/* ---- Replaying the rescue area of a killed server ---- */
 
 /*
- * With BLK_O_CHECK, which otherwise has no such area: nothing is replayed yet, so that the test can
- * record it.
+ * With BLK_O_CHECK, which normally has no such area: nothing is replayed yet, so that
+ * the test can record the replay.
  */
 static void open_with_rescue(struct rec_test *t, bool replay, unsigned int flags)
 {
@@ -119,7 +119,7 @@ static void open_with_rescue(struct rec_test *t, bool replay, unsigned int flags
 	close(rescue.fd);
 }
 
-/* Write two blocks, whose tables are new, and leave the files as they are without a commit. */
+/* Write two blocks with new tables, and leave the files as without a commit. */
 static void die_with_two_tables(struct rec_test *t)
 {
 	char image[PATH_MAX + 8], rescue[PATH_MAX + 16];
@@ -128,7 +128,7 @@ static void die_with_two_tables(struct rec_test *t)
 	snprintf(rescue, sizeof(rescue), "%s.saved", t->rescue);
 	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
 	open_with_rescue(t, false, 0);
-	/* Whatever commits is held up. */
+	/* Hold all commits. */
 	t->rec.hold_flushes = true;
 	CHECK(rec_write(t, 0, 2) == 0);
 	CHECK(rec_write(t, TABLE_BLOCKS, 3) == 0);
@@ -136,13 +136,13 @@ static void die_with_two_tables(struct rec_test *t)
 	copy_file(t->rescue, rescue);
 	t->rec.hold_flushes = false;
 	CHECK(blk_co_close(t->node) == 0);
-	/* The area knows the image by its inode. */
+	/* The area identifies the image by its inode. */
 	copy_file(image, t->scratch.image);
 	copy_file(rescue, t->rescue);
 	CHECK(unlink(image) == 0 && unlink(rescue) == 0);
 }
 
-/* As a commit: the data that the dead server wrote is durable first, and all of it at the end. */
+/* A replay is a commit: first the dead server's data is made durable, at the end everything. */
 static void replay_is_a_commit(void *arg)
 {
 	struct rec_test *t = arg;
@@ -150,12 +150,12 @@ static void replay_is_a_commit(void *arg)
 	const struct op *first;
 
 	die_with_two_tables(t);
-	/* An image that is open to be checked is not replayed by itself. */
+	/* With BLK_O_CHECK the replay is not automatic. */
 	open_with_rescue(t, true, BLK_O_CHECK);
 	CHECK(qed_co_rescue_replay(image_of(t), NULL) == 0);
 	for (const struct op *op = t->rec.ops; op < t->rec.ops + t->rec.nr; op++)
 		writes += op->kind == OP_WRITE;
-	/* Two entries of L1 and two slices. */
+	/* Two L1 entries and two slices. */
 	CHECK(writes == 4);
 	first = &t->rec.ops[0];
 	CHECK(first->kind == OP_FLUSH && !first->ret);
@@ -166,8 +166,8 @@ static void replay_is_a_commit(void *arg)
 }
 
 /*
- * An error of a write ends the replay; closing the image then keeps what the dead server left, so
- * that the replay can be done again.
+ * A write error ends the replay; closing the image then keeps the rescue area, so that
+ * the replay can be repeated.
  */
 static void replay_fails_and_is_repeated(void *arg)
 {
@@ -187,8 +187,8 @@ static void replay_fails_and_is_repeated(void *arg)
 }
 
 /*
- * An error of either fdatasync ends it for good: what the entries lead to may be lost.  Without
- * the first nothing is written; a later successor does not begin.
+ * An error of either fdatasync is final: the data that entries point to may be lost.
+ * Without the first one no entry is written; a later successor refuses to replay.
  */
 static void replay_without_a_flush_is_refused(void *arg)
 {
@@ -234,7 +234,7 @@ static void poke(const struct rec_test *t, uint64_t offset, uint64_t value)
 	close(fd);
 }
 
-/* Eight blocks; of entries 4 and 5, what their tables have is given; and NEED_CHECK. */
+/* Create an image with eight blocks, damaged entries 4 and 5, and NEED_CHECK. */
 static void make_damaged(struct rec_test *t, uint64_t *table, uint64_t from, uint64_t bad)
 {
 	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
@@ -256,7 +256,7 @@ static void repair(struct rec_test *t)
 	CHECK(result.corruptions_fixed == 1 && !result.corruptions);
 }
 
-/* NEED_CHECK goes when all that was mended is durable, and that it is gone is durable, too. */
+/* NEED_CHECK is cleared once all repairs are durable, and the clearing is made durable, too. */
 static void mark_goes_after_the_repair(void *arg)
 {
 	struct rec_test *t = arg;
@@ -273,7 +273,7 @@ static void mark_goes_after_the_repair(void *arg)
 	CHECK(!(peek(t, 16) & QED_F_NEED_CHECK));
 }
 
-/* The copy of a cluster that was in use twice is durable before an entry leads to it. */
+/* The copy of a cluster that was referenced twice is durable before an entry points to it. */
 static void copy_is_durable_before_its_entry(void *arg)
 {
 	struct rec_test *t = arg;
@@ -292,7 +292,7 @@ static void copy_is_durable_before_its_entry(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* A bad table is out of L1, durably, before NEED_CHECK goes. */
+/* A bad table is removed from L1, durably, before NEED_CHECK is cleared. */
 static void table_goes_before_the_mark(void *arg)
 {
 	struct rec_test *t = arg;
@@ -310,7 +310,7 @@ static void table_goes_before_the_mark(void *arg)
 
 /* ---- Another backing file ---- */
 
-/* All that was answered, and the new name, are durable before the header leads to the name. */
+/* All completed writes and the new name are durable before the header points to the name. */
 static void name_is_durable_before_the_header(void *arg)
 {
 	struct rec_test *t = arg;
@@ -328,7 +328,7 @@ static void name_is_durable_before_the_header(void *arg)
 
 /* ---- Closing ---- */
 
-/* By the hole at the file's end the next opener sees that the last one did not close the image. */
+/* The hole at the file's end tells the next opener that the image was not closed. */
 static void open_file_ends_in_a_hole(void *arg)
 {
 	struct rec_test *t = arg;
@@ -337,7 +337,7 @@ static void open_file_ends_in_a_hole(void *arg)
 	rec_create(t, CLUSTER, IMAGE_SIZE, 0);
 	rec_open(t, BLK_O_RDWR, NULL);
 	size = atomic_load(&t->node->file->size);
-	/* Until the file has grown twice. */
+	/* Write until the file has grown twice. */
 	for (uint64_t block = 0; grown < 2; block++) {
 		CHECK(rec_write(t, block, 2) == 0);
 		grown += atomic_load(&t->node->file->size) != size;
@@ -347,7 +347,7 @@ static void open_file_ends_in_a_hole(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
-/* The hole at the file's end says that leaks are to be looked for, until the header does. */
+/* The hole at the file's end says that leaks must be searched for, until the header says so. */
 static void leaks_are_noted_before_the_cut(void *arg)
 {
 	struct rec_test *t = arg;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opening an image whose last writer was killed, or whose page cache has lost writes.
- *
- * The linker hands blk_file_co_open() to the function below (--wrap), so that the image has a disk
- * of the test's own from its first flush on: a second file, which is what a loss of power leaves.
- * It is judged before each flush, when it is at its worst.
+ * Opening an image whose last writer was killed, or whose page cache has lost writes. The linker
+ * redirects blk_file_co_open() to the function below (--wrap), so that the image has a simulated
+ * disk: a second file, which is what a loss of power leaves. It is judged before each flush, the
+ * worst moment.
  */
 #include "test_qed_common.h"
 
@@ -16,14 +15,14 @@
 
 #define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (256 * MiB)
-#define CLUSTERS   64 /* that are written */
-#define ELSEWHERE  (40 * MiB) /* in another slice */
+#define CLUSTERS   64 /* clusters that are written */
+#define ELSEWHERE  (40 * MiB) /* an offset in another slice */
 
 enum disk_mode {
-	DISK_LATE, /* what is written gets there with a flush, at the latest possible moment */
-	DISK_AT_ONCE, /* and what earlier processes wrote, with a flush */
-	DISK_DATA_AT_ONCE, /* metadata gets there with a flush, all else at once */
-	DISK_GONE, /* the process was killed: nothing that it does counts any more */
+	DISK_LATE, /* writes reach the disk with a flush, as late as possible */
+	DISK_AT_ONCE, /* writes reach the disk at once, those of earlier processes with a flush */
+	DISK_DATA_AT_ONCE, /* metadata reaches the disk with a flush, data at once */
+	DISK_GONE, /* the process was killed: its operations have no effect */
 };
 
 static struct test {
@@ -31,15 +30,15 @@ static struct test {
 	char *disk, *killed, *rescue, *spare; /* paths */
 	struct blk_node *node;
 	uint8_t *buf;
-	bool play; /* the image has the disk of the test */
+	bool play; /* simulate the disk */
 	enum disk_mode mode;
 	int disk_fd;
-	unsigned int flushes, kill_at; /* the process is killed when it begins this flush; 0: not */
-	bool fail_flush; /* the next one */
-	bool fail_sync; /* the next one behind a durable write */
-	bool cache_loses; /* pages are not written back, and count as clean */
-	uint64_t metadata_start, metadata_end; /* of L1 and the only table */
-	/* What each cluster may have after a loss of power. */
+	unsigned int flushes, kill_at; /* kill the process at the start of this flush; 0: do not */
+	bool fail_flush; /* fail the next flush */
+	bool fail_sync; /* fail the next sync of a durable write */
+	bool cache_loses; /* pages are not written back, but marked clean */
+	uint64_t metadata_start, metadata_end; /* file range of L1 and the only table */
+	/* The versions that each cluster may have after a loss of power. */
 	uint32_t old[CLUSTERS], new[CLUSTERS];
 } test;
 
@@ -68,7 +67,7 @@ static void expect(struct blk_node *node, uint64_t cluster, uint32_t one, uint32
 	free(want);
 }
 
-/* What if the power went now? */
+/* Judge the disk, as if power were lost now. */
 static void judge(struct test *t)
 {
 	struct blk_open_opts opts = { .format = "qed" };
@@ -151,7 +150,7 @@ static int disk_flush(struct blk_file *file)
 	return 0;
 }
 
-/* From now on what is read is the disk's. */
+/* From now on reads come from the disk. */
 static int disk_drop_cache(struct blk_file *file)
 {
 	copy_file(test.disk, file->name);
@@ -236,7 +235,7 @@ static void make_backing(struct test *t)
 	close(fd);
 }
 
-/* An image whose first 16 clusters are on the disk, open in process A. */
+/* Create an image with its first 16 clusters durable, and open it in process A. */
 static void start(struct test *t, unsigned int flags, bool rescue)
 {
 	struct blk_create_opts opts = { .filename = t->scratch.image,
@@ -264,7 +263,7 @@ static void start(struct test *t, unsigned int flags, bool rescue)
 	CHECK(t->metadata_end - t->metadata_start == 2 * CLUSTER);
 }
 
-/* Process A is gone, and B is to open what it left. */
+/* End process A; process B opens what it left. */
 static void next_process(struct test *t, enum disk_mode mode)
 {
 	bool rescue = !access(t->rescue, F_OK);
@@ -310,7 +309,7 @@ static void wait_for_scan(struct test *t)
 	}
 }
 
-/* Reuse what was leaked, and go on. */
+/* Reuse leaked clusters. */
 static void use_what_is_free(struct test *t)
 {
 	wait_for_scan(t);
@@ -325,7 +324,10 @@ static void use_what_is_free(struct test *t)
 static const enum disk_mode disk_modes[] = { DISK_AT_ONCE, DISK_DATA_AT_ONCE };
 static const unsigned int cache_modes[] = { BLK_O_RDWR, BLK_O_RDWR | BLK_O_DIRECT };
 
-/* A was killed between phase 2 and its fdatasync: the disk still names what it freed. */
+/*
+ * A was killed between phase 2 and its fdatasync: entries on the disk still reference
+ * the clusters it freed.
+ */
 static void killed_in_phase_2(struct test *t, enum disk_mode mode, unsigned int flags, bool check)
 {
 	struct blk_check_result result;
@@ -358,8 +360,9 @@ static void killed_in_commit(void *arg)
 }
 
 /*
- * A was killed with changes that only the rescue area has: B's replay is a commit.  What entries
- * point to is durable before them, and they are before what they no longer name is used again.
+ * A was killed with changes that only the rescue area has: B's replay is a commit.
+ * Data is durable before the entries that point to it, and the entries are durable
+ * before clusters that they no longer reference are reused.
  */
 static void killed_with_rescue(void *arg)
 {
@@ -374,7 +377,7 @@ static void killed_with_rescue(void *arg)
 				write_cluster(t, c, 3);
 			next_process(t, disk_modes[m]);
 			CHECK(open_image(t, cache_modes[f], true, true, NULL) == 0);
-			/* To A's users nothing is undone. */
+			/* A's completed requests are not undone. */
 			for (unsigned int c = 0; c < 48; c++)
 				expect(t->node, c, t->new[c], t->new[c]);
 			use_what_is_free(t);
@@ -382,7 +385,7 @@ static void killed_with_rescue(void *arg)
 		}
 }
 
-/* The kernel has an error that nobody was told of: the opener is, once. */
+/* The kernel has an unreported write-back error: the opener gets it, once. */
 static void error_for_the_opener(void *arg)
 {
 	struct test *t = arg;
@@ -403,7 +406,7 @@ static void error_for_the_opener(void *arg)
 	}
 }
 
-/* The sync behind a write with FUA, to a cluster whose entry is on the disk, fails. */
+/* Fail the sync of a FUA write to a cluster whose entry is durable. */
 static void fail_durable_write(struct test *t)
 {
 	t->node->file->keeps_dsync = true;
@@ -415,7 +418,7 @@ static void fail_durable_write(struct test *t)
 
 enum told { TOLD_NOTHING, TOLD_BY_FLUSH, TOLD_BY_DURABLE_WRITE, NR_TOLD };
 
-/* A successor that the kernel tells, or whose dead server was told, takes nothing over. */
+/* A successor replays nothing if it or the dead server got a write-back error from the kernel. */
 static void no_entry_for_what_may_be_lost(void *arg)
 {
 	struct test *t = arg;
@@ -452,7 +455,7 @@ static void no_entry_for_what_may_be_lost(void *arg)
 			CHECK(strstr(error_text(&err), "a flush had failed"));
 			error_free(&err);
 		}
-		/* Without what it left the image is as the last flush left it. */
+		/* Without the rescue area the image is as the last flush left it. */
 		t->disk_fd = open(t->disk, O_RDWR);
 		CHECK(open_image(t, BLK_O_RDWR, false, false, NULL) == 0);
 		expect(t->node, 0, 2, 2);
@@ -461,7 +464,7 @@ static void no_entry_for_what_may_be_lost(void *arg)
 	}
 }
 
-/* An area that was emptied or cut is refused: what A had answered was in it. */
+/* An emptied or truncated area is refused: it had A's completed requests. */
 static void area_of_another_size(void *arg)
 {
 	static const off_t sizes[] = { 4096, 0 };
@@ -485,7 +488,7 @@ static void area_of_another_size(void *arg)
 	end(t);
 }
 
-/* Pages that were not written back count as clean: what is read after opening is the disk's. */
+/* Pages that could not be written back are marked clean: after opening reads come from the disk. */
 static void lost_pages(void *arg)
 {
 	struct test *t = arg;
@@ -525,7 +528,7 @@ static size_t resident_pages(const char *name)
 	return n;
 }
 
-/* The same of the real kernel: it has no page of the file any more. */
+/* The same with the real kernel: no page of the file is cached after opening. */
 static void pages_are_dropped(void *arg)
 {
 	struct test *t = arg;
@@ -533,7 +536,7 @@ static void pages_are_dropped(void *arg)
 	uint8_t *data = calloc(1, 1 * MiB);
 	int fd = open(t->scratch.backing, O_RDWR | O_CREAT, 0600);
 
-	/* Dirty pages first: only clean ones can be dropped. */
+	/* Write back dirty pages first: only clean ones can be dropped. */
 	CHECK(data && fd >= 0 && write(fd, data, 1 * MiB) == 1 * MiB);
 	CHECK(resident_pages(t->scratch.backing) > 0);
 	CHECK(blk_co_open(&t->node, t->scratch.backing, &opts, NULL) == 0);

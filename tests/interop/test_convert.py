@@ -265,7 +265,7 @@ def killed(rng):
 
 def caches(rng):
     """By default the copy is durable, data and file name; with -t unsafe there is no flush."""
-    # Neither strace nor LeakSanitizer works when both trace the same threads.
+    # LeakSanitizer stops the threads with ptrace, as strace does: they cannot run together.
     if not shutil.which("strace") or interop.SANITIZE:
         return
     write_sparse("source.raw", random_bytes(rng, SIZE))

@@ -147,7 +147,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	else
 		not_ok "its JSON is right" "$(head -n 3 "$dir/out")"
 	fi
-	# The programs must be in a directory that other users cannot replace.
+	# Copy the program to where the user `nobody` can execute it.
 	cp "$qedctl" "$dir/qedctl" && chmod 755 "$dir" "$dir/qedctl"
 	unprivileged() {
 		setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/qedctl" "$@"

@@ -165,8 +165,8 @@ qemu-img compare -F raw new small
 qemu-img rebase -b new -F qed new
 """
 
-# Different windows of a file are different nodes; names are relative to the image, and refer to
-# open nodes.
+# Different windows of a file are different nodes; names are relative to the image's directory, and
+# refer to the images that are open, not to those named in the header.
 NAMED = """
 qemu-img create -q -f raw two 2M
 qemu-io -f raw -c 'write -P 1 0 1M' -c 'write -P 2 1M 1M' two

@@ -284,7 +284,7 @@ class Pairs:
         self.server.check_lives()
         seen = [normal("status", client.ask("status"))]
         with open(os.path.join(self.server.run_dir, NAME + ".json")) as file:
-            # The mark that the backing file may change stays; everything else is undone.
+            # Only these: the option that lets the backing file change stays recorded.
             seen.append([word for word in json.load(file)["options"]
                          if word.startswith(("--stream", "--speed", "--detect"))])
         for verb in ("stream-cancel", "trace-stop"):

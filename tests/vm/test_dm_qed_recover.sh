@@ -3,7 +3,7 @@
 # timeout: 400
 # The server killed at random times, and recovered, under the target `qed` with all its features. An
 # acknowledged write-zeroes is never lost, so the known-zero map stays right; requests in flight are
-# sent again, and the map reflects what they write. QEDBLK_DM_QED_KILLS=N kills 2 * N times, by
+# sent again, and what they write is visible. QEDBLK_DM_QED_KILLS=N kills 2 * N times, by
 # hand.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Nothing that a run of the tests starts or makes outlives it, however the run ends.
+"""The guard: no process or file of a test run outlives it, however the run ends.
 
-Everything started here has QEDBLK_TEST=FOLDER in its environment, a folder below the run's own
-one; that marks a process even when it has left its session and its parent is gone. A second
-process, the guard, waits on a pipe whose other end only tests/run holds. When tests/run ends,
-by kill -9 as well, the guard ends what is left and removes the run's folder. When the guard was
-killed, too, the next run does that: the folder of a run that still lives is locked.
-"""
+Every process started here has QEDBLK_TEST=FOLDER in its environment, a directory below the run's
+own, which marks it even after it has left its session and its parent is gone. A second process,
+the guard, waits on a pipe whose other end only tests/run has open. When tests/run ends, even by
+kill -9, the guard ends the remaining processes and removes the run's directory. If the guard was
+killed, too, the next run does that: the directory of a live run is locked."""
 
 import fcntl
 import os
@@ -17,13 +16,13 @@ import tempfile
 import time
 
 MARK = b"QEDBLK_TEST="
-# Seconds that a process has after SIGTERM, and that all have to go after SIGKILL.
+# Seconds from SIGTERM to SIGKILL, and from SIGKILL until the processes must be gone.
 GRACE = 5
 GONE = 10
 
 
 def read_processes():
-    """{pid: (parent, session, environment)} of what may be looked at."""
+    """Return {pid: (parent, session, environment)} of the processes that may be inspected."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -41,7 +40,7 @@ def read_processes():
 
 
 def processes_of(folder, session):
-    """Those with the mark or of the session, and their descendants: some have another environment."""
+    """Return processes with the mark or of the session, and descendants, which may lack the mark."""
     wanted = MARK + os.fsencode(folder)
     processes = read_processes()
     more = {pid for pid, (_, its_session, environment) in processes.items()
@@ -64,8 +63,8 @@ def send(number, pids):
 
 
 def end_processes(folder, session=None):
-    """Ends the processes that belong to folder, or to the session."""
-    # Only once: what begins afterwards cleans up.
+    """End the processes that belong to folder, or to the session."""
+    # Only once: processes started afterwards are cleaning up.
     send(signal.SIGTERM, processes_of(folder, session))
     for number, seconds in ((None, GRACE), (signal.SIGKILL, GONE)):
         end = time.monotonic() + seconds
@@ -79,7 +78,7 @@ def end_processes(folder, session=None):
 
 
 def remove(folder):
-    """Removes folder; first unmounts what is mounted in it."""
+    """Unmount all mounts in folder, then remove it."""
     with open("/proc/self/mountinfo", "rb") as file:
         # Bytes, of which the kernel writes some as \NNN.
         points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
@@ -91,7 +90,7 @@ def remove(folder):
 
 
 def lock(path):
-    """Returns a file descriptor that locks path, or None when somebody else holds the lock."""
+    """Return a file descriptor that locks path, or None when another process holds the lock."""
     fd = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,12 +101,12 @@ def lock(path):
 
 
 class Run:
-    """The folder of one run of the tests, and the guard."""
+    """The directory of a test run, and the guard."""
 
     def __init__(self, build):
         base = os.path.join(os.path.realpath(build), "test-tmp")
         os.makedirs(base, exist_ok=True)
-        # Held until the new folder is locked: before that it looks like a dead run's.
+        # Held until the new directory is locked: before that it looks like that of a dead run.
         with open(os.path.join(base, ".lock"), "w") as whole:
             fcntl.flock(whole, fcntl.LOCK_EX)
             self.remove_dead(base)
@@ -147,7 +146,7 @@ class Run:
             os._exit(0)
 
     def close(self):
-        """Waits until the guard has ended what is left and removed the folder."""
+        """Wait until the guard has ended remaining processes and removed the directory."""
         os.close(self.lifeline)
         os.waitpid(self.guard, 0)
         os.close(self.held)

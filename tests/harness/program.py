@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Test programs that run on this machine: found, run with a time limit, judged."""
+"""Test programs on this machine: discovery, running with a time limit, results."""
 
 import glob
 import os
@@ -16,17 +16,17 @@ import guard
 import report
 
 SANITIZERS = ("address,undefined", "thread")
-# Seconds; sanitized programs get SLOWER times as much.
+# Seconds; sanitized programs get SLOWER times as long.
 TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
                "faults": 900, "vm": 900, "kunit": 2400, "module": 2400}
 SLOWER = 3
-# make check-long: tests do more, and may take this many times as long.
+# make check-long: tests do more, with this factor on their time limits.
 LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 
 
 class Test:
-    """One program to run. Its log lies in the build folder, so clones do not meet."""
+    """A program to run. Its log is in the build directory, so clones do not collide."""
 
     def __init__(self, layer, path, source, build, sanitizer, logs):
         self.layer = layer
@@ -46,7 +46,7 @@ class Test:
 
 
 def time_limit(source, default):
-    """The limit that a test's source asks for near its top, in seconds."""
+    """Return the time limit near the top of a test's source, in seconds."""
     with open(source, errors="replace") as file:
         match = TIMEOUT_MARK.search(file.read(2000))
     return int(match.group(1)) if match else default
@@ -120,7 +120,7 @@ def discover(root, build, layers, only):
             add_interop(where, sanitizer)
             add_crash(where, sanitizer)
             add_faults(where, sanitizer)
-            # One image after the other, on one thread: for the sanitizer of memory only.
+            # Fuzzers are single-threaded: run them only with the memory sanitizer.
             if sanitizer != "thread":
                 add_fuzz(where, sanitizer)
     return tests
@@ -132,8 +132,8 @@ def environment(test, folder):
     env.update(
         QEDBLK_BUILD=test.build, QEDBLK_SANITIZE=test.sanitizer, TMPDIR=folder, QEDBLK_TEST=folder,
         CMOCKA_MESSAGE_OUTPUT="TAP", LC_ALL="C.UTF-8",
-        # Reports go to files of their own: a script that expects a tool to fail would take
-        # the sanitizer's exit status for it.
+        # Reports go to separate files: a script that expects a tool to fail would accept the
+        # sanitizer's exit status.
         ASAN_OPTIONS="exitcode=86:detect_stack_use_after_return=0:" + reports,
         UBSAN_OPTIONS="print_stacktrace=1:" + reports,
         LSAN_OPTIONS="exitcode=86:" + reports,
@@ -142,20 +142,20 @@ def environment(test, folder):
 
 
 def command_line(test):
-    # gcc 12's thread sanitizer does not know the address layouts of newer kernels.
+    # gcc 12's thread sanitizer does not support the address layouts of newer kernels.
     if test.sanitizer and subprocess.call(["setarch", "-R", "true"],
                                           stderr=subprocess.DEVNULL) == 0:
         return ["setarch", "-R", test.path]
     return [test.path]
 
 
-# Set when the run ends early: a thread of the pool starts no test any more.
+# Set when the run ends early: the pool's threads then start no more tests.
 stopping = False
 start_lock = threading.Lock()
 
 
 def stop(run):
-    """Ends the tests that run, and lets none begin."""
+    """End the running tests, and let none start."""
     global stopping
     with start_lock:
         stopping = True
@@ -163,13 +163,13 @@ def stop(run):
 
 
 def collect(source, outcome, log):
-    """Reads what the test prints until nobody holds the other end."""
+    """Read the test's output until the other end is closed."""
     with open(source, "rb", closefd=True) as stream, open(log, "w") as file:
         while True:
             try:
                 line = stream.readline()
             except OSError:
-                break  # A pseudo-terminal's way to say end of file.
+                break  # End of file on a pseudo-terminal.
             if not line:
                 break
             text = line.decode(errors="replace")
@@ -179,7 +179,7 @@ def collect(source, outcome, log):
 
 
 def execute(test, outcome, folder):
-    """Runs the program; returns None when it exited with 0, else how it ended."""
+    """Run the program; return None when it exited with 0, else how it ended."""
     # On a terminal stdio writes line by line, so the log of a crash or hang shows how far it got.
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -225,7 +225,7 @@ def take_sanitizer_reports(test, outcome):
 
 
 def run(test, parent):
-    """Runs one test to its end, with a folder of its own in parent. Returns its Outcome."""
+    """Run a test to its end, with its own directory in parent. Return its Outcome."""
     outcome = report.Outcome(test.title, test.log)
     for old in glob.glob(glob.escape(test.log) + "*"):
         os.unlink(old)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What tests print, understood, counted and shown."""
+"""Parsing, counting and printing the results of tests."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ SKIP_MARK = re.compile(r"#\s*skip\b", re.IGNORECASE)
 
 
 class Outcome:
-    """The results of one test program: lists of lines for the person."""
+    """The results of one test program: lists of lines for the user."""
 
     def __init__(self, title, log):
         self.title = title
@@ -52,14 +52,14 @@ class Outcome:
 
 
 class Summary:
-    """Adds up outcomes and prints them as they come."""
+    """Add up outcomes and print them as they come."""
 
     def __init__(self, out=sys.stdout):
         self.out = out
         self.passed = 0
         self.failed = 0
         self.skipped = 0
-        # {layer: [programs and scripts, seconds of each added up]}, in the order of their ends.
+        # {layer: [number of programs and scripts, sum of seconds]}, in the order of their ends.
         self.layers = {}
         self.start = time.monotonic()
 
@@ -96,7 +96,7 @@ class Summary:
         print(text, file=self.out, flush=True)
 
     def show_times(self):
-        """A line for each layer. Some run beside each other, so the sum is more than the clock says."""
+        """Print a line per layer. Tests run concurrently, so the sum exceeds the elapsed time."""
         if not self.layers:
             return
         width = max(len(layer) for layer in self.layers)
@@ -106,7 +106,7 @@ class Summary:
         self.say("%-*s  %5s  %8.1f" % (width, "clock", "", time.monotonic() - self.start))
 
     def close(self):
-        """Prints the times and the closing line; returns the exit status."""
+        """Print the times and the closing line; return the exit status."""
         self.show_times()
         self.say("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
         return 1 if self.failed or not self.passed else 0

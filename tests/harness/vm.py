@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The virtual machine's layer: scripts that share boots, each judged on its own."""
+"""The layer of the virtual machine: scripts that share boots, each with its own result."""
 
 import glob
 import os
@@ -20,7 +20,7 @@ EMULATOR_FAULT = 75
 EMULATOR_FAULTS_FORGIVEN = 3
 
 
-# What is run on the newer kernel as well: what a kernel's change may break.
+# Scripts that also run on the newer kernel: those that a kernel's change may break.
 NEWER = "dm_qed"
 
 
@@ -30,7 +30,7 @@ class Script:
         name = os.path.splitext(os.path.basename(path))[0]
         self.title = layer + " " + name
         self.log = os.path.join(logs, name + ".log")
-        # What a script asks for is meant for an idle machine.
+        # A script's limit is meant for an idle machine.
         self.limit = program.time_limit(path, TIME_LIMIT) * program.SLOWER
         with open(path) as file:
             match = OPTIONS_MARK.search(file.read(2000))
@@ -38,7 +38,7 @@ class Script:
 
 
 def scripts_by_options(root, build, only, layer):
-    """{options of run-vm: scripts}: those that want the same machine share it."""
+    """Return {options of run-vm: scripts}: scripts with the same options share a machine."""
     logs = os.path.join(build, "test-logs", layer)
     os.makedirs(logs, exist_ok=True)
     groups = {}
@@ -116,14 +116,14 @@ def ending(status, limit):
 
 
 def machine_failure(boot, summary, title, why):
-    """Shows a failure that belongs to no script, with the console."""
+    """Report a failure that belongs to no script, with the console's log."""
     outcome = report.Outcome(title, boot.console)
     outcome.failed.append(why)
     summary.add(outcome)
 
 
 def last_line(lines):
-    """Where the reason is, after what fetching a kernel printed."""
+    """Return the reason, after the output of fetching a kernel."""
     return lines[-1] if lines else "no reason given"
 
 
@@ -160,9 +160,8 @@ def run_group(scripts, options, build, layer, summary):
 
 
 def build_module(build, layer, summary):
-    """The kernel's half, for the kernel of the machine; its tests fail without it. Returns why
-    there is no such kernel, or None.
-    """
+    """Build the kernel module for the machine's kernel; its tests fail without it. Return why there
+    is no such kernel, or None."""
     log = os.path.join(build, "test-logs", layer, "module.log")
     outcome = report.Outcome(layer + " module", log)
     start = time.monotonic()
@@ -185,7 +184,8 @@ def build_module(build, layer, summary):
 
 
 def too_late():
-    """Why nothing more is begun that has to end within a time which somebody has set, or None."""
+    """Return why no more tests are started when the deadline in QEDBLK_VM7_UNTIL has passed, or
+    None."""
     until = os.environ.get("QEDBLK_VM7_UNTIL")
     if until and time.time() > int(until):
         return "there is no time left for it (make check-vm-7)"
@@ -193,7 +193,7 @@ def too_late():
 
 
 def run(root, build, only, summary, newer=False):
-    """newer: on a 7.x kernel, those scripts that are about the kernel."""
+    """Run the scripts. newer: on a 7.x kernel, and only those about the kernel."""
     layer = "vm7" if newer else "vm"
     os.environ["QEDBLK_VM_KERNEL"] = "7" if newer else "6.12"
     groups = scripts_by_options(root, build, only, layer)
@@ -203,7 +203,7 @@ def run(root, build, only, summary, newer=False):
         return
     if any(NEWER in script.path for script in scripts):
         reason = build_module(build, layer, summary)
-        # Fetching a kernel fails slowly, where no mirror answers: not once more for each boot.
+        # Fetching a kernel fails slowly if no mirror responds: do not retry for each boot.
         if reason:
             skip(scripts, reason, summary)
             return

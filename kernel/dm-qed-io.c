@@ -194,9 +194,9 @@ int qed_map(struct dm_target *ti, struct bio *bio)
  * Resend a refused write. The layers below have advanced the iterator, may have remapped
  * the bio for a partition, and leave the count of chained parts at 0.
  *
- * Clear REQ_NOWAIT: its submitter has already been told that the bio was accepted, so
- * EAGAIN would come too late, and a worker may wait. Clear REQ_POLLED: no task polls for
- * bios that a worker submits.
+ * Clear REQ_NOWAIT: the bio has already been accepted from its submitter, so EAGAIN
+ * would come too late, and a worker may wait. Clear REQ_POLLED: no task polls for bios
+ * that a worker submits.
  */
 static void resend(struct qed *qed, struct bio *bio)
 {

@@ -50,7 +50,7 @@ static void test_start_and_wake_order(void **state)
 	assert_null(co_self());
 }
 
-/* ---- a wake before the park ---- */
+/* ---- a wake before the yield ---- */
 
 static void wake_self_twice_over(void *arg)
 {

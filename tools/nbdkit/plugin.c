@@ -47,7 +47,7 @@ static char *value_to_keep(const struct device_option *option, const char *value
 		       option->type == DEVICE_DIRECTORY;
 	char *copy;
 
-	/* device_option_set() refuses an empty name, in a line that says of what. */
+	/* device_option_set() refuses an empty name, with an error line that names the option. */
 	if (is_path && *value && !blk_name_is_url(value))
 		return nbdkit_absolute_path(value);
 	copy = strdup(value);

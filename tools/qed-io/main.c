@@ -64,7 +64,7 @@ static int add_line(struct program *p, char *line)
 	return 0;
 }
 
-/* Returns -1 to go on, else the exit status. */
+/* Returns -1 to continue, else the exit status. */
 static int parse_option(struct program *p, int opt)
 {
 	switch (opt) {
@@ -119,7 +119,7 @@ static int parse_option(struct program *p, int opt)
 	}
 }
 
-/* Returns -1 to go on, else the exit status. */
+/* Returns -1 to continue, else the exit status. */
 static int take_operand(struct program *p, const char *text)
 {
 	if (!p->io.image_opts) {

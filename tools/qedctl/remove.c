@@ -102,7 +102,7 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 		ret = mapping_remove(dev->name, flags, err);
 	if (!ret && (flags & MAPPING_DEFERRED))
 		ret = mapping_lookup(dev->name, &now, err);
-	/* Behind an error table the server is not needed. */
+	/* With an error table the mapping does not need the server. */
 	if (!ret && (flags & MAPPING_DEFERRED) && !opts->force)
 		*waits = now.exists && now.ours;
 	if (*waits)

@@ -10,15 +10,15 @@
  *	DEVICE_OPTION(type, field, name, value, max, programs, successor, changes,
  *		      preset, help, manual)
  *
- * @type		DEVICE_FLAG and so on, see options.h
- * @value	what the help calls its value; of a choice, all words of it
- * @max		the largest number that is allowed, 0: no limit of its own
+ * @type		an enum device_option_type
+ * @value	name of its value in the help; for a choice, all its words
+ * @max		the largest number that is allowed, 0: no limit
  * @programs	the programs that take it
- * @successor	what a successor of the server is given
+ * @successor	how a successor of the server gets it, see options.h
  * @changes	the verb that changes it on a live device, or NULL
  * @preset	the default, as it would be typed, or NULL
  * @help	a few words, which the help wraps
- * @manual	further sentences for the manual pages, in reST, or NULL
+ * @manual	more sentences for the manual pages, in reST, or NULL
  */
 
 #define EVERYWHERE (DEVICE_QEDD | DEVICE_QEDCTL | DEVICE_PLUGIN)

@@ -67,7 +67,7 @@ static void count_kept(struct stream *s, uint64_t offset, uint64_t bytes,
 	s->source_bytes += populated->source_bytes;
 }
 
-/* Count as 0 what is left in the segments that every worker has passed. */
+/* Set the counts of segments that every worker has passed to 0. */
 static void settle(struct stream *s, struct crew *crew)
 {
 	uint64_t low = s->cursor, segment_bytes = s->segment_clusters * s->job.node->cluster_size;

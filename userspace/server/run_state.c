@@ -153,13 +153,16 @@ static int try_lock(struct run_state *state, const char *name, struct error *err
 	return 0;
 }
 
-/* Write our process number into the lock's file @name, or remove that if it is new. */
+/*
+ * Write the pid of this process into the lock file @name; on an error, remove the file
+ * if it is new.
+ */
 static int write_pid(struct run_state *state, const char *name, struct error *err)
 {
 	char text[32];
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	struct stat st;
-	/* A dead server's stays: qedctl takes its end for one in order. */
+	/* Keep the file of a dead server: qedctl would take its removal for an orderly stop. */
 	bool is_new = !fstat(state->lock_fd, &st) && !st.st_size;
 	int ret;
 

@@ -431,4 +431,39 @@ if [ $status -eq 0 ] && [ ! -e "$QEDBLK_RUN_DIR/$name.sock" ]; then
 else
 	not_ok "and ends at its last close" "status $status: $(cat "$dir/err")"
 fi
+
+# ---- A successor, when the directory is gone in which the dead server was started ----
+# The server that this qedctl finds beside itself has no block device.
+mkdir "$dir/bin" "$dir/gone" "$dir/images"
+cp "$qedctl_full" "$dir/bin/qedctl" &&
+	cp "${qedctl_full%/*}/tests/interop/nodev_qedd" "$dir/bin/qedd" || exit 1
+qedctl=$dir/bin/qedctl
+export NODEV_WAITING=
+
+# end_vm1 SIGNAL: ends the server, and waits until it is gone.
+end_vm1() {
+	local pid
+	pid=$(cat "$QEDBLK_RUN_DIR/vm1.lock") && kill "-$1" "$pid"
+	wait_until 20 test ! -e "/proc/$pid" || not_ok "the server ends" "process $pid is there"
+}
+
+# dies_in FOLDER IMAGE
+dies_in() {
+	(unset NODEV_WAITING && cd "$dir/$1" && ../bin/qedd --name vm1 --image "$2" --size 1M) \
+		>"$dir/out" 2>&1 || not_ok "a server in $1" "$(cat "$dir/out")"
+	end_vm1 KILL
+}
+
+dies_in gone "$dir/images/vm1.qed"
+rmdir "$dir/gone"
+has "recover where the server's directory is gone" "" recover vm1
+end_vm1 TERM
+# Never another file of the same name.
+dies_in images vm1.qed
+mv "$dir/images" "$dir/moved"
+bad "recover where the image went with it" \
+	"qedctl: recover vm1: $dir/images/vm1.qed: No such file or directory" recover vm1
+mv "$dir/moved" "$dir/images"
+has "recover where they are back" "" recover vm1
+end_vm1 TERM
 finish

@@ -75,7 +75,11 @@ static void become_server(const struct child_setup *setup)
 	    (setup->stderr_fd >= 0 && dup2(setup->stderr_fd, STDERR_FILENO) < 0) ||
 	    fcntl(setup->ready_fd, F_SETFD, 0) < 0)
 		_exit(1);
-	if (setup->dir && chdir(setup->dir) < 0) {
+	/*
+	 * The directory may be gone. The image's name is absolute, so it is the one that the dead
+	 * server had; a server that does not find a --backing-dir refuses to start.
+	 */
+	if (setup->dir && chdir(setup->dir) < 0 && chdir("/") < 0) {
 		dprintf(setup->ready_fd, "error %s: %s\n", setup->dir, strerror(errno));
 		_exit(1);
 	}

@@ -75,11 +75,14 @@ static json_t *options_json(struct server *server)
 
 	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++) {
 		enum device_successor rule = device_option_table[i].successor;
+		const char *value = server->options->given[i];
 
-		if (server->options->given[i] && rule != SUCCESSOR_LIVE &&
+		/* The successor must find it after our directory is gone, too. */
+		if (i == DEVICE_OPTION_image)
+			value = server->image.path;
+		if (value && rule != SUCCESSOR_LIVE &&
 		    !(rule == SUCCESSOR_BACKING && server->backing_changes))
-			append_option(options, device_option_table[i].name,
-				      server->options->given[i]);
+			append_option(options, device_option_table[i].name, value);
 	}
 	json_array_append_new(options, json_sprintf("--detect-zeroes=%s",
 						    detect_zeroes_name(atomic_load(

@@ -253,7 +253,7 @@ static void *waker_main(void *arg)
 
 static void announcer(void *arg)
 {
-	unsigned int *parks = arg, i, spin;
+	unsigned int *yields = arg, i, spin;
 
 	for (i = 0; i < RACES; i++) {
 		atomic_store(&announced, co_self());
@@ -261,21 +261,21 @@ static void announcer(void *arg)
 		for (spin = i % 64 * 8; spin; spin--)
 			atomic_signal_fence(memory_order_seq_cst);
 		co_park();
-		++*parks;
+		++*yields;
 	}
 }
 
 static void test_wake_races_with_park(void **state)
 {
-	unsigned int parks = 0;
+	unsigned int yields = 0;
 	pthread_t waker;
 
 	(void)state;
 	assert_int_equal(pthread_create(&waker, NULL, waker_main, NULL), 0);
-	run_co(8, announcer, &parks);
+	run_co(8, announcer, &yields);
 	atomic_store(&race_over, true);
 	pthread_join(waker, NULL);
-	assert_int_equal(parks, RACES);
+	assert_int_equal(yields, RACES);
 }
 
 int main(void)

@@ -193,16 +193,16 @@ static void test_idle_loop_holds_nothing_up(void **state)
 {
 	struct aio_loop *loop = new_loop(8);
 	pthread_t thread;
-	struct co *parked;
+	struct co *sleeper;
 
 	(void)state;
 	/* Neither before the first run, nor after one, nor after a start outside of any. */
 	barrier_outside(NULL);
 	assert_int_equal(aio_loop_run_co(loop, some_turns, NULL), 0);
-	assert_int_equal(co_start(park_for_good, &parked), 0);
+	assert_int_equal(co_start(park_for_good, &sleeper), 0);
 	assert_int_equal(pthread_create(&thread, NULL, barrier_outside, NULL), 0);
 	pthread_join(thread, NULL);
-	co_wake(parked);
+	co_wake(sleeper);
 	assert_int_equal(aio_loop_run_co(loop, some_turns, NULL), 0);
 	aio_loop_destroy(loop);
 }

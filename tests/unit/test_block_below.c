@@ -243,7 +243,7 @@ static void chains(void *arg)
 	CHECK(open_image("out/deep.qed", NULL, 0) == 0);
 	CHECK(open_image("out/deep.qed", scratch("dir"), 0) == -EPERM);
 	CHECK(open_image("out/net.qed", scratch("dir"), 0) == -EPERM);
-	/* Nor by an option in the header that replaces the name. */
+	/* Nor by options in a json: name in the header. */
 	CHECK(open_image("out/words.qed", NULL, 0) == 0);
 	CHECK(open_image("out/words.qed", scratch("dir"), 0) == -EPERM);
 	CHECK(open_image("out/over.qed", NULL, 0) == 0);

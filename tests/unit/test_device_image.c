@@ -51,7 +51,7 @@ static void open_and_close(const char *name, const char *format, const char *wan
 static void backing_format(void *arg)
 {
 	(void)arg;
-	/* An image as a guest could write it into a raw image. */
+	/* base.img looks like a QED image, as if its guest had written that into a raw image. */
 	co_create_qed("base.img", NULL, NULL);
 	co_create_qed("top.qed", "base.img", NULL);
 	open_and_close("top.qed", NULL, "qed");

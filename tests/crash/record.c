@@ -221,8 +221,11 @@ static ssize_t recorded_write(struct blk_file *file, enum rec_kind kind, const s
 	delay(r->rec);
 	op_end(r->rec, op, part, ret);
 	/* A synchronous write also reports, and so consumes, write errors of other pages. */
-	if (ret && kind == REC_DURABLE_WRITE)
+	if (ret && kind == REC_DURABLE_WRITE) {
 		fault_lose(r->rec, op, recorded_files->image[r->file].live);
+		/* The caller learns of that later than a flush can miss the error. */
+		delay(r->rec);
+	}
 	return ret ? ret : (ssize_t)len;
 }
 

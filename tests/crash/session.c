@@ -265,7 +265,8 @@ bool workload_co_run(const struct workload *w, struct record *rec, const struct 
 	for (unsigned int i = 0; ok && i < w->sessions; i++) {
 		enum end end;
 
-		if (rec->faults.lossy && seed % 2)
+		/* With O_DIRECT a session reads what the disk has, else it may find the pages. */
+		if (rec->faults.lossy && (w->align > 1 || seed % 2))
 			fault_drop_cache(rec, files);
 		end = co_turn(&guest, next_random(&seed), tally);
 		guest.broken |= end == END_BROKEN;

@@ -143,7 +143,7 @@ const struct verb ctl_reload_verb = {
 	.options =
 		"  --target auto|linear|qed         (as it is)\n"
 		"  --detect-zeroes off|on|unmap     what becomes of writes of zeroes (as it is)\n"
-		"  --known-zero, --no-known-zero    does it remember zeroes (as it is)\n",
+		"  --known-zero, --no-known-zero    remember zeroes in target qed (as it is)\n",
 	.example = "qedctl reload --target qed --detect-zeroes on vm1",
 	.run = run_reload,
 };

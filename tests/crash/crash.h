@@ -330,6 +330,8 @@ void disk_crash(struct disk *disk, uint64_t position, uint64_t random);
 void disk_settle(struct disk *disk, uint64_t position);
 /* Undo the crash image: return to the durable state. */
 void disk_undo(struct disk *disk);
+/* Is @op, which is not durable, overwritten by the durable write @over: had it completed before? */
+bool disk_lies_below(const struct rec_op *op, const struct rec_op *over);
 /* Turn @path, a copy of image @file at position 0, into what the kernel shows after the losses. */
 void disk_replay(const struct record *rec, unsigned int file, const char *path);
 /* Print the survivors, as comment lines. */

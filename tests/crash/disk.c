@@ -237,8 +237,7 @@ static uint64_t apply_torn(struct disk *disk, const struct rec_op *op, uint64_t 
 	return sectors;
 }
 
-/* Is @op, which is not durable, overwritten by the durable write @over: had it completed before? */
-static bool lies_below(const struct rec_op *op, const struct rec_op *over)
+bool disk_lies_below(const struct rec_op *op, const struct rec_op *over)
 {
 	if (op->kind == REC_NONE || op->kind == REC_FLUSH || op->kind == REC_TRUNCATE)
 		return false;
@@ -252,7 +251,7 @@ static void make_durable(struct disk *disk, size_t i)
 	const struct rec_op *ops = disk->rec->ops;
 
 	for (size_t below = disk->first_pending; below < i; below++)
-		if (!disk->durable[below] && lies_below(&ops[below], &ops[i]))
+		if (!disk->durable[below] && disk_lies_below(&ops[below], &ops[i]))
 			make_durable(disk, below);
 	apply_whole(disk, &ops[i], true);
 	disk->durable[i] = true;

@@ -133,6 +133,16 @@ static void show_old(const struct record *rec, const struct rec_op *edge, const 
 	close(fd);
 }
 
+/* Is @edge durable by a later durable write over it?  The kernel writes its page back first. */
+static bool was_written_back(const struct record *rec, const struct rec_op *edge)
+{
+	for (size_t i = edge - rec->ops + 1; i < rec->nr_ops; i++)
+		if (rec->ops[i].kind == REC_DURABLE_WRITE && rec->ops[i].end != NEVER &&
+		    rec->ops[i].file == edge->file && disk_lies_below(edge, &rec->ops[i]))
+			return true;
+	return false;
+}
+
 void fault_lose(struct record *rec, size_t op, const char *live)
 {
 	uint64_t random = chance(rec);
@@ -148,7 +158,8 @@ void fault_lose(struct record *rec, size_t op, const char *live)
 
 		if (!lost->cached || lost->kind == REC_NONE || lost->file != flush->file ||
 		    lost->end < rec->faults.flushed || lost->end >= flush->start ||
-		    lost->lost != NEVER || mix64(random ^ i) % 3 == 0)
+		    lost->lost != NEVER || mix64(random ^ i) % 3 == 0 ||
+		    was_written_back(rec, lost))
 			continue;
 		lost->lost = flush->end;
 		rec->faults.losses = true;

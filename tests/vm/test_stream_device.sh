@@ -9,7 +9,8 @@
 
 cd "$SCRATCH" || exit 1
 
-make_golden golden.img 8
+# Many files: the copies below read them, too, and must not populate all before the server is killed.
+make_golden golden.img 24
 cp --sparse=always golden.img golden.copy
 
 # ---- From a raw file ----

@@ -29,22 +29,23 @@ static bool may_convert(struct qed *qed, const struct bio *bio, const struct qed
  * Find the bio's first run, page by page, without mapping pages that do not matter.
  * With clusters of 64 MiB this may take long, so it reschedules.
  */
-static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io, struct qed_run *run)
+static void scan(struct qed *qed, struct bio *bio, const struct qed_io *io,
+		 struct qed_zero_run *run)
 {
 	struct bvec_iter iter;
 	struct bio_vec bv;
 
-	qed_run_start(run, io->offset, io->bytes, qed->cluster, qed->size, qed->max_run);
+	qed_zero_run_start(run, io->offset, io->bytes, qed->cluster, qed->size, qed->max_run);
 	bio_for_each_segment(bv, bio, iter) {
 		bool more;
 
-		if (qed_run_wants(run, bv.bv_len)) {
+		if (qed_zero_run_wants(run, bv.bv_len)) {
 			void *data = bvec_kmap_local(&bv);
 
-			more = qed_run_feed(run, data, bv.bv_len);
+			more = qed_zero_run_feed(run, data, bv.bv_len);
 			kunmap_local(data);
 		} else {
-			more = qed_run_feed(run, NULL, bv.bv_len);
+			more = qed_zero_run_feed(run, NULL, bv.bv_len);
 		}
 		if (!more)
 			return;
@@ -88,17 +89,17 @@ static inline bool fits_below(struct qed *qed, u32 bytes)
  */
 static bool convert_if_zero(struct qed *qed, struct bio *bio, struct qed_io *io)
 {
-	struct qed_run run;
+	struct qed_zero_run run;
 
 	if (io->bytes > QED_MAX_RUN && bio->bi_opf & REQ_NOWAIT)
 		return false;
 	scan(qed, bio, io, &run);
 	if (bio->bi_opf & REQ_NOWAIT &&
-	    (qed_run_bytes(&run) < io->bytes || (run.zero && !fits_below(qed, io->bytes))))
+	    (qed_zero_run_bytes(&run) < io->bytes || (run.zero && !fits_below(qed, io->bytes))))
 		return false;
 	qed_count(qed, QED_SCANNED_BIOS, 1);
-	if (qed_run_bytes(&run) < io->bytes) {
-		io->bytes = qed_run_bytes(&run);
+	if (qed_zero_run_bytes(&run) < io->bytes) {
+		io->bytes = qed_zero_run_bytes(&run);
 		dm_accept_partial_bio(bio, io->bytes >> SECTOR_SHIFT);
 	}
 	if (run.zero)
@@ -159,7 +160,7 @@ static void map_write_zeroes(struct qed *qed, struct qed_io *io)
 }
 
 /* With REQ_NOWAIT, does not sleep, as DM_TARGET_NOWAIT requires. */
-int qed_map(struct dm_target *ti, struct bio *bio)
+int qed_map_bio(struct dm_target *ti, struct bio *bio)
 {
 	struct qed_io *io = dm_per_bio_data(bio, sizeof(*io));
 	struct qed *qed = ti->private;

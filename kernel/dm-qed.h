@@ -114,7 +114,7 @@ static inline void qed_count(struct qed *qed, enum qed_counter counter, u64 n)
 }
 
 /* dm-qed-io.c */
-int qed_map(struct dm_target *ti, struct bio *bio);
+int qed_map_bio(struct dm_target *ti, struct bio *bio);
 int qed_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
 void qed_resend_deferred(struct work_struct *work);
 void qed_tell_refused(struct work_struct *work);

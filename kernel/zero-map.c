@@ -21,15 +21,15 @@
 #include "zero-map.h"
 
 /* Bits [first, last) of the map that lie in one region. */
-struct part {
+struct region_part {
 	u64 region;
 	u64 mask;
 };
 
 /* Return the part of [*@first, @last) in the region of *@first, and advance *@first past it. */
-static struct part next_part(u64 *first, u64 last)
+static struct region_part next_part(u64 *first, u64 last)
 {
-	struct part part = { .region = *first / QED_ZERO_MAP_REGION_BITS };
+	struct region_part part = { .region = *first / QED_ZERO_MAP_REGION_BITS };
 	unsigned int low = *first % QED_ZERO_MAP_REGION_BITS;
 	u64 count = min_t(u64, last - *first, QED_ZERO_MAP_REGION_BITS - low);
 
@@ -96,7 +96,7 @@ void qed_zero_map_write_begin(struct qed_zero_map *map, u64 offset, u64 bytes)
 	unsigned long flags;
 
 	while (first < last) {
-		struct part part = next_part(&first, last);
+		struct region_part part = next_part(&first, last);
 		struct qed_zero_region *region = &map->region[part.region];
 
 		spin_lock_irqsave(lock_of(map, part.region), flags);
@@ -112,7 +112,7 @@ void qed_zero_map_write_end(struct qed_zero_map *map, u64 offset, u64 bytes)
 	unsigned long flags;
 
 	while (first < last) {
-		struct part part = next_part(&first, last);
+		struct region_part part = next_part(&first, last);
 		struct qed_zero_region *region = &map->region[part.region];
 
 		spin_lock_irqsave(lock_of(map, part.region), flags);
@@ -138,7 +138,7 @@ void qed_zero_map_zero_end(struct qed_zero_map *map, u64 offset, u64 bytes, u64 
 	unsigned long flags;
 
 	while (first < last) {
-		struct part part = next_part(&first, last);
+		struct region_part part = next_part(&first, last);
 		struct qed_zero_region *region = &map->region[part.region];
 
 		spin_lock_irqsave(lock_of(map, part.region), flags);
@@ -153,7 +153,7 @@ bool qed_zero_map_is_zero(struct qed_zero_map *map, u64 offset, u64 bytes)
 	u64 first = first_touched(map, offset), last = last_touched(map, offset, bytes);
 
 	while (first < last) {
-		struct part part = next_part(&first, last);
+		struct region_part part = next_part(&first, last);
 
 		if (part.mask & ~READ_ONCE(map->region[part.region].known))
 			return false;

@@ -13,7 +13,7 @@ bool qed_run_possible(u64 offset, u64 bytes, u32 cluster, u64 device_end)
 }
 
 /* Begin the unit at pos. Only a whole cluster can be zero: the rest of a partial one is unknown. */
-static void begin_unit(struct qed_run *run)
+static void begin_unit(struct qed_zero_run *run)
 {
 	u64 cluster_end = round_down(run->pos, (u64)run->cluster) + run->cluster;
 
@@ -23,7 +23,7 @@ static void begin_unit(struct qed_run *run)
 }
 
 /* End the unit. Returns false when the run ends with it, or ended before it. */
-static bool end_unit(struct qed_run *run)
+static bool end_unit(struct qed_zero_run *run)
 {
 	if (!run->begun) {
 		run->begun = true;
@@ -38,9 +38,10 @@ static bool end_unit(struct qed_run *run)
 	return true;
 }
 
-void qed_run_start(struct qed_run *run, u64 offset, u64 bytes, u32 cluster, u64 device_end, u64 max)
+void qed_zero_run_start(struct qed_zero_run *run, u64 offset, u64 bytes, u32 cluster,
+			u64 device_end, u64 max)
 {
-	*run = (struct qed_run){
+	*run = (struct qed_zero_run){
 		.start = offset,
 		.end = offset + bytes,
 		.device_end = device_end,
@@ -52,7 +53,7 @@ void qed_run_start(struct qed_run *run, u64 offset, u64 bytes, u32 cluster, u64 
 	begin_unit(run);
 }
 
-bool qed_run_feed(struct qed_run *run, const void *data, size_t len)
+bool qed_zero_run_feed(struct qed_zero_run *run, const void *data, size_t len)
 {
 	const char *p = data;
 

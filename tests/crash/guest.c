@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "block/io.h"
 #include "crash.h"
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "aio/co.h"
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "file/file.h"
 #include "crash.h"
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "block/io.h"
 #include "crash.h"
 

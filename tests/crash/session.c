@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/loop.h"
 #include "block/io.h"
 #include "populate/populate.h"

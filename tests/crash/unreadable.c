@@ -11,7 +11,7 @@
 #include <linux/falloc.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "file/file.h"
 #include "block/io.h"
 #include "crash.h"

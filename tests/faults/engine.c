@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "aio/co.h"
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/loop.h"
 #include "block/io.h"
 #include "faults/engine.h"

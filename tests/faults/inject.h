@@ -4,7 +4,7 @@
  * then on.
  *
  * inject.c wraps the calls that the project's code makes (--wrap of the linker): allocation
- * functions (jansson's as well), the I/O of aio/io.h, and file calls.  A program linked with it
+ * functions (jansson's as well), the I/O of aio/sys.h, and file calls.  A program linked with it
  * reads from QEDBLK_FAULT="KIND:N:ERROR[:on]" which call fails, and writes the number of calls to
  * the file named by QEDBLK_FAULT_COUNT; without these variables it behaves as usual.
  */

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "block/io.h"
 #include "file/options.h"
 #include "populate/populate.h"

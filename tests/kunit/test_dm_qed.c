@@ -33,21 +33,23 @@ struct run_case {
 static void check_run(struct kunit *test, char *buf, const struct run_case *c, u32 piece)
 {
 	size_t count = strlen(c->clusters), i, len = count * CLUSTER - c->head - c->tail, pos;
-	struct qed_run run;
+	struct qed_zero_run run;
 
 	memset(buf, 0, count * CLUSTER);
 	for (i = 0; i < count; i++)
 		if (c->clusters[i] == 'x')
 			buf[i * CLUSTER + CLUSTER - 1 - (i % 2) * (CLUSTER - 1)] = 1;
-	qed_run_start(&run, 2 * CLUSTER + c->head, len, CLUSTER, (count + 4) * CLUSTER, 1 << 20);
+	qed_zero_run_start(&run, 2 * CLUSTER + c->head, len, CLUSTER, (count + 4) * CLUSTER,
+			   1 << 20);
 	for (pos = 0; pos < len; pos += piece) {
 		size_t n = min_t(size_t, piece, len - pos);
 
-		if (!qed_run_feed(&run, qed_run_wants(&run, n) ? buf + c->head + pos : NULL, n))
+		if (!qed_zero_run_feed(&run,
+				       qed_zero_run_wants(&run, n) ? buf + c->head + pos : NULL, n))
 			break;
 	}
-	KUNIT_ASSERT_EQ_MSG(test, qed_run_bytes(&run), c->bytes, "%s, pieces of %u\n", c->clusters,
-			    piece);
+	KUNIT_ASSERT_EQ_MSG(test, qed_zero_run_bytes(&run), c->bytes, "%s, pieces of %u\n",
+			    c->clusters, piece);
 	KUNIT_ASSERT_EQ_MSG(test, (int)run.zero, (int)c->zero, "%s, pieces of %u\n", c->clusters,
 			    piece);
 }
@@ -87,22 +89,22 @@ static void runs_of_known_writes(struct kunit *test)
 static void run_at_the_device_end(struct kunit *test)
 {
 	char *buf = kunit_kzalloc(test, 2 * CLUSTER, GFP_KERNEL);
-	struct qed_run run;
+	struct qed_zero_run run;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, buf);
 	KUNIT_EXPECT_TRUE(test, qed_run_possible(CLUSTER, 1024, CLUSTER, CLUSTER + 1024));
 	KUNIT_EXPECT_FALSE(test, qed_run_possible(CLUSTER, 512, CLUSTER, CLUSTER + 1024));
 	KUNIT_EXPECT_FALSE(test, qed_run_possible(CLUSTER + 512, 512, CLUSTER, CLUSTER + 1024));
 
-	qed_run_start(&run, 0, CLUSTER + 1024, CLUSTER, CLUSTER + 1024, 1 << 20);
-	KUNIT_EXPECT_FALSE(test, qed_run_feed(&run, buf, CLUSTER + 1024));
-	KUNIT_EXPECT_EQ(test, qed_run_bytes(&run), (u64)CLUSTER + 1024);
+	qed_zero_run_start(&run, 0, CLUSTER + 1024, CLUSTER, CLUSTER + 1024, 1 << 20);
+	KUNIT_EXPECT_FALSE(test, qed_zero_run_feed(&run, buf, CLUSTER + 1024));
+	KUNIT_EXPECT_EQ(test, qed_zero_run_bytes(&run), (u64)CLUSTER + 1024);
 	KUNIT_EXPECT_TRUE(test, run.zero);
 
 	/* The same bytes where the device does not end. */
-	qed_run_start(&run, 0, CLUSTER + 1024, CLUSTER, 3 * CLUSTER, 1 << 20);
-	KUNIT_EXPECT_FALSE(test, qed_run_feed(&run, buf, CLUSTER + 1024));
-	KUNIT_EXPECT_EQ(test, qed_run_bytes(&run), (u64)CLUSTER);
+	qed_zero_run_start(&run, 0, CLUSTER + 1024, CLUSTER, 3 * CLUSTER, 1 << 20);
+	KUNIT_EXPECT_FALSE(test, qed_zero_run_feed(&run, buf, CLUSTER + 1024));
+	KUNIT_EXPECT_EQ(test, qed_zero_run_bytes(&run), (u64)CLUSTER);
 	KUNIT_EXPECT_TRUE(test, run.zero);
 }
 
@@ -122,18 +124,18 @@ static void run_possible(struct kunit *test)
 static void run_has_a_bound(struct kunit *test)
 {
 	char *buf = kunit_kzalloc(test, 8 * CLUSTER, GFP_KERNEL);
-	struct qed_run run;
+	struct qed_zero_run run;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, buf);
-	qed_run_start(&run, 0, 8 * CLUSTER, CLUSTER, 16 * CLUSTER, 3 * CLUSTER);
-	KUNIT_EXPECT_FALSE(test, qed_run_feed(&run, buf, 8 * CLUSTER));
-	KUNIT_EXPECT_EQ(test, qed_run_bytes(&run), (u64)3 * CLUSTER);
+	qed_zero_run_start(&run, 0, 8 * CLUSTER, CLUSTER, 16 * CLUSTER, 3 * CLUSTER);
+	KUNIT_EXPECT_FALSE(test, qed_zero_run_feed(&run, buf, 8 * CLUSTER));
+	KUNIT_EXPECT_EQ(test, qed_zero_run_bytes(&run), (u64)3 * CLUSTER);
 	KUNIT_EXPECT_TRUE(test, run.zero);
 
 	memset(buf, 1, 8 * CLUSTER);
-	qed_run_start(&run, 512, 8 * CLUSTER - 512, CLUSTER, 16 * CLUSTER, 3 * CLUSTER);
-	KUNIT_EXPECT_FALSE(test, qed_run_feed(&run, buf, 8 * CLUSTER - 512));
-	KUNIT_EXPECT_EQ(test, qed_run_bytes(&run), (u64)4 * CLUSTER - 512);
+	qed_zero_run_start(&run, 512, 8 * CLUSTER - 512, CLUSTER, 16 * CLUSTER, 3 * CLUSTER);
+	KUNIT_EXPECT_FALSE(test, qed_zero_run_feed(&run, buf, 8 * CLUSTER - 512));
+	KUNIT_EXPECT_EQ(test, qed_zero_run_bytes(&run), (u64)4 * CLUSTER - 512);
 	KUNIT_EXPECT_FALSE(test, run.zero);
 }
 
@@ -169,7 +171,7 @@ static void runs_of_random_writes(struct kunit *test)
 		u64 offset = next_random(&state) % 20 * 512;
 		u64 bytes = (next_random(&state) % ((device_end - offset) / 512) + 1) * 512;
 		u64 pos = 0, wanted;
-		struct qed_run run;
+		struct qed_zero_run run;
 		bool zero = false;
 
 		if (next_random(&state) % 4 == 0)
@@ -178,15 +180,16 @@ static void runs_of_random_writes(struct kunit *test)
 		for (u32 i = next_random(&state) % 4; i; i--)
 			buf[next_random(&state) % bytes] = 1;
 		wanted = slow_run(buf, offset, bytes, device_end, &zero);
-		qed_run_start(&run, offset, bytes, CLUSTER, device_end, 1 << 20);
+		qed_zero_run_start(&run, offset, bytes, CLUSTER, device_end, 1 << 20);
 		while (pos < bytes) {
 			u64 n = min_t(u64, (next_random(&state) % 12 + 1) * 512, bytes - pos);
 
-			if (!qed_run_feed(&run, qed_run_wants(&run, n) ? buf + pos : NULL, n))
+			if (!qed_zero_run_feed(&run, qed_zero_run_wants(&run, n) ? buf + pos : NULL,
+					       n))
 				break;
 			pos += n;
 		}
-		KUNIT_ASSERT_EQ_MSG(test, qed_run_bytes(&run), wanted, "round %u\n", round);
+		KUNIT_ASSERT_EQ_MSG(test, qed_zero_run_bytes(&run), wanted, "round %u\n", round);
 		KUNIT_ASSERT_EQ_MSG(test, (int)run.zero, (int)zero, "round %u\n", round);
 	}
 }

@@ -22,7 +22,7 @@
 
 #include "aio/co.h"
 #include "aio/co_switch.h"
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "shared/check.h"

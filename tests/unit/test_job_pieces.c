@@ -5,7 +5,7 @@
  */
 #include "test_aio_common.h"
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "job/pieces.h"
 
 #define UNIT  1000u

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/lock.h"
 #include "block/io.h"
 #include "block/zero.h"

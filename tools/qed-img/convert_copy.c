@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/lock.h"
 #include "aio/timer.h"
 #include "block/io.h"

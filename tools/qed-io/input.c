@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "qed-io/io.h"
 
 static struct {

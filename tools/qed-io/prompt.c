@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "qed-io/io.h"
 
 /* Lines of history. */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "qed-io/io.h"
 
 static int co_run(struct io_session *io, int argc, char **argv)

@@ -121,7 +121,7 @@ static int map_device(const struct create_options *opts, const char *lower, stru
 }
 
 /* Return an error with a line if the server has ended. */
-static int check_ended(const struct server *server, struct error *err)
+static int check_ended(const struct server_process *server, struct error *err)
 {
 	siginfo_t info = { 0 };
 
@@ -243,7 +243,7 @@ static int announce(const char *path, struct error *err)
 
 static int create(struct create_options *opts)
 {
-	struct server server = { .pid = -1, .ready_fd = -1, .log_fd = -1 };
+	struct server_process server = { .pid = -1, .ready_fd = -1, .log_fd = -1 };
 	struct creation creation = { .name = opts->name, .image = opts->image, .server = &server };
 	struct error err = ERROR_INIT;
 	char path[512];

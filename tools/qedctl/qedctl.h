@@ -49,14 +49,14 @@ int parse_json_only(int argc, char **argv, bool *json);
  * The progress of creating a device, for undoing it or for serving it in the
  * foreground.
  */
-struct server;
+struct server_process;
 struct creation {
 	const char *name;
 	const char *image;
 	bool image_was_missing; /* before the server was started */
 	bool server_was_started, mapped;
 	int signal_fd;
-	struct server *server;
+	struct server_process *server;
 };
 
 /* Wait until a signal comes or the server ends, then remove the device. Returns the exit status. */

@@ -87,7 +87,7 @@ static int start_successor(const struct device *dev, struct error *err)
 {
 	char *dir = word_of(json_object_get(dev->hint, "directory"));
 	char **options = successor_options(dev);
-	struct server server;
+	struct server_process server;
 	char path[512];
 	int ret;
 

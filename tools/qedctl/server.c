@@ -107,7 +107,7 @@ static char **server_argv(char *program, char *const options[], char *ready_fd)
 }
 
 static int fork_server(char *const options[], const char *dir, bool attached, int ready_fd,
-		       struct server *server)
+		       struct server_process *server)
 {
 	struct child_setup setup = { .ready_fd = ready_fd, .dir = dir, .attached = attached };
 	char program[4096], number[16];
@@ -137,11 +137,11 @@ static int fork_server(char *const options[], const char *dir, bool attached, in
 }
 
 int server_start(const char *name, char *const options[], const char *dir, bool attached,
-		 struct server *server, struct error *err)
+		 struct server_process *server, struct error *err)
 {
 	int fds[2], ret;
 
-	*server = (struct server){ .pid = -1, .ready_fd = -1, .log_fd = -1, .name = name };
+	*server = (struct server_process){ .pid = -1, .ready_fd = -1, .log_fd = -1, .name = name };
 	/*
 	 * Keep the server's standard error in memory: it may explain why a server died before its
 	 * report.
@@ -161,7 +161,7 @@ int server_start(const char *name, char *const options[], const char *dir, bool 
 	return error_set_errno(err, ret, "cannot start the server");
 }
 
-void server_let_go(struct server *server)
+void server_let_go(struct server_process *server)
 {
 	if (server->ready_fd >= 0)
 		close(server->ready_fd);
@@ -172,7 +172,7 @@ void server_let_go(struct server *server)
 }
 
 /* Copy the last line of the server's standard error to @buf; "" if there is none. */
-static void last_words(const struct server *server, char *buf, size_t len)
+static void last_words(const struct server_process *server, char *buf, size_t len)
 {
 	off_t end = server->log_fd < 0 ? 0 : lseek(server->log_fd, 0, SEEK_END);
 	off_t start = end > (off_t)len - 1 ? end - (off_t)len + 1 : 0;
@@ -188,7 +188,7 @@ static void last_words(const struct server *server, char *buf, size_t len)
 		memmove(buf, line + 1, strlen(line));
 }
 
-void server_relay_warnings(const struct server *server)
+void server_relay_warnings(const struct server_process *server)
 {
 	char buf[4096];
 	off_t at = 0;
@@ -201,7 +201,7 @@ void server_relay_warnings(const struct server *server)
 }
 
 /* The server closed its pipe without a report: return an error that says how it died. */
-static int died_early(struct server *server, struct error *err)
+static int died_early(struct server_process *server, struct error *err)
 {
 	char words[256];
 	int status = 0;
@@ -218,7 +218,7 @@ static int died_early(struct server *server, struct error *err)
 }
 
 /* Parse a line "ready DEVICE [created]". Returns DEVICE, terminated in place, or NULL. */
-static char *ready_device(struct server *server, char *line)
+static char *ready_device(struct server_process *server, char *line)
 {
 	char *end;
 
@@ -231,7 +231,8 @@ static char *ready_device(struct server *server, char *line)
 	return line;
 }
 
-static int parse_ready(struct server *server, char *line, char *path, size_t len, struct error *err)
+static int parse_ready(struct server_process *server, char *line, char *path, size_t len,
+		       struct error *err)
 {
 	size_t name_len = strlen(server->name);
 	const char *device;
@@ -254,7 +255,7 @@ static int parse_ready(struct server *server, char *line, char *path, size_t len
 	return error_set(err, -EPROTO, "the server said '%s'", line);
 }
 
-int server_wait_ready(struct server *server, int signal_fd, char *path, size_t len,
+int server_wait_ready(struct server_process *server, int signal_fd, char *path, size_t len,
 		      struct error *err)
 {
 	struct pollfd pfd[2] = { { .fd = server->ready_fd, .events = POLLIN },
@@ -295,7 +296,7 @@ static bool reap(pid_t pid, int timeout_ms)
 }
 
 /* Read the report if it was not read before. Only after the server has ended. */
-static void read_last_line(struct server *server)
+static void read_last_line(struct server_process *server)
 {
 	struct pollfd pfd = { .fd = server->ready_fd, .events = POLLIN };
 	char line[256];
@@ -307,7 +308,7 @@ static void read_last_line(struct server *server)
 	ready_device(server, line);
 }
 
-void server_abandon(struct server *server)
+void server_abandon(struct server_process *server)
 {
 	if (server->pid > 0) {
 		kill(server->pid, SIGTERM);

@@ -13,7 +13,7 @@
 #include "qedctl/device.h"
 #include "util/error.h"
 
-struct server {
+struct server_process {
 	const char *name; /* of its device; owned by the caller */
 	pid_t pid;
 	int ready_fd; /* pipe with the server's report; -1 once it was read */
@@ -28,14 +28,14 @@ struct server {
  * program's standard error, and it ends with this program.
  */
 int server_start(const char *name, char *const options[], const char *dir, bool attached,
-		 struct server *server, struct error *err);
+		 struct server_process *server, struct error *err);
 
 /*
  * Wait for the server's report, and write the path of its block device to @path.
  * Returns 0 or a negative errno with an error line, which is the server's if it
  * failed; -EINTR when @signal_fd got a signal.
  */
-int server_wait_ready(struct server *server, int signal_fd, char *path, size_t len,
+int server_wait_ready(struct server_process *server, int signal_fd, char *path, size_t len,
 		      struct error *err);
 
 /*
@@ -43,13 +43,13 @@ int server_wait_ready(struct server *server, int signal_fd, char *path, size_t l
  * Afterwards ->made_image and ->died are valid, even if its report was not read
  * before. Until a server is ready, it removes an image that it created itself.
  */
-void server_abandon(struct server *server);
+void server_abandon(struct server_process *server);
 
 /* Print the startup messages of a server that is not attached to standard error. */
-void server_relay_warnings(const struct server *server);
+void server_relay_warnings(const struct server_process *server);
 
 /* Close the descriptors; the process keeps running. */
-void server_let_go(struct server *server);
+void server_let_go(struct server_process *server);
 
 struct quit {
 	bool force; /* also when its block device is open */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "aio/co.h"
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/loop_internal.h"
 
 /* Bytes: enough for name look-ups, and small enough to lock all workers' stacks in memory. */

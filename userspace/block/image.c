@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "block/io.h"
 #include "block/node_internal.h"
 #include "file/protocol.h"

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "block/node_internal.h"
 
 /* The interval, ns, of checking whether requests that may use the old chain are over. */

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/timer.h"
 #include "file/protocol.h"
 #include "device/device_image.h"

@@ -16,7 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "file/file_align_probe.h"
 #include "file/file_internal.h"
 #include "file/image_lock.h"

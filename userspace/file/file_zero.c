@@ -10,7 +10,7 @@
 #include <linux/falloc.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "file/file_internal.h"
 #include "file/protocol.h"
 #include "file/zero_pages.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/timer.h"
 #include "job/pieces.h"
 

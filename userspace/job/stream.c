@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/timer.h"
 #include "populate/populate.h"
 #include "job/stream.h"

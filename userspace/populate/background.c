@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "populate/background.h"
 
 #ifndef PR_SET_IO_FLUSHER

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "populate/internal.h"
 #include "populate/trace.h"
 #include "util/units.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "block/io.h"
 #include "server/busy.h"
 #include "server/commands.h"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "aio/co.h"
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "server/commands.h"
 #include "server/control.h"
 #include "server/protocol.h"

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "block/io.h"

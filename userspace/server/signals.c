@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "aio/co.h"
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "server/server.h"
 
 int signals_block(void)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "aio/timer.h"
 #include "device/run_files.h"
 #include "populate/populate.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "job/stream.h"
 #include "server/commands.h"
 #include "server/protocol.h"

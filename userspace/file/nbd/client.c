@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "file/nbd/client.h"
 #include "util/log.h"
 #include "util/units.h"

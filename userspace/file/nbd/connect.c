@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "file/nbd/client.h"
 #include "util/log.h"
 #include "util/units.h"

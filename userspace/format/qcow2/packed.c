@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "format/qcow2/inflate.h"
 #include "format/qcow2/qcow2.h"
 #include "util/units.h"

@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/io.h"
+#include "aio/sys.h"
 #include "format/qed/qed.h"
 #include "util/log.h"
 

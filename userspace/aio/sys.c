@@ -2,7 +2,7 @@
 /*
  * System calls for coroutines, through the loop's ring.
  */
-#include "aio/io.h"
+#include "aio/sys.h"
 
 #include <sys/socket.h>
 

@@ -8,8 +8,8 @@
  * continues short transfers.  Descriptors must be blocking: with O_NONBLOCK the
  * kernel returns -EAGAIN instead of waiting.
  */
-#ifndef QEDBLK_AIO_IO_H
-#define QEDBLK_AIO_IO_H
+#ifndef QEDBLK_AIO_SYS_H
+#define QEDBLK_AIO_SYS_H
 
 #include <stdint.h>
 #include <sys/types.h>

@@ -150,20 +150,15 @@ static int take_option(struct create_options *opts, size_t id)
 
 int create_options_parse(int argc, char **argv, struct create_options *opts)
 {
-	struct option long_options[DEVICE_NR_OPTIONS + 1] = { 0 };
+	struct option long_options[DEVICE_NR_OPTIONS + 1];
 	struct error err = ERROR_INIT;
-	size_t n = 0;
 	int opt;
 
 	memset(opts, 0, sizeof(*opts));
 	device_options_init(&opts->device);
-	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
-		if (device_option_table[i].programs & DEVICE_QEDCTL)
-			long_options[n++] = (struct option){ device_option_table[i].name,
-							     !!device_option_table[i].value, NULL,
-							     256 + i };
+	device_options_for_getopt(long_options, DEVICE_QEDCTL);
 	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1)
-		if (opt == '?' || take_option(opts, opt - 256))
+		if (opt == '?' || take_option(opts, opt - DEVICE_OPTION_GETOPT))
 			return 1;
 	if (parse_operands(argc, argv, opts))
 		return 1;

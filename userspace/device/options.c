@@ -91,6 +91,19 @@ const struct device_option *device_option_opposite(const struct device_option *o
 	return NULL;
 }
 
+void device_options_for_getopt(struct option names[DEVICE_NR_OPTIONS + 1],
+			       enum device_program program)
+{
+	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
+		if (device_option_table[i].programs & program)
+			*names++ = (struct option){ device_option_table[i].name,
+						    device_option_table[i].value ?
+							    required_argument :
+							    no_argument,
+						    NULL, DEVICE_OPTION_GETOPT + (int)i };
+	*names = (struct option){ 0 };
+}
+
 static void *field_of(struct device_options *options, const struct device_option *option)
 {
 	return (char *)options + option->offset;

@@ -6,6 +6,7 @@
 #ifndef QEDBLK_DEVICE_OPTIONS_H
 #define QEDBLK_DEVICE_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,6 +94,13 @@ const struct device_option *device_option_find(const char *name, size_t len,
 
 /* Return the flag that clears @option: no-NAME for NAME, and the reverse; or NULL. */
 const struct device_option *device_option_opposite(const struct device_option *option);
+
+/* The value of option ID for getopt_long() is this plus ID. */
+#define DEVICE_OPTION_GETOPT 256
+
+/* Fill @names with the options of @program, for getopt_long(). */
+void device_options_for_getopt(struct option names[DEVICE_NR_OPTIONS + 1],
+			       enum device_program program);
 
 /* Set all options to their defaults. */
 void device_options_init(struct device_options *options);

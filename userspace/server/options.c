@@ -4,41 +4,56 @@
 #include <string.h>
 
 #include "server/options.h"
+#include "util/getopt.h"
 
-static int parse_one(struct device_options *options, char **argv, int *index, struct error *err)
+/* Set an error line about @word, for @what of option_next(). */
+static int set_option_error(int what, const char *word, struct error *err)
 {
-	const char *arg = argv[*index], *value;
-	const struct device_option *option;
-	size_t len;
+	if (what == OPTION_NEEDS_VALUE)
+		return error_set(err, -EINVAL, "%s: needs a value", word);
+	if (what == OPTION_TAKES_NO_VALUE)
+		return error_set(err, -EINVAL, "%.*s: takes no value", (int)strcspn(word, "="),
+				 word);
+	if (strncmp(word, "--", 2))
+		return error_set(err, -EINVAL, "%s: unexpected argument", word);
+	return error_set(err, -EINVAL, "%s: unknown option", word);
+}
 
-	if (strncmp(arg, "--", 2))
-		return error_set(err, -EINVAL, "%s: unexpected argument", arg);
-	len = strcspn(arg + 2, "=");
-	value = arg[2 + len] ? arg + 2 + len + 1 : NULL;
-	option = device_option_find(arg + 2, len, DEVICE_QEDD);
-	if (!option)
-		return error_set(err, -EINVAL, "%s: unknown option", arg);
-	if (!option->value && value)
-		return error_set(err, -EINVAL, "--%s: takes no value", option->name);
-	if (option->value && !value) {
-		value = argv[++*index];
-		if (!value)
-			return error_set(err, -EINVAL, "--%s: needs a value", option->name);
+/* A unit file that abbreviates an option would break when another one gets the same beginning. */
+static bool is_abbreviated(const char *word, const struct device_option *option)
+{
+	return strcspn(word + 2, "=") != strlen(option->name);
+}
+
+static int parse_words(struct device_options *options, int argc, char **argv, struct error *err)
+{
+	struct option names[DEVICE_NR_OPTIONS + 1];
+
+	device_options_for_getopt(names, DEVICE_QEDD);
+	for (optind = 0;;) {
+		const char *word = argv[optind ? optind : 1];
+		int opt = option_next(argc, argv, "+", names);
+		int id = opt - DEVICE_OPTION_GETOPT, ret;
+
+		if (opt == -1)
+			break;
+		if (opt < 0 || is_abbreviated(word, &device_option_table[id]))
+			return set_option_error(opt, word, err);
+		ret = device_option_set(options, &device_option_table[id], optarg, err);
+		if (ret < 0)
+			return ret;
 	}
-	return device_option_set(options, option, value, err);
+	return optind < argc ? set_option_error(OPTION_UNKNOWN, argv[optind], err) : 0;
 }
 
 int options_parse(struct device_options *options, int argc, char **argv, struct error *err)
 {
-	device_options_init(options);
-	for (int i = 1; i < argc; i++) {
-		int ret = parse_one(options, argv, &i, err);
+	int ret;
 
-		if (ret < 0)
-			return ret;
-	}
-	if (options->help || options->version)
-		return 0;
+	device_options_init(options);
+	ret = parse_words(options, argc, argv, err);
+	if (ret < 0 || options->help || options->version)
+		return ret;
 	if (!options->name)
 		return error_set(err, -EINVAL, "--name is needed");
 	if (!options->image)

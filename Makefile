@@ -33,7 +33,7 @@ endif
 # ---- What is built: all by wildcard, so that a new file needs no line here ----
 
 LIB_SRC := $(foreach d,util aio file file/* block format format/* populate job ublk device,$(wildcard userspace/$(d)/*.c))
-TOOLLIB_SRC := $(wildcard tools/common/*.c)
+TOOLLIB_SRC := $(foreach d,cmdline client image,$(wildcard tools/$(d)/*.c))
 
 # A directory with a main() is a program.
 program_dirs := userspace/server tools/qedctl tools/qed-img tools/qed-io

@@ -8,10 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/client.h"
-#include "common/client_events.h"
-#include "common/json.h"
-#include "common/report.h"
+#include "client/client.h"
+#include "client/events.h"
+#include "client/json.h"
+#include "cmdline/report.h"
 #include "fuzz.h"
 #include "server/protocol.h"
 #include "util/units.h"

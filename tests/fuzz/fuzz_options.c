@@ -8,9 +8,9 @@
 
 #include "block/node.h"
 #include "file/options.h"
-#include "common/image.h"
-#include "common/image_opts.h"
-#include "common/size.h"
+#include "image/image.h"
+#include "image/image_opts.h"
+#include "image/size.h"
 #include "file/nbd/options.h"
 #include "file/nbd/uri.h"
 #include "fuzz.h"

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "fuzz.h"
 #include "qed-io/io.h"
 #include "util/units.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "populate/populate.h"
-#include "common/image.h"
+#include "image/image.h"
 #include "qed-img/bench.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

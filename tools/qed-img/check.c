@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/image.h"
+#include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image.h"
-#include "common/image_opts.h"
+#include "image/image.h"
+#include "image/image_opts.h"
 #include "job/commit.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image.h"
-#include "common/image_opts.h"
-#include "common/size.h"
+#include "image/image.h"
+#include "image/image_opts.h"
+#include "image/size.h"
 #include "qed-img/img.h"
 
 int img_usage(const char *fmt, ...)

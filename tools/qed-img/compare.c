@@ -2,7 +2,7 @@
 /* qed-img compare: compare the content of two images. */
 #include <stdio.h>
 
-#include "common/image.h"
+#include "image/image.h"
 #include "qed-img/compare.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

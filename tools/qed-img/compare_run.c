@@ -18,7 +18,7 @@
 #include "aio/lock.h"
 #include "block/io.h"
 #include "block/zero.h"
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "qed-img/compare.h"
 #include "qed-img/progress.h"
 #include "util/units.h"

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image.h"
-#include "common/image_opts.h"
+#include "image/image.h"
+#include "image/image_opts.h"
 #include "qed-img/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"

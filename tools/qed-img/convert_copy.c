@@ -16,7 +16,7 @@
 #include "aio/timer.h"
 #include "block/io.h"
 #include "block/zero.h"
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "qed-img/convert.h"
 #include "qed-img/progress.h"
 #include "util/units.h"

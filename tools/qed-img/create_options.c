@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/image.h"
-#include "common/image_opts.h"
-#include "common/size.h"
+#include "image/image.h"
+#include "image/image_opts.h"
+#include "image/size.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "util/units.h"

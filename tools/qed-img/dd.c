@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/image.h"
-#include "common/size.h"
+#include "image/image.h"
+#include "image/size.h"
 #include "qed-img/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "block/node.h"
-#include "common/report.h"
-#include "common/verbs.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 
 /* Each verb is defined at the end of its file; main.c lists them. */
 extern const struct verb img_amend_verb;

@@ -8,7 +8,7 @@
 
 #include "aio/loop.h"
 #include "block/driver.h"
-#include "common/object.h"
+#include "image/object.h"
 #include "util/version.h"
 #include "qed-img/img.h"
 #include "util/json_memory.h"

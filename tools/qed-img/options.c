@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "common/object.h"
+#include "image/object.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

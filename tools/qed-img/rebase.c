@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image.h"
+#include "image/image.h"
 #include "job/rebase.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

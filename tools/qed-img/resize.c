@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/image.h"
-#include "common/resize.h"
+#include "image/image.h"
+#include "image/resize.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 

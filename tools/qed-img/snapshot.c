@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/image_opts.h"
+#include "image/image_opts.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image_opts.h"
-#include "common/size.h"
+#include "image/image_opts.h"
+#include "image/size.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 

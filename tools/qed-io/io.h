@@ -14,7 +14,7 @@
 #include "aio/lock.h"
 #include "aio/loop.h"
 #include "block/node.h"
-#include "common/image.h"
+#include "image/image.h"
 
 /* The longest request, in bytes. */
 #define IO_MAX_REQUEST UINT64_C(2147483136)

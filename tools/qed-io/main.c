@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "aio/loop.h"
-#include "common/object.h"
-#include "common/report.h"
+#include "image/object.h"
+#include "cmdline/report.h"
 #include "util/version.h"
 #include "qed-io/io.h"
 #include "util/log.h"

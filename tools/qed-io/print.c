@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 

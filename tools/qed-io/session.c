@@ -8,7 +8,7 @@
 
 #include "block/io.h"
 #include "populate/populate.h"
-#include "common/image.h"
+#include "image/image.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 

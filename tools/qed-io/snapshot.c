@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/image.h"
+#include "image/image.h"
 #include "qed-io/io.h"
 #include "util/units.h"
 

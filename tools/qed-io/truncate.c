@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/image.h"
-#include "common/resize.h"
+#include "image/image.h"
+#include "image/resize.h"
 #include "qed-io/io.h"
 
 static int parse(int argc, char **argv, enum prealloc *mode, uint64_t *size)

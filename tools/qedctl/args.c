@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/report.h"
-#include "common/verbs.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 

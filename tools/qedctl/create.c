@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 #include "block/node.h"
-#include "common/client.h"
-#include "common/json.h"
-#include "common/report.h"
+#include "client/client.h"
+#include "client/json.h"
+#include "cmdline/report.h"
 #include "device/run_files.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "block/node.h"
-#include "common/report.h"
-#include "common/verbs.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/client.h"
-#include "common/json.h"
+#include "client/client.h"
+#include "client/json.h"
 #include "device/run_files.h"
 #include "qedctl/device.h"
 

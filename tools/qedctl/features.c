@@ -7,10 +7,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "common/json.h"
-#include "common/report.h"
+#include "client/json.h"
+#include "cmdline/report.h"
 #include "qedctl/dm.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "ublk/ctrl.h"
 

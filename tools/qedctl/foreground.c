@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"

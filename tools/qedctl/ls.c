@@ -2,11 +2,11 @@
 /* qedctl ls: list all devices, one per line. */
 #include <stdio.h>
 
-#include "common/json.h"
-#include "common/report.h"
-#include "common/table.h"
+#include "client/json.h"
+#include "cmdline/report.h"
+#include "cmdline/table.h"
 #include "qedctl/device.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "util/units.h"
 

@@ -2,7 +2,7 @@
 /*
  * qedctl: QED images as block devices, at the command line.
  */
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "util/units.h"
 

@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "block/zero_run.h"
-#include "common/json.h"
+#include "client/json.h"
 #include "qedctl/qed_target.h"
 #include "util/units.h"
 

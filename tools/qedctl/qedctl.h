@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "util/error.h"
 
 /* Each is defined in the verb's file. */

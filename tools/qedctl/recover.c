@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/client.h"
-#include "common/json.h"
-#include "common/report.h"
-#include "common/verbs.h"
+#include "client/client.h"
+#include "client/json.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 #include "device/run_files.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"

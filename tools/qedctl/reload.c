@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "block/zero_run.h"
-#include "common/report.h"
-#include "common/verbs.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qed_target.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/signals.h"

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "device/run_files.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"

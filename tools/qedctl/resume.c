@@ -2,9 +2,9 @@
 /* qedctl resume: resume I/O after `qedctl suspend`. */
 #include <errno.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "qedctl/device.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 
 static int run_resume(int argc, char **argv)

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/json.h"
-#include "common/report.h"
-#include "common/table.h"
+#include "client/json.h"
+#include "cmdline/report.h"
+#include "cmdline/table.h"
 #include "qedctl/device.h"
 #include "qedctl/qed_target.h"
 #include "qedctl/show.h"

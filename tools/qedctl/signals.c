@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stddef.h>
 
-#include "common/client.h"
+#include "client/client.h"
 #include "qedctl/signals.h"
 
 static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };

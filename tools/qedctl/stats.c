@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "block/stats.h"
-#include "common/json.h"
-#include "common/report.h"
-#include "common/table.h"
+#include "client/json.h"
+#include "cmdline/report.h"
+#include "cmdline/table.h"
 #include "qedctl/device.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 
 /* Return the description of counter @name; a newer server may have unknown ones. */

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "qedctl/device.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/signals.h"
 

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "common/json.h"
-#include "common/report.h"
+#include "client/json.h"
+#include "cmdline/report.h"
 #include "qedctl/device.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 
 static void print_json(const char *name, const struct mapping_line *lines, size_t count)

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/json.h"
-#include "common/report.h"
-#include "common/verbs.h"
+#include "client/json.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
 

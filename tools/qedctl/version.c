@@ -5,10 +5,10 @@
  */
 #include <stdio.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 #include "util/version.h"
 #include "qedctl/dm.h"
-#include "common/verbs.h"
+#include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 
 static int run_version(int argc, char **argv)

@@ -2,7 +2,7 @@
 /*
  * Options of an image, NAME=VALUE: json:{...} in place of a file name, given by a
  * user or found in the header of an image, and lists such as
- * "driver=qed,file.filename=a" (tools/common/image_opts.h).
+ * "driver=qed,file.filename=a" (tools/image/image_opts.h).
  *
  * Nested objects are flattened: {"file": {"filename": "a"}} is "file.filename" = "a".
  * Values are strings.  Each layer takes the options that it knows; those that no layer

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Commands with events before the reply. */
-#ifndef QEDBLK_TOOLS_CLIENT_EVENTS_H
-#define QEDBLK_TOOLS_CLIENT_EVENTS_H
+#ifndef QEDBLK_CLIENT_EVENTS_H
+#define QEDBLK_CLIENT_EVENTS_H
 
-#include "common/client.h"
+#include "client/client.h"
 
 typedef void client_event_fn(void *arg, const char *event, const json_t *data);
 

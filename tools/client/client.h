@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The client of a server's control socket: one JSON object per line each way. */
-#ifndef QEDBLK_TOOLS_CLIENT_H
-#define QEDBLK_TOOLS_CLIENT_H
+#ifndef QEDBLK_CLIENT_CLIENT_H
+#define QEDBLK_CLIENT_CLIENT_H
 
 #include <jansson.h>
 #include <signal.h>

@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/client.h"
+#include "client/client.h"
 #include "device/run_files.h"
-#include "common/json.h"
+#include "client/json.h"
 #include "util/json_memory.h"
 
 /*

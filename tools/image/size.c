@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/report.h"
-#include "common/size.h"
+#include "cmdline/report.h"
+#include "image/size.h"
 #include "util/units.h"
 
 /* Is it like 0x10k? The rest of the text may still be invalid. */

@@ -3,8 +3,8 @@
  * A program with verbs: `PROGRAM VERB ARGUMENTS`. Each verb is a struct verb in its
  * own file, used for dispatch and help; the program lists them.
  */
-#ifndef QEDBLK_TOOLS_VERBS_H
-#define QEDBLK_TOOLS_VERBS_H
+#ifndef QEDBLK_CMDLINE_VERBS_H
+#define QEDBLK_CMDLINE_VERBS_H
 
 #include <getopt.h>
 #include <stddef.h>

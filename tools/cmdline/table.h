@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Printing text in columns, as wide as their widest cell. */
-#ifndef QEDBLK_TOOLS_TABLE_H
-#define QEDBLK_TOOLS_TABLE_H
+#ifndef QEDBLK_CMDLINE_TABLE_H
+#define QEDBLK_CMDLINE_TABLE_H
 
 #include <stddef.h>
 

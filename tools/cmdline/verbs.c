@@ -2,8 +2,8 @@
 /* Verbs: dispatch, help and options. */
 #include <string.h>
 
-#include "common/report.h"
-#include "common/verbs.h"
+#include "cmdline/report.h"
+#include "cmdline/verbs.h"
 #include "util/json_memory.h"
 #include "util/version.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image_opts.h"
-#include "common/report.h"
+#include "image/image_opts.h"
+#include "cmdline/report.h"
 
 size_t image_opts_item_len(const char *text)
 {

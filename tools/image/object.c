@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "file/objects.h"
-#include "common/image_opts.h"
-#include "common/object.h"
-#include "common/report.h"
+#include "image/image_opts.h"
+#include "image/object.h"
+#include "cmdline/report.h"
 #include "util/units.h"
 
 static int no_value(const char *name, const char *value, struct error *err)

@@ -3,8 +3,8 @@
  * Common code of the image tools: opening an image as the user named it, and error
  * messages in the words of QEMU's tools.
  */
-#ifndef QEDBLK_TOOLS_IMAGE_H
-#define QEDBLK_TOOLS_IMAGE_H
+#ifndef QEDBLK_IMAGE_IMAGE_H
+#define QEDBLK_IMAGE_IMAGE_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* JSON on standard output, and safe access to JSON of another program. */
-#ifndef QEDBLK_TOOLS_JSON_H
-#define QEDBLK_TOOLS_JSON_H
+#ifndef QEDBLK_CLIENT_JSON_H
+#define QEDBLK_CLIENT_JSON_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/client_events.h"
-#include "common/json.h"
+#include "client/events.h"
+#include "client/json.h"
 
 /* The longest line that a server sends. */
 #define LINE_MAX_BYTES (1u << 20)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "block/io.h"
-#include "common/resize.h"
+#include "image/resize.h"
 #include "util/units.h"
 
 /* Bytes of zeroes per write. */

@@ -2,8 +2,8 @@
 /*
  * A tool's one line on standard error: `PROGRAM: CONTEXT: reason`.
  */
-#ifndef QEDBLK_TOOLS_REPORT_H
-#define QEDBLK_TOOLS_REPORT_H
+#ifndef QEDBLK_CMDLINE_REPORT_H
+#define QEDBLK_CMDLINE_REPORT_H
 
 #include <stdarg.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Parsing NAME=VALUE,... of a command line: --image-opts, qed-io's open -o, --object. */
-#ifndef QEDBLK_TOOLS_IMAGE_OPTS_H
-#define QEDBLK_TOOLS_IMAGE_OPTS_H
+#ifndef QEDBLK_IMAGE_IMAGE_OPTS_H
+#define QEDBLK_IMAGE_IMAGE_OPTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

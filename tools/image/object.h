@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Options that all image tools have in common with QEMU's: --object and --trace. */
-#ifndef QEDBLK_TOOLS_OBJECT_H
-#define QEDBLK_TOOLS_OBJECT_H
+#ifndef QEDBLK_IMAGE_OBJECT_H
+#define QEDBLK_IMAGE_OBJECT_H
 
 /*
  * Create the object of an --object option: TYPE,id=ID,NAME=VALUE,... or a JSON object. Types

@@ -9,7 +9,7 @@
 
 #include "block/image_name.h"
 #include "file/protocol.h"
-#include "common/image.h"
+#include "image/image.h"
 #include "util/units.h"
 
 int image_cache_parse(const char *mode, struct image_cache *cache)

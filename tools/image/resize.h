@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Resizing an image, with preallocation. */
-#ifndef QEDBLK_COMMON_RESIZE_H
-#define QEDBLK_COMMON_RESIZE_H
+#ifndef QEDBLK_IMAGE_RESIZE_H
+#define QEDBLK_IMAGE_RESIZE_H
 
 #include "block/node.h"
 

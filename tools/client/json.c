@@ -2,7 +2,7 @@
 /* JSON on standard output, and safe access to JSON of another program. */
 #include <stdio.h>
 
-#include "common/json.h"
+#include "client/json.h"
 #include "util/json_memory.h"
 
 void json_print(const json_t *value)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/table.h"
+#include "cmdline/table.h"
 #include "util/text.h"
 
 /* Return the number of UTF-8 characters. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Parsing sizes for the image tools. */
-#ifndef QEDBLK_TOOLS_SIZE_H
-#define QEDBLK_TOOLS_SIZE_H
+#ifndef QEDBLK_IMAGE_SIZE_H
+#define QEDBLK_IMAGE_SIZE_H
 
 #include <stdint.h>
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/report.h"
+#include "cmdline/report.h"
 
 static const char *report_name = "qedblk";
 static char report_doing[320];

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Manual pages, --help and the programs agree: each verb, command and option is in all of them, with
-# an example, and the examples of qed-img work. The drivers' files and the tests named in documents
-# exist.
+# an example, and the examples of qed-img work. What documents name exists: drivers' files, sources,
+# functions, tests, folders.
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")
@@ -210,13 +210,39 @@ for driver in "format/qed:The QED driver" "format/qcow2:The qcow2 driver" "file/
 			sed -nE 's/^``([a-z0-9_]+\.c)``  .*/\1/p' | sort)"
 done
 
-missing=$(grep -ohE '(k?unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$root"/Documentation/*.rst | sort -u |
-	while read -r file; do
-		[ -e "$root/tests/$file" ] || echo "$file"
-	done | xargs)
-if [ -z "$missing" ]; then
-	echo "ok tests that documents name are there"
-else
-	not_ok "tests that documents name are there" "missing: $missing"
-fi
+# none NAME LIST: the list of missing things is empty.
+none() {
+	if [ -z "$2" ]; then
+		echo "ok $1"
+	else
+		not_ok "$1" "missing: $2"
+	fi
+}
+
+none "tests that documents name are there" \
+	"$(grep -ohE '(k?unit|interop|vm|crash)/[a-z0-9_]+\.(c|sh|py)' "$root"/Documentation/*.rst | sort -u |
+		while read -r file; do
+			[ -e "$root/tests/$file" ] || echo "$file"
+		done | xargs)"
+
+cd "$root" || exit 1
+find userspace tools kernel tests -type f >"$work/files"
+find userspace tools kernel tests -name '*.[ch]' -exec cat {} + >"$work/sources"
+none "functions that documents name are there" \
+	"$(grep -ohP '(?<![.\w])[a-z]\w+\(\)' Documentation/*.rst CONTRIBUTING.rst | sort -u | sed 's/()//' |
+		while read -r function; do
+			grep -qE "\b$function\)?\(" "$work/sources" || echo "$function"
+		done | xargs)"
+none "sources that documents name are there" \
+	"$(grep -ohE '[a-z][a-z0-9_-]*(/[a-z0-9_-]+)+\.[ch]\b' Documentation/*.rst CONTRIBUTING.rst | sort -u |
+		while read -r file; do
+			grep -qE "(^|/)$file\$" "$work/files" || echo "$file"
+		done | xargs)"
+for folder in userspace tools tests; do
+	none "the folders of $folder are in its README" \
+		"$(find $folder -mindepth 1 -maxdepth 1 -type d -printf '%f\n' |
+			grep -v __pycache__ | while read -r name; do
+			grep -q "\`\`$name/\`\`" $folder/README.rst || echo "$name"
+		done | xargs)"
+done
 finish

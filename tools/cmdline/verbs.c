@@ -4,10 +4,11 @@
 
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
+#include "util/getopt.h"
 #include "util/json_memory.h"
 #include "util/version.h"
 
-static const struct verb *verb_find(const struct verb_table *table, const char *name)
+const struct verb *verb_find(const struct verb_table *table, const char *name)
 {
 	size_t i;
 
@@ -108,27 +109,17 @@ int verbs_main(const struct verb_table *table, int argc, char **argv)
 
 int verb_getopt(int argc, char **argv, const char *short_options, const struct option *options)
 {
-	/* The leading colon makes getopt distinguish a missing argument from an unknown option. */
-	char with_colon[128];
-	int opt;
+	int opt = option_next(argc, argv, short_options, options);
 
-	/* "+" (operands end the options) must stay in front of it. */
-	snprintf(with_colon, sizeof(with_colon), "%s:%s", short_options[0] == '+' ? "+" : "",
-		 short_options + (short_options[0] == '+'));
-	opterr = 0;
-	opt = getopt_long(argc, argv, with_colon, options, NULL);
-	if (opt == ':') {
-		report_error("option '%s' needs an argument", argv[optind - 1]);
-		return '?';
-	}
-	if (opt != '?')
+	if (opt >= -1)
 		return opt;
-	/* optopt is 0 for an unknown long option, and its value for one that takes no argument. */
-	if (optopt && !strncmp(argv[optind - 1], "--", 2) && strchr(argv[optind - 1], '='))
-		report_error("option '%s' takes no argument", argv[optind - 1]);
+	if (opt == OPTION_NEEDS_VALUE)
+		report_error("option '%s' needs an argument", option_word(argv));
+	else if (opt == OPTION_TAKES_NO_VALUE)
+		report_error("option '%s' takes no argument", option_word(argv));
 	else if (optopt)
 		report_error("unknown option '-%c'", optopt);
 	else
-		report_error("unknown option '%s'", argv[optind - 1]);
+		report_error("unknown option '%s'", option_word(argv));
 	return '?';
 }

@@ -38,6 +38,9 @@ struct verb_table {
  */
 int verbs_main(const struct verb_table *table, int argc, char **argv);
 
+/* Return the verb called @name, or NULL. */
+const struct verb *verb_find(const struct verb_table *table, const char *name);
+
 /* Print the help of one verb. */
 void verb_print_help(FILE *out, const struct verb_table *table, const struct verb *verb);
 

@@ -25,11 +25,6 @@ enum prealloc prealloc_named(const char *name)
 	return mode;
 }
 
-const char *prealloc_name(enum prealloc mode)
-{
-	return modes[mode];
-}
-
 /* Check that the image supports the mode: only raw images can be preallocated. */
 static int check_mode(const struct blk_node *node, enum prealloc mode, uint64_t size,
 		      struct error *err)

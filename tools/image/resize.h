@@ -10,7 +10,6 @@ enum prealloc { PREALLOC_OFF, PREALLOC_METADATA, PREALLOC_FALLOC, PREALLOC_FULL,
 
 /* Return the mode called @name, or PREALLOC_COUNT. */
 enum prealloc prealloc_named(const char *name);
-const char *prealloc_name(enum prealloc mode);
 
 /*
  * Set @node's size, in bytes. If it grows, preallocate the new part, which only raw

@@ -11,6 +11,7 @@
 #include "image/image_opts.h"
 #include "image/size.h"
 #include "qed-img/img.h"
+#include "util/getopt.h"
 
 int img_usage(const char *fmt, ...)
 {
@@ -27,21 +28,15 @@ int img_usage(const char *fmt, ...)
 
 int img_getopt(int argc, char **argv, const char *letters, const struct option *names)
 {
-	/* The colon makes getopt distinguish a missing argument from an unknown option. */
-	bool in_order = letters[0] == '+';
-	char with_colon[80];
-	int opt;
+	int opt = option_next(argc, argv, letters, names);
 
-	snprintf(with_colon, sizeof(with_colon), "%s:%s", in_order ? "+" : "", letters + in_order);
-	opterr = 0;
-	opt = getopt_long(argc, argv, with_colon, names, NULL);
-	if (opt == ':') {
-		img_usage("missing argument for option '%s'", argv[optind - 1]);
-		return '?';
-	}
-	if (opt == '?')
-		img_usage("unrecognized option '%s'", argv[optind - 1]);
-	return opt;
+	if (opt >= -1)
+		return opt;
+	if (opt == OPTION_NEEDS_VALUE)
+		img_usage("missing argument for option '%s'", option_word(argv));
+	else
+		img_usage("unrecognized option '%s'", option_word(argv));
+	return '?';
 }
 
 const char *img_one_filename(int argc, char **argv)

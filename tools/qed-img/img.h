@@ -15,22 +15,26 @@
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 
-/* Each verb is defined at the end of its file; main.c lists them. */
-extern const struct verb img_amend_verb;
-extern const struct verb img_bench_verb;
-extern const struct verb img_bitmap_verb;
-extern const struct verb img_check_verb;
-extern const struct verb img_commit_verb;
-extern const struct verb img_compare_verb;
-extern const struct verb img_convert_verb;
-extern const struct verb img_create_verb;
-extern const struct verb img_dd_verb;
-extern const struct verb img_info_verb;
-extern const struct verb img_map_verb;
-extern const struct verb img_measure_verb;
-extern const struct verb img_rebase_verb;
-extern const struct verb img_resize_verb;
-extern const struct verb img_snapshot_verb;
+/* The verbs, in the order of help. NAME is defined as img_NAME_verb at the end of its file. */
+#define IMG_VERBS(X) \
+	X(amend)     \
+	X(bench)     \
+	X(bitmap)    \
+	X(check)     \
+	X(commit)    \
+	X(compare)   \
+	X(convert)   \
+	X(create)    \
+	X(dd)        \
+	X(info)      \
+	X(map)       \
+	X(measure)   \
+	X(rebase)    \
+	X(resize)    \
+	X(snapshot)
+
+#define IMG_DECLARE_VERB(name) extern const struct verb img_##name##_verb;
+IMG_VERBS(IMG_DECLARE_VERB)
 
 /* Print an error about the command line, printf style, and return 1. */
 int img_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

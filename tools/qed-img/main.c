@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qed-img: qemu-img's verbs for the image formats of this project. Each verb is an
- * entry of the table, and runs in a coroutine, so that it may call the block layer.
+ * qed-img: qemu-img's verbs for the image formats of this project. A verb runs in a
+ * coroutine, so that it may call the block layer.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,12 +17,11 @@
 
 #define RING_ENTRIES 256
 
-static const struct verb *const rows[] = {
-	&img_amend_verb,  &img_bench_verb,   &img_bitmap_verb,	 &img_check_verb,
-	&img_commit_verb, &img_compare_verb, &img_convert_verb,	 &img_create_verb,
-	&img_dd_verb,	  &img_info_verb,    &img_map_verb,	 &img_measure_verb,
-	&img_rebase_verb, &img_resize_verb,  &img_snapshot_verb,
-};
+#define VERB_ROW(name) &img_##name##_verb,
+static const struct verb *const verbs[] = { IMG_VERBS(VERB_ROW) };
+static const struct verb_table program = { "qed-img",
+					   "Makes, shows, checks and converts disk images.", verbs,
+					   ARRAY_SIZE(verbs) };
 
 struct run {
 	const struct verb *verb;
@@ -31,16 +30,16 @@ struct run {
 	int status;
 };
 
-static const struct verb_table program = { .program = "qed-img" };
-
 static void print_help(void)
 {
 	size_t i;
 
 	printf("usage: qed-img [-h | -V | --version] [-T | --trace TRACE] VERB [ARGUMENT...]\n"
-	       "Makes, shows, checks and converts disk images.\n\nVerbs:\n");
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		printf("  %s %s\n      %s\n", rows[i]->name, rows[i]->synopsis, rows[i]->summary);
+	       "%s\n\nVerbs:\n",
+	       program.about);
+	for (i = 0; i < ARRAY_SIZE(verbs); i++)
+		printf("  %s %s\n      %s\n", verbs[i]->name, verbs[i]->synopsis,
+		       verbs[i]->summary);
 	printf("\n`qed-img VERB --help` tells of each option.\n"
 	       "Sizes are in bytes, or take k, M, G, T, P or E (base 1024).\n"
 	       "Cache modes: none, writeback, writethrough, directsync, unsafe.\n"
@@ -55,16 +54,6 @@ static const struct verb *running; /* the verb, once it is known */
 void img_print_verb_help(void)
 {
 	verb_print_help(stdout, &program, running);
-}
-
-static const struct verb *find_verb(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!strcmp(rows[i]->name, name))
-			return rows[i];
-	return NULL;
 }
 
 static void run_co(void *arg)
@@ -121,7 +110,7 @@ static int run_program(int argc, char **argv)
 	}
 	if (optind >= argc)
 		return img_usage("Not enough arguments");
-	verb = find_verb(argv[optind]);
+	verb = verb_find(&program, argv[optind]);
 	if (!verb)
 		return img_usage("Command not found: %s", argv[optind]);
 	argc -= optind;

@@ -6,12 +6,8 @@
 #include "qedctl/qedctl.h"
 #include "util/units.h"
 
-static const struct verb *const verbs[] = {
-	&ctl_create_verb,  &ctl_remove_verb, &ctl_recover_verb,	 &ctl_ls_verb,
-	&ctl_info_verb,	   &ctl_status_verb, &ctl_stats_verb,	 &ctl_stream_verb,
-	&ctl_trace_verb,   &ctl_table_verb,  &ctl_message_verb,	 &ctl_reload_verb,
-	&ctl_suspend_verb, &ctl_resume_verb, &ctl_features_verb, &ctl_version_verb,
-};
+#define VERB_ROW(name) &ctl_##name##_verb,
+static const struct verb *const verbs[] = { CTL_VERBS(VERB_ROW) };
 
 int main(int argc, char **argv)
 {

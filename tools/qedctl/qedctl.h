@@ -9,23 +9,27 @@
 #include "cmdline/verbs.h"
 #include "util/error.h"
 
-/* Each is defined in the verb's file. */
-extern const struct verb ctl_create_verb;
-extern const struct verb ctl_features_verb;
-extern const struct verb ctl_info_verb;
-extern const struct verb ctl_ls_verb;
-extern const struct verb ctl_message_verb;
-extern const struct verb ctl_recover_verb;
-extern const struct verb ctl_reload_verb;
-extern const struct verb ctl_remove_verb;
-extern const struct verb ctl_resume_verb;
-extern const struct verb ctl_stats_verb;
-extern const struct verb ctl_status_verb;
-extern const struct verb ctl_stream_verb;
-extern const struct verb ctl_suspend_verb;
-extern const struct verb ctl_table_verb;
-extern const struct verb ctl_trace_verb;
-extern const struct verb ctl_version_verb;
+/* The verbs, in the order of help. NAME is defined as ctl_NAME_verb at the end of its file. */
+#define CTL_VERBS(X) \
+	X(create)    \
+	X(remove)    \
+	X(recover)   \
+	X(ls)        \
+	X(info)      \
+	X(status)    \
+	X(stats)     \
+	X(stream)    \
+	X(trace)     \
+	X(table)     \
+	X(message)   \
+	X(reload)    \
+	X(suspend)   \
+	X(resume)    \
+	X(features)  \
+	X(version)
+
+#define CTL_DECLARE_VERB(name) extern const struct verb ctl_##name##_verb;
+CTL_VERBS(CTL_DECLARE_VERB)
 
 /* The help line of a verb with --json. */
 #define VERB_JSON_HELP "  --json  one JSON object\n"

@@ -16,7 +16,8 @@
 
 #include "cmdline/report.h"
 #include "fuzz.h"
-#include "qed-io/io.h"
+#include "qed-io/command.h"
+#include "qed-io/text.h"
 #include "util/units.h"
 
 #define MAX_LINES  12

@@ -7,41 +7,35 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "qed-io/io.h"
+#include "qed-io/command.h"
 
-static int co_break(struct io_session *io, int argc, char **argv)
+static int refuse(const char *what, const char *tag)
 {
-	(void)io;
-	(void)argc;
-	(void)argv;
-	printf("Could not set breakpoint: %s\n", strerror(ENOTSUP));
+	printf("Could not %s%s: %s\n", what, tag, strerror(ENOTSUP));
 	return -ENOTSUP;
 }
 
-static int co_remove_break(struct io_session *io, int argc, char **argv)
+static int co_break(const struct io_call *call)
 {
-	(void)io;
-	(void)argc;
-	printf("Could not remove breakpoint %s: %s\n", argv[1], strerror(ENOTSUP));
-	return -ENOTSUP;
+	(void)call;
+	return refuse("set breakpoint", "");
 }
 
-static int co_resume(struct io_session *io, int argc, char **argv)
+static int co_remove_break(const struct io_call *call)
 {
-	(void)io;
-	(void)argc;
-	(void)argv;
-	printf("Could not resume request: %s\n", strerror(ENOTSUP));
-	return -ENOTSUP;
+	return refuse("remove breakpoint ", call->argv[1]);
+}
+
+static int co_resume(const struct io_call *call)
+{
+	(void)call;
+	return refuse("resume request", "");
 }
 
 /* No request is ever stopped, so do not wait for one as qemu-io does. */
-static int co_wait_break(struct io_session *io, int argc, char **argv)
+static int co_wait_break(const struct io_call *call)
 {
-	(void)io;
-	(void)argc;
-	printf("Could not wait for breakpoint %s: %s\n", argv[1], strerror(ENOTSUP));
-	return -ENOTSUP;
+	return refuse("wait for breakpoint ", call->argv[1]);
 }
 
 #define TEXT " No format here has breakpoints: they are in QEMU's driver blkdebug.\n"

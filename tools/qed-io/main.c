@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /* qed-io: reads, writes and other commands on an image, as in qemu-io. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aio/loop.h"
 #include "image/object.h"
 #include "cmdline/report.h"
-#include "util/version.h"
-#include "qed-io/io.h"
+#include "qed-io/command.h"
+#include "qed-io/input.h"
+#include "qed-io/signals.h"
+#include "qed-io/text.h"
 #include "util/log.h"
+#include "util/version.h"
 
 #define RING_ENTRIES 512
 
@@ -21,7 +24,7 @@ enum { OPT_OBJECT = 256, OPT_IMAGE_OPTS };
 struct program {
 	struct io_open how; /* without a filename and options: open no image at first */
 	struct blk_options *options; /* the operand, if it is options */
-	char **lines; /* arguments of -c */
+	char **lines; /* arguments of -c; running one modifies it */
 	size_t line_count;
 	struct io_session io;
 	bool failed;
@@ -41,61 +44,27 @@ static void print_help(void)
 	       "  -C, --copy-on-read     keep what is read from the backing file\n"
 	       "  -t, --cache=MODE       none, writeback, writethrough, directsync or unsafe\n"
 	       "  -d, --discard=MODE     ignore or unmap (the default)\n"
-	       "  -i, --aio=MODE         threads, native or io_uring: taken, of no effect\n"
+	       "  -i, --aio=MODE         threads, native or io_uring: accepted, without effect\n"
 	       "  -k, --native-aio       as -i native\n"
-	       "  -m, --misalign         use buffers that direct I/O does not like\n"
-	       "  -T, --trace SPEC       [enable=]EVENT,events=FILE,file=FILE; no event is here\n"
-	       "  -U, --force-share      read an image that somebody else is using\n"
+	       "  -m, --misalign         use buffers that are not aligned for direct I/O\n"
+	       "  -T, --trace SPEC       [enable=]EVENT,events=FILE,file=FILE; no events here\n"
+	       "  -U, --force-share      read an image that another process is using\n"
 	       "  -h, --help             this text\n"
 	       "  -V, --version          the version\n\n"
 	       "`qed-io -c help` lists the commands.\n");
 }
 
-static int add_line(struct program *p, char *line)
-{
-	char **lines = realloc(p->lines, (p->line_count + 1) * sizeof(*lines));
-
-	if (!lines) {
-		io_error("%s", strerror(ENOMEM));
-		return 1;
-	}
-	lines[p->line_count++] = line;
-	p->lines = lines;
-	return 0;
-}
-
 /* Returns -1 to continue, else the exit status. */
 static int parse_option(struct program *p, int opt)
 {
+	int ret;
+
 	switch (opt) {
 	case 'c':
-		return add_line(p, optarg) ? 1 : -1;
+		p->lines[p->line_count++] = optarg;
+		return -1;
 	case 'f':
 		p->how.format = optarg;
-		return -1;
-	case 'r':
-		p->how.read_only = true;
-		return -1;
-	case 's':
-		p->how.snapshot = true;
-		return -1;
-	case 'n':
-		p->how.cache = (struct image_cache){ .direct = true };
-		return -1;
-	case 'C':
-		p->how.copy_on_read = true;
-		return -1;
-	case 'U':
-		p->how.force_share = true;
-		return -1;
-	case 't':
-		return io_parse_cache(optarg, &p->how.cache) < 0 ? 1 : -1;
-	case 'd':
-		return io_parse_discard(optarg, &p->how.discard_ignore) < 0 ? 1 : -1;
-	case 'i':
-		return io_parse_aio(optarg, &p->how.native_aio) < 0 ? 1 : -1;
-	case 'k':
-		p->how.native_aio = true;
 		return -1;
 	case 'm':
 		p->io.misalign = true;
@@ -114,8 +83,10 @@ static int parse_option(struct program *p, int opt)
 		print_help();
 		return 0;
 	default:
-		print_help();
-		return 1;
+		ret = io_open_letter(&p->how, opt, optarg);
+		if (ret > 0)
+			print_help();
+		return ret ? 1 : -1;
 	}
 }
 
@@ -173,55 +144,32 @@ static int parse_arguments(struct program *p, int argc, char **argv)
 	return argv[optind] ? take_operand(p, argv[optind]) : -1;
 }
 
-static void co_run_line(struct program *p, char *line)
-{
-	if (!line) {
-		io_error("%s", strerror(ENOMEM));
-		p->failed = true;
-		return;
-	}
-	if (io_co_run_line(&p->io, line) < 0)
-		p->failed = true;
-}
-
-/* Run the lines of standard input; always print the prompt, as in qemu-io. */
+/* Run the lines of standard input. */
 static void co_run_input(struct program *p)
 {
-	bool terminal = isatty(STDIN_FILENO);
 	char *line;
 
 	while (!p->io.quit) {
 		io_session_tell(&p->io, false);
-		if (terminal) {
-			line = io_prompt_co_read_line();
-		} else {
-			printf("%s> ", program_invocation_short_name);
-			fflush(stdout);
-			line = io_co_read_line();
-		}
+		line = io_co_read_line();
 		if (!line)
 			break;
 		if (!p->io.quit) /* a signal may have come while reading */
-			co_run_line(p, line);
+			p->failed |= io_co_run_line(&p->io, line) < 0;
 		free(line);
 	}
-	io_prompt_free();
+	io_input_free();
 }
 
 static void co_run_commands(struct program *p)
 {
-	char *line;
 	size_t i;
 
-	for (i = 0; i < p->line_count && !p->io.quit; i++) {
-		line = strdup(p->lines[i]);
-		co_run_line(p, line);
-		free(line);
-	}
+	for (i = 0; i < p->line_count && !p->io.quit; i++)
+		p->failed |= io_co_run_line(&p->io, p->lines[i]) < 0;
 	if (!p->line_count)
 		co_run_input(p);
-	if (io_session_co_close(&p->io) < 0)
-		p->failed = true;
+	p->failed |= io_session_co_close(&p->io) < 0;
 }
 
 static void run_co(void *arg)
@@ -277,6 +225,11 @@ int main(int argc, char **argv)
 	report_program(program_invocation_short_name);
 	log_init("qed-io", false, LOG_LEVEL_ERROR);
 	io_session_init(&p.io);
+	p.lines = calloc((size_t)argc, sizeof(*p.lines));
+	if (!p.lines) {
+		io_error("%s", strerror(ENOMEM));
+		return 1;
+	}
 	status = parse_arguments(&p, argc, argv);
 	if (status < 0)
 		status = run_program(&p);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* reopen: reopen the image with other options. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "qed-io/io.h"
+#include "qed-io/command.h"
+#include "qed-io/text.h"
+#include "util/units.h"
 
 struct reopen {
 	struct io_open how; /* the new way to open it */
@@ -32,17 +34,17 @@ static int parse_letter(struct reopen *r, int letter)
 		r->how.read_only = letter == 'r';
 		return 0;
 	default:
-		return io_usage(&io_reopen_command);
+		return 1;
 	}
 }
 
-static int parse_letters(struct reopen *r, int argc, char **argv)
+static int parse(struct reopen *r, const struct io_call *call)
 {
 	int opt, ret = 0;
 
-	while (ret == 0 && (opt = getopt(argc, argv, "c:o:rw")) != -1)
+	while (ret == 0 && (opt = getopt(call->argc, call->argv, "c:o:rw")) != -1)
 		ret = parse_letter(r, opt);
-	return ret == 0 && optind != argc ? io_usage(&io_reopen_command) : ret;
+	return ret > 0 || (ret == 0 && optind != call->argc) ? io_usage(call) : ret;
 }
 
 /* ---- Options ---- */
@@ -78,14 +80,9 @@ static int take_words(struct reopen *r, struct error *err)
 {
 	const char *discard = blk_options_take(r->changes, "discard");
 	const char *zeroes = blk_options_take(r->changes, "detect-zeroes");
-	bool unmap;
 
-	if (discard) {
-		unmap = !strcmp(discard, "unmap") || !strcmp(discard, "on");
-		if (!unmap && strcmp(discard, "ignore") && strcmp(discard, "off"))
-			return error_set(err, -EINVAL, "Invalid discard option");
-		r->how.discard_ignore = !unmap;
-	}
+	if (discard && io_parse_discard(discard, &r->how.discard_ignore) < 0)
+		return error_set(err, -EINVAL, "Invalid discard option");
 	if (zeroes && strcmp(zeroes, "off") && strcmp(zeroes, "on") && strcmp(zeroes, "unmap"))
 		return error_set(err, -EINVAL, "invalid parameter value: %s", zeroes);
 	return 0;
@@ -105,13 +102,13 @@ static int check_same(struct reopen *r, const struct blk_node *node, struct erro
 	const char *value, *left, *dot;
 	size_t i;
 
-	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(nodes); i++) {
 		value = blk_options_take(r->changes, nodes[i]);
 		if (value)
 			return error_set(err, -EINVAL, "Cannot find device='' nor node-name='%s'",
 					 value);
 	}
-	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(same); i++) {
 		value = blk_options_take(r->changes, same[i].name);
 		if (value && strcmp(value, same[i].value))
 			return error_set(err, -EINVAL, "Cannot change the option '%s'",
@@ -204,11 +201,12 @@ static int co_change(struct io_session *io, const struct io_open *how)
 	return ret;
 }
 
-static int co_run(struct io_session *io, int argc, char **argv)
+static int co_reopen(const struct io_call *call)
 {
+	struct io_session *io = call->io;
 	struct reopen r = { .how = io->open };
 	struct error err = ERROR_INIT;
-	int ret = parse_letters(&r, argc, argv);
+	int ret = parse(&r, call);
 
 	if (ret == 0) {
 		ret = co_check(&r, io, &err);
@@ -230,8 +228,8 @@ const struct io_command io_reopen_command = {
 		" -w   for reading and writing\n"
 		" -c   cache mode: none, writeback, writethrough, directsync or unsafe\n"
 		" -o   read-only, cache.direct, cache.no-flush (on or off), discard (ignore\n"
-		"      or unmap); what else is said must be as it is\n",
+		"      or unmap); others must be as they are\n",
 	.example = "reopen -r -c none",
 	.argmax = -1,
-	.co_run = co_run,
+	.co_run = co_reopen,
 };

@@ -15,7 +15,8 @@
 #include <time.h>
 
 #include "aio/sys.h"
-#include "qed-io/io.h"
+#include "qed-io/input.h"
+#include "qed-io/signals.h"
 #include "util/units.h"
 
 /* Time limit of saving: an image on a network may never respond. */
@@ -89,7 +90,7 @@ static void *wait_for_signal(void *arg)
 			signal(numbers[i], SIG_DFL); /* the prompt has handlers of its own */
 	pthread_sigmask(SIG_UNBLOCK, &signals.set, NULL);
 	wait_saved();
-	io_prompt_restore();
+	io_input_restore();
 	io_signals_raise(number);
 	return NULL;
 }

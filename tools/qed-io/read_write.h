@@ -3,10 +3,11 @@
  * Reads and writes, synchronous and asynchronous: read, readv, aio_read, write, writev
  * and aio_write are defined by a struct io_request_kind each, and share the code.
  */
-#ifndef QEDBLK_QED_IO_REQUEST_H
-#define QEDBLK_QED_IO_REQUEST_H
+#ifndef QEDBLK_QED_IO_READ_WRITE_H
+#define QEDBLK_QED_IO_READ_WRITE_H
 
-#include "qed-io/io.h"
+#include "qed-io/command.h"
+#include "qed-io/text.h"
 
 /* The definition of one of these commands. */
 struct io_request_kind {
@@ -19,10 +20,9 @@ struct io_request_kind {
 
 struct io_request {
 	struct io_session *io;
-	const struct io_command *command;
 	const struct io_request_kind *kind; /* of the command */
 	uint64_t offset, bytes;
-	uint8_t *buf; /* from io_buffer(); NULL for zeroes */
+	uint8_t *buf; /* NULL for zeroes */
 	struct io_show show;
 	uint64_t started; /* ns */
 	bool returned; /* the command that started it has returned (async) */
@@ -39,12 +39,10 @@ struct io_request {
 	uint64_t verify_start, verify_bytes; /* [offset + verify_start, + verify_bytes) */
 };
 
-/* request_options.c */
-
 /*
- * Fill @req, with io, command and kind set, from a command's words, and check them.
- * Returns 0, or -EINVAL after an error message.
+ * Fill @req, with io and kind set, from a command's words, and check them. Returns 0, or
+ * -EINVAL after an error message.
  */
-int io_request_parse(struct io_request *req, int argc, char **argv);
+int io_request_parse(struct io_request *req, const struct io_call *call);
 
 #endif

@@ -4,11 +4,12 @@
  * qemu-io's order, so that the same error is reported if there are several.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "block/io.h"
-#include "qed-io/request.h"
+#include "qed-io/read_write.h"
 #include "util/units.h"
 
 #define DEFAULT_PATTERN 0xcd
@@ -23,6 +24,7 @@ static int take_start_or_source(struct io_request *req)
 	return io_parse_bytes(optarg, &req->verify_start);
 }
 
+/* Returns 0, -EINVAL after an error message, or 1: there is no such option. */
 static int take_letter(struct io_request *req, int letter)
 {
 	switch (letter) {
@@ -31,9 +33,6 @@ static int take_letter(struct io_request *req, int letter)
 		return 0;
 	case 'c':
 		req->compressed = true;
-		return 0;
-	case 'C':
-		req->show.machine = true;
 		return 0;
 	case 'f':
 		req->flags |= BLK_REQ_FUA;
@@ -52,22 +51,16 @@ static int take_letter(struct io_request *req, int letter)
 	case 'P':
 		req->has_pattern = true;
 		return io_parse_pattern(optarg, &req->pattern);
-	case 'q':
-		req->show.quiet = true;
-		return 0;
 	case 's':
 		return take_start_or_source(req);
 	case 'u':
 		req->flags |= BLK_REQ_MAY_UNMAP;
 		return 0;
-	case 'v':
-		req->show.dump = true;
-		return 0;
 	case 'z':
 		req->zeroes = true;
 		return 0;
 	default:
-		return io_usage(req->command);
+		return !io_show_letter(&req->show, letter);
 	}
 }
 
@@ -89,17 +82,6 @@ static const char *contradiction(const struct io_request *req, int lengths)
 	if (!req->kind->async && req->zeroes + req->has_pattern + !!req->source > 1)
 		return "Only one of -z, -P, and -s can be specified at the same time";
 	return NULL;
-}
-
-static int parse_one_length(struct io_request *req, const char *text)
-{
-	int ret = io_parse_bytes(text, &req->bytes);
-
-	if (ret < 0 || req->bytes <= IO_MAX_REQUEST || req->no_fallback)
-		return ret;
-	printf("length cannot exceed %" PRIu64 "%s, given %s\n", IO_MAX_REQUEST,
-	       req->kind->write ? " without -n" : "", text);
-	return -EINVAL;
 }
 
 /* Parse and add up the lengths: the sum must be a valid request. */
@@ -133,18 +115,18 @@ static int parse_range(struct io_request *req, int lengths, char **texts)
 
 	if (ret < 0)
 		return ret;
-	if (req->kind->async && req->zeroes)
+	if (req->no_fallback || (req->kind->async && req->zeroes))
 		return io_parse_bytes(texts[1], &req->bytes);
 	if (req->kind->many_lengths)
 		return parse_lengths(req, lengths, texts + 1);
-	return parse_one_length(req, texts[1]);
+	return io_parse_length(texts[1], req->kind->write ? " without -n" : "", &req->bytes);
 }
 
 /* Check the range that is verified. */
-static int check_verified(struct io_request *req)
+static int check_verified(struct io_request *req, const struct io_call *call)
 {
 	if (!req->has_pattern && (req->has_start || req->has_length))
-		return io_usage(req->command);
+		return io_usage(call);
 	if (!req->has_length && req->verify_start <= req->bytes)
 		req->verify_bytes = req->bytes - req->verify_start;
 	if (req->verify_start > req->bytes || req->verify_bytes > req->bytes - req->verify_start) {
@@ -170,7 +152,7 @@ static int check_alignment(const struct io_request *req)
 	return 0;
 }
 
-int io_request_parse(struct io_request *req, int argc, char **argv)
+int io_request_parse(struct io_request *req, const struct io_call *call)
 {
 	const struct io_request_kind *kind = req->kind;
 	const char *wrong;
@@ -178,24 +160,22 @@ int io_request_parse(struct io_request *req, int argc, char **argv)
 
 	if (kind->write)
 		req->pattern = DEFAULT_PATTERN;
-	while (!req->invalid && (opt = getopt(argc, argv, kind->letters)) != -1) {
+	while (ret == 0 && !req->invalid &&
+	       (opt = getopt(call->argc, call->argv, kind->letters)) != -1)
 		ret = take_letter(req, opt);
-		if (ret < 0)
-			return ret;
-	}
-	if (req->invalid)
-		return 0;
-	lengths = argc - optind - 1;
-	if (lengths < 1 || (lengths > 1 && !kind->many_lengths))
-		return io_usage(req->command);
+	if (ret < 0 || req->invalid)
+		return ret;
+	lengths = call->argc - optind - 1;
+	if (ret > 0 || lengths < 1 || (lengths > 1 && !kind->many_lengths))
+		return io_usage(call);
 	wrong = contradiction(req, lengths);
 	if (wrong) {
 		printf("%s\n", wrong);
 		return -EINVAL;
 	}
-	ret = parse_range(req, lengths, argv + optind);
+	ret = parse_range(req, lengths, call->argv + optind);
 	if (ret == 0 && !kind->write)
-		ret = check_verified(req);
+		ret = check_verified(req, call);
 	if (ret == 0)
 		ret = check_alignment(req);
 	return ret;

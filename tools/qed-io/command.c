@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The table of commands, and running a command line. */
+/* The table of commands, running a command line, and help. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "populate/populate.h"
-#include "qed-io/io.h"
+#include "qed-io/command.h"
+#include "qed-io/text.h"
 #include "util/units.h"
 
-/* Sorted by name, the order of help. */
+#define IO_COMMAND(name) extern const struct io_command io_##name##_command;
+#include "qed-io/command_table.h"
+#undef IO_COMMAND
+
 static const struct io_command *const commands[] = {
-	&io_abort_command,     &io_aio_flush_command, &io_aio_read_command,
-	&io_aio_write_command, &io_alloc_command,     &io_break_command,
-	&io_close_command,     &io_discard_command,   &io_flush_command,
-	&io_help_command,      &io_info_command,      &io_length_command,
-	&io_map_command,       &io_open_command,      &io_quit_command,
-	&io_read_command,      &io_readv_command,     &io_remove_break_command,
-	&io_reopen_command,    &io_resume_command,    &io_sigraise_command,
-	&io_sleep_command,     &io_truncate_command,  &io_wait_break_command,
-	&io_write_command,     &io_writev_command,
+#define IO_COMMAND(name) &io_##name##_command,
+#include "qed-io/command_table.h"
+#undef IO_COMMAND
 };
 
 const struct io_command *io_command_get(size_t index)
@@ -27,7 +26,7 @@ const struct io_command *io_command_get(size_t index)
 	return index < ARRAY_SIZE(commands) ? commands[index] : NULL;
 }
 
-const struct io_command *io_command_find(const char *name)
+static const struct io_command *find(const char *name)
 {
 	size_t i;
 
@@ -38,7 +37,8 @@ const struct io_command *io_command_find(const char *name)
 	return NULL;
 }
 
-void io_print_synopsis(const struct io_command *command, const char *name)
+/* Print a command's line of help, with @name as its name. */
+static void print_synopsis(const struct io_command *command, const char *name)
 {
 	printf("%s ", name);
 	if (command->args)
@@ -46,9 +46,9 @@ void io_print_synopsis(const struct io_command *command, const char *name)
 	printf("-- %s\n", command->summary);
 }
 
-int io_usage(const struct io_command *command)
+int io_usage(const struct io_call *call)
 {
-	io_print_synopsis(command, command->name);
+	print_synopsis(call->command, call->command->name);
 	return -EINVAL;
 }
 
@@ -70,7 +70,7 @@ static int check_count(const struct io_command *command, const char *name, int c
 
 static int co_run(struct io_session *io, int argc, char **argv)
 {
-	const struct io_command *command = io_command_find(argv[0]);
+	const struct io_command *command = find(argv[0]);
 	int ret;
 
 	if (!command) {
@@ -96,10 +96,7 @@ static int co_run(struct io_session *io, int argc, char **argv)
 	if (command->flags & IO_LOOKS)
 		populate_co_drain(io->node);
 	optind = 0; /* restart getopt() */
-	if (command->request)
-		ret = io_request_co_run(io, command, argc, argv);
-	else
-		ret = command->co_run(io, argc, argv);
+	ret = command->co_run(&(struct io_call){ io, command, argc, argv });
 	io->running = false;
 	return ret;
 }
@@ -122,3 +119,40 @@ int io_co_run_line(struct io_session *io, char *line)
 	free(argv);
 	return ret;
 }
+
+static int co_help(const struct io_call *call)
+{
+	const struct io_command *command;
+	size_t i;
+
+	if (call->argc == 1) {
+		for (i = 0; i < ARRAY_SIZE(commands); i++)
+			print_synopsis(commands[i], commands[i]->name);
+		printf("\nUse 'help commandname' for extended help.\n");
+		return 0;
+	}
+	command = find(call->argv[1]);
+	if (!command) {
+		printf("command %s not found\n", call->argv[1]);
+		return -EINVAL;
+	}
+	print_synopsis(command, call->argv[1]);
+	/* A command without a text has one line of help, as in QEMU. */
+	if (!command->text)
+		return 0;
+	printf("\n%s", command->text);
+	if (command->example)
+		printf("\n Example: %s\n", command->example);
+	printf("\n");
+	return 0;
+}
+
+const struct io_command io_help_command = {
+	.name = "help",
+	.altname = "?",
+	.args = "[command]",
+	.summary = "help for one or all commands",
+	.argmax = 1,
+	.flags = IO_NO_FILE | IO_HOLDS,
+	.co_run = co_help,
+};

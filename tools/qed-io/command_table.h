@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The commands of qed-io, sorted by name, the order of help: each is io_NAME_command in the file
+ * of its subject. Included with IO_COMMAND() defined.
+ */
+IO_COMMAND(abort)
+IO_COMMAND(aio_flush)
+IO_COMMAND(aio_read)
+IO_COMMAND(aio_write)
+IO_COMMAND(alloc)
+IO_COMMAND(break)
+IO_COMMAND(close)
+IO_COMMAND(discard)
+IO_COMMAND(flush)
+IO_COMMAND(help)
+IO_COMMAND(info)
+IO_COMMAND(length)
+IO_COMMAND(map)
+IO_COMMAND(open)
+IO_COMMAND(quit)
+IO_COMMAND(read)
+IO_COMMAND(readv)
+IO_COMMAND(remove_break)
+IO_COMMAND(reopen)
+IO_COMMAND(resume)
+IO_COMMAND(sigraise)
+IO_COMMAND(sleep)
+IO_COMMAND(truncate)
+IO_COMMAND(wait_break)
+IO_COMMAND(write)
+IO_COMMAND(writev)

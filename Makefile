@@ -223,7 +223,7 @@ ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $
 
 .PHONY: man
 man: $(MAN_PAGES)
-$(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS)
+$(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS) $(PROGRAMS)
 	@mkdir -p $(@D)
 	$(say) MAN $@
 	$(Q)scripts/man-page $< $(MAN_OPTIONS) >$(tmp).rst && rst2man --strict $(tmp).rst $(tmp) \

@@ -14,8 +14,9 @@
 
 #include "block/io.h"
 #include "block/zero.h"
-#include "format/formats.h"
 #include "populate/populate.h"
+
+extern const struct blk_driver blk_driver_raw;
 
 /* A flag of the tests' own open functions, not of blk_co_open(): copy-on-read for all reads. */
 #define OPEN_COPY_ON_READ (1u << 31)

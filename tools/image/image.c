@@ -229,7 +229,7 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 		reword_open(path, opts, err);
 		return ret;
 	}
-	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && !strcmp((*node)->driver->name, "raw"))
+	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && (*node)->driver->is_fallback)
 		fprintf(stderr,
 			"WARNING: Image format was not specified for '%s' and probing "
 			"guessed raw.\n"

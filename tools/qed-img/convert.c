@@ -218,7 +218,7 @@ static int check_target(struct convert *c)
 		return report_error("Compression not supported for this file format");
 	if (c->bitmaps && c->job.source_count > 1)
 		return report_error("Copying bitmaps only possible with single source");
-	if (c->bitmaps && strcmp(c->job.sources[0].node->driver->name, "qcow2"))
+	if (c->bitmaps && !c->job.sources[0].node->driver->has_bitmaps)
 		return report_error("Source lacks bitmap support");
 	if (image_cache_parse(c->target_cache, &c->target_mode) < 0)
 		return report_error("Invalid cache option: %s", c->target_cache);

@@ -44,8 +44,7 @@ static void print_help(void)
 	       "Sizes are in bytes, or take k, M, G, T, P or E (base 1024).\n"
 	       "Cache modes: none, writeback, writethrough, directsync, unsafe.\n"
 	       "Supported formats:");
-	for (i = 0; blk_drivers[i]; i++)
-		printf(" %s", blk_drivers[i]->name);
+	blk_print_formats(stdout);
 	printf("\n");
 }
 

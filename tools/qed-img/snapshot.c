@@ -38,7 +38,7 @@ int img_co_load_snapshot(struct blk_node *node)
 
 	if (ret < 0)
 		return report_error("%s: %s", node->filename, strerror(-ret));
-	if (!strcmp(node->driver->name, "qcow2") && !info.nr_snapshots)
+	if (node->driver->has_snapshots && !info.nr_snapshots)
 		return report_error("Failed to load snapshot: Can't find snapshot");
 	return report_error("Failed to load snapshot: Block format '%s' used by device '' does "
 			    "not support temporarily loading internal snapshots",

@@ -51,7 +51,9 @@ static void print_help(void)
 	       "  -U, --force-share      read an image that another process is using\n"
 	       "  -h, --help             this text\n"
 	       "  -V, --version          the version\n\n"
-	       "`qed-io -c help` lists the commands.\n");
+	       "Supported formats:");
+	blk_print_formats(stdout);
+	printf("\n`qed-io -c help` lists the commands.\n");
 }
 
 /* Returns -1 to continue, else the exit status. */

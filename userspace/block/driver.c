@@ -27,14 +27,31 @@ static const struct foreign_format {
 	{ "luks", 0, 6, "LUKS\xba\xbe" },
 };
 
+const struct blk_driver *blk_driver_fallback(void)
+{
+	const struct blk_driver *const *driver = blk_drivers;
+
+	while (!(*driver)->is_fallback)
+		driver++;
+	return *driver;
+}
+
+void blk_print_formats(FILE *to)
+{
+	for (const struct blk_driver *const *driver = blk_drivers; *driver; driver++)
+		fprintf(to, " %s", (*driver)->name);
+	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
+		if (!(*protocol)->keeps_nothing)
+			fprintf(to, " %s", (*protocol)->name);
+}
+
 const struct blk_driver *blk_driver_find(const char *name)
 {
 	for (const struct blk_driver *const *driver = blk_drivers; *driver; driver++)
 		if (!strcmp((*driver)->name, name))
 			return *driver;
-	/* A protocol's bytes unchanged: raw, the driver that probing falls back to. */
-	return blk_format_is_protocol(name) || !strcmp(name, "file") ? blk_driver_find("raw") :
-								       NULL;
+	/* A protocol's bytes unchanged. */
+	return blk_format_is_protocol(name) || !strcmp(name, "file") ? blk_driver_fallback() : NULL;
 }
 
 bool blk_format_is_known(const char *name)
@@ -91,7 +108,7 @@ const char *blk_probe_buffer(const uint8_t *buf, size_t len)
 
 	if (foreign)
 		return foreign;
-	return driver ? driver->name : "raw";
+	return driver ? driver->name : blk_driver_fallback()->name;
 }
 
 int blk_co_probe(struct blk_file *file, const struct blk_driver **driver, struct error *err)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "block/map.h"
 #include "util/error.h"
@@ -84,6 +85,8 @@ typedef void blk_check_report_fn(void *arg, const char *line);
 struct blk_driver {
 	const char *name;
 	bool has_backing; /* images of the format can have a backing file */
+	bool is_fallback; /* any file is an image of it: what no other format recognizes, is */
+	bool has_snapshots, has_bitmaps; /* images can have internal ones */
 	/*
 	 * Return the confidence, 0 (none) to 100 (certain), that an image whose first
 	 * @len bytes are @buf is of this format.
@@ -177,7 +180,10 @@ struct blk_driver {
 			void *report_arg, struct blk_check_result *result, struct error *err);
 };
 
-/* All formats, NULL-terminated.  Defined in format/. */
+/*
+ * All formats, NULL-terminated.  Defined in format/.  The first is the format of a new image where
+ * none is given.
+ */
 extern const struct blk_driver *const blk_drivers[];
 
 /* The bytes at the start of an image that probing reads. */
@@ -188,6 +194,15 @@ extern const struct blk_driver *const blk_drivers[];
  * that is recognized but unsupported; "raw" if no other format matches.
  */
 const char *blk_probe_buffer(const uint8_t *buf, size_t len);
+
+/* Return the driver that is_fallback. */
+const struct blk_driver *blk_driver_fallback(void);
+
+/*
+ * Print " NAME" for each format and for each protocol that can stand in a format's place, but for
+ * those that keep nothing.
+ */
+void blk_print_formats(FILE *to);
 
 /* Is @name a known format: one with a driver, or one that is recognized but unsupported? */
 bool blk_format_is_known(const char *name);

@@ -14,10 +14,10 @@
 #include "block/node_internal.h"
 #include "file/protocol.h"
 
-/* Return the name of @format to store in an image: a protocol's name is stored as "raw". */
+/* Return the name of @format to store in an image, where a protocol's name stands for raw. */
 static const char *stored_format(const char *format)
 {
-	return format && blk_format_is_protocol(format) ? "raw" : format;
+	return format && blk_format_is_protocol(format) ? blk_driver_fallback()->name : format;
 }
 
 int blk_co_create(const struct blk_create_opts *opts, struct error *err)

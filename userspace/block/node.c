@@ -138,7 +138,7 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 
 	/* A file that keeps nothing has no bytes to probe. */
 	if (!format && node->file->keeps_nothing)
-		format = "raw";
+		format = blk_driver_fallback()->name;
 	node->probed = !format;
 	node->protocol = format ? protocol_named(format) : NULL;
 	if (node->protocol && strcmp(below, format))

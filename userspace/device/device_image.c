@@ -117,7 +117,7 @@ static int co_create(struct device_image *image, const struct device_options *op
 {
 	struct blk_create_opts create = {
 		.filename = image->path,
-		.format = options->format ? options->format : "qed",
+		.format = options->format ? options->format : blk_drivers[0]->name,
 		.size = options->size,
 		.cluster_size = options->cluster_size,
 		.table_size = options->table_size,
@@ -144,10 +144,10 @@ static int co_create(struct device_image *image, const struct device_options *op
 
 /* ---- An existing image ---- */
 
-/* A protocol's name means raw bytes, and is stored as "raw". */
+/* A protocol's name stands for another format, which is stored. */
 static bool same_format(const char *wanted, const char *has)
 {
-	return !strcmp(blk_format_is_protocol(wanted) ? "raw" : wanted, has);
+	return !strcmp(blk_driver_find(wanted)->name, has);
 }
 
 static int check_backing(const struct device_image *image, const struct device_options *options,
@@ -207,21 +207,17 @@ static int co_check_existing(const struct device_image *image, const struct devi
 	return options->backing ? check_backing(image, options, err) : 0;
 }
 
-static bool is_raw(const struct blk_node *node)
-{
-	return !strcmp(node->driver->name, "raw");
-}
-
 const char *device_image_probe_warning(const struct device_image *image,
 				       const struct blk_node *node)
 {
 	if (!node->probed)
 		return NULL;
 	if (node != image->node)
-		return is_raw(node) ? "format was probed and is raw: a user that can write to "
-				      "it can make it look like another; use --backing-format raw" :
-				      "format was probed, since no image above says it";
-	return is_raw(node) && (node->flags & BLK_O_RDWR) ?
+		return node->driver->is_fallback ?
+			       "format was probed and is raw: a user that can write to "
+			       "it can make it look like another; use --backing-format raw" :
+			       "format was probed, since no image above says it";
+	return node->driver->is_fallback && (node->flags & BLK_O_RDWR) ?
 		       "format was probed and is raw: a user that writes to the device can make "
 		       "it look like another; use --format raw" :
 		       NULL;
@@ -232,7 +228,7 @@ void device_image_warn_of_probing(const struct device_image *image, const char *
 	for (const struct blk_node *node = image->node; node; node = node->backing) {
 		const char *text = device_image_probe_warning(image, node);
 
-		if (!text || !is_raw(node))
+		if (!text || !node->driver->is_fallback)
 			continue;
 		log_warning("%s: %s", node->filename, text);
 		if (prefix)
@@ -276,7 +272,7 @@ static int co_open_node(struct device_image *image, const struct device_options 
 	int ret;
 
 	if (image->created && !opts.format)
-		opts.format = "qed";
+		opts.format = blk_drivers[0]->name;
 	if (!options->read_only)
 		opts.flags |= BLK_O_RDWR;
 	if (options->cache == DEVICE_CACHE_NONE)

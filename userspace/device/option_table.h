@@ -34,8 +34,7 @@ DEVICE_OPTION(DEVICE_FILE, image, "image", "FILE", 0, DEVICE_QEDD | DEVICE_PLUGI
 	      "size or a backing file is given, and removed again when the device cannot be made.")
 
 DEVICE_OPTION(DEVICE_FORMAT, format, "format", "FORMAT", 0, EVERYWHERE, SUCCESSOR_SAME, NULL, NULL,
-	      "format of the image: qed, raw, or for reading only qcow2; by default it is "
-	      "probed, and a new image is qed",
+	      "format of the image; by default it is probed, and a new image is qed",
 	      "Give it for raw images: where raw was guessed, writes that would make the image "
 	      "look like another format are refused.")
 
@@ -68,8 +67,7 @@ DEVICE_OPTION(DEVICE_DIRECTORY, backing_dir, "backing-dir", "DIR", 0, EVERYWHERE
 
 DEVICE_OPTION(DEVICE_FORMAT, backing_format, "backing-format", "FORMAT", 0, EVERYWHERE,
 	      SUCCESSOR_BACKING, NULL, NULL,
-	      "format of the backing file: raw, qed, qcow2, or nbd; by default it is probed when "
-	      "the image is made",
+	      "format of the backing file; by default it is probed when the image is made",
 	      "It needs a backing file. *nbd* is the bytes of a network image as they are, which "
 	      "is raw. A new image records that its backing file is raw, which is not probed "
 	      "again. Where an image that exists does not say the format, the backing file is "

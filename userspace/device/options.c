@@ -314,4 +314,7 @@ void device_options_print_help(FILE *to, enum device_program program)
 	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
 		if (device_option_table[i].programs & program)
 			print_option(to, &device_option_table[i], program);
+	fprintf(to, "\nSupported formats:");
+	blk_print_formats(to);
+	fputc('\n', to);
 }

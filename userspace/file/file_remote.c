@@ -52,6 +52,7 @@ int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct er
 		return ret;
 	}
 	file->protocol = protocol;
+	file->keeps_nothing = protocol->keeps_nothing;
 	return 0;
 }
 

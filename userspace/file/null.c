@@ -103,7 +103,6 @@ static int null_co_open(struct blk_file *file, struct error *err)
 		return error_set(err, -EINVAL, "'%s' is not a size", text);
 	atomic_store(&file->size, round_up(size, SECTOR_SIZE));
 	file->ops = &null_file_ops;
-	file->keeps_nothing = true;
 	return 0;
 }
 
@@ -122,6 +121,7 @@ static int null_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len,
 
 const struct blk_protocol blk_protocol_null = {
 	.name = "null-co",
+	.keeps_nothing = true,
 	.matches = null_matches,
 	.name_from = null_name_from,
 	.co_open = null_co_open,

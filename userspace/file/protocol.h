@@ -18,6 +18,7 @@
 struct blk_protocol {
 	/* As a format's name it stands for the protocol's bytes unchanged (raw). */
 	const char *name;
+	bool keeps_nothing; /* of each of its files, see struct blk_file */
 	/* Is @filename a name of this protocol? */
 	bool (*matches)(const char *filename);
 	/*
@@ -39,9 +40,6 @@ struct blk_protocol {
 
 /* All protocols, NULL-terminated.  Defined in protocols.c. */
 extern const struct blk_protocol *const blk_protocols[];
-
-extern const struct blk_protocol blk_protocol_nbd;
-extern const struct blk_protocol blk_protocol_null;
 
 /* Return the protocol that matches @filename, or NULL. */
 const struct blk_protocol *blk_protocol_of(const char *filename);

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table of protocols.
+ * The table of protocols, one row each: ROW(NAME) is blk_protocol_NAME.
  */
 #include <stddef.h>
 
 #include "file/protocol.h"
 
-const struct blk_protocol *const blk_protocols[] = {
-	&blk_protocol_nbd,
-	&blk_protocol_null,
-	NULL,
-};
+#define PROTOCOLS(ROW) \
+	ROW(nbd)       \
+	ROW(null)
+
+#define DECLARE(name)	 extern const struct blk_protocol blk_protocol_##name;
+#define ADDRESS_OF(name) &blk_protocol_##name,
+
+PROTOCOLS(DECLARE)
+
+const struct blk_protocol *const blk_protocols[] = { PROTOCOLS(ADDRESS_OF) NULL };

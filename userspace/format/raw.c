@@ -19,7 +19,6 @@
 
 #include "file/image_lock.h"
 #include "block/node.h"
-#include "format/formats.h"
 #include "util/units.h"
 
 static int raw_probe(const uint8_t *buf, size_t len)
@@ -225,7 +224,7 @@ static int guard_write(struct blk_node *node, uint64_t offset, uint64_t bytes, c
 		return ret;
 	offset += start_of(node);
 	memcpy(head + offset, buf, min_u64(bytes, sizeof(head) - offset));
-	return strcmp(blk_probe_buffer(head, sizeof(head)), "raw") ? -EPERM : 0;
+	return strcmp(blk_probe_buffer(head, sizeof(head)), node->driver->name) ? -EPERM : 0;
 }
 
 static int raw_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
@@ -288,6 +287,7 @@ static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *e
 
 const struct blk_driver blk_driver_raw = {
 	.name = "raw",
+	.is_fallback = true,
 	.probe = raw_probe,
 	.co_open = raw_co_open,
 	.co_close = raw_co_close,

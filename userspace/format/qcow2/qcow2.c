@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "format/formats.h"
 #include "format/qcow2/qcow2.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -181,6 +180,8 @@ static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
 const struct blk_driver blk_driver_qcow2 = {
 	.name = "qcow2",
 	.has_backing = true,
+	.has_snapshots = true,
+	.has_bitmaps = true,
 	.probe = qcow2_probe,
 	.co_open = qcow2_co_open,
 	.co_close = qcow2_co_close,

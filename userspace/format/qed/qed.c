@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format/formats.h"
 #include "format/qed/qed.h"
 #include "util/log.h"
 

@@ -178,16 +178,21 @@ static void co_asked(void *arg)
 
 static void co_failing(void *arg)
 {
+	static const struct {
+		int error, kernel; /* errno of the image, and for the kernel */
+	} errors[] = {
+		{ ENOSPC, ENOSPC },	 { EDQUOT, ENOSPC },	   { EFBIG, ENOSPC },
+		{ ENOTSUP, EOPNOTSUPP }, { ETIMEDOUT, ETIMEDOUT }, { EINVAL, EIO },
+		{ ENOMEM, EIO },	 { EAGAIN, EIO },	   { 0, 0 },
+	};
 	struct blk_node *node = must_open("fake", "fake", BLK_O_RDWR);
 
 	(void)arg;
 	use(node);
-	fake.fail_write = EDQUOT;
-	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -ENOSPC);
-	fake.fail_write = EINVAL;
-	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -EIO);
-	fake.fail_write = 0;
-	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		fake.fail_write = errors[i].error;
+		CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -errors[i].kernel);
+	}
 	fake.fail_read = EBADF;
 	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == -EIO);
 	fake.fail_flush = ENOSPC;

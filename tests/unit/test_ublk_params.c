@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Limits of block devices, and other pure functions of the ublk layer. */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "ublk/node_target.h"
 #include "ublk/params.h"
 #include "ublk/ctrl.h"
 #include "util/units.h"
@@ -100,20 +98,6 @@ static void test_variants(void **state)
 	assert_int_equal(p.basic.dev_sectors, 1);
 }
 
-static void test_errno(void **state)
-{
-	(void)state;
-	assert_int_equal(ublk_kernel_errno(0), 0);
-	assert_int_equal(ublk_kernel_errno(-ENOSPC), -ENOSPC);
-	assert_int_equal(ublk_kernel_errno(-EDQUOT), -ENOSPC);
-	assert_int_equal(ublk_kernel_errno(-EFBIG), -ENOSPC);
-	assert_int_equal(ublk_kernel_errno(-ENOTSUP), -EOPNOTSUPP);
-	assert_int_equal(ublk_kernel_errno(-ETIMEDOUT), -ETIMEDOUT);
-	assert_int_equal(ublk_kernel_errno(-EINVAL), -EIO);
-	assert_int_equal(ublk_kernel_errno(-ENOMEM), -EIO);
-	assert_int_equal(ublk_kernel_errno(-EAGAIN), -EIO);
-}
-
 static void collect(void *arg, const char *name)
 {
 	strcat(arg, name);
@@ -152,8 +136,9 @@ static void test_server_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usual),	       cmocka_unit_test(test_variants),
-		cmocka_unit_test(test_errno),	       cmocka_unit_test(test_names),
+		cmocka_unit_test(test_usual),
+		cmocka_unit_test(test_variants),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_server_is_gone),
 	};
 

@@ -20,7 +20,8 @@ static inline struct blk_node *node_of(const struct ublk_request *req)
 	return target_of(req)->node;
 }
 
-int ublk_kernel_errno(int error)
+/* Map an errno to one that the kernel's block layer distinguishes; others become -EIO. */
+static int kernel_errno(int error)
 {
 	switch (error) {
 	case 0:
@@ -62,7 +63,7 @@ static void finish(struct ublk_request *req, int error)
 {
 	if (error)
 		log_failure(req, error);
-	ublk_request_complete(req, ublk_kernel_errno(error));
+	ublk_request_complete(req, kernel_errno(error));
 }
 
 static void on_done(struct blk_request *io, int ret)

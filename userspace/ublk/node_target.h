@@ -19,10 +19,4 @@ struct ublk_node_target {
 /* Initialise @target. The caller owns @node, and keeps it open while requests may come. */
 void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *node);
 
-/*
- * Map @error, 0 or a negative errno, to one that the kernel's block layer
- * distinguishes; others become -EIO.
- */
-int ublk_kernel_errno(int error);
-
 #endif

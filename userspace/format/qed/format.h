@@ -77,7 +77,4 @@ int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct e
 int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
 			  struct error *err);
 
-/* Return the largest image_size (bytes, a multiple of 512) that a geometry can map. */
-uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size);
-
 #endif

@@ -87,7 +87,8 @@ void qed_header_encode(const struct qed_header *h, uint8_t *disk)
 	put32(disk + POS_BACKING_SIZE, h->backing_filename_size);
 }
 
-uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size)
+/* Return the largest image_size (bytes, a multiple of 512) that a geometry can map. */
+static uint64_t max_image_size(uint32_t cluster_size, uint32_t table_size)
 {
 	uint64_t entries = (uint64_t)table_size * cluster_size / 8;
 	/* The largest file offset is a signed 64-bit number. */
@@ -117,11 +118,11 @@ int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t i
 		return error_set(err, -EINVAL,
 				 "QED image size %" PRIu64 " is not a multiple of %u bytes",
 				 image_size, SECTOR_SIZE);
-	if (image_size > qed_max_image_size(cluster_size, table_size))
+	if (image_size > max_image_size(cluster_size, table_size))
 		return error_set(err, -EINVAL,
 				 "QED image size %" PRIu64 " is more than %" PRIu64
 				 " bytes, the most that its geometry can map",
-				 image_size, qed_max_image_size(cluster_size, table_size));
+				 image_size, max_image_size(cluster_size, table_size));
 	return 0;
 }
 

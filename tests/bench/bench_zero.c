@@ -116,7 +116,7 @@ static void enter(struct bench *bench, const char *name, enum kind kind, scan_fn
 static void enter_all(struct bench *bench)
 {
 	enter(bench, "buffer_is_zero", SCAN, buffer_is_zero);
-	for (size_t i = 0; i < zero_impl_count(); i++)
+	for (size_t i = 0; zero_impl_get(i); i++)
 		enter(bench, zero_impl_get(i)->name, SCAN, zero_impl_get(i)->is_zero);
 	enter(bench, "memcmp shift", RIVAL, memcmp_shift);
 	enter(bench, "byte loop", RIVAL, byte_loop);

@@ -42,15 +42,6 @@ static const struct zero_impl no_impls[] = { { .name = NULL } };
 static const struct zero_impl *const arch_impls = no_impls;
 #endif
 
-size_t zero_impl_count(void)
-{
-	size_t count = 1;
-
-	for (const struct zero_impl *impl = arch_impls; impl->name; impl++)
-		count += impl->supported();
-	return count;
-}
-
 const struct zero_impl *zero_impl_get(size_t index)
 {
 	for (const struct zero_impl *impl = arch_impls; impl->name; impl++)

@@ -36,10 +36,10 @@ struct zero_impl {
 	bool (*preferred)(void);
 };
 
-/* How many implementations this CPU can run; at least one, the portable one. */
-size_t zero_impl_count(void);
-
-/* The @index'th of them, best first; NULL when @index >= zero_impl_count(). */
+/*
+ * For tests and benchmarks: the @index'th of the implementations that this CPU can run, best
+ * first, the last one the portable one; NULL when there are no more.
+ */
 const struct zero_impl *zero_impl_get(size_t index);
 
 /* The implementation that buffer_is_zero() uses for longer buffers; never NULL. */

@@ -289,18 +289,20 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop crash faults sanitized vm vm7 kunit module
+	$(Q)$(RUN_TESTS) self format unit interop extend crash faults sanitized vm vm7 kunit module
 
 .PHONY: build-sanitized
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-fuzz check-crash check-faults check-vm check-vm-7 kunit check-sanitize check-module
+.PHONY: check-unit check-interop check-extend check-fuzz check-crash check-faults check-vm check-vm-7 kunit check-sanitize check-module
 .PHONY: format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
 check-interop: all tests
 	$(Q)$(RUN_TESTS) interop
+check-extend: all tests
+	$(Q)$(RUN_TESTS) extend
 check-fuzz: all tests
 	$(Q)$(RUN_TESTS) fuzz
 # A longer run: CRASH_IMAGES=200000 make check-crash
@@ -366,8 +368,8 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-fuzz check-crash check-faults check-vm check-vm-7 check-sanitize
-check-module kunit format-check
+check-unit check-interop check-extend check-fuzz check-crash check-faults check-vm check-vm-7
+check-sanitize check-module kunit format-check
                 one layer of them
 check-long      the tests that take hours: a million crash images, each mutant several times,
                 a failure at every place

@@ -17,8 +17,8 @@ import report
 
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as long.
-TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "fuzz": 120, "crash": 1200,
-               "faults": 900, "vm": 900, "kunit": 2400, "module": 2400}
+TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "extend": 600, "fuzz": 120,
+               "crash": 1200, "faults": 900, "vm": 900, "kunit": 2400, "module": 2400}
 SLOWER = 3
 # make check-long: tests do more, with this factor on their time limits.
 LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
@@ -94,6 +94,9 @@ def discover(root, build, layers, only):
         add_unit(build)
     if "interop" in layers:
         add_interop(build)
+    if "extend" in layers:
+        script = os.path.join(root, "tests/extend/test_extend.sh")
+        add("extend", script, script)
     if "fuzz" in layers:
         add_fuzz(build)
     if "crash" in layers:

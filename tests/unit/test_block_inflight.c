@@ -10,18 +10,27 @@
 
 static struct inflight inf;
 
+/* Looks at the counts, since taking a ticket and asking for it changes the epoch. */
+static bool is_idle(void)
+{
+	for (int i = 0; i < AIO_MAX_LOOPS; i++)
+		if (inf.slots[i].count[0] || inf.slots[i].count[1])
+			return false;
+	return true;
+}
+
 static void one_at_a_time(void *arg)
 {
 	unsigned int first, second;
 	uint64_t ticket, later;
 
 	(void)arg;
-	CHECK(inflight_idle(&inf));
+	CHECK(is_idle());
 	ticket = inflight_ticket(&inf);
 	CHECK(inflight_passed(&inf, ticket));
 
 	first = inflight_begin(&inf);
-	CHECK(!inflight_idle(&inf));
+	CHECK(!is_idle());
 	ticket = inflight_ticket(&inf);
 	for (int i = 0; i < 5; i++)
 		CHECK(!inflight_passed(&inf, ticket));
@@ -34,7 +43,7 @@ static void one_at_a_time(void *arg)
 	CHECK(!inflight_passed(&inf, later));
 	inflight_end(&inf, second);
 	CHECK(inflight_passed(&inf, later));
-	CHECK(inflight_idle(&inf));
+	CHECK(is_idle());
 }
 
 static void test_one_at_a_time(void **state)
@@ -119,7 +128,7 @@ static void test_nothing_freed_under_a_request(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, replacing_thread, NULL), 0);
 	run_on_loops(REQUEST_THREADS, requesting_thread, NULL, 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(inflight_idle(&inf));
+	assert_true(is_idle());
 	assert_true(replaced > 0);
 }
 

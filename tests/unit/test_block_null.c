@@ -74,7 +74,7 @@ static int submit(struct blk_node *node, enum blk_op op, uint64_t at, uint64_t b
 
 	answered = 0;
 	blk_request_submit(&req);
-	CHECK(answered == 1 && inflight_idle(&node->inflight));
+	CHECK(answered == 1 && inflight_passed(&node->inflight, inflight_ticket(&node->inflight)));
 	return answer;
 }
 

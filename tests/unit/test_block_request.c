@@ -45,7 +45,8 @@ static int co_submit(struct blk_node *node, enum blk_op op, uint64_t at, uint64_
 		s.waiter = co_self();
 		co_park();
 	}
-	CHECK(s.answered == 1 && inflight_idle(&node->inflight));
+	CHECK(s.answered == 1 &&
+	      inflight_passed(&node->inflight, inflight_ticket(&node->inflight)));
 	return s.ret;
 }
 

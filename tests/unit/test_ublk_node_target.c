@@ -45,7 +45,7 @@ static int co_serve_one(unsigned int op, uint32_t flags, uint64_t offset, uint32
 		co_park();
 	}
 	CHECK(s.completed == 1);
-	CHECK(inflight_idle(&s.target.node->inflight));
+	CHECK(inflight_passed(&s.target.node->inflight, inflight_ticket(&s.target.node->inflight)));
 	return s.result;
 }
 

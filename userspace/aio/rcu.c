@@ -4,8 +4,6 @@
  */
 #include "aio/rcu.h"
 
-#include <pthread.h>
-#include <stdbool.h>
 #include <urcu-qsbr.h>
 
 #include "aio/loop_internal.h"
@@ -68,45 +66,4 @@ void aio_rcu_defer(struct aio_rcu_head *head, void (*fn)(struct aio_rcu_head *he
 	head->fn = fn;
 	TSAN_RELEASE(&tsan_grace);
 	call_rcu((struct rcu_head *)(void *)head->opaque, after_grace);
-}
-
-struct barrier {
-	struct aio_rcu_head head;
-	pthread_mutex_t mutex;
-	pthread_cond_t cond;
-	bool passed;
-};
-
-static void on_barrier(struct aio_rcu_head *head)
-{
-	struct barrier *barrier = container_of(head, struct barrier, head);
-
-	pthread_mutex_lock(&barrier->mutex);
-	barrier->passed = true;
-	pthread_cond_signal(&barrier->cond);
-	pthread_mutex_unlock(&barrier->mutex);
-}
-
-/*
- * liburcu's single helper thread calls functions in the order of deferral, so our
- * own is called after all others.  (liburcu's barrier allocates memory in a way
- * that ThreadSanitizer misinterprets.)
- */
-void aio_rcu_barrier(void)
-{
-	struct barrier barrier = { .mutex = PTHREAD_MUTEX_INITIALIZER,
-				   .cond = PTHREAD_COND_INITIALIZER };
-	bool reader = aio_this_loop && aio_this_loop->running;
-
-	aio_rcu_defer(&barrier.head, on_barrier);
-	if (reader)
-		rcu_loop_offline();
-	pthread_mutex_lock(&barrier.mutex);
-	while (!barrier.passed)
-		pthread_cond_wait(&barrier.cond, &barrier.mutex);
-	pthread_mutex_unlock(&barrier.mutex);
-	if (reader)
-		rcu_loop_online();
-	pthread_cond_destroy(&barrier.cond);
-	pthread_mutex_destroy(&barrier.mutex);
 }

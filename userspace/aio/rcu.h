@@ -27,10 +27,4 @@ struct aio_rcu_head {
  */
 void aio_rcu_defer(struct aio_rcu_head *head, void (*fn)(struct aio_rcu_head *head));
 
-/*
- * Wait until all functions that were deferred have been called.  Blocks the thread;
- * on a loop's thread no pointer that was loaded before stays valid.
- */
-void aio_rcu_barrier(void);
-
 #endif

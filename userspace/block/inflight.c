@@ -100,8 +100,3 @@ bool inflight_elsewhere(struct inflight *inf)
 	}
 	return false;
 }
-
-bool inflight_idle(struct inflight *inf)
-{
-	return parity_empty(inf, 0) && parity_empty(inf, 1);
-}

@@ -45,7 +45,5 @@ bool inflight_passed(struct inflight *inf, uint64_t ticket);
  * date when the caller gets it.
  */
 bool inflight_elsewhere(struct inflight *inf);
-/* Is no request in flight?  Only meaningful while no request can begin. */
-bool inflight_idle(struct inflight *inf);
 
 #endif

@@ -156,7 +156,7 @@ static void barrier_wait(unsigned int parties)
 		barrier_arrived = 0;
 		barrier_generation++;
 		co_queue_wake_all(&barrier_queue);
-		CHECK(!barrier_queue.head);
+		CHECK(cds_list_empty(&barrier_queue.waiters));
 	}
 	while (generation == barrier_generation)
 		co_queue_wait(&barrier_queue, &barrier_mutex);

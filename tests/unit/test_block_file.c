@@ -296,7 +296,7 @@ static void test_neighbours(void **state)
 			threads[t].seed = seed + 1000 * t;
 		}
 		run_on_loops(SHARE_THREADS, share_thread, threads, sizeof(threads[0]));
-		assert_null(shared_file->ranges.head);
+		assert_true(cds_list_empty(&shared_file->ranges.holds));
 		run_co(32, close_shared, NULL);
 	}
 }

@@ -111,7 +111,7 @@ static void failures(void *arg)
 	CHECK(blk_file_co_pwrite(file, big, 8192, 4096) == -EIO);
 	inject_short = -1;
 	CHECK(atomic_load(&file->size) == MiB);
-	CHECK(!file->ranges.head);
+	CHECK(cds_list_empty(&file->ranges.holds));
 
 	/* If fallocate is unsupported, zeroes are written, and it is not tried again. */
 	inject_fallocate = EOPNOTSUPP;

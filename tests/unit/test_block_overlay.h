@@ -31,8 +31,8 @@ static inline struct blk_node *open_over(uint64_t golden_size, uint64_t size, ui
 
 static inline void close_over(struct blk_node *node)
 {
-	CHECK(inflight_idle(&node->inflight));
-	CHECK(!populate_of(node)->ranges.head);
+	CHECK(inflight_passed(&node->inflight, inflight_ticket(&node->inflight)));
+	CHECK(cds_list_empty(&populate_of(node)->ranges.holds));
 	CHECK(blk_co_close(node) == 0);
 	free(golden);
 	fake_clear();

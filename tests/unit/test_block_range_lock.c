@@ -86,8 +86,7 @@ static void test_exclusion(void **state)
 		seeds[i] = seeds[i - 1] * 3 + 2 * i;
 	range_lock_init(&lock);
 	run_on_loops(THREADS, holders, seeds, sizeof(seeds[0]));
-	assert_null(lock.head);
-	assert_null(lock.tail);
+	assert_true(cds_list_empty(&lock.holds));
 	assert_int_equal(lock.exclusive, 0);
 	range_lock_destroy(&lock);
 }
@@ -152,7 +151,7 @@ static void order_of_arrival(void *arg)
 	let_go(&s[4]);
 	let_go(&s[5]);
 	let_go(&s[6]);
-	CHECK(!lock.head);
+	CHECK(cds_list_empty(&lock.holds));
 }
 
 static void test_order(void **state)

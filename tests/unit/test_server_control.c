@@ -118,7 +118,7 @@ static void serve(void *arg)
 	CHECK(!pthread_create(&thread, NULL, clients_thread, test));
 	co_park();
 	control_co_stop(&control);
-	CHECK(!control.nr_clients && !control.clients);
+	CHECK(!control.nr_clients && cds_list_empty(&control.clients));
 	pthread_join(thread, NULL);
 }
 

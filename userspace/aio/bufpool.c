@@ -10,18 +10,19 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <urcu/list.h>
 
 #include "aio/co.h"
 
 struct buf_waiter {
+	struct cds_list_head link; /* in pool->waiters */
 	struct co *co;
 	void *buf;
-	struct buf_waiter *next;
 };
 
 struct bufpool {
 	pthread_mutex_t mutex;
-	struct buf_waiter *waiters, **waiters_tail; /* none while a buffer is free */
+	struct cds_list_head waiters; /* struct buf_waiter; none while a buffer is free */
 	unsigned int nr_free; /* in free[], last in first out */
 	unsigned int nr_fresh; /* at the region's end, never used */
 	unsigned int count;
@@ -48,8 +49,7 @@ int bufpool_create(struct bufpool **out, size_t buf_size, unsigned int count)
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&pool->mutex, NULL);
-	pool->waiters = NULL;
-	pool->waiters_tail = &pool->waiters;
+	CDS_INIT_LIST_HEAD(&pool->waiters);
 	pool->nr_free = 0;
 	pool->nr_fresh = pool->count = count;
 	pool->buf_size = buf_size;
@@ -105,8 +105,7 @@ void *bufpool_co_get(struct bufpool *pool)
 		pthread_mutex_unlock(&pool->mutex);
 		return waiter.buf;
 	}
-	*pool->waiters_tail = &waiter;
-	pool->waiters_tail = &waiter.next;
+	cds_list_add_tail(&waiter.link, &pool->waiters);
 	pthread_mutex_unlock(&pool->mutex);
 	co_park();
 	return waiter.buf;
@@ -117,16 +116,14 @@ void bufpool_put(struct bufpool *pool, void *buf)
 	struct buf_waiter *waiter;
 
 	pthread_mutex_lock(&pool->mutex);
-	waiter = pool->waiters;
-	if (waiter) {
+	if (cds_list_empty(&pool->waiters)) {
+		pool->free[pool->nr_free++] = buf;
+	} else {
 		/* Handed over, not freed: a later caller cannot take it first. */
-		pool->waiters = waiter->next;
-		if (!pool->waiters)
-			pool->waiters_tail = &pool->waiters;
+		waiter = cds_list_first_entry(&pool->waiters, struct buf_waiter, link);
+		cds_list_del(&waiter->link);
 		waiter->buf = buf;
 		co_wake(waiter->co);
-	} else {
-		pool->free[pool->nr_free++] = buf;
 	}
 	pthread_mutex_unlock(&pool->mutex);
 }

@@ -6,18 +6,20 @@
 
 #include <stddef.h>
 
+struct co_waiter {
+	struct cds_list_head link; /* in the queue */
+	struct co *co;
+};
+
 void co_queue_init(struct co_queue *queue)
 {
-	queue->head = NULL;
-	queue->tail = &queue->head;
+	CDS_INIT_LIST_HEAD(&queue->waiters);
 }
 
 static void enqueue(struct co_queue *queue, struct co_waiter *waiter)
 {
 	waiter->co = co_self();
-	waiter->next = NULL;
-	*queue->tail = waiter;
-	queue->tail = &waiter->next;
+	cds_list_add_tail(&waiter->link, &queue->waiters);
 }
 
 void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex)
@@ -32,13 +34,12 @@ void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex)
 
 bool co_queue_wake_one(struct co_queue *queue)
 {
-	struct co_waiter *waiter = queue->head;
+	struct co_waiter *waiter;
 
-	if (!waiter)
+	if (cds_list_empty(&queue->waiters))
 		return false;
-	queue->head = waiter->next;
-	if (!queue->head)
-		queue->tail = &queue->head;
+	waiter = cds_list_first_entry(&queue->waiters, struct co_waiter, link);
+	cds_list_del(&waiter->link);
 	/* The last use of @waiter, which is on the stack of a coroutine that may run now. */
 	co_wake(waiter->co);
 	return true;

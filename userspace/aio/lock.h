@@ -10,18 +10,13 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <urcu/list.h>
 
 #include "aio/co.h"
 
 /* A first-in first-out list of waiting coroutines, protected by the caller's mutex. */
-struct co_waiter {
-	struct co *co;
-	struct co_waiter *next;
-};
-
 struct co_queue {
-	struct co_waiter *head;
-	struct co_waiter **tail;
+	struct cds_list_head waiters; /* struct co_waiter, on the stacks of the coroutines */
 };
 
 void co_queue_init(struct co_queue *queue);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <urcu/list.h>
 
 #include "aio/co.h"
 #include "aio/sys.h"
@@ -23,7 +24,7 @@ struct call {
 	void *arg;
 	int ret;
 	struct co *co;
-	struct call *next;
+	struct cds_list_head link; /* in calls, until a worker takes it */
 };
 
 enum worker_state { WORKER_NONE, WORKER_IDLE, WORKER_BUSY };
@@ -41,7 +42,7 @@ static pid_t owner;
 static struct worker workers[AIO_MAX_WORKERS];
 static unsigned int nr_waiting; /* workers waiting for a call */
 static unsigned int nr_calls; /* calls waiting for a worker */
-static struct call *calls, **calls_tail = &calls;
+static CDS_LIST_HEAD(calls);
 
 atomic_uint aio_worker_idle_ms = 5000;
 
@@ -62,16 +63,14 @@ static struct call *next_call(struct worker *self)
 
 	wait_limit(&until);
 	nr_waiting++;
-	while (!calls && !exiting && ret != ETIMEDOUT)
+	while (cds_list_empty(&calls) && !exiting && ret != ETIMEDOUT)
 		ret = pthread_cond_timedwait(&wanted, &mutex, &until);
 	nr_waiting--;
-	call = calls;
-	if (!call || exiting)
+	if (cds_list_empty(&calls) || exiting)
 		return NULL;
-	calls = call->next;
+	call = cds_list_first_entry(&calls, struct call, link);
+	cds_list_del(&call->link);
 	nr_calls--;
-	if (!calls)
-		calls_tail = &calls;
 	self->state = WORKER_BUSY;
 	return call;
 }
@@ -195,8 +194,7 @@ int aio_co_call(int (*fn)(void *arg), void *arg)
 		pthread_mutex_unlock(&mutex);
 		return ret;
 	}
-	*calls_tail = &call;
-	calls_tail = &call.next;
+	cds_list_add_tail(&call.link, &calls);
 	nr_calls++;
 	pthread_mutex_unlock(&mutex);
 	co_park();

@@ -6,15 +6,12 @@
  * granted when no conflicting one is before it, so a later request never
  * overtakes an earlier one that it conflicts with.
  */
-#include <stddef.h>
-
 #include "file/range_lock.h"
 
 void range_lock_init(struct range_lock *lock)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
-	lock->head = NULL;
-	lock->tail = NULL;
+	CDS_INIT_LIST_HEAD(&lock->holds);
 	lock->exclusive = 0;
 }
 
@@ -29,39 +26,17 @@ static bool conflicts(const struct range_hold *a, const struct range_hold *b)
 }
 
 /* Return the nearest conflicting hold before @hold, or NULL. */
-static struct range_hold *find_conflict(const struct range_hold *hold)
+static struct range_hold *find_conflict(struct range_lock *lock, const struct range_hold *hold)
 {
-	struct range_hold *other;
+	struct cds_list_head *at;
 
-	for (other = hold->prev; other; other = other->prev)
+	for (at = hold->link.prev; at != &lock->holds; at = at->prev) {
+		struct range_hold *other = cds_list_entry(at, struct range_hold, link);
+
 		if (conflicts(other, hold))
 			return other;
+	}
 	return NULL;
-}
-
-static void append(struct range_lock *lock, struct range_hold *hold)
-{
-	hold->next = NULL;
-	hold->prev = lock->tail;
-	if (lock->tail)
-		lock->tail->next = hold;
-	else
-		lock->head = hold;
-	lock->tail = hold;
-	lock->exclusive += hold->exclusive;
-}
-
-static void unlink_hold(struct range_lock *lock, struct range_hold *hold)
-{
-	if (hold->prev)
-		hold->prev->next = hold->next;
-	else
-		lock->head = hold->next;
-	if (hold->next)
-		hold->next->prev = hold->prev;
-	else
-		lock->tail = hold->prev;
-	lock->exclusive -= hold->exclusive;
 }
 
 void range_lock_co_acquire(struct range_lock *lock, struct range_hold *hold, uint64_t start,
@@ -75,12 +50,13 @@ void range_lock_co_acquire(struct range_lock *lock, struct range_hold *hold, uin
 	co_queue_init(&hold->waiters);
 
 	pthread_mutex_lock(&lock->mutex);
-	append(lock, hold);
+	cds_list_add_tail(&hold->link, &lock->holds);
+	lock->exclusive += exclusive;
 	/*
 	 * Only earlier holds are waited for, and the list before @hold can only get
 	 * shorter: so this ends.
 	 */
-	while (lock->exclusive && (other = find_conflict(hold)))
+	while (lock->exclusive && (other = find_conflict(lock, hold)))
 		co_queue_wait(&other->waiters, &lock->mutex);
 	pthread_mutex_unlock(&lock->mutex);
 }
@@ -88,7 +64,8 @@ void range_lock_co_acquire(struct range_lock *lock, struct range_hold *hold, uin
 void range_lock_release(struct range_lock *lock, struct range_hold *hold)
 {
 	pthread_mutex_lock(&lock->mutex);
-	unlink_hold(lock, hold);
+	cds_list_del(&hold->link);
+	lock->exclusive -= hold->exclusive;
 	/* Each waiter looks for its next conflict itself, so that @hold may go out of scope. */
 	co_queue_wake_all(&hold->waiters);
 	pthread_mutex_unlock(&lock->mutex);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <urcu/list.h>
 
 #include "aio/lock.h"
 
@@ -20,12 +21,12 @@ struct range_hold {
 	uint64_t start, end; /* [start, end), in the lock's unit */
 	bool exclusive;
 	struct co_queue waiters; /* later requests that conflict with this hold */
-	struct range_hold *prev, *next; /* the lock's list, in order of arrival */
+	struct cds_list_head link; /* in the lock's list */
 };
 
 struct range_lock {
 	pthread_mutex_t mutex; /* protects the list and every hold on it */
-	struct range_hold *head, *tail;
+	struct cds_list_head holds; /* struct range_hold, in order of arrival */
 	unsigned int exclusive; /* exclusive holds in the list; 0: no conflict is possible */
 };
 

@@ -68,10 +68,8 @@ static int make_room(struct populate *p)
 	if (ret)
 		return ret;
 	slots = min_u64(POPULATE_HANDED, bufpool_count(p->pool) / 2);
-	for (unsigned int i = 0; i < slots; i++) {
-		p->slots[i].next = p->spare;
-		p->spare = &p->slots[i];
-	}
+	for (unsigned int i = 0; i < slots; i++)
+		cds_list_add(&p->slots[i].link, &p->spare);
 	if (pending_init(&p->set, div_round_up(atomic_load(&node->size), node->cluster_size)))
 		return -ENOMEM;
 	return 0;
@@ -90,7 +88,8 @@ static struct populate *populate_new(struct blk_node *node)
 	pthread_mutex_init(&p->mutex, NULL);
 	co_queue_init(&p->wakeup);
 	co_queue_init(&p->idle);
-	p->handed_tail = &p->handed;
+	CDS_INIT_LIST_HEAD(&p->handed);
+	CDS_INIT_LIST_HEAD(&p->spare);
 	return p;
 }
 

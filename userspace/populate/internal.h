@@ -3,6 +3,8 @@
 #ifndef QEDBLK_POPULATE_INTERNAL_H
 #define QEDBLK_POPULATE_INTERNAL_H
 
+#include <urcu/list.h>
+
 #include "aio/bufpool.h"
 #include "block/filter.h"
 #include "file/range_lock.h"
@@ -19,7 +21,7 @@
 
 /* Whole clusters that a reader handed over, in a buffer of the pool. */
 struct handed {
-	struct handed *next;
+	struct cds_list_head link; /* in populate->handed or ->spare */
 	uint64_t offset, bytes;
 	char *buf;
 };
@@ -59,8 +61,8 @@ struct populate {
 	pthread_mutex_t mutex; /* protects the rest of this part */
 	struct co_queue wakeup; /* the main worker */
 	struct co_queue idle; /* callers that wait until @pending or @active is 0 */
-	struct handed *handed, **handed_tail; /* for the workers, in order */
-	struct handed *spare;
+	struct cds_list_head handed; /* struct handed, for the workers, in order */
+	struct cds_list_head spare; /* struct handed */
 	unsigned int active; /* number of workers */
 	struct handed slots[POPULATE_HANDED];
 

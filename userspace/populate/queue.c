@@ -56,14 +56,16 @@ static void note(struct populate *p, uint64_t first, uint64_t end)
 	count_out(p, known);
 }
 
-static struct handed *take_spare(struct populate *p)
+/* Take the first of @list, one of the two; NULL: it is empty. */
+static struct handed *take_first(struct populate *p, struct cds_list_head *list)
 {
-	struct handed *handed;
+	struct handed *handed = NULL;
 
 	pthread_mutex_lock(&p->mutex);
-	handed = p->spare;
-	if (handed)
-		p->spare = handed->next;
+	if (!cds_list_empty(list)) {
+		handed = cds_list_first_entry(list, struct handed, link);
+		cds_list_del(&handed->link);
+	}
 	pthread_mutex_unlock(&p->mutex);
 	return handed;
 }
@@ -71,8 +73,7 @@ static struct handed *take_spare(struct populate *p)
 static void put_spare(struct populate *p, struct handed *handed)
 {
 	pthread_mutex_lock(&p->mutex);
-	handed->next = p->spare;
-	p->spare = handed;
+	cds_list_add(&handed->link, &p->spare);
 	pthread_mutex_unlock(&p->mutex);
 }
 
@@ -84,7 +85,7 @@ static bool hand_over(struct populate *p, uint64_t offset, uint64_t bytes, const
 
 	if (bytes > bufpool_buf_size(pool))
 		return false;
-	handed = take_spare(p);
+	handed = take_first(p, &p->spare);
 	if (!handed)
 		return false;
 	handed->buf = bufpool_try_get(pool);
@@ -95,11 +96,9 @@ static bool hand_over(struct populate *p, uint64_t offset, uint64_t bytes, const
 	memcpy(handed->buf, buf, bytes);
 	handed->offset = offset;
 	handed->bytes = bytes;
-	handed->next = NULL;
 	atomic_fetch_add(&p->pending, div_round_up(bytes, p->node->cluster_size));
 	pthread_mutex_lock(&p->mutex);
-	*p->handed_tail = handed;
-	p->handed_tail = &handed->next;
+	cds_list_add_tail(&handed->link, &p->handed);
 	pthread_mutex_unlock(&p->mutex);
 	return true;
 }
@@ -137,21 +136,6 @@ void populate_later(struct populate *p, uint64_t offset, uint64_t bytes, const v
 }
 
 /* ---- Workers; the background thread ---- */
-
-static struct handed *take_handed(struct populate *p)
-{
-	struct handed *handed;
-
-	pthread_mutex_lock(&p->mutex);
-	handed = p->handed;
-	if (handed) {
-		p->handed = handed->next;
-		if (!p->handed)
-			p->handed_tail = &p->handed;
-	}
-	pthread_mutex_unlock(&p->mutex);
-	return handed;
-}
 
 /* Errors are counted where they occur, and otherwise ignored: the clusters stay unallocated. */
 static void work_on_handed(struct populate *p, struct handed *handed)
@@ -218,7 +202,7 @@ static void work(struct populate *p, bool helper)
 	uint64_t max = populate_window(p->node) / p->node->cluster_size;
 
 	while (!atomic_load(&p->stop)) {
-		struct handed *handed = take_handed(p);
+		struct handed *handed = take_first(p, &p->handed);
 		uint64_t first, n;
 
 		if (handed) {
@@ -258,7 +242,7 @@ static void helper_main(void *arg)
 static bool falls_asleep(struct populate *p)
 {
 	atomic_store(&p->asleep, true);
-	return !atomic_load(&p->stop) && !p->handed && pending_empty(&p->set);
+	return !atomic_load(&p->stop) && cds_list_empty(&p->handed) && pending_empty(&p->set);
 }
 
 void populate_main_worker(void *arg)
@@ -305,7 +289,7 @@ static void drop_handed(struct populate *p)
 {
 	struct handed *handed;
 
-	while ((handed = take_handed(p))) {
+	while ((handed = take_first(p, &p->handed))) {
 		bufpool_put(p->pool, handed->buf);
 		put_spare(p, handed);
 	}

@@ -23,7 +23,7 @@
 
 struct control_client {
 	struct control *control;
-	struct control_client *next, **link;
+	struct cds_list_head link; /* in control->clients */
 	int fd;
 	struct event_sink sink;
 	size_t len; /* bytes in @buf */
@@ -112,9 +112,7 @@ static void client_free(struct control_client *client)
 	struct control *control = client->control;
 
 	close(client->fd);
-	*client->link = client->next;
-	if (client->next)
-		client->next->link = client->link;
+	cds_list_del(&client->link);
 	control->nr_clients--;
 	pthread_mutex_lock(&control->mutex);
 	co_queue_wake_all(&control->changed);
@@ -154,11 +152,7 @@ static void add_client(struct control *control, int fd)
 	client->control = control;
 	client->fd = fd;
 	client->sink.co_emit = co_emit;
-	client->next = control->clients;
-	client->link = &control->clients;
-	if (client->next)
-		client->next->link = &client->next;
-	control->clients = client;
+	cds_list_add(&client->link, &control->clients);
 	control->nr_clients++;
 	if (co_start(client_fn, client))
 		client_free(client);
@@ -198,7 +192,9 @@ static void accept_fn(void *arg)
 
 static void shut_down_clients(struct control *control, int how)
 {
-	for (struct control_client *client = control->clients; client; client = client->next)
+	struct control_client *client;
+
+	cds_list_for_each_entry(client, &control->clients, link)
 		shutdown(client->fd, how);
 }
 
@@ -212,6 +208,7 @@ int control_start(struct control *control, struct server *server, int listen_fd)
 	int ret;
 
 	*control = (struct control){ .server = server, .listen_fd = listen_fd, .accepting = true };
+	CDS_INIT_LIST_HEAD(&control->clients);
 	pthread_mutex_init(&control->mutex, NULL);
 	co_queue_init(&control->changed);
 	aio_timer_init(&control->patience, on_patience_over);

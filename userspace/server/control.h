@@ -10,18 +10,18 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <urcu/list.h>
 
 #include "aio/lock.h"
 #include "aio/timer.h"
 
 struct server;
-struct control_client;
 
 struct control {
 	struct server *server;
 	int listen_fd;
 	bool accepting, closing;
-	struct control_client *clients; /* list */
+	struct cds_list_head clients; /* struct control_client */
 	unsigned int nr_clients;
 	struct aio_timer patience;
 

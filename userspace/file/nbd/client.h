@@ -20,6 +20,7 @@
 
 #include <libnbd.h>
 #include <pthread.h>
+#include <urcu/list.h>
 
 #include "aio/loop.h"
 #include "aio/timer.h"
@@ -53,7 +54,7 @@ struct nbd_request {
 	uint64_t begun; /* bytes for which slots were taken */
 	unsigned int slots; /* slots that it has now */
 	int ret; /* the first error */
-	struct nbd_request *next;
+	struct cds_list_head link; /* in client->queue until all its bytes have slots */
 };
 
 enum nbd_slot_state {
@@ -124,7 +125,7 @@ struct nbd_client {
 	bool said_lost; /* the loss is in the log, so the reconnection is logged, too */
 	struct aio_timer give_up_timer;
 
-	struct nbd_request *queue, **queue_tail; /* requests with bytes that have no slot yet */
+	struct cds_list_head queue; /* struct nbd_request: those with bytes that have no slot yet */
 	unsigned int nr_sent; /* slots in state SENT, or DONE and not finished */
 	unsigned int nr_waiting; /* slots in state TO_SEND */
 	struct nbd_slot slot[NBD_SLOTS];
@@ -161,7 +162,7 @@ void nbd_queue_send(struct nbd_client *client);
  */
 unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost);
 /* Is a request waiting, in the queue or in a slot? */
-bool nbd_queue_busy(const struct nbd_client *client);
+bool nbd_queue_busy(struct nbd_client *client);
 /* Is there a slot that is sent or to be sent? */
 bool nbd_queue_owed(const struct nbd_client *client);
 /*

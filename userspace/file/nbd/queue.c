@@ -24,15 +24,14 @@
 
 void nbd_queue_init(struct nbd_client *client)
 {
-	client->queue = NULL;
-	client->queue_tail = &client->queue;
+	CDS_INIT_LIST_HEAD(&client->queue);
 	client->nr_sent = client->nr_waiting = 0;
 	memset(client->slot, 0, sizeof(client->slot));
 }
 
-bool nbd_queue_busy(const struct nbd_client *client)
+bool nbd_queue_busy(struct nbd_client *client)
 {
-	return client->queue || nbd_queue_owed(client);
+	return !cds_list_empty(&client->queue) || nbd_queue_owed(client);
 }
 
 bool nbd_queue_owed(const struct nbd_client *client)
@@ -52,9 +51,7 @@ static void on_post(struct aio_post *post)
 		co_wake(req->co);
 		return;
 	}
-	req->next = NULL;
-	*client->queue_tail = req;
-	client->queue_tail = &req->next;
+	cds_list_add_tail(&req->link, &client->queue);
 	nbd_kick(client);
 }
 
@@ -75,15 +72,6 @@ static bool all_begun(const struct nbd_request *req)
 {
 	/* After an error no further piece is begun. */
 	return req->ret || req->begun == req->bytes;
-}
-
-static void unqueue(struct nbd_client *client, struct nbd_request **link)
-{
-	struct nbd_request *req = *link;
-
-	*link = req->next;
-	if (!*link)
-		client->queue_tail = link;
 }
 
 /* ---- Sending ---- */
@@ -205,34 +193,35 @@ static void begin_piece(struct nbd_client *client, struct nbd_request *req, stru
 	client->nr_waiting++;
 }
 
-/* Return the link to the next request that may take another slot, or NULL. */
-static struct nbd_request **next_to_begin(struct nbd_client *client)
+/* Return the next request that may take another slot, or NULL. */
+static struct nbd_request *next_to_begin(struct nbd_client *client)
 {
-	struct nbd_request **link = &client->queue;
+	struct nbd_request *req;
 
-	while (*link && (*link)->slots >= NBD_SLOTS_PER_REQUEST)
-		link = &(*link)->next;
-	return *link ? link : NULL;
+	cds_list_for_each_entry(req, &client->queue, link)
+		if (req->slots < NBD_SLOTS_PER_REQUEST)
+			return req;
+	return NULL;
 }
 
 void nbd_queue_send(struct nbd_client *client)
 {
-	struct nbd_request **link;
+	struct nbd_request *req;
 
 	if (!client->nr_sent)
 		client->last_reply = aio_now();
-	if (!client->queue && !client->nr_waiting)
+	if (cds_list_empty(&client->queue) && !client->nr_waiting)
 		return;
 	for (size_t i = 0; i < NBD_SLOTS && nbd_is_alive(client) && !client->broken; i++) {
 		struct nbd_slot *slot = &client->slot[i];
 
 		if (slot->state == NBD_SLOT_FREE) {
-			link = next_to_begin(client);
-			if (!link)
+			req = next_to_begin(client);
+			if (!req)
 				continue;
-			begin_piece(client, *link, slot);
-			if (all_begun(*link))
-				unqueue(client, link);
+			begin_piece(client, req, slot);
+			if (all_begun(req))
+				cds_list_del(&req->link);
 		}
 		if (slot->state == NBD_SLOT_TO_SEND)
 			send_slot(client, slot);
@@ -242,20 +231,17 @@ void nbd_queue_send(struct nbd_client *client)
 /* ---- Completion ---- */
 
 /* Free @slot, which ended with @error (a positive errno or 0).  The last slot ends its request. */
-static void end_slot(struct nbd_client *client, struct nbd_slot *slot, int error)
+static void end_slot(struct nbd_slot *slot, int error)
 {
-	struct nbd_request *req = slot->req, **link;
+	struct nbd_request *req = slot->req;
 
 	slot->state = NBD_SLOT_FREE;
 	slot->req = NULL;
 	req->slots--;
 	if (error && !req->ret) {
 		/* The rest of the request is not begun. */
-		if (!all_begun(req)) {
-			for (link = &client->queue; *link != req;)
-				link = &(*link)->next;
-			unqueue(client, link);
-		}
+		if (!all_begun(req))
+			cds_list_del(&req->link);
 		req->ret = -error;
 	}
 	if (!req->slots && all_begun(req))
@@ -313,12 +299,12 @@ unsigned int nbd_queue_finish(struct nbd_client *client, bool connection_lost)
 		}
 		check_reply(client, slot);
 		if (slot->broken) {
-			end_slot(client, slot, EIO);
+			end_slot(slot, EIO);
 			continue;
 		}
 		replies++;
 		client->newest_answered = max_u64(client->newest_answered, slot->sent_at);
-		end_slot(client, slot, slot->error);
+		end_slot(slot, slot->error);
 	}
 	return replies;
 }
@@ -368,7 +354,7 @@ void nbd_queue_fail_hopeless(struct nbd_client *client)
 		if (!slot->broken && (slot->losses < MAX_LOSSES || now - slot->begun_at < patience))
 			continue;
 		client->nr_waiting--;
-		end_slot(client, slot, EIO);
+		end_slot(slot, EIO);
 	}
 }
 
@@ -378,12 +364,13 @@ void nbd_queue_fail(struct nbd_client *client, int error)
 		if (client->slot[i].state != NBD_SLOT_TO_SEND)
 			continue;
 		client->nr_waiting--;
-		end_slot(client, &client->slot[i], error);
+		end_slot(&client->slot[i], error);
 	}
-	while (client->queue) {
-		struct nbd_request *req = client->queue;
+	while (!cds_list_empty(&client->queue)) {
+		struct nbd_request *req =
+			cds_list_first_entry(&client->queue, struct nbd_request, link);
 
-		unqueue(client, &client->queue);
+		cds_list_del(&req->link);
 		req->ret = -error;
 		co_wake(req->co);
 	}

@@ -226,8 +226,7 @@ man: $(MAN_PAGES)
 $(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS) $(PROGRAMS)
 	@mkdir -p $(@D)
 	$(say) MAN $@
-	$(Q)scripts/man-page $< $(MAN_OPTIONS) >$(tmp).rst && rst2man --strict $(tmp).rst $(tmp) \
-		&& rm -f $(tmp).rst $(finish)
+	$(Q)set -o pipefail; scripts/man-page $< $(MAN_OPTIONS) | rst2man --strict - $(tmp) $(finish)
 
 # ---- The kernel target ----
 

@@ -136,6 +136,9 @@ def new_images():
     allowed("--image", "new.qed", "--backing", "none", "--size", "1M")
     refused(("--backing-dir", "empty"), "--image", "new.qed", "--size", "1M", "--backing-dir", "")
     refused(("none: No such file",), "--image", "vm.qed", "--backing-dir", "none")
+    refused(("none: No such file",), "--image", "new.qed", "--size", "1M", "--backing-dir", "none")
+    if os.path.exists("new.qed"):
+        raise Failure("an image was made without the backing directory")
 
 
 def default_is_any():

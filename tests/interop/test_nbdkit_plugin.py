@@ -118,6 +118,7 @@ def test_bad_parameters():
                        (["image=over.qed", "backing=none"], "backing file"),
                        (["image="], "error: image: an empty file name"),
                        (["image=vm.qed", "backing-dir="], "error: backing-dir: an empty file name"),
+                       (["image=vm.qed", "backing-dir=nowhere"], "nowhere: No such file"),
                        (["image=vm.qed", "backing-format=raw"], "backing-format: needs the option backing"),
                        ([], "image is needed")):
         result = must("sh", "-c", '"$@" 2>&1; echo "status $?"', "sh", "env",

@@ -294,16 +294,30 @@ static int co_open_node(struct device_image *image, const struct device_options 
 	return image->created || options->recover ? 0 : co_check_existing(image, options, err);
 }
 
+/* A chain that is recovered may have no backing file any more, and its folder may be gone. */
+static int check_backing_dir(const struct device_options *options, struct error *err)
+{
+	const char *dir = options->backing_dir;
+	struct stat st;
+
+	if (!dir || options->recover)
+		return 0;
+	if (stat(dir, &st))
+		return error_set_errno(err, -errno, "--backing-dir: %s", dir);
+	return S_ISDIR(st.st_mode) ? 0 : error_set_errno(err, -ENOTDIR, "--backing-dir: %s", dir);
+}
+
 int device_image_co_open(struct device_image *image, const struct device_options *options,
 			 int rescue_fd, struct error *err)
 {
-	int ret = 0;
+	int ret;
 
 	*image = (struct device_image){ .path = absolute_path(options->image) };
 	if (!image->path)
 		return error_set_errno(err, -errno, "%s", options->image);
-	if ((options->size || options->backing) && !options->read_only && !options->recover &&
-	    !blk_name_is_url(image->path) && !exists(image->path))
+	ret = check_backing_dir(options, err);
+	if (!ret && (options->size || options->backing) && !options->read_only &&
+	    !options->recover && !blk_name_is_url(image->path) && !exists(image->path))
 		ret = co_create(image, options, err);
 	if (!ret)
 		ret = co_open_node(image, options, rescue_fd, err);

@@ -98,6 +98,8 @@ completes "qedctl: a folder" "folder" qedctl create vm1 image.qed --backing-dir 
 completes "qedctl: trace's word" "start stop" qedctl trace vm1 ""
 completes "qedctl: trace's file, behind an option's value" "image.qed image.raw" \
 	qedctl trace vm1 start image
+completes "qedctl: message's words" "detect_zeroes forget stats" qedctl message vm1 ""
+completes "qedctl: message's words behind one" "off on unmap" qedctl message vm1 detect_zeroes ""
 completes "qedctl: nothing behind ls" "" qedctl ls ""
 completes "qedctl: no such verb" "" qedctl nonsense -
 completes "qedd: formats" "nbd qcow2 qed raw" qedd --name x --format ""
@@ -117,6 +119,8 @@ completes "qed-img: -o, a second one, as bash splits it" "4k,table_size=" \
 	qed-img create -f qed -o cluster_size = 4k,ta
 completes "qed-img: no names for a value" "" qed-img create -f qed -o cluster_size = 4
 completes "qed-img: -o of raw" "preallocation=" qed-img create -f raw -o pre
+completes "qed-img: objects" "secret,id=" qed-img info --object se
+completes "qed-img: aio modes" "io_uring" qed-img bench -i i
 completes "qed-img: files" "image.qed image.raw" qed-img info im
 completes "qed-io: commands" "read readv" qed-io -c read
 completes "qed-io: commands behind a quote" "write writev" qed-io -c "'wr"

@@ -75,10 +75,9 @@ static int run_message(int argc, char **argv)
 
 const struct verb ctl_message_verb = {
 	.name = "message",
-	.synopsis = "NAME WORD...",
+	.synopsis = "NAME detect_zeroes off|on|unmap | NAME stats reset | NAME forget",
 	.summary = "send a message to the device-mapper target",
-	.options = "To the target qed: detect_zeroes off|on|unmap, stats reset, forget.\n"
-		   "To linear: the first of them.\n",
+	.options = "The target qed takes all of them, linear the first.\n",
 	.example = "qedctl message vm1 detect_zeroes unmap",
 	.run = run_message,
 };

@@ -38,7 +38,7 @@ struct co {
 	void *mapping;
 };
 
-/* First in, first out. Singly linked, since a coroutine that wakes is hot, and none leaves early. */
+/* First in, first out. Singly linked: a coroutine that wakes is hot, and none leaves early. */
 struct co_list {
 	struct co *head, **tail;
 };

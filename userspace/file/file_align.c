@@ -25,7 +25,7 @@
 #include "file/file_internal.h"
 #include "util/units.h"
 
-struct piece {
+struct file_piece {
 	uint64_t start; /* of the first block, bytes */
 	size_t head; /* bytes in the first block before those of the request */
 	size_t len; /* bytes of the request */
@@ -33,11 +33,11 @@ struct piece {
 	bool bounce;
 };
 
-static struct piece next_piece(const struct blk_file *file, const void *buf, size_t len,
-			       uint64_t offset)
+static struct file_piece next_piece(const struct blk_file *file, const void *buf, size_t len,
+				    uint64_t offset)
 {
 	bool mem_ok = !((uintptr_t)buf & (file->mem_align - 1));
-	struct piece p;
+	struct file_piece p;
 
 	p.head = offset & (file->align - 1);
 	p.start = offset - p.head;
@@ -76,7 +76,7 @@ static int write_blocks(struct blk_file *file, const void *buf, size_t len, uint
 	return 0;
 }
 
-static int read_bounced(struct blk_file *file, const struct piece *p, void *buf)
+static int read_bounced(struct blk_file *file, const struct file_piece *p, void *buf)
 {
 	char *blocks = bufpool_co_get(file->bounce);
 	int ret = read_blocks(file, blocks, p->span, p->start);
@@ -92,7 +92,7 @@ int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t off
 	if (offset > INT64_MAX || len > INT64_MAX - offset)
 		return -EINVAL;
 	while (len) {
-		struct piece p = next_piece(file, buf, len, offset);
+		struct file_piece p = next_piece(file, buf, len, offset);
 		int ret = p.bounce ? read_bounced(file, &p, buf) :
 				     read_blocks(file, buf, p.len, offset);
 
@@ -117,7 +117,7 @@ static int read_old_block(struct blk_file *file, char *blocks, uint64_t offset)
 }
 
 /* Fill the first and last block of @p around the request's bytes. */
-static int read_edges(struct blk_file *file, const struct piece *p, char *blocks)
+static int read_edges(struct blk_file *file, const struct file_piece *p, char *blocks)
 {
 	size_t last = p->span - file->align;
 	bool tail_is_partial = p->head + p->len < p->span;
@@ -130,7 +130,7 @@ static int read_edges(struct blk_file *file, const struct piece *p, char *blocks
 	return ret;
 }
 
-static int write_bounced(struct blk_file *file, const struct piece *p, const void *buf)
+static int write_bounced(struct blk_file *file, const struct file_piece *p, const void *buf)
 {
 	char *blocks = bufpool_co_get(file->bounce);
 	int ret = read_edges(file, p, blocks);
@@ -148,7 +148,7 @@ static int write_bounced(struct blk_file *file, const struct piece *p, const voi
  * raw image: its virtual size)?  Padding to 512 is harmless: image sizes are
  * multiples of that.
  */
-static bool padding_shows(const struct blk_file *file, const struct piece *p)
+static bool padding_shows(const struct blk_file *file, const struct file_piece *p)
 {
 	uint64_t end = max_u64(p->start + p->head + p->len, atomic_load(&file->size));
 
@@ -167,7 +167,7 @@ static bool padding_shows(const struct blk_file *file, const struct piece *p)
  * is released and a direct write can reach it; the kernel then drops the clean
  * page.
  */
-static int write_tail(struct blk_file *file, const struct piece *p, const void *buf)
+static int write_tail(struct blk_file *file, const struct file_piece *p, const void *buf)
 {
 	uint64_t offset = p->start + p->head;
 	ssize_t done = file->ops->co_pwrite_tail(file, buf, p->len, offset);
@@ -180,7 +180,7 @@ static int write_tail(struct blk_file *file, const struct piece *p, const void *
 	return 0;
 }
 
-static int write_part_blocks(struct blk_file *file, const struct piece *p, const void *buf)
+static int write_part_blocks(struct blk_file *file, const struct file_piece *p, const void *buf)
 {
 	uint64_t unit = max_u64(file->align, (uint64_t)sysconf(_SC_PAGESIZE));
 	uint64_t start = round_down(p->start, unit);
@@ -197,7 +197,7 @@ static int write_part_blocks(struct blk_file *file, const struct piece *p, const
 	return ret;
 }
 
-static int write_whole_blocks(struct blk_file *file, const struct piece *p, const void *buf)
+static int write_whole_blocks(struct blk_file *file, const struct file_piece *p, const void *buf)
 {
 	struct range_hold hold;
 	int ret;
@@ -211,7 +211,7 @@ static int write_whole_blocks(struct blk_file *file, const struct piece *p, cons
 	return ret;
 }
 
-static int write_piece(struct blk_file *file, const struct piece *p, const void *buf)
+static int write_piece(struct blk_file *file, const struct file_piece *p, const void *buf)
 {
 	if (file->align == 1 && !p->bounce)
 		return write_blocks(file, buf, p->len, p->start);
@@ -225,7 +225,7 @@ int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint6
 	if (offset > INT64_MAX || len > INT64_MAX - offset)
 		return -EFBIG;
 	while (len) {
-		struct piece p = next_piece(file, buf, len, offset);
+		struct file_piece p = next_piece(file, buf, len, offset);
 		int ret = write_piece(file, &p, buf);
 
 		if (ret)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Work in pieces: everything is done once, several pieces at a time; cutting is in
- * order; errors and speed.
+ * order, the second step if wanted; errors, speed, pause, cancellation, and other work
+ * on the image.
  */
 #include "test_aio_common.h"
 
@@ -133,12 +134,164 @@ static void speed(void *arg)
 	CHECK(took > 120000000ULL);
 }
 
+/* ---- the second step, and which error is reported ---- */
+
+/* Later pieces take less time. */
+static int co_do_backwards(struct pieces *p, const struct piece *piece, uint8_t *buf,
+			   struct error *err)
+{
+	(void)p;
+	(void)buf;
+	(void)err;
+	aio_co_sleep((40 - piece->offset / UNIT % 40) * 100000);
+	return 0;
+}
+
+static uint64_t ended, units_ended; /* the end of the last piece ended; how many */
+
+static int co_end_in_order(struct pieces *p, const struct piece *piece, uint8_t *buf,
+			   struct error *err)
+{
+	(void)p;
+	(void)buf;
+	CHECK(!work.busy && piece->offset >= ended);
+	work.busy++;
+	co_yield_turn();
+	work.busy--;
+	ended = piece->offset + piece->bytes;
+	units_ended++;
+	return piece->offset == work.fail_do ? error_set(err, -EIO, "ending") : 0;
+}
+
+static void in_order(void *arg)
+{
+	struct error err = ERROR_INIT;
+
+	(void)arg;
+	prepare();
+	ended = units_ended = 0;
+	work.pieces.in_order = true;
+	work.pieces.workers = PIECES_MAX_WORKERS;
+	work.pieces.co_do = co_do_backwards;
+	work.pieces.co_end = co_end_in_order;
+	CHECK(pieces_co_run(&work.pieces, NULL) == 0);
+	CHECK(units_ended == UNITS - (UNITS + 2) / 3 && told == work.pieces.end);
+	/* Nothing ends after a piece that failed to. */
+	work.fail_do = 100 * UNIT;
+	work.cut = ended = units_ended = told = 0;
+	CHECK(pieces_co_run(&work.pieces, &err) == -EIO);
+	CHECK(!strcmp(error_text(&err), "ending") && ended == 101 * UNIT && units_ended == 67);
+	error_free(&err);
+}
+
+/* Units 10 to 16 fail, the last one first, while unit 8 takes longest of all and succeeds. */
+static int co_fail_backwards(struct pieces *p, const struct piece *piece, uint8_t *buf,
+			     struct error *err)
+{
+	uint64_t i = piece->offset / UNIT;
+
+	co_do_backwards(p, piece, buf, err);
+	work.times[i]++;
+	return i >= 10 && i <= 16 ? error_set(err, -EIO, "unit %u", (unsigned int)i) : 0;
+}
+
+static void lowest_error(void *arg)
+{
+	struct error err = ERROR_INIT;
+
+	(void)arg;
+	for (unsigned int i = 0; i < 2; i++) {
+		prepare();
+		work.pieces.in_order = i;
+		work.pieces.co_do = co_fail_backwards;
+		CHECK(pieces_co_run(&work.pieces, &err) == -EIO);
+		CHECK(!strcmp(error_text(&err), "unit 10"));
+		CHECK(work.times[8] == 1 && work.times[11] == 1);
+		error_free(&err);
+	}
+}
+
+/* ---- control ---- */
+
+static struct job job;
+static bool busy;
+
+static bool is_busy(struct pieces *p)
+{
+	CHECK(p->job == &job);
+	return busy;
+}
+
+static void run_work(void *arg)
+{
+	*(int *)arg = pieces_co_run(&work.pieces, NULL);
+}
+
+static void begin(int *ret)
+{
+	prepare();
+	job_init(&job, NULL, NULL);
+	work.pieces.job = &job;
+	work.pieces.is_busy = is_busy;
+	*ret = 1;
+	CHECK(co_start(run_work, ret) == 0);
+}
+
+static void control(void *arg)
+{
+	uint64_t then;
+	int ret;
+
+	(void)arg;
+	begin(&ret);
+	job_pause(&job);
+	aio_co_sleep(20 * MSEC);
+	CHECK(job_get_state(&job) == JOB_PAUSED && !work.busy);
+	then = told;
+	aio_co_sleep(20 * MSEC);
+	CHECK(told == then && then < work.pieces.end && ret == 1);
+	job_resume(&job);
+	while (told == then)
+		aio_co_sleep(MSEC);
+	job_cancel(&job);
+	while (ret == 1)
+		aio_co_sleep(MSEC);
+	CHECK(ret == -ECANCELED && told < work.pieces.end);
+	job_destroy(&job);
+}
+
+/* One worker alone goes on while the image is busy, with rests; the others then join. */
+static void beside_other_work(void *arg)
+{
+	int ret;
+
+	(void)arg;
+	busy = true;
+	begin(&ret);
+	while (told < 30 * UNIT)
+		aio_co_sleep(MSEC);
+	CHECK(work.most == 1);
+	busy = false;
+	while (ret == 1)
+		aio_co_sleep(MSEC);
+	CHECK(!ret && work.most > 1);
+	job_destroy(&job);
+	/* The others end with the only one that works. */
+	busy = true;
+	begin(&ret);
+	while (ret == 1)
+		aio_co_sleep(MSEC);
+	CHECK(!ret && work.most == 1);
+	job_destroy(&job);
+	busy = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CO_TEST(all_of_it),
-		CO_TEST(errors),
-		CO_TEST(speed),
+		CO_TEST(all_of_it),	    CO_TEST(errors),	   CO_TEST(speed),
+		CO_TEST(in_order),	    CO_TEST(lowest_error), CO_TEST(control),
+		CO_TEST(beside_other_work),
 	};
 
 	return cmocka_run_group_tests_name("job_pieces", tests, NULL, NULL);

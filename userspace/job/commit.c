@@ -24,7 +24,7 @@ enum { PIECE_DATA = 1, PIECE_ZERO };
 /* The most zeroes written by one request, in bytes. */
 #define ZERO_PIECE (64 * MiB)
 
-struct commit {
+struct commit_job {
 	struct pieces pieces;
 	const struct commit_opts *opts;
 	uint64_t zero_from; /* bytes: from here on the base reads as zeroes */
@@ -34,14 +34,14 @@ struct commit {
 	uint64_t start, end;
 };
 
-static int read_error(const struct commit *c, int ret, uint64_t offset, struct error *err)
+static int read_error(const struct commit_job *c, int ret, uint64_t offset, struct error *err)
 {
 	return error_set_errno(err, ret, "%s: reading at byte %" PRIu64, c->opts->top->filename,
 			       offset);
 }
 
 /* Look up the status of the chain at @offset, unless the last answer covers it. */
-static int co_look(struct commit *c, uint64_t offset, struct error *err)
+static int co_look(struct commit_job *c, uint64_t offset, struct error *err)
 {
 	struct blk_status status;
 	int ret;
@@ -69,7 +69,7 @@ static uint64_t data_limit(uint64_t offset)
 
 static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
 {
-	struct commit *c = container_of(p, struct commit, pieces);
+	struct commit_job *c = container_of(p, struct commit_job, pieces);
 	uint64_t end = piece->offset, limit;
 	int ret = co_look(c, end, err);
 
@@ -92,7 +92,8 @@ static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
 	return ret;
 }
 
-static int co_write(struct commit *c, uint64_t offset, uint64_t bytes, const void *buf, bool zero)
+static int co_write(struct commit_job *c, uint64_t offset, uint64_t bytes, const void *buf,
+		    bool zero)
 {
 	unsigned int fua = c->opts->fua ? BLK_REQ_FUA : 0;
 
@@ -103,7 +104,7 @@ static int co_write(struct commit *c, uint64_t offset, uint64_t bytes, const voi
 
 static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, struct error *err)
 {
-	struct commit *c = container_of(p, struct commit, pieces);
+	struct commit_job *c = container_of(p, struct commit_job, pieces);
 	uint64_t pos, n;
 	bool zero = true;
 	int ret = 0;
@@ -124,7 +125,7 @@ static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, stru
 	return 0;
 }
 
-static int co_grow(const struct commit *c, struct error *err)
+static int co_grow(const struct commit_job *c, struct error *err)
 {
 	struct blk_node *base = c->opts->base;
 
@@ -135,7 +136,7 @@ static int co_grow(const struct commit *c, struct error *err)
 
 int commit_co_run(const struct commit_opts *opts, struct error *err)
 {
-	struct commit c = {
+	struct commit_job c = {
 		.opts = opts,
 		.zero_from = atomic_load(&opts->base->size),
 		.pieces = { .end = atomic_load(&opts->top->size),

@@ -3,7 +3,7 @@
  * Jobs: background work on a node; its states, and how to pause, throttle, watch and
  * cancel it.
  *
- * A job's coroutines run on the background thread of its node. Any thread may control
+ * A job that was started runs on the background thread of its node. Any thread may control
  * it. The job ends before its node is closed.
  */
 #ifndef QEDBLK_JOB_JOB_H
@@ -36,7 +36,7 @@ struct job {
 	int (*co_run)(struct job *job, struct error *err);
 	struct aio_post start;
 
-	/* Background thread only. */
+	/* The thread of the work only. */
 	uint64_t due; /* ns, monotonic: when the speed limit allows the next bytes; 0: not begun */
 	uint64_t due_speed; /* the speed that @due was computed with */
 	unsigned int failures; /* consecutive */
@@ -63,7 +63,8 @@ const char *job_state_name(enum job_state state);
 /*
  * Initialise @job to run @co_run: a coroutine of @node's background thread, which
  * returns 0, or a negative errno with an error line. Nothing runs yet. The caller owns
- * @job; @node outlives it.
+ * @job; @node outlives it. @node and @co_run NULL: the job is never started, and
+ * serves as the control of work that the caller does itself.
  */
 void job_init(struct job *job, struct blk_node *node,
 	      int (*co_run)(struct job *job, struct error *err));
@@ -93,7 +94,7 @@ void job_co_wait_change(struct job *job, enum job_state state);
 /* Yield until the job has ended. */
 void job_co_wait_end(struct job *job);
 
-/* ---- For the work itself; coroutines of the background thread ---- */
+/* ---- For the work itself; coroutines of the one loop it runs on ---- */
 
 /* Yield while the job is paused. Returns false when the job is cancelled. */
 bool job_co_checkpoint(struct job *job);

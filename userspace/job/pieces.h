@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Work on a whole image, cut into pieces: several coroutines (workers) of one loop
- * each take one piece after another.
+ * The engine of all jobs: work on an image, cut into pieces. Several coroutines of one
+ * loop (workers) each take one piece after another.
  *
- * One worker at a time cuts, in order, so that co_cut() may remember what it learnt
- * about the image. The pieces are done concurrently, in any order.
+ * One worker at a time cuts, so that co_cut() may remember what it learnt about the
+ * image. Pieces are numbered in the order of cutting. They are done concurrently; a
+ * second step, co_end(), can follow in that order. When pieces fail, the error is that
+ * of the lowest number, whichever failed first: no more are cut, those before it go on
+ * to their end, those after it do not begin their second step.
+ *
+ * A struct job controls the work: its speed limit, and pausing and cancelling, which take
+ * effect between pieces.
  */
 #ifndef QEDBLK_JOB_PIECES_H
 #define QEDBLK_JOB_PIECES_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "aio/lock.h"
+#include "job/job.h"
 #include "util/error.h"
 
-/* The number of workers, and the most that one reads or writes at once, in bytes. */
-#define PIECES_WORKERS	 8
-#define PIECES_BUF_BYTES (2ULL << 20)
+/* The number of workers by default and at most; the most that one reads at once, in bytes. */
+#define PIECES_WORKERS	   8
+#define PIECES_MAX_WORKERS 16
+#define PIECES_BUF_BYTES   (2ULL << 20)
 
-/* Kind 0 of a piece: nothing has to be done there. */
+/* Kind 0 of a piece: nothing has to be done there. It gets no number. */
 #define PIECE_NOTHING 0
 
 /* [offset, offset + bytes). */
@@ -36,32 +43,54 @@ typedef void pieces_progress_fn(uint64_t done, uint64_t total);
 
 struct pieces {
 	/* Set by the owner, which embeds this structure in its own. */
-	uint64_t end; /* bytes: [0, end) is cut */
+	struct job *job; /* whose control the work obeys; NULL: it has @speed and no other */
+	uint64_t speed; /* bytes a second, 0: no limit; without @job */
+	uint64_t start, end; /* bytes: [start, end) is cut */
+	uint64_t total; /* bytes, for @progress, where the work done began at 0; 0: @end */
 	size_t buffers; /* contiguous buffers of PIECES_BUF_BYTES each, per worker */
-	uint64_t speed; /* bytes a second, 0: no limit */
+	unsigned int workers; /* at most PIECES_MAX_WORKERS; 0: PIECES_WORKERS */
+	bool in_order; /* co_end() of a piece follows that of all before it */
 	pieces_progress_fn *progress; /* or NULL */
-	/* Cut the piece at piece->offset: set its other fields. May yield. */
+	/*
+	 * Cut the next piece: set the fields of @piece. It begins where the last one ended
+	 * unless its offset is changed. 0 bytes: there is none, also before @end. May yield.
+	 */
 	int (*co_cut)(struct pieces *p, struct piece *piece, struct error *err);
 	/* Do a piece. @buf is the worker's buffers. May yield. */
 	int (*co_do)(struct pieces *p, const struct piece *piece, uint8_t *buf, struct error *err);
+	/* Optional: the second step of a piece. May yield. */
+	int (*co_end)(struct pieces *p, const struct piece *piece, uint8_t *buf, struct error *err);
+	/*
+	 * Optional: is other work on the image waiting? While it returns true, only one
+	 * worker takes pieces, and after each it rests for as long as the piece took.
+	 */
+	bool (*is_busy)(struct pieces *p);
 
 	/* Private to pieces.c. */
-	struct co_mutex cutting; /* protects @next */
-	uint64_t next; /* start of the next piece */
-	pthread_mutex_t mutex; /* protects the fields below */
-	struct co_queue ended; /* the owner waits for the last worker */
-	unsigned int workers;
+	struct co_mutex cutting; /* protects @next; held while a worker cuts */
+	uint64_t next; /* bytes: the end of the last piece */
+	bool all_cut;
+	uint64_t number; /* of the last piece */
+	struct piece_worker *crew;
+	unsigned int running; /* workers, and the owner while it starts them */
+	struct co *owner; /* yields until the last worker ends */
 	uint64_t done; /* bytes */
-	int ret; /* the first error; its line is in @err */
-	struct error *err;
-	uint64_t started; /* ns */
-	uint64_t counted; /* bytes against the speed */
+	uint64_t failed; /* the lowest number that failed; UINT64_MAX: none */
+	int ret; /* its error, with its line */
+	struct error error;
 };
 
 /*
- * Work until everything is done or a piece fails. Coroutine; yields. Returns 0, or the
- * first negative errno with its error line.
+ * Work until everything is done or a piece fails. Coroutine; yields. Returns 0, or a
+ * negative errno with an error line: that of the first piece, in the order of cutting,
+ * that failed; -ECANCELED when p->job was cancelled.
  */
 int pieces_co_run(struct pieces *p, struct error *err);
+
+/*
+ * Return the piece with the lowest number of those in work, or NULL: all before it are
+ * done. For the functions of the owner.
+ */
+const struct piece *pieces_oldest(const struct pieces *p);
 
 #endif

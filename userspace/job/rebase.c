@@ -42,7 +42,7 @@ struct side {
 	uint64_t start, end;
 };
 
-struct rebase {
+struct rebase_job {
 	struct pieces pieces;
 	struct blk_node *top;
 	struct side old, new;
@@ -126,8 +126,8 @@ static int co_look(struct side *side, uint64_t offset, uint64_t bytes, struct er
  * clusters, at most @limit, which is the end of a cluster; @offset itself if the
  * status changes within its cluster.
  */
-static int co_look_far(const struct rebase *r, struct side *side, uint64_t offset, uint64_t limit,
-		       uint64_t *end, struct error *err)
+static int co_look_far(const struct rebase_job *r, struct side *side, uint64_t offset,
+		       uint64_t limit, uint64_t *end, struct error *err)
 {
 	int ret = co_look(side, offset, limit - offset, err);
 
@@ -136,7 +136,7 @@ static int co_look_far(const struct rebase *r, struct side *side, uint64_t offse
 	return ret;
 }
 
-static int co_look_at_top(struct rebase *r, uint64_t offset, struct error *err)
+static int co_look_at_top(struct rebase_job *r, uint64_t offset, struct error *err)
 {
 	struct blk_status status;
 	int ret;
@@ -169,7 +169,7 @@ static int kind_of(enum side_kind old, enum side_kind new)
  * Return the limit of a piece to read at @offset: at most a buffer, and pieces start
  * at multiples of the buffer size or of a smaller cluster.
  */
-static uint64_t read_limit(const struct rebase *r, uint64_t offset)
+static uint64_t read_limit(const struct rebase_job *r, uint64_t offset)
 {
 	uint64_t unit = r->cluster < PIECES_BUF_BYTES ? r->cluster : PIECES_BUF_BYTES;
 
@@ -178,7 +178,8 @@ static uint64_t read_limit(const struct rebase *r, uint64_t offset)
 }
 
 /* Cut a piece where the image shows its backing file from piece->offset to @limit. */
-static int co_cut_shown(struct rebase *r, struct piece *piece, uint64_t limit, struct error *err)
+static int co_cut_shown(struct rebase_job *r, struct piece *piece, uint64_t limit,
+			struct error *err)
 {
 	uint64_t offset = piece->offset, old_end, new_end, end;
 	int ret = co_look_far(r, &r->old, offset, limit, &old_end, err);
@@ -208,7 +209,7 @@ static int co_cut_shown(struct rebase *r, struct piece *piece, uint64_t limit, s
 
 static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
 {
-	struct rebase *r = container_of(p, struct rebase, pieces);
+	struct rebase_job *r = container_of(p, struct rebase_job, pieces);
 	int ret = co_look_at_top(r, piece->offset, err);
 
 	if (ret)
@@ -240,7 +241,7 @@ static int co_read(const struct side *side, uint64_t offset, uint64_t bytes, uin
  * show the backing file: of a cluster larger than a piece, the first piece that
  * differs copies all of it.
  */
-static int co_write(struct rebase *r, uint64_t offset, uint64_t bytes, const void *buf,
+static int co_write(struct rebase_job *r, uint64_t offset, uint64_t bytes, const void *buf,
 		    struct error *err)
 {
 	int ret = buf ? blk_co_pwrite(r->top, offset, bytes, buf, BLK_REQ_POPULATE) :
@@ -266,8 +267,8 @@ static enum difference compare(const uint8_t *old, const uint8_t *new, uint64_t 
 }
 
 /* Write the clusters of @old that differ from @new (NULL: zeroes). */
-static int co_write_different(struct rebase *r, uint64_t offset, uint64_t bytes, const uint8_t *old,
-			      const uint8_t *new, struct error *err)
+static int co_write_different(struct rebase_job *r, uint64_t offset, uint64_t bytes,
+			      const uint8_t *old, const uint8_t *new, struct error *err)
 {
 	enum difference run = SAME, next;
 	uint64_t start = 0, pos, n;
@@ -294,7 +295,7 @@ static int co_write_different(struct rebase *r, uint64_t offset, uint64_t bytes,
 
 static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, struct error *err)
 {
-	struct rebase *r = container_of(p, struct rebase, pieces);
+	struct rebase_job *r = container_of(p, struct rebase_job, pieces);
 	uint8_t *new = piece->kind == PIECE_BOTH ? buf + PIECES_BUF_BYTES : NULL;
 	int ret;
 
@@ -311,7 +312,7 @@ static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, stru
 int rebase_co_copy(struct blk_node *top, struct blk_node *base, pieces_progress_fn *progress,
 		   struct error *err)
 {
-	struct rebase r = {
+	struct rebase_job r = {
 		.top = top,
 		.old.node = top->backing,
 		.new.node = base,

@@ -2,10 +2,9 @@
 /*
  * The stream job.
  *
- * A few workers take pieces of the disk in order, those of opts.first (a trace) before
- * all others, and populate them. While guest requests are in flight on the node, a
- * single worker goes on, and rests after each piece for as long as the piece took:
- * guest requests come first.
+ * Pieces of the disk are populated in order, those of opts.first (a trace) before all
+ * others. The image is busy while guest requests are in flight on the node: they come
+ * first.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,21 +24,8 @@
 #define PIECES_A_SECOND 20
 /* Counting yields to the thread's other coroutines this often. */
 #define COUNT_TURN_NS 1000000ULL
-/* How long a worker sleeps that does not work because the node is busy; and the longest rest. */
-#define IDLE_NAP_NS 5000000ULL
-#define MAX_NAP_NS  50000000ULL
-
-struct worker {
-	struct stream *s;
-	unsigned int index;
-	uint64_t at; /* bytes: the piece in work; UINT64_MAX: none */
-};
-
-/* The workers of a running stream. */
-struct crew {
-	struct worker workers[WORKERS];
-	uint64_t settled; /* all segments below this one are populated */
-};
+/* What is in opts.first, and the rest of the disk. */
+enum { PIECE_FIRST = 1, PIECE_REST };
 
 /* ---- Figures ---- */
 
@@ -68,14 +54,15 @@ static void count_kept(struct stream *s, uint64_t offset, uint64_t bytes,
 }
 
 /* Set the counts of segments that every worker has passed to 0. */
-static void settle(struct stream *s, struct crew *crew)
+static void settle(struct stream *s)
 {
 	uint64_t low = s->cursor, segment_bytes = s->segment_clusters * s->job.node->cluster_size;
+	const struct piece *oldest = pieces_oldest(&s->pieces);
 
-	for (unsigned int i = 0; i < WORKERS; i++)
-		low = min_u64(low, crew->workers[i].at);
-	for (; (crew->settled + 1) * segment_bytes <= low; crew->settled++)
-		s->left[crew->settled] = 0;
+	if (oldest)
+		low = oldest->kind == PIECE_REST ? oldest->offset : 0;
+	for (; (s->settled + 1) * segment_bytes <= low; s->settled++)
+		s->left[s->settled] = 0;
 }
 
 /* Count the clusters that are left and those that are zero, before streaming. */
@@ -122,162 +109,98 @@ static uint64_t piece_bytes(struct stream *s)
 }
 
 /*
- * Find the first run in [*@offset, @end) that shows the backing file: set *@offset and
- * *@bytes to a piece of it, *@bytes to 0 if there is none. Returns 0 or -errno.
+ * Make @piece start in the first run of [piece->offset, @end) that shows the backing
+ * file; 0 bytes: there is none. Returns 0 or -errno.
  */
-static int co_find(struct stream *s, uint64_t *offset, uint64_t end, uint64_t *bytes)
+static int co_find(struct stream *s, struct piece *piece, uint64_t end)
 {
 	struct blk_node *node = s->job.node;
 
-	while (*offset < end) {
+	while (piece->offset < end) {
 		struct blk_map map;
-		int ret = node->driver->co_map(node, *offset, end - *offset, &map);
+		int ret = node->driver->co_map(node, piece->offset, end - piece->offset, &map);
 
 		if (ret)
 			return ret;
-		*bytes = min_u64(map.bytes, end - *offset);
+		piece->bytes = min_u64(map.bytes, end - piece->offset);
 		if (map.kind == BLK_MAP_BACKING) {
-			*bytes = min_u64(*bytes, piece_bytes(s));
+			piece->bytes = min_u64(piece->bytes, piece_bytes(s));
 			return 0;
 		}
-		*offset += *bytes;
+		piece->offset += piece->bytes;
 	}
-	*bytes = 0;
+	piece->bytes = 0;
 	return 0;
 }
 
-/* Find the next piece of opts.first; *@bytes is 0 if there is none. */
-static int co_next_first(struct stream *s, uint64_t *offset, uint64_t *bytes)
+/* Cut the next piece of opts.first; 0 bytes: there is none. */
+static int co_cut_first(struct stream *s, struct piece *piece)
 {
 	while (s->next_first < s->opts.nr_first) {
 		struct stream_range *range = &s->opts.first[s->next_first];
 		uint64_t end = range->offset + range->bytes;
 		int ret;
 
-		*offset = range->offset;
-		ret = co_find(s, offset, end, bytes);
+		piece->offset = range->offset;
+		ret = co_find(s, piece, end);
 		if (ret)
 			return ret;
-		if (*bytes) {
-			range->bytes = end - (*offset + *bytes);
-			range->offset = *offset + *bytes;
+		if (piece->bytes) {
+			range->offset = piece->offset + piece->bytes;
+			range->bytes = end - range->offset;
 			return 0;
 		}
 		s->next_first++;
 	}
-	*bytes = 0;
 	return 0;
 }
 
-/* Hand @worker its next piece; *@bytes is 0 if there is none. */
-static int co_next(struct stream *s, struct worker *worker, uint64_t *offset, uint64_t *bytes)
+static int co_cut(struct pieces *p, struct piece *piece, struct error *err)
 {
+	struct stream *s = container_of(p, struct stream, pieces);
 	int ret;
 
-	co_mutex_lock(&s->handing);
-	ret = co_next_first(s, offset, bytes);
-	if (!ret && !*bytes && !s->opts.only_first) {
-		*offset = s->cursor;
-		ret = co_find(s, offset, s->end, bytes);
-		if (!ret) {
-			worker->at = *bytes ? *offset : UINT64_MAX;
-			s->cursor = *offset + *bytes;
-		}
-	}
-	co_mutex_unlock(&s->handing);
-	return ret;
+	settle(s);
+	piece->counts = true;
+	do {
+		piece->bytes = 0;
+		piece->kind = PIECE_FIRST;
+		ret = co_cut_first(s, piece);
+		if (ret || piece->bytes || s->opts.only_first)
+			continue;
+		piece->kind = PIECE_REST;
+		piece->offset = s->cursor;
+		ret = co_find(s, piece, s->end);
+		if (!ret)
+			s->cursor = piece->offset + piece->bytes;
+	} while (ret && job_co_back_off(&s->job, ret, "looking for what is left"));
+	return ret ? error_set_errno(err, -ECANCELED, "stream") : 0;
 }
 
-/* ---- Workers ---- */
-
-/* Populate a piece, with retries. Returns false when the job is cancelled. */
-static bool co_do_piece(struct stream *s, uint64_t offset, uint64_t bytes)
+/* Populate a piece, with retries. */
+static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, struct error *err)
 {
+	struct stream *s = container_of(p, struct stream, pieces);
 	struct populated populated = { 0 };
 	char what[64];
 	int ret;
 
-	if (!job_co_pace(&s->job, bytes))
-		return false;
-	for (;;) {
-		ret = populate_co_range(s->job.node, s->opts.base, offset, bytes, &populated);
-		if (!ret)
-			break;
-		snprintf(what, sizeof(what), "streaming at offset %" PRIu64, offset);
+	(void)buf;
+	while ((ret = populate_co_range(s->job.node, s->opts.base, piece->offset, piece->bytes,
+					&populated))) {
+		snprintf(what, sizeof(what), "streaming at offset %" PRIu64, piece->offset);
 		if (!job_co_back_off(&s->job, ret, what))
-			return false;
+			return error_set_errno(err, -ECANCELED, "stream");
 	}
 	job_went_well(&s->job);
-	job_refund(&s->job, bytes - min_u64(populated.source_bytes, bytes));
-	count_kept(s, offset, bytes, &populated);
-	return true;
+	job_refund(&s->job, piece->bytes - min_u64(populated.source_bytes, piece->bytes));
+	count_kept(s, piece->offset, piece->bytes, &populated);
+	return 0;
 }
 
-static bool co_step(struct stream *s, struct worker *worker)
+static bool is_busy(struct pieces *p)
 {
-	uint64_t offset, bytes, begin;
-	bool busy = populate_foreground_is_busy(s->job.node);
-	int ret;
-
-	if (busy && worker->index) {
-		job_co_nap(&s->job, IDLE_NAP_NS);
-		/*
-		 * End when nothing is left to hand out; worker 0 may take the last pieces
-		 * meanwhile.
-		 */
-		return s->opts.only_first ? s->next_first < s->opts.nr_first : s->cursor < s->end;
-	}
-	ret = co_next(s, worker, &offset, &bytes);
-	if (ret)
-		return job_co_back_off(&s->job, ret, "looking for what is left");
-	if (!bytes)
-		return false;
-	begin = aio_now();
-	if (!co_do_piece(s, offset, bytes))
-		return false;
-	worker->at = UINT64_MAX;
-	if (busy)
-		job_co_nap(&s->job, min_u64(aio_now() - begin, MAX_NAP_NS));
-	return true;
-}
-
-static void worker_main(void *arg)
-{
-	struct worker *worker = arg;
-	struct stream *s = worker->s;
-	struct crew *crew = container_of(worker - worker->index, struct crew, workers[0]);
-
-	while (job_co_checkpoint(&s->job) && co_step(s, worker))
-		settle(s, crew);
-	if (!--s->workers)
-		co_wake(s->main);
-}
-
-static int co_work(struct stream *s, struct error *err)
-{
-	struct crew crew = { .settled = 0 };
-
-	s->main = co_self();
-	/*
-	 * One reference for this coroutine, so that no worker drops the last one while more start.
-	 */
-	s->workers = 1;
-	for (unsigned int i = 0; i < WORKERS; i++)
-		crew.workers[i] = (struct worker){ s, i, UINT64_MAX };
-	for (unsigned int i = 0; i < WORKERS; i++) {
-		s->workers++;
-		if (co_start(worker_main, &crew.workers[i])) {
-			s->workers--;
-			if (!i) {
-				s->workers--;
-				return error_set_errno(err, -ENOMEM, "stream");
-			}
-			break;
-		}
-	}
-	if (--s->workers)
-		co_park();
-	return job_co_checkpoint(&s->job) ? 0 : error_set_errno(err, -ECANCELED, "stream");
+	return populate_foreground_is_busy(p->job->node);
 }
 
 /* Everything is populated: record the new backing file, or none, in the image. */
@@ -322,7 +245,7 @@ static int co_run(struct job *job, struct error *err)
 	}
 	if (ret)
 		return error_set_errno(err, ret, "stream");
-	ret = co_work(s, err);
+	ret = pieces_co_run(&s->pieces, err);
 	if (!ret && !s->opts.only_first)
 		ret = co_finish(s, err);
 	return ret;
@@ -392,7 +315,12 @@ int stream_co_start(struct stream **out, struct blk_node *node, const struct str
 	s->segment_clusters =
 		max_u64(div_round_up(div_round_up(s->end, node->cluster_size), STREAM_SEGMENTS), 1);
 	s->started = aio_now();
-	co_mutex_init(&s->handing);
+	s->pieces = (struct pieces){ .job = &s->job,
+				     .end = UINT64_MAX, /* co_cut() says what is the last piece */
+				     .workers = WORKERS,
+				     .co_cut = co_cut,
+				     .co_do = co_do,
+				     .is_busy = is_busy };
 	clip_first(s);
 	ret = job_co_start(&s->job, err);
 	if (ret) {
@@ -431,7 +359,6 @@ void stream_co_free(struct stream *s)
 {
 	if (s->removed && blk_co_close(s->removed))
 		log_warning("%s: a backing file was not closed in order", s->job.node->filename);
-	co_mutex_destroy(&s->handing);
 	job_destroy(&s->job);
 	free(s->opts.first);
 	free(s);

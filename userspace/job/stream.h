@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-#include "job/job.h"
+#include "job/pieces.h"
 
 /* A piece of the disk, in bytes. */
 struct stream_range {
@@ -35,18 +35,15 @@ struct stream_opts {
 
 struct stream {
 	struct job job;
+	struct pieces pieces;
 	struct stream_opts opts;
 	uint64_t end; /* bytes: nothing at or after this offset needs populating */
 	struct blk_node *removed; /* when done: the images removed from the chain, to be closed */
 
 	/* Background thread only. */
-	uint64_t cursor; /* bytes: everything below it was handed to a worker */
-	uint64_t window; /* bytes of one piece */
+	uint64_t cursor; /* bytes: everything below it was cut into pieces */
+	uint64_t settled; /* all segments below this one are populated */
 	size_t next_first;
-	struct co_mutex handing; /* held by the worker that looks for its next piece */
-	unsigned int workers;
-	struct co *main; /* yields until the last worker ends */
-	int error; /* the error that ended a worker */
 
 	/* For stream_get_status(); written by the background thread. */
 	uint64_t segment_clusters;

@@ -65,9 +65,8 @@ fuzz_control_SRC := userspace/server/protocol.c
 fuzz_qed_io_SRC := $(filter-out tools/qed-io/main.c,$(wildcard tools/qed-io/*.c))
 FUZZ_TESTS := $(FUZZ_SRC:%.c=$(OUT)/%)
 
-# One program of all files of tests/crash, and the copy code of qed-img convert.
+# One program of all files of tests/crash.
 CRASH_SRC := $(wildcard tests/crash/*.c)
-CRASH_TOOL_SRC := tools/qed-img/convert_copy.c tools/qed-img/progress.c
 CRASH_TEST := $(if $(CRASH_SRC),$(OUT)/tests/crash/qed_crash)
 
 # Programs in which the Nth allocation, read, write, ... fails: the engine, and the unchanged tools.
@@ -195,7 +194,7 @@ $(foreach t,$(FUZZ_TESTS),$(eval $(t): $(call obj_of,$($(notdir $(t))_SRC))))
 # Wrapped so that a recorder, or a test's own disk, is between the block layer and image files.
 CRASH_LDFLAGS := -Wl,--wrap=blk_file_co_open
 $(OUT)/tests/unit/test_qed_opening $(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLAGS := $(CRASH_LDFLAGS)
-$(CRASH_TEST): $(call obj_of,$(CRASH_SRC) $(CRASH_TOOL_SRC)) $(LIBS_ALL) $(OBJ)/.sources
+$(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
 # The calls of our code that inject.c wraps.

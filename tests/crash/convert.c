@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An image converted from another one, by the code of qed-img convert. Before that succeeds, a
+ * An image converted from another one, by the job of qed-img convert. Before that succeeds, a
  * crash leaves a file that cannot be opened, or the whole image, or the previous one; afterwards
  * the whole image.
  */
@@ -13,7 +13,7 @@
 #include "block/io.h"
 #include "crash.h"
 #include "format/qed/format.h"
-#include "qed-img/convert.h"
+#include "job/convert.h"
 
 /* Version of the source: another content each round, with clusters that are zero or partly zero. */
 static uint32_t source_version(const struct geometry *geo, uint64_t sector)
@@ -44,21 +44,21 @@ static int co_make_target(const struct geometry *geo, const char *path, struct b
 }
 
 /* Choose qed-img's options: sparse or not, in any order, with FUA, one coroutine. */
-static void choose_options(struct convert_job *job, uint64_t random)
+static void choose_options(struct convert_opts *opts, uint64_t random)
 {
 	static const uint64_t sparse[] = { CONVERT_DEFAULT_SPARSE, 0, 64 * KiB };
 
-	job->min_sparse = sparse[random % ARRAY_SIZE(sparse)];
-	job->any_order = random >> 8 & 1;
-	job->coroutines = random >> 9 & 1 ? CONVERT_DEFAULT_COROUTINES : 1;
-	job->write_flags = (random >> 10) % 8 ? 0 : BLK_REQ_FUA;
+	opts->min_sparse = sparse[random % ARRAY_SIZE(sparse)];
+	opts->any_order = random >> 8 & 1;
+	opts->workers = random >> 9 & 1 ? PIECES_WORKERS : 1;
+	opts->write_flags = (random >> 10) % 8 ? 0 : BLK_REQ_FUA;
 }
 
 bool convert_co_run(struct record *rec, const struct files *files)
 {
 	const struct geometry *geo = &rec->geo;
 	struct convert_source source = { .size = geo->size };
-	struct convert_job job = {
+	struct convert_opts opts = {
 		.sources = &source,
 		.source_count = 1,
 		.total = geo->size,
@@ -72,14 +72,14 @@ bool convert_co_run(struct record *rec, const struct files *files)
 
 	make_raw(geo, files->backing, geo->size, source_version);
 	CHECK(blk_co_open(&source.node, files->backing, &open, NULL) == 0);
-	choose_options(&job, mix64(geo->seed));
+	choose_options(&opts, mix64(geo->seed));
 	op = record_issue(rec, GUEST_CONVERT, false, 0, 0);
-	ret = co_make_target(geo, files->image[FILE_TOP].live, &job.target, &err);
+	ret = co_make_target(geo, files->image[FILE_TOP].live, &opts.target, &err);
 	if (!ret)
-		ret = convert_co_copy(&job);
+		ret = convert_co_copy(&opts, &err);
 	if (!ret)
 		record_ack(rec, op);
-	if (job.target && blk_co_close(job.target) && !ret)
+	if (opts.target && blk_co_close(opts.target) && !ret)
 		ret = -EIO;
 	CHECK(blk_co_close(source.node) == 0);
 	if (ret)

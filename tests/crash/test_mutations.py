@@ -47,8 +47,6 @@ PACKAGES = ("liburing", "devmapper", "liburcu-qsbr", "jansson", "zlib", "libzstd
 # As in Makefile: programs that wrap blk_file_co_open().
 WRAP = ("-Wl,--wrap=blk_file_co_open",)
 WRAPPED = ("test_qed_opening", "test_qed_reopen")
-# Objects of qed-img that the simulator uses, as in Makefile.
-TOOL_OBJECTS = ("tools/qed-img/convert_copy.o", "tools/qed-img/progress.o")
 
 
 class Wrong(Exception):
@@ -128,8 +126,7 @@ def link_judge(judge, objects, folder):
         flags, packages = WRAP if judge.program in WRAPPED else (), ("cmocka",)
     else:
         program = os.path.join(folder, "qed_crash")
-        objects = objects + objects_below("tests/crash") + \
-            [os.path.join(BUILD, "obj", name) for name in TOOL_OBJECTS]
+        objects = objects + objects_below("tests/crash")
         flags, packages = WRAP, ()
     if not os.path.exists(program):
         link(program, objects, flags, packages)

@@ -10,12 +10,15 @@
 
 #include "image/image.h"
 #include "image/image_opts.h"
-#include "qed-img/convert.h"
+#include "job/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 #include "qed-img/progress.h"
 #include "util/units.h"
+
+/* The largest -S, in bytes. */
+#define MAX_SPARSE (16u << 20)
 
 struct convert {
 	/* As given on the command line. */
@@ -33,7 +36,7 @@ struct convert {
 
 	struct img_create_options create;
 	struct image_cache source_mode, target_mode;
-	struct convert_job job;
+	struct convert_opts copy;
 };
 
 static int parse_count(const char *text, unsigned int *count)
@@ -43,10 +46,10 @@ static int parse_count(const char *text, unsigned int *count)
 
 	errno = 0;
 	n = strtol(text, &end, 0);
-	if (errno || end == text || *end || n < 1 || n > CONVERT_MAX_COROUTINES)
+	if (errno || end == text || *end || n < 1 || n > PIECES_MAX_WORKERS)
 		return report_error("Invalid number of coroutines. Allowed number of coroutines is "
 				    "between 1 and %d",
-				    CONVERT_MAX_COROUTINES);
+				    PIECES_MAX_WORKERS);
 	*count = (unsigned int)n;
 	return 0;
 }
@@ -55,11 +58,11 @@ static int parse_sparse(const char *text, uint64_t *sparse)
 {
 	if (img_parse_size("buffer size for sparse output", text, sparse))
 		return 1;
-	if (*sparse % SECTOR_SIZE || *sparse > CONVERT_MAX_SPARSE)
+	if (*sparse % SECTOR_SIZE || *sparse > MAX_SPARSE)
 		return report_error("Invalid buffer size for sparse output specified. Valid sizes "
 				    "are multiples of %u up to %u. Select 0 to disable sparse "
 				    "detection (fully allocates output).",
-				    SECTOR_SIZE, CONVERT_MAX_SPARSE);
+				    SECTOR_SIZE, MAX_SPARSE);
 	return 0;
 }
 
@@ -70,9 +73,9 @@ static int parse_value(void *verb, const struct img_option *option, const char *
 	switch (option->letter) {
 	case 'S':
 		c->has_sparse = true;
-		return parse_sparse(value, &c->job.min_sparse);
+		return parse_sparse(value, &c->copy.min_sparse);
 	case 'm':
-		return parse_count(value, &c->job.coroutines);
+		return parse_count(value, &c->copy.workers);
 	default:
 		c->snapshot = value;
 		return img_check_snapshot_param(value);
@@ -85,7 +88,7 @@ static const struct img_option options[] = {
 	IMG_FORCE_SHARE(struct convert, source_flags),
 	IMG_SWITCH(0, "target-image-opts", struct convert, target_image_opts),
 	IMG_SWITCH(0, "target-is-zero", struct convert, target_is_zero),
-	IMG_SWITCH(0, "salvage", struct convert, job.salvage),
+	IMG_SWITCH(0, "salvage", struct convert, copy.salvage),
 	IMG_SWITCH(0, "bitmaps", struct convert, bitmaps),
 	IMG_SWITCH(0, "skip-broken-bitmaps", struct convert, skip_broken_bitmaps),
 	IMG_TEXT('B', NULL, struct convert, backing_file),
@@ -94,13 +97,13 @@ static const struct img_option options[] = {
 	IMG_TEXT('T', NULL, struct convert, source_cache),
 	IMG_TEXT('f', NULL, struct convert, source_format),
 	IMG_TEXT('t', NULL, struct convert, target_cache),
-	IMG_SIZE('r', NULL, struct convert, job.rate, "rate limit"),
+	IMG_SIZE('r', NULL, struct convert, copy.speed, "rate limit"),
 	IMG_CALL_VALUE('S', NULL, parse_value),
 	IMG_CALL_VALUE('l', NULL, parse_value),
 	IMG_CALL_VALUE('m', NULL, parse_value),
 	IMG_LIST('o', NULL, struct convert, options),
 	IMG_SWITCH('C', NULL, struct convert, copy_range),
-	IMG_SWITCH('W', NULL, struct convert, job.any_order),
+	IMG_SWITCH('W', NULL, struct convert, copy.any_order),
 	IMG_SWITCH('c', NULL, struct convert, compress),
 	IMG_SWITCH('n', NULL, struct convert, no_create),
 	IMG_SWITCH('p', NULL, struct convert, progress),
@@ -117,7 +120,7 @@ static int check_letters(struct convert *c)
 		return report_error("Cannot enable copy offloading when -c is used");
 	if (c->copy_range && c->has_sparse)
 		return report_error("Cannot enable copy offloading when -S is used");
-	if (c->copy_range && c->job.salvage)
+	if (c->copy_range && c->copy.salvage)
 		return report_error("Cannot use copy offloading in salvaging mode");
 	if (c->target_image_opts && !c->no_create)
 		return report_error("--target-image-opts requires use of -n flag");
@@ -125,7 +128,7 @@ static int check_letters(struct convert *c)
 		return report_error("-o has no effect when skipping image creation");
 	if (c->target_is_zero && !c->no_create)
 		return report_error("--target-is-zero requires use of -n flag");
-	if (!c->job.source_count)
+	if (!c->copy.source_count)
 		return report_error("Must specify image file name");
 	if (image_cache_parse(c->source_cache, &c->source_mode) < 0)
 		return report_error("Invalid source cache option: %s", c->source_cache);
@@ -143,17 +146,17 @@ static int co_open_sources(struct convert *c)
 	struct convert_source *src;
 	size_t i;
 
-	c->job.sources = calloc(c->job.source_count, sizeof(*c->job.sources));
-	if (!c->job.sources)
+	c->copy.sources = calloc(c->copy.source_count, sizeof(*c->copy.sources));
+	if (!c->copy.sources)
 		return report_error("%s", strerror(ENOMEM));
-	for (i = 0; i < c->job.source_count; i++) {
-		src = &c->job.sources[i];
+	for (i = 0; i < c->copy.source_count; i++) {
+		src = &c->copy.sources[i];
 		src->node = img_co_open(c->source_names[i], c->source_format, flags);
 		if (!src->node)
 			return 1;
-		src->start = c->job.total;
+		src->start = c->copy.total;
 		src->size = src->node->size;
-		c->job.total += src->size;
+		c->copy.total += src->size;
 	}
 	return 0;
 }
@@ -163,9 +166,9 @@ static int co_check_snapshot(const struct convert *c)
 {
 	if (!c->snapshot)
 		return 0;
-	if (c->job.source_count > 1 && strncmp(c->snapshot, "snapshot.", 9))
+	if (c->copy.source_count > 1 && strncmp(c->snapshot, "snapshot.", 9))
 		return report_error("No support for concatenating multiple snapshot");
-	return img_co_load_snapshot(c->job.sources[0].node);
+	return img_co_load_snapshot(c->copy.sources[0].node);
 }
 
 static int no_bitmaps(const char *format)
@@ -190,8 +193,8 @@ static int merge_options(struct convert *c, struct error *err)
 		free(c->create.backing_fmt);
 		c->create.backing_fmt = strdup(c->backing_fmt);
 	}
-	c->create.size = c->job.total;
-	if (c->create.backing_file && c->job.source_count > 1)
+	c->create.size = c->copy.total;
+	if (c->create.backing_file && c->copy.source_count > 1)
 		return error_set(err, -EINVAL,
 				 "Having a backing file for the target makes no sense "
 				 "when concatenating multiple input images");
@@ -216,9 +219,9 @@ static int check_target(struct convert *c)
 		return report_fail(&err);
 	if (c->compress)
 		return report_error("Compression not supported for this file format");
-	if (c->bitmaps && c->job.source_count > 1)
+	if (c->bitmaps && c->copy.source_count > 1)
 		return report_error("Copying bitmaps only possible with single source");
-	if (c->bitmaps && !c->job.sources[0].node->driver->has_bitmaps)
+	if (c->bitmaps && !c->copy.sources[0].node->driver->has_bitmaps)
 		return report_error("Source lacks bitmap support");
 	if (image_cache_parse(c->target_cache, &c->target_mode) < 0)
 		return report_error("Invalid cache option: %s", c->target_cache);
@@ -238,32 +241,43 @@ static int co_open_target(struct convert *c)
 	}
 	flags |= open_flags(&c->target_mode) | (c->target_image_opts ? IMG_O_IMAGE_OPTS : 0) |
 		 (c->no_create ? 0 : BLK_O_INCOMPLETE);
-	c->job.target = img_co_open(c->target_name, c->target_format, flags);
-	if (!c->job.target)
+	c->copy.target = img_co_open(c->target_name, c->target_format, flags);
+	if (!c->copy.target)
 		return 1;
 	if (c->bitmaps)
-		return no_bitmaps(c->job.target->driver->name);
-	if (c->job.target->size < c->job.total)
+		return no_bitmaps(c->copy.target->driver->name);
+	if (c->copy.target->size < c->copy.total)
 		return report_error("output file is smaller than input file");
 	return 0;
 }
 
+static void warn_unreadable(uint64_t offset)
+{
+	report_error("warning: error while reading offset %" PRIu64, offset);
+}
+
 static int co_convert(struct convert *c)
 {
-	struct convert_job *job = &c->job;
+	struct convert_opts *copy = &c->copy;
+	struct error err = ERROR_INIT;
 
 	if (co_open_sources(c) || co_check_snapshot(c) || check_target(c) || co_open_target(c))
 		return 1;
 	/* An existing target may have another backing file than -B says: then copy everything. */
-	job->target_has_backing =
-		c->create.backing_file && job->target->backing &&
-		(!c->no_create || image_has_backing(job->target, c->create.backing_file));
+	copy->target_has_backing =
+		c->create.backing_file && copy->target->backing &&
+		(!c->no_create || image_has_backing(copy->target, c->create.backing_file));
 	/* With a backing file the target need not read as zeroes. */
-	job->target_is_zero = c->target_is_zero && !job->target->backing;
-	job->write_flags = c->target_mode.writethrough ? BLK_REQ_FUA : 0;
-	job->flush = !c->target_mode.no_flush;
-	job->target_is_new = !c->no_create;
-	return convert_co_copy(job) < 0;
+	copy->target_is_zero = c->target_is_zero && !copy->target->backing;
+	copy->write_flags = c->target_mode.writethrough ? BLK_REQ_FUA : 0;
+	copy->flush = !c->target_mode.no_flush;
+	copy->target_is_new = !c->no_create;
+	copy->progress = progress_update;
+	copy->unreadable = warn_unreadable;
+	if (convert_co_copy(copy, &err) < 0)
+		return report_fail(&err);
+	progress_update(1, 1);
+	return 0;
 }
 
 /* Make the directory entry of a new file durable. */
@@ -282,18 +296,18 @@ static int co_close_all(struct convert *c, int status)
 	size_t i;
 	int ret;
 
-	if (c->job.target) {
-		ret = blk_co_close(c->job.target);
+	if (c->copy.target) {
+		ret = blk_co_close(c->copy.target);
 		if (ret < 0 && !status)
 			status = report_error("error while closing %s: %s", c->target_name,
 					      strerror(-ret));
-		if (!status && !c->no_create && c->job.flush)
+		if (!status && !c->no_create && c->copy.flush)
 			status = co_sync_name(c);
 	}
-	for (i = 0; c->job.sources && i < c->job.source_count; i++)
-		if (c->job.sources[i].node)
-			blk_co_close(c->job.sources[i].node);
-	free(c->job.sources);
+	for (i = 0; c->copy.sources && i < c->copy.source_count; i++)
+		if (c->copy.sources[i].node)
+			blk_co_close(c->copy.sources[i].node);
+	free(c->copy.sources);
 	return status;
 }
 
@@ -303,7 +317,7 @@ static int co_run_convert(struct convert *c, int argc, char **argv)
 
 	if (image_opts_want_help(c->options))
 		return img_options_help(c->target_format, optind + 1 < argc);
-	c->job.source_count = optind < argc ? (size_t)(argc - optind - 1) : 0;
+	c->copy.source_count = optind < argc ? (size_t)(argc - optind - 1) : 0;
 	c->source_names = argv + optind;
 	c->target_name = argv[argc - 1];
 	if (check_letters(c))
@@ -319,8 +333,7 @@ static int run(int argc, char **argv)
 	struct convert c = {
 		.source_cache = "writeback",
 		.target_cache = "writeback",
-		.job = { .min_sparse = CONVERT_DEFAULT_SPARSE,
-			 .coroutines = CONVERT_DEFAULT_COROUTINES },
+		.copy = { .min_sparse = CONVERT_DEFAULT_SPARSE, .workers = PIECES_WORKERS },
 	};
 	int status = 1;
 

@@ -8,7 +8,7 @@
 
 #include "image/image.h"
 #include "image/size.h"
-#include "qed-img/convert.h"
+#include "job/convert.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
@@ -86,13 +86,12 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 	struct img_create_options create = { .size = src->size,
 					     .has_size = true,
 					     .incomplete = true };
-	struct convert_job job = {
+	struct convert_opts copy = {
 		.sources = src,
 		.source_count = 1,
 		.total = src->size,
 		.target_is_new = true,
 		.min_sparse = CONVERT_DEFAULT_SPARSE,
-		.coroutines = CONVERT_DEFAULT_COROUTINES,
 		.flush = true,
 	};
 	struct error err = ERROR_INIT;
@@ -106,11 +105,11 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 		error_prefix(&err, "%s: error while creating output image", dd->output);
 		return report_fail(&err);
 	}
-	job.target = img_co_open(dd->output, dd->target_format, BLK_O_RDWR | BLK_O_INCOMPLETE);
-	if (!job.target)
+	copy.target = img_co_open(dd->output, dd->target_format, BLK_O_RDWR | BLK_O_INCOMPLETE);
+	if (!copy.target)
 		return 1;
-	status = convert_co_copy(&job) < 0;
-	ret = blk_co_close(job.target);
+	status = convert_co_copy(&copy, &err) < 0 ? report_fail(&err) : 0;
+	ret = blk_co_close(copy.target);
 	if (ret == 0 && !status)
 		ret = blk_co_sync_name(image_path(dd->output, NULL));
 	if (ret < 0 && !status)

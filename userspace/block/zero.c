@@ -92,10 +92,9 @@ bool buffer_is_zero(const void *buf, size_t len)
 uint64_t buffer_zero_run(const void *buf, uint64_t offset, uint64_t len, uint64_t unit, bool *zero)
 {
 	const unsigned char *p = buf;
-	uint64_t run = 0;
+	uint64_t run = 0, in_unit = unit - offset % unit;
 
-	while (run < len) {
-		uint64_t in_unit = unit - ((offset + run) & (unit - 1));
+	for (; run < len; in_unit = unit) {
 		uint64_t step = in_unit < len - run ? in_unit : len - run;
 		bool step_zero = buffer_is_zero(p + run, step);
 

@@ -18,8 +18,8 @@ bool buffer_is_zero(const void *buf, size_t len);
 
 /*
  * Return the length, in bytes, of the first run of the @len > 0 bytes at @buf: units that
- * are all zero (*@zero set) or units that are not.  A unit has @unit bytes (a power of two)
- * and begins on a multiple of that; the first byte is at @offset.
+ * are all zero (*@zero set) or units that are not.  A unit has @unit bytes and begins on
+ * a multiple of that; the first byte is at @offset.
  */
 uint64_t buffer_zero_run(const void *buf, uint64_t offset, uint64_t len, uint64_t unit, bool *zero);
 

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The copying of qed-img convert, on open images. */
-#ifndef QEDBLK_QED_IMG_CONVERT_H
-#define QEDBLK_QED_IMG_CONVERT_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+/*
+ * Converting: copy images, one after the other, into a new one or over an existing one.
+ */
+#ifndef QEDBLK_JOB_CONVERT_H
+#define QEDBLK_JOB_CONVERT_H
 
 #include "block/node.h"
+#include "job/pieces.h"
 
 /* The default of min_sparse, bytes. */
 #define CONVERT_DEFAULT_SPARSE 4096
-
-/* The default and the maximum of concurrent coroutines. */
-#define CONVERT_DEFAULT_COROUTINES 8
-#define CONVERT_MAX_COROUTINES	   16
-
-/* The largest piece copied at once, and the largest -S, in bytes. */
-#define CONVERT_PIECE	   (2 * 1024 * 1024)
-#define CONVERT_MAX_SPARSE (16 * 1024 * 1024)
 
 /* A source; several are concatenated. */
 struct convert_source {
@@ -27,7 +18,7 @@ struct convert_source {
 	uint64_t start, size; /* in the target, bytes */
 };
 
-struct convert_job {
+struct convert_opts {
 	struct convert_source *sources;
 	size_t source_count;
 	uint64_t total; /* bytes */
@@ -41,18 +32,22 @@ struct convert_job {
 	 */
 	bool target_has_backing;
 	uint64_t min_sparse; /* the shortest run of zeroes to skip, bytes; 0: write everything */
-	unsigned int coroutines;
+	unsigned int workers; /* as in struct pieces */
 	bool any_order; /* write in any order; else by offset */
 	bool salvage; /* write zeroes for unreadable sectors */
 	unsigned int write_flags; /* BLK_REQ_FUA, or 0 */
 	bool flush; /* flush at the end, and write out dirty pages during the copy */
-	uint64_t rate; /* bytes a second, 0: no limit */
+	uint64_t speed; /* bytes a second, 0: no limit */
+	/* Called after each piece, with the data copied and all of it, in bytes; or NULL. */
+	pieces_progress_fn *progress;
+	/* With @salvage: called for each sector of a source that cannot be read; or NULL. */
+	void (*unreadable)(uint64_t offset);
 };
 
 /*
- * Copy, and report progress. Coroutine; yields. Returns 0, or a negative errno after
- * an error message.
+ * Copy. Coroutine; yields. Returns 0 when all is written, and durable if @opts->flush,
+ * or a negative errno with an error line.
  */
-int convert_co_copy(const struct convert_job *job);
+int convert_co_copy(const struct convert_opts *opts, struct error *err);
 
 #endif

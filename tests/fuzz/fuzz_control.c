@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "client/client.h"
-#include "client/events.h"
 #include "client/json.h"
 #include "cmdline/report.h"
 #include "fuzz.h"

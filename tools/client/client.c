@@ -18,7 +18,7 @@
 #include "util/json_memory.h"
 
 /*
- * The longest reply, in bytes. A longer one means a broken server, and must not use
+ * The longest line of a server, in bytes. A longer one means a broken server, and must not use
  * unlimited memory.
  */
 #define ANSWER_MAX (16u << 20)
@@ -97,62 +97,79 @@ int64_t client_now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-/* Wait until @fd is readable, or until @deadline (client_now_ms(); negative: no limit). */
-static int wait_readable(int fd, int64_t deadline)
+/* The lines that a server sends. */
+struct line_reader {
+	int fd;
+	int64_t deadline; /* client_now_ms(); negative: no limit */
+	char *buf;
+	size_t used, size;
+	size_t line; /* bytes of the line returned last */
+};
+
+/* Wait until the socket is readable, or until the deadline. */
+static int wait_readable(const struct line_reader *reader)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = reader->fd, .events = POLLIN };
 	int64_t left = -1;
 	int n;
 
 	do {
 		if (client_interrupted)
 			return -EINTR;
-		if (deadline >= 0) {
-			left = deadline - client_now_ms();
+		if (reader->deadline >= 0) {
+			left = reader->deadline - client_now_ms();
 			if (left <= 0)
 				return -ETIMEDOUT;
 		}
-		/* At most a second: a signal may arrive just before poll(). */
-		n = poll(&pfd, 1, left < 0 || left > 1000 ? 1000 : (int)left);
+		/* At most half a second: a signal may arrive just before poll(). */
+		n = poll(&pfd, 1, left < 0 || left > 500 ? 500 : (int)left);
 	} while (n == 0 || (n < 0 && errno == EINTR));
 	return n < 0 ? -errno : 0;
 }
 
-/* Read one line, with its newline, into a heap string. */
-static int read_line(int fd, int timeout_ms, char **line, size_t *len)
+static int fill(struct line_reader *reader)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms;
-	size_t size = 0, used = 0;
-	char *text = NULL, *more;
 	ssize_t n;
 	int ret;
 
-	do {
-		if (used == size) {
-			size = size ? size * 2 : 4096;
-			more = size > ANSWER_MAX ? NULL : realloc(text, size);
-			if (!more) {
-				ret = size > ANSWER_MAX ? -EMSGSIZE : -ENOMEM;
-				break;
-			}
-			text = more;
-		}
-		ret = wait_readable(fd, deadline);
-		if (ret)
-			break;
-		n = recv(fd, text + used, size - used, 0);
-		if (n <= 0) {
-			ret = n ? -errno : -ECONNRESET;
-			break;
-		}
-		used += n;
-	} while (text[used - 1] != '\n');
-	if (ret) {
-		free(text);
-		return ret;
+	if (reader->used == reader->size) {
+		size_t size = reader->size ? reader->size * 2 : 4096;
+		char *more = size > ANSWER_MAX ? NULL : realloc(reader->buf, size);
+
+		if (!more)
+			return size > ANSWER_MAX ? -EMSGSIZE : -ENOMEM;
+		reader->buf = more;
+		reader->size = size;
 	}
-	*line = text;
-	*len = used;
+	ret = wait_readable(reader);
+	if (ret)
+		return ret;
+	n = recv(reader->fd, reader->buf + reader->used, reader->size - reader->used, 0);
+	if (n <= 0)
+		return n ? -errno : -ECONNRESET;
+	reader->used += n;
+	return 0;
+}
+
+/* Read the next line, without its newline; valid until the next call. */
+static int next_line(struct line_reader *reader, const char **line, size_t *len)
+{
+	char *newline;
+	int ret;
+
+	if (reader->line) {
+		memmove(reader->buf, reader->buf + reader->line, reader->used - reader->line);
+		reader->used -= reader->line;
+		reader->line = 0;
+	}
+	while (!reader->used || !(newline = memchr(reader->buf, '\n', reader->used))) {
+		ret = fill(reader);
+		if (ret)
+			return ret;
+	}
+	*line = reader->buf;
+	*len = newline - reader->buf;
+	reader->line = *len + 1;
 	return 0;
 }
 
@@ -190,32 +207,61 @@ int client_send(int fd, const char *execute, json_t *arguments)
 	return ret;
 }
 
-int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
-		   struct error *err)
+/* Handle the reply, after which there are no more events. */
+static int take_answer(const json_t *reply, const char *execute, json_t **answer, struct error *err)
 {
-	int ret = client_send(fd, execute, arguments);
-	json_t *reply, *value;
-	char *line;
-	size_t len;
+	json_t *value = json_object_get(reply, "return");
 
-	if (!ret)
-		ret = read_line(fd, timeout_ms, &line, &len);
-	if (ret)
-		return error_set_errno(err, ret, "the server did not answer '%s'", execute);
-
-	reply = json_loadb(line, len, 0, NULL);
-	free(line);
-	value = json_object_get(reply, "return");
 	if (value) {
 		if (answer)
 			*answer = json_incref(value);
-		ret = 0;
-	} else if (json_object_get(reply, "error")) {
-		ret = refusal(json_object_get(reply, "error"), err);
-	} else {
-		ret = error_set(err, -EPROTO, "the server's answer to '%s' makes no sense",
-				execute);
+		return 0;
 	}
-	json_decref(reply);
-	return ret;
+	if (json_object_get(reply, "error"))
+		return refusal(json_object_get(reply, "error"), err);
+	return error_set(err, -EPROTO, "the server's answer to '%s' makes no sense", execute);
+}
+
+static int converse(int fd, const char *execute, json_t *arguments, int timeout_ms,
+		    client_event_fn *on_event, void *arg, json_t **answer, struct error *err)
+{
+	struct line_reader reader = {
+		.fd = fd,
+		.deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms,
+	};
+	int ret = client_send(fd, execute, arguments);
+	bool more = true;
+
+	while (!ret && more) {
+		const char *line;
+		json_t *reply;
+		size_t len;
+
+		ret = next_line(&reader, &line, &len);
+		if (ret)
+			break;
+		reply = json_loadb(line, len, 0, NULL);
+		more = on_event && json_object_get(reply, "event");
+		if (more)
+			on_event(arg, json_get_string(reply, "event", ""),
+				 json_object_get(reply, "data"));
+		else
+			ret = take_answer(reply, execute, answer, err);
+		json_decref(reply);
+	}
+	free(reader.buf);
+	return ret ? error_set_errno(err, ret, "the server did not answer '%s'", execute) : 0;
+}
+
+int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
+		   struct error *err)
+{
+	return converse(fd, execute, arguments, timeout_ms, NULL, NULL, answer, err);
+}
+
+int client_command_with_events(int fd, const char *execute, json_t *arguments,
+			       client_event_fn *on_event, void *arg, json_t **answer,
+			       struct error *err)
+{
+	return converse(fd, execute, arguments, -1, on_event, arg, answer, err);
 }

@@ -24,11 +24,18 @@ int client_connect(const char *name, struct error *err);
  * the reply, at most @timeout_ms milliseconds (-1: no limit). Sets *@answer to a new
  * reference to the returned value; @answer may be NULL. Returns 0 or a negative errno
  * with an error line. A refusal has the server's line and -EBUSY (class DeviceBusy),
- * -ENOTSUP (CommandNotFound), or -EIO. Other errors include -ETIMEDOUT and -ECONNRESET
- * (the server is gone).
+ * -ENOTSUP (CommandNotFound), or -EIO. Other errors include -ETIMEDOUT, -ECONNRESET (the
+ * server is gone) and -EINTR (client_interrupted).
  */
 int client_command(int fd, const char *execute, json_t *arguments, int timeout_ms, json_t **answer,
 		   struct error *err);
+
+typedef void client_event_fn(void *arg, const char *event, const json_t *data);
+
+/* Like client_command() without a limit, and call @on_event for each event line before the reply. */
+int client_command_with_events(int fd, const char *execute, json_t *arguments,
+			       client_event_fn *on_event, void *arg, json_t **answer,
+			       struct error *err);
 
 /*
  * Send a command without waiting for the reply; takes the reference. Returns 0 or a

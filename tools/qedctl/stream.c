@@ -9,7 +9,7 @@
 
 #include "block/node.h"
 #include "file/options.h"
-#include "client/events.h"
+#include "client/client.h"
 #include "client/json.h"
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"

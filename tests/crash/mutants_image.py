@@ -137,7 +137,7 @@ CHAINS = (
     Mutant(
         "emptied-before-the-base-is-flushed",
         ("job/commit.c",
-         "	ret = blk_co_flush(opts->base);\n",
+         "	ret = blk_co_sync(opts->base);\n",
          "	ret = 0;\n"),
         Crash("committed", "27")),
     Mutant(

@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 
 #include "format/qed/qed.h"
+#include "job/commit.h"
 #include "util/error.h"
 
 #define CLUSTER	   (64 * KiB)
@@ -62,15 +63,21 @@ void *reallocarray(void *p, size_t n, size_t size)
 	return realloc(p, n * size);
 }
 
-static void open_node(struct test *t)
+/* From now on the file of t->node fails when it is to. */
+static void take_node(struct test *t)
 {
-	t->node = scratch_co_open(&t->scratch, BLK_O_RDWR | BLK_O_DIRECT, 0);
 	t->img = t->node->opaque;
 	t->ops = blk_file_kernel_ops;
 	t->ops.co_pwritev = failing_pwritev;
 	t->ops.co_truncate = failing_truncate;
 	t->ops.co_fallocate = failing_fallocate;
 	t->node->file->ops = &t->ops;
+}
+
+static void open_node(struct test *t)
+{
+	t->node = scratch_co_open(&t->scratch, BLK_O_RDWR | BLK_O_DIRECT, 0);
+	take_node(t);
 }
 
 static void start_with(struct test *t, bool backing, uint32_t cluster)
@@ -222,6 +229,42 @@ static void reported_once(void *arg)
 	close_and_check(t);
 	expect_block(t, 0, 2);
 	expect_block(t, 1000, 2);
+	end(t);
+}
+
+/* A job commits an overlay into the image: that is durable, and the error of before stays owed. */
+static void owed_by_a_job(void *arg)
+{
+	struct test *t = arg;
+	struct commit_opts opts = { .empty = true };
+	struct blk_open_opts open = { .flags = BLK_O_RDWR, .writable_depth = 1 };
+	struct blk_create_opts create = { .format = "qed",
+					  .size = IMAGE_SIZE,
+					  .backing_file = "image.qed",
+					  .backing_format = "qed" };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/overlay.qed", t->scratch.dir);
+	create.filename = path;
+	start(t, false);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(blk_co_create(&create, NULL) == 0);
+	CHECK(blk_co_open(&opts.top, path, &open, NULL) == 0);
+	opts.base = t->node = opts.top->backing;
+	take_node(t);
+	CHECK(write_block(t, 0, 2) == 0);
+	write_error = -EIO;
+	CHECK(qed_co_commit_dirty(t->img) == -EIO);
+	write_error = 0;
+	t->node = opts.top;
+	CHECK(write_block(t, 1000, 3) == 0);
+	CHECK(commit_co_run(&opts, NULL) == 0);
+	CHECK(blk_co_flush(opts.base) == -EIO);
+	CHECK(blk_co_flush(opts.base) == 0);
+	CHECK(blk_co_close(opts.top) == 0 && unlink(path) == 0);
+	open_node(t);
+	expect_block(t, 0, 2);
+	expect_block(t, 1000, 3);
 	end(t);
 }
 
@@ -444,6 +487,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CO_TEST_BY(run, owed),
 		CO_TEST_BY(run, owed_by_others),
+		CO_TEST_BY(run, owed_by_a_job),
 		CO_TEST_BY(run, reported_once),
 		CO_TEST_BY(run, shared_commit),
 		CO_TEST_BY(run, empty_not_cut),

@@ -155,7 +155,7 @@ int commit_co_run(const struct commit_opts *opts, struct error *err)
 		ret = pieces_co_run(&c.pieces, err);
 	if (ret)
 		return ret;
-	ret = blk_co_flush(opts->base);
+	ret = blk_co_sync(opts->base);
 	if (ret)
 		return error_set_errno(err, ret, "%s: flush", opts->base->filename);
 	return opts->empty ? blk_co_make_empty(opts->top, err) : 0;

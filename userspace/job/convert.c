@@ -277,7 +277,7 @@ static int co_finish(const struct convert_opts *opts, struct error *err)
 	if (opts->target_is_new)
 		ret = blk_co_set_complete(opts->target);
 	else if (opts->flush)
-		ret = blk_co_flush(opts->target);
+		ret = blk_co_sync(opts->target);
 	return ret ? error_set_errno(err, ret, "error while flushing") : 0;
 }
 

@@ -49,7 +49,7 @@ start() {
 	shift
 	cd "$dir" || exit 1
 	env --default-signal="$signal" "$qedd" --name "$name" --image new.qed --size 1M \
-		--backing "nbd+unix:///?socket=mute&reconnect-delay=0&reply-timeout=3" "$@" \
+		--backing "nbd+unix:///?socket=mute&reconnect-delay=0&reply-timeout=60" "$@" \
 		>out 2>err 7>"$dir/lock" &
 	pid=$!
 	cd - >/dev/null || exit 1
@@ -71,9 +71,11 @@ for signal in INT TERM HUP; do
 	start $signal
 	check "SIG$signal: the server is a process of its own" test "$server" != $pid
 	check "SIG$signal: it has nothing of its caller's" eval '! has_open'
+	SECONDS=0
 	kill -$signal $pid
 	wait $pid
 	status=$?
+	check "SIG$signal: it does not wait for the server that is mute" test $SECONDS -lt 10
 	check "SIG$signal: exit status 1" test $status = 1
 	check "SIG$signal: one line" test "$(cat "$dir/out" "$dir/err")" = "qedd: $name: interrupted"
 	check "SIG$signal: nothing is left" nothing_left

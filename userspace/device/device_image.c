@@ -134,10 +134,12 @@ static int co_create(struct device_image *image, const struct device_options *op
 			ret = co_look_at_backing(image->path, &create, options->backing_dir, err);
 		}
 	}
-	if (!ret)
+	if (!ret) {
+		image->creating = true;
 		ret = blk_co_create(&create, err);
-	if (!ret)
-		image->created = true;
+		image->created = !ret;
+		image->creating = false;
+	}
 	free(backing);
 	return ret;
 }
@@ -331,10 +333,15 @@ int device_image_co_close(struct device_image *image)
 	int ret = image->node ? blk_co_close(image->node) : 0;
 
 	image->node = NULL;
+	device_image_abandon(image);
+	return ret;
+}
+
+void device_image_abandon(struct device_image *image)
+{
 	if (image->created && unlink(image->path))
 		log_warning("%s: %s", image->path, strerror(errno));
 	image->created = false;
-	return ret;
 }
 
 void device_image_free(struct device_image *image)

@@ -9,6 +9,7 @@
 struct device_image {
 	char *path; /* absolute */
 	bool created; /* by this process, and not yet used */
+	bool creating; /* the file is being created */
 	struct blk_node *node;
 };
 
@@ -37,6 +38,12 @@ static inline void device_image_keep(struct device_image *image)
  * Coroutine; yields.
  */
 int device_image_co_close(struct device_image *image);
+
+/*
+ * Remove an image that was created and not kept, in place of device_image_co_close() when the
+ * process exits without closing it.
+ */
+void device_image_abandon(struct device_image *image);
 
 /* Free ->path. */
 void device_image_free(struct device_image *image);

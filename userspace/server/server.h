@@ -24,6 +24,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdnoreturn.h>
 
 #include "aio/lock.h"
 #include "server/control.h"
@@ -85,6 +86,19 @@ struct server {
  * starting process by @starter. Returns the program's exit status.
  */
 int server_run(const struct device_options *options, const struct starter *starter);
+
+/*
+ * start.c: start serving. After an error all is undone. When that is impossible, or when the
+ * server is to stop while the image is being opened, reports to the starter and does not return.
+ * Coroutine of the main loop; yields.
+ */
+int server_co_start(struct server *server, struct error *err);
+
+/*
+ * Exit without cleanup: threads may be in the middle of requests, so nothing they use can be freed.
+ * A device and its files stay, for qedctl recover or remove.
+ */
+noreturn void server_leave_at_once(void);
 
 /* Request the server to stop; the first reason is kept. Main loop's thread. */
 void server_ask_stop(struct server *server, const char *reason);

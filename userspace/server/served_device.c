@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ublk device of the server. The functions of ublk/device.h block, so they run on worker
+ * threads; while one runs the server's coroutine waits.
+ */
+#include <errno.h>
+
+#include "aio/loop.h"
+#include "aio/sys.h"
+#include "server/server.h"
+#include "server/served_device.h"
+#include "ublk/stale.h"
+#include "ublk/write_back.h"
+#include "util/log.h"
+#include "util/units.h"
+
+/* The longest read or write in one request, and the size of each tag's buffer. */
+#define MAX_IO_BYTES (512 * KiB)
+
+struct device_call {
+	struct server *server;
+	struct ublk_device_opts opts;
+	struct error *err;
+};
+
+static int check_claim(void *arg)
+{
+	struct device_call *call = arg;
+	const struct device_options *options = call->server->options;
+	struct ublk_dev_info info;
+	int ret = ublk_stale_find_waiting(options->name, &info, call->err);
+
+	if (ret > 0 && !options->recover)
+		return error_set(call->err, -EEXIST,
+				 "ublk device %u of a server that died waits: qedctl recover %s, "
+				 "or qedctl remove --force %s",
+				 info.dev_id, options->name, options->name);
+	if (!ret && options->recover)
+		return error_set(call->err, -ESRCH, "no device of that name waits for a server");
+	return ret < 0 ? ret : 0;
+}
+
+static int device_create(void *arg)
+{
+	struct device_call *call = arg;
+	const char *name = call->server->options->name;
+	int ret = ublk_stale_delete(name, call->err);
+
+	if (ret < 0)
+		return ret;
+	if (ret)
+		log_warning("%s: deleted %d ublk device(s) of a server that died", name, ret);
+	return ublk_device_create(&call->server->device, &call->opts, call->err);
+}
+
+static int device_take_over(void *arg)
+{
+	struct device_call *call = arg;
+	struct ublk_dev_info info;
+	int ret = ublk_stale_find_waiting(call->server->options->name, &info, call->err);
+
+	if (!ret)
+		ret = error_set(call->err, -ENODEV, "no device waits for a server of that name");
+	if (ret < 0)
+		return ret;
+	call->opts.dev_id = info.dev_id;
+	return ublk_device_take_over(&call->server->device, &call->opts, call->err);
+}
+
+static int device_start(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_start(call->server->device, call->err);
+}
+
+static int device_stop(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_stop(call->server->device, call->err);
+}
+
+static int device_destroy(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_destroy(call->server->device, call->err);
+}
+
+/* On the main loop. */
+static void on_queue_ended(struct aio_post *post)
+{
+	struct server *server = container_of(post, struct server, queue_ended);
+
+	if (server->state == SERVER_LIVE && !server->stop_reason)
+		log_error("%s: the device was stopped by somebody else", server->options->name);
+	server_ask_stop(server, "the device is gone");
+}
+
+/* On a queue's thread. */
+static void queue_ended(void *arg)
+{
+	struct server *server = arg;
+
+	if (!atomic_flag_test_and_set(&server->queue_has_ended))
+		aio_loop_post(server->loop, &server->queue_ended);
+}
+
+int served_device_co_check_claim(struct server *server, struct error *err)
+{
+	struct device_call call = { .server = server, .err = err };
+
+	return aio_co_call(check_claim, &call);
+}
+
+int served_device_co_create(struct server *server, struct error *err)
+{
+	const struct device_options *options = server->options;
+	struct blk_node *node = server->image.node;
+	struct device_call call = {
+		.server = server,
+		.err = err,
+		.opts = {
+			.dev_id = UBLK_ANY_DEV_ID,
+			.flags = ublk_can_write_back() ?
+					 UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE :
+					 0,
+			.cookie = ublk_name_cookie(options->name),
+			.queues = options->queues,
+			.depth = options->depth,
+			.limits = {
+				.size = node->size,
+				.cluster_size = node->cluster_size,
+				.file_align = node->file ? node->file->align : 0,
+				.mem_align = node->file ? node->file->mem_align : 0,
+				.max_io_bytes = MAX_IO_BYTES,
+				.read_only = options->read_only,
+				.discard = options->discard && node->driver->co_pdiscard,
+			},
+			.target = &server->target.target,
+			.queue_ended = queue_ended,
+			.arg = server,
+		},
+	};
+
+	server->queue_ended.fn = on_queue_ended;
+	ublk_node_target_init(&server->target, node);
+	atomic_store(&server->target.detect_zeroes, options->detect_zeroes);
+	return aio_co_call(options->recover ? device_take_over : device_create, &call);
+}
+
+int served_device_co_start(struct server *server, struct error *err)
+{
+	struct device_call call = { .server = server, .err = err };
+
+	return aio_co_call(device_start, &call);
+}
+
+int served_device_co_end(struct server *server, struct error *err)
+{
+	struct device_call call = { .server = server, .err = err };
+	int ret = aio_co_call(device_stop, &call);
+
+	if (ret < 0)
+		return ret;
+	aio_co_call(device_destroy, &call);
+	server->device = NULL;
+	return 0;
+}

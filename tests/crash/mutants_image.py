@@ -188,9 +188,9 @@ FILLING = (
     Mutant(
         "old-image-not-cut-before-the-new-header",
         ("create.c",
-         "		ret = blk_file_co_truncate(file, size);\n	if (!ret)\n"
+         "	ret = blk_file_co_truncate(file, size);\n	if (!ret)\n"
          "		ret = blk_file_co_flush(file);\n",
-         "		ret = blk_file_co_truncate(file, size);\n"),
+         "	ret = blk_file_co_truncate(file, size);\n"),
         Unit("qed_opening", "old_image_is_gone_before_the_new_header", "29")),
     Mutant(
         "made-without-a-last-flush",

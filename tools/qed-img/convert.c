@@ -181,17 +181,12 @@ static int merge_options(struct convert *c, struct error *err)
 {
 	if (img_options_parse(&c->create, c->options, c->target_format, err) < 0)
 		return err->code;
-	if (!c->no_create && (c->backing_file || c->backing_fmt) &&
-	    !img_format_has_backing(c->target_format))
-		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
-				 c->backing_file ? "file" : "file format", c->target_format);
-	if (c->backing_file) {
-		free(c->create.backing_file);
-		c->create.backing_file = strdup(c->backing_file);
-	}
-	if (c->backing_fmt) {
-		free(c->create.backing_fmt);
-		c->create.backing_fmt = strdup(c->backing_fmt);
+	/* Without a new image, the backing file of -B is compared with the one it has. */
+	if (c->no_create) {
+		c->create.backing_file = c->backing_file ? strdup(c->backing_file) : NULL;
+	} else if (img_options_set_backing(&c->create, c->target_format, c->backing_file,
+					   c->backing_fmt, err)) {
+		return err->code;
 	}
 	c->create.size = c->copy.total;
 	if (c->create.backing_file && c->copy.source_count > 1)
@@ -211,9 +206,8 @@ static int check_target(struct convert *c)
 	if (c->target_is_zero && c->backing_file)
 		return report_error("Cannot use --target-is-zero when the destination image has a "
 				    "backing file");
-	if (!c->no_create && !blk_driver_find(c->target_format))
-		return report_error("Unknown file format '%s'", c->target_format);
-	if (!c->no_create && !image_new_path(c->target_name, &err))
+	if (!c->no_create &&
+	    (!img_new_driver(c->target_format, &err) || !image_new_path(c->target_name, &err)))
 		return report_fail(&err);
 	if (merge_options(c, &err) < 0)
 		return report_fail(&err);

@@ -51,9 +51,7 @@ static int merge_options(struct create *c, struct error *err)
 	bool has_operand = c->opts.has_size;
 	uint64_t operand = c->opts.size;
 
-	if (!blk_driver_find(c->format))
-		return error_set(err, -EINVAL, "Unknown file format '%s'", c->format);
-	if (!image_new_path(c->filename, err))
+	if (!img_new_driver(c->format, err) || !image_new_path(c->filename, err))
 		return err->code;
 	c->opts.has_size = false;
 	if (img_options_parse(&c->opts, c->options, c->format, err) < 0)
@@ -64,20 +62,7 @@ static int merge_options(struct create *c, struct error *err)
 		c->opts.size = operand;
 		c->opts.has_size = true;
 	}
-	if ((c->backing_file || c->backing_fmt) && !img_format_has_backing(c->format))
-		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
-				 c->backing_file ? "file" : "file format", c->format);
-	if (c->backing_file) {
-		free(c->opts.backing_file);
-		c->opts.backing_file = strdup(c->backing_file);
-	}
-	if (c->backing_fmt) {
-		free(c->opts.backing_fmt);
-		c->opts.backing_fmt = strdup(c->backing_fmt);
-	}
-	if ((c->backing_file && !c->opts.backing_file) || (c->backing_fmt && !c->opts.backing_fmt))
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-	return 0;
+	return img_options_set_backing(&c->opts, c->format, c->backing_file, c->backing_fmt, err);
 }
 
 /* Open the backing file: it must exist, and gives its size if none was given. */
@@ -170,15 +155,14 @@ const struct verb img_create_verb = {
 	.synopsis = "[--object OBJECT] "
 		    "[-q] [-f FMT] [-b BACKING [-F BACKING_FMT]] [-u] [-o OPTIONS] FILE [SIZE]",
 	.summary = "make an image",
-	.options =
-		"  --object OBJECT  as qed-img(1) says under IMAGES BY OPTIONS\n"
-		"  -f FMT           format: raw (the default) or qed\n"
-		"  -b BACKING       backing file (qed), also its size if none is said; a relative\n"
-		"                   name counts from the image's directory\n"
-		"  -F BACKING_FMT   format of the backing file; needed with -b\n"
-		"  -u               do not open the backing file; SIZE is needed then\n"
-		"  -o OPTIONS       of the format, NAME=VALUE,...; help lists them\n"
-		"  -q               print nothing but errors\n",
+	.options = "  --object OBJECT  as qed-img(1) says under IMAGES BY OPTIONS\n"
+		   "  -f FMT           format (raw)\n"
+		   "  -b BACKING       backing file, also its size if none is said; a relative\n"
+		   "                   name counts from the image's directory\n"
+		   "  -F BACKING_FMT   format of the backing file; needed with -b\n"
+		   "  -u               do not open the backing file; SIZE is needed then\n"
+		   "  -o OPTIONS       of the format, NAME=VALUE,...; help lists them\n"
+		   "  -q               print nothing but errors\n",
 	.example = "qed-img create -f qed -b golden.img -F raw vm2.qed",
 	.run = run,
 };

@@ -1,73 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Creation options of an image: one table for parsing, help and the "Formatting" line. */
+/* Creation options of an image, by the rows of its format: parsing, help, the "Formatting" line. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "image/image.h"
 #include "image/image_opts.h"
-#include "image/size.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"
 #include "util/units.h"
 
-#define QED_DEFAULT_CLUSTER_SIZE UINT64_C(65536)
-#define QED_MIN_CLUSTER_SIZE	 4096u
-#define QED_MAX_CLUSTER_SIZE	 67108864u
-#define QED_MAX_TABLE_SIZE	 16u
+#define MAX_ROWS 64
 
-enum option_kind { OPTION_STRING, OPTION_SIZE, OPTION_BOOL };
-
-/* In place of a format: options of files, independent of their format. */
-#define OF_FILES "file"
-
-struct option_row {
-	const char *name, *help;
-	enum option_kind kind;
-	const char *format; /* NULL: every format */
-	size_t value, given; /* offsets in struct img_create_options; @given except for strings */
-};
-
-#define FIELD(f) offsetof(struct img_create_options, f)
-
-static const struct option_row rows[] = {
-	{ "backing_file", "File name of a base image", OPTION_STRING, "qed", FIELD(backing_file),
-	  0 },
-	{ "backing_fmt", "Image format of the base image", OPTION_STRING, "qed", FIELD(backing_fmt),
-	  0 },
-	{ "cluster_size", "Cluster size (in bytes)", OPTION_SIZE, "qed", FIELD(cluster_size),
-	  FIELD(has_cluster_size) },
-	{ "extent_size_hint", "Extent size hint for the image file, 0 to disable", OPTION_SIZE,
-	  OF_FILES, FIELD(extent_size_hint), FIELD(has_extent_size_hint) },
-	{ "nocow", "Turn off copy-on-write (valid only on btrfs)", OPTION_BOOL, OF_FILES,
-	  FIELD(nocow), FIELD(has_nocow) },
-	{ "preallocation", "Preallocation mode (allowed values: off, falloc, full)", OPTION_STRING,
-	  OF_FILES, FIELD(preallocation), 0 },
-	{ "size", "Virtual disk size", OPTION_SIZE, NULL, FIELD(size), FIELD(has_size) },
-	{ "table_size", "L1/L2 table size (in clusters)", OPTION_SIZE, "qed", FIELD(table_size),
-	  FIELD(has_table_size) },
-};
-
-static bool is_of_files(const struct option_row *row)
+static int no_memory(struct error *err)
 {
-	return row->format && !strcmp(row->format, OF_FILES);
+	return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 }
 
-static bool row_is_for(const struct option_row *row, const char *format)
+const struct blk_driver *img_new_driver(const char *format, struct error *err)
 {
-	return !row->format || is_of_files(row) || !strcmp(row->format, format);
-}
+	const struct blk_driver *driver = blk_driver_find(format);
 
-bool img_format_has_backing(const char *format)
-{
-	return !strcmp(format, "qed");
+	if (!driver)
+		error_set(err, -EINVAL, "Unknown file format '%s'", format);
+	else if (!driver->co_create)
+		error_set(err, -ENOTSUP, "Format driver '%s' does not support image creation",
+			  format);
+	return driver && driver->co_create ? driver : NULL;
 }
 
 int img_options_add(char **all, const char *list)
@@ -85,21 +46,31 @@ int img_options_add(char **all, const char *list)
 	return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(const struct blk_option_row *const *)a)->name,
+		      (*(const struct blk_option_row *const *)b)->name);
+}
+
 int img_options_help(const char *format, bool have_filename)
 {
-	static const char *const kinds[] = { "str", "size", "bool (on/off)" };
+	static const char *const types[] = { "str", "size", "bool (on/off)" };
+	const struct blk_option_row *rows[MAX_ROWS];
+	struct error err = ERROR_INIT;
+	const struct blk_driver *driver = img_new_driver(format, &err);
 	char spec[64];
-	size_t i;
+	size_t n = 0;
 
-	if (!blk_driver_find(format))
-		return report_error("Unknown file format '%s'", format);
+	if (!driver)
+		return report_fail(&err);
+	/* Without a file name its file system, and so its options, are unknown. */
+	while (n < MAX_ROWS && (rows[n] = blk_create_option(driver, have_filename, n)))
+		n++;
+	qsort(rows, n, sizeof(rows[0]), by_name);
 	printf(have_filename ? "Supported options:\n" : "Supported %s options:\n", format);
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		/* Without a file name its file system, and so its options, are unknown. */
-		if (!row_is_for(&rows[i], format) || (!have_filename && is_of_files(&rows[i])))
-			continue;
-		snprintf(spec, sizeof(spec), "%s=<%s>", rows[i].name, kinds[rows[i].kind]);
-		printf("  %-22s - %s\n", spec, rows[i].help);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(spec, sizeof(spec), "%s=<%s>", rows[i]->name, types[rows[i]->type]);
+		printf("  %-22s - %s\n", spec, rows[i]->help);
 	}
 	if (!have_filename)
 		printf("\nThe protocol level may support further options.\n"
@@ -107,29 +78,40 @@ int img_options_help(const char *format, bool have_filename)
 	return 0;
 }
 
-static int store(struct img_create_options *opts, const struct option_row *row, const char *value,
-		 struct error *err)
+/* ---- Parsing ---- */
+
+static int set(char **text, const char *value, struct error *err)
 {
-	uint64_t *number = (uint64_t *)((char *)opts + row->value);
-	char **string = (char **)((char *)opts + row->value);
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : no_memory(err);
+}
 
-	if (row->kind == OPTION_STRING) {
-		free(*string);
-		*string = strdup(value);
-		return *string ? 0 : error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-	}
-	if (row->kind == OPTION_BOOL) {
-		bool *on = (bool *)((char *)opts + row->value);
+/* Check the value of @row and store it, sizes as a number of bytes. */
+static int store(struct img_create_options *opts, const struct blk_option_row *row,
+		 const char *value, struct error *err)
+{
+	char digits[32];
+	uint64_t number;
 
-		*on = !strcmp(value, "on");
-		if (!*on && strcmp(value, "off"))
-			return error_set(err, -EINVAL, "Parameter '%s' expects 'on' or 'off'",
-					 row->name);
-	} else if (img_parse_size_option(row->name, value, number, err) < 0) {
-		return err->code;
+	if (row->type == BLK_OPTION_SWITCH && strcmp(value, "on") && strcmp(value, "off"))
+		return error_set(err, -EINVAL, "Parameter '%s' expects 'on' or 'off'", row->name);
+	if (row->type == BLK_OPTION_SIZE) {
+		if (img_parse_size_option(row->name, value, &number, err) < 0)
+			return err->code;
+		snprintf(digits, sizeof(digits), "%" PRIu64, number);
+		value = digits;
 	}
-	*(bool *)((char *)opts + row->given) = true;
-	return 0;
+	if (!strcmp(row->name, "size")) {
+		opts->size = number;
+		opts->has_size = true;
+		return 0;
+	}
+	if (!strcmp(row->name, "backing_file"))
+		return set(&opts->backing_file, value, err);
+	if (!strcmp(row->name, "backing_fmt"))
+		return set(&opts->backing_fmt, value, err);
+	return blk_options_set(opts->others, row->name, value) ? no_memory(err) : 0;
 }
 
 /* Make every ",," a ",". */
@@ -146,11 +128,11 @@ static void single_commas(char *text)
 }
 
 /* Parse @item, NAME=VALUE or NAME alone; modifies it. */
-static int parse_item(struct img_create_options *opts, char *item, const char *format,
+static int parse_item(struct img_create_options *opts, char *item, const struct blk_driver *driver,
 		      struct error *err)
 {
+	const struct blk_option_row *row;
 	char *value = strchr(item, '=');
-	size_t i;
 
 	if (value) {
 		*value++ = '\0';
@@ -162,12 +144,10 @@ static int parse_item(struct img_create_options *opts, char *item, const char *f
 	} else {
 		value = "on";
 	}
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!strcmp(rows[i].name, item) && row_is_for(&rows[i], format))
-			break;
-	if (i == ARRAY_SIZE(rows))
-		return error_set(err, -EINVAL, "Invalid parameter '%s'", item);
-	return store(opts, &rows[i], value, err);
+	for (size_t i = 0; (row = blk_create_option(driver, true, i)); i++)
+		if (!strcmp(row->name, item))
+			return store(opts, row, value, err);
+	return error_set(err, -EINVAL, "Invalid parameter '%s'", item);
 }
 
 int img_options_parse(struct img_create_options *opts, const char *all, const char *format,
@@ -177,12 +157,14 @@ int img_options_parse(struct img_create_options *opts, const char *all, const ch
 	size_t len;
 	int ret;
 
+	if (all && blk_options_new(&opts->others, err))
+		return -ENOMEM;
 	for (; all && *all; all += len + (all[len] == ',')) {
 		len = image_opts_item_len(all);
 		item = strndup(all, len);
 		if (!item)
-			return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-		ret = parse_item(opts, item, format, err);
+			return no_memory(err);
+		ret = parse_item(opts, item, blk_driver_find(format), err);
 		free(item);
 		if (ret < 0)
 			return ret;
@@ -190,12 +172,25 @@ int img_options_parse(struct img_create_options *opts, const char *all, const ch
 	return 0;
 }
 
+int img_options_set_backing(struct img_create_options *opts, const char *format, const char *file,
+			    const char *file_format, struct error *err)
+{
+	if ((file || file_format) && !blk_driver_find(format)->has_backing)
+		return error_set(err, -ENOTSUP, "Backing %s not supported for file format '%s'",
+				 file ? "file" : "file format", format);
+	if (file && set(&opts->backing_file, file, err))
+		return -ENOMEM;
+	return file_format ? set(&opts->backing_fmt, file_format, err) : 0;
+}
+
 void img_options_free(struct img_create_options *opts)
 {
 	free(opts->backing_file);
 	free(opts->backing_fmt);
-	free(opts->preallocation);
+	blk_options_free(opts->others);
 }
+
+/* ---- Printing and making ---- */
 
 static void print_string(const char *name, const char *value)
 {
@@ -209,114 +204,20 @@ static void print_string(const char *name, const char *value)
 void img_options_print(const struct img_create_options *opts, const char *filename,
 		       const char *format)
 {
+	const struct blk_driver *driver = blk_driver_find(format);
+	const struct blk_option_row *row;
+
 	printf("Formatting '%s', fmt=%s size=%" PRIu64, filename, format, opts->size);
 	print_string("backing_file", opts->backing_file);
 	print_string("backing_fmt", opts->backing_fmt);
-	if (!strcmp(format, "qed"))
-		printf(" cluster_size=%" PRIu64,
-		       opts->has_cluster_size ? opts->cluster_size : QED_DEFAULT_CLUSTER_SIZE);
-	if (opts->has_table_size)
-		printf(" table_size=%" PRIu64, opts->table_size);
-	if (opts->has_nocow)
-		printf(" nocow=%s", opts->nocow ? "on" : "off");
-	print_string("preallocation", opts->preallocation);
-	if (opts->has_extent_size_hint)
-		printf(" extent_size_hint=%" PRIu64, opts->extent_size_hint);
+	for (size_t i = 0; (row = blk_create_option(driver, true, i)); i++) {
+		if (opts->others && blk_options_has(opts->others, row->name))
+			print_string(row->name, blk_options_take(opts->others, row->name));
+		else if (row->preset_is_shown)
+			printf(" %s=%" PRIu64, row->name, row->preset);
+	}
 	printf("\n");
 	fflush(stdout);
-}
-
-/* Preallocate @bytes for the new raw image @path: falloc, or full, which writes zeroes. */
-static int preallocate(const char *path, const char *mode, uint64_t bytes, struct error *err)
-{
-	static const char zeroes[64 * KiB];
-	uint64_t done = 0;
-	ssize_t n;
-	int fd, ret;
-
-	if (!bytes || !mode || !strcmp(mode, "off"))
-		return 0;
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set_errno(err, -errno, "Could not open '%s'", path);
-	ret = -posix_fallocate(fd, 0, (off_t)bytes);
-	while (!ret && !strcmp(mode, "full") && done < bytes) {
-		n = pwrite(fd, zeroes, min_u64(bytes - done, sizeof(zeroes)), (off_t)done);
-		if (n < 0)
-			ret = -errno;
-		else
-			done += (uint64_t)n;
-	}
-	if (!ret && fdatasync(fd) < 0)
-		ret = -errno;
-	if (ret < 0)
-		error_set_errno(err, ret, "Could not preallocate '%s'", path);
-	close(fd);
-	return ret;
-}
-
-/*
- * Create an empty file and set its allocation hints, which must be set while it is
- * empty. A file system without them, or an existing file, is left without hints.
- */
-static void prepare_file(const struct img_create_options *opts, const char *path)
-{
-	struct fsxattr attr;
-	int flags, fd;
-
-	if (!opts->nocow && !opts->has_extent_size_hint)
-		return;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return;
-	if (opts->nocow && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-		flags |= FS_NOCOW_FL;
-		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
-	}
-	if (opts->extent_size_hint && ioctl(fd, FS_IOC_FSGETXATTR, &attr) == 0) {
-		attr.fsx_xflags |= FS_XFLAG_EXTSIZE;
-		attr.fsx_extsize = (uint32_t)opts->extent_size_hint;
-		(void)ioctl(fd, FS_IOC_FSSETXATTR, &attr);
-	}
-	close(fd);
-}
-
-/* Reject preallocation of a device, before anything is written to it. */
-static int check_preallocation(const char *path, const char *mode, struct error *err)
-{
-	struct stat st;
-
-	if (!mode || !strcmp(mode, "off") || stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
-		return 0;
-	return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'", mode);
-}
-
-static bool in_range(uint64_t n, uint64_t min, uint64_t max)
-{
-	return n >= min && n <= max && is_power_of_2(n);
-}
-
-static int check_options(const struct img_create_options *opts, struct error *err)
-{
-	const char *mode = opts->preallocation;
-
-	if (mode && !strcmp(mode, "metadata"))
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", mode);
-	if (mode && strcmp(mode, "off") && strcmp(mode, "falloc") && strcmp(mode, "full"))
-		return error_set(err, -EINVAL, "invalid parameter value: %s", mode);
-	if (opts->extent_size_hint > UINT32_MAX)
-		return error_set(err, -EINVAL, "Extent size hint is too large");
-	/* Check it here, since lower layers take zero as the default. */
-	if (opts->has_cluster_size &&
-	    !in_range(opts->cluster_size, QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE))
-		return error_set(err, -EINVAL,
-				 "QED cluster size must be within range [%u, %u] and power of 2",
-				 QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE);
-	if (opts->has_table_size && !in_range(opts->table_size, 1, QED_MAX_TABLE_SIZE))
-		return error_set(err, -EINVAL,
-				 "QED table size must be within range [1, %u] and power of 2",
-				 QED_MAX_TABLE_SIZE);
-	return 0;
 }
 
 static struct blk_create_opts to_create_opts(const struct img_create_options *opts,
@@ -326,11 +227,10 @@ static struct blk_create_opts to_create_opts(const struct img_create_options *op
 		.filename = path,
 		.format = format,
 		.size = round_up(opts->size, SECTOR_SIZE),
-		.cluster_size = (uint32_t)opts->cluster_size,
-		.table_size = (uint32_t)opts->table_size,
 		.backing_file = opts->backing_file,
 		.backing_format = opts->backing_fmt,
 		.incomplete = opts->incomplete,
+		.options = opts->others,
 	};
 }
 
@@ -338,9 +238,8 @@ int img_co_measure(const struct img_create_options *opts, const char *format,
 		   struct blk_node *source, struct blk_measure *result, struct error *err)
 {
 	struct blk_create_opts create = to_create_opts(opts, NULL, format);
-	int ret = check_options(opts, err);
 
-	return ret ? ret : blk_co_measure(&create, source, result, err);
+	return blk_co_measure(&create, source, result, err);
 }
 
 int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
@@ -348,19 +247,6 @@ int img_co_make(const struct img_create_options *opts, const char *filename, con
 {
 	const char *path = image_path(filename, err);
 	struct blk_create_opts create = to_create_opts(opts, path, format);
-	int ret;
 
-	if (!path)
-		return err->code;
-	ret = check_options(opts, err);
-	if (!ret)
-		ret = check_preallocation(path, opts->preallocation, err);
-	if (ret < 0)
-		return ret;
-	prepare_file(opts, path);
-	ret = image_co_create(&create, err);
-	/* Other formats set the length of their file themselves. */
-	if (ret == 0 && !strcmp(format, "raw"))
-		ret = preallocate(path, opts->preallocation, create.size, err);
-	return ret;
+	return path ? image_co_create(&create, err) : err->code;
 }

@@ -12,25 +12,23 @@
 struct img_create_options {
 	char *backing_file; /* heap, or NULL; as stored in the image */
 	char *backing_fmt;
-	char *preallocation;
 	uint64_t size; /* bytes */
-	uint64_t extent_size_hint; /* bytes */
-	bool nocow;
+	bool has_size;
 	bool incomplete; /* see struct blk_create_opts */
-	uint64_t cluster_size;
-	uint64_t table_size;
-	/* Which numbers were given. */
-	bool has_size, has_cluster_size, has_table_size, has_extent_size_hint, has_nocow;
+	struct blk_options *others; /* heap, or NULL; by the rows of the format, sizes in bytes */
 };
 
 /* Append the `-o` argument @list to *@all (heap). Returns 0, or 1 after an error message. */
 int img_options_add(char **all, const char *list);
 
 /*
- * Print the options of @format. Returns 0, or 1 after an error message if there is no
- * such format.
+ * Print the options of a new image of @format. Returns 0, or 1 after an error message if there is
+ * no such format, or none that can be created.
  */
 int img_options_help(const char *format, bool have_filename);
+
+/* Return the driver of @format; NULL with an error line if no image of it can be created. */
+const struct blk_driver *img_new_driver(const char *format, struct error *err);
 
 /*
  * Parse @all (may be NULL) into @opts, which the caller has zeroed or partly filled.
@@ -39,10 +37,14 @@ int img_options_help(const char *format, bool have_filename);
  */
 int img_options_parse(struct img_create_options *opts, const char *all, const char *format,
 		      struct error *err);
-void img_options_free(struct img_create_options *opts);
 
-/* Return true when @format stores the name of a backing file. */
-bool img_format_has_backing(const char *format);
+/*
+ * Set the backing file and its format, which -b and -F gave (NULL: neither). Returns and frees as
+ * img_options_parse().
+ */
+int img_options_set_backing(struct img_create_options *opts, const char *format, const char *file,
+			    const char *file_format, struct error *err);
+void img_options_free(struct img_create_options *opts);
 
 /* Print "Formatting 'FILE', fmt=FORMAT size=... ...". */
 void img_options_print(const struct img_create_options *opts, const char *filename,

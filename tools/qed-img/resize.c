@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "image/image.h"
-#include "image/resize.h"
+#include "block/io.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 
 struct resize {
 	const char *filename, *format;
-	enum prealloc preallocation;
+	enum blk_prealloc preallocation;
 	bool quiet, shrink;
 	unsigned int source_flags; /* IMG_O_IMAGE_OPTS, or 0 */
 	char sign; /* '+' or '-': the size is relative; 0: absolute */
@@ -30,7 +30,7 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 		*size = r->size > limit - old ? limit : old + r->size;
 	if (!*size)
 		return report_error("New image size must be positive");
-	if (*size <= old && r->preallocation != PREALLOC_OFF)
+	if (*size <= old && r->preallocation != BLK_PREALLOC_OFF)
 		return report_error("Preallocation can only be used for growing images");
 	if (*size >= old || r->shrink)
 		return 0;
@@ -45,8 +45,8 @@ static int parse_preallocation(void *verb, const struct img_option *option, cons
 	struct resize *r = verb;
 
 	(void)option;
-	r->preallocation = prealloc_named(mode);
-	if (r->preallocation != PREALLOC_COUNT)
+	r->preallocation = blk_prealloc_named(mode);
+	if (r->preallocation != BLK_PREALLOC_COUNT)
 		return 0;
 	return report_error("Invalid preallocation mode '%s'", mode);
 }
@@ -59,7 +59,7 @@ static int co_resize(const struct resize *r, struct blk_node *node)
 
 	if (new_size(r, node->size, &size))
 		return 1;
-	ret = image_co_resize(node, r->preallocation, size, &err);
+	ret = blk_co_resize(node, size, r->preallocation, &err);
 	if (ret < 0) {
 		image_unname(node->filename, &err);
 		return report_fail(&err);

@@ -7,7 +7,6 @@
 
 #include "aio/timer.h"
 #include "block/io.h"
-#include "image/resize.h"
 #include "qed-io/command.h"
 #include "qed-io/text.h"
 
@@ -57,15 +56,15 @@ const struct io_command io_discard_command = {
 	.co_run = co_discard,
 };
 
-static int parse_truncate(const struct io_call *call, enum prealloc *mode, uint64_t *size)
+static int parse_truncate(const struct io_call *call, enum blk_prealloc *mode, uint64_t *size)
 {
 	int opt;
 
 	while ((opt = getopt(call->argc, call->argv, "m:")) != -1) {
 		if (opt != 'm')
 			return io_usage(call);
-		*mode = prealloc_named(optarg);
-		if (*mode == PREALLOC_COUNT) {
+		*mode = blk_prealloc_named(optarg);
+		if (*mode == BLK_PREALLOC_COUNT) {
 			io_error("Invalid preallocation mode '%s'", optarg);
 			return -EINVAL;
 		}
@@ -79,13 +78,13 @@ static int co_truncate(const struct io_call *call)
 {
 	struct blk_node *node = call->io->node;
 	struct error err = ERROR_INIT;
-	enum prealloc mode = PREALLOC_OFF;
+	enum blk_prealloc mode = BLK_PREALLOC_OFF;
 	uint64_t size;
 	int ret = parse_truncate(call, &mode, &size);
 
 	if (ret < 0)
 		return ret;
-	ret = image_co_resize(node, mode, size, &err);
+	ret = blk_co_resize(node, size, mode, &err);
 	call->io->written = true;
 	if (ret < 0) {
 		error_set(&err, ret, "%s", strerror(-ret));

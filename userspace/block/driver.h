@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "block/map.h"
+#include "file/file_create.h"
 #include "util/error.h"
 
 struct blk_node;
@@ -108,11 +109,20 @@ struct blk_driver {
 	int (*co_start)(struct blk_node *node, struct error *err);
 	/* All completed writes are durable when it returns 0.  Frees in any case. */
 	int (*co_close)(struct blk_node *node);
-	int (*co_create)(const struct blk_create_opts *opts, struct error *err);
 
 	/*
-	 * Optional: compute the size of an image of @opts that is filled from
-	 * @source (NULL: left empty).  Creates nothing.
+	 * Options of a new image beside its size and backing file, or NULL.  The last row has
+	 * no name.
+	 */
+	const struct blk_option_row *create_options;
+	/* Optional: can an image of @opts be made, with any file?  Writes nothing. */
+	int (*check_create)(const struct blk_create_opts *opts, struct error *err);
+	/* Optional: make an image in @file, which is empty, or a device with its old bytes. */
+	int (*co_create)(struct blk_file *file, const struct blk_create_opts *opts,
+			 struct error *err);
+	/*
+	 * Optional: compute the size of an image of @opts, which check_create() has accepted, that
+	 * is filled from @source (NULL: left empty).  Creates nothing.
 	 */
 	int (*co_measure)(const struct blk_create_opts *opts, struct blk_node *source,
 			  struct blk_measure *result, struct error *err);
@@ -153,6 +163,12 @@ struct blk_driver {
 	 * effect, so that a crash shows nothing else.
 	 */
 	int (*co_truncate)(struct blk_node *node, uint64_t size, struct error *err);
+	/*
+	 * Optional: allocate space for the part that co_truncate() adds to the disk: before it if
+	 * @mode is FALLOC, after it if FULL.
+	 */
+	int (*co_preallocate)(struct blk_node *node, enum blk_prealloc mode, uint64_t offset,
+			      uint64_t bytes);
 	/*
 	 * Record another backing file in the image (NULL: none), durably, together with
 	 * all writes that completed before: a crash leaves the old name or the new one.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Operations on an image as a whole: create, info, check.
+ * Operations on an image as a whole: info, check, another backing file, durable names.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,30 +14,9 @@
 #include "block/node_internal.h"
 #include "file/protocol.h"
 
-/* Return the name of @format to store in an image, where a protocol's name stands for raw. */
-static const char *stored_format(const char *format)
+const char *blk_stored_format(const char *format)
 {
 	return format && blk_format_is_protocol(format) ? blk_driver_fallback()->name : format;
-}
-
-int blk_co_create(const struct blk_create_opts *opts, struct error *err)
-{
-	struct blk_create_opts plain = *opts;
-	const struct blk_driver *driver;
-	int ret = blk_driver_get(opts->format, &driver, err);
-
-	plain.backing_format = stored_format(opts->backing_format);
-	if (!ret && !driver->co_create)
-		ret = error_set(err, -ENOTSUP, "format %s cannot be created", driver->name);
-	if (!ret && opts->size > INT64_MAX)
-		ret = error_set(err, -EFBIG, "Image size must be less than 8 EiB");
-	if (!ret)
-		ret = driver->co_create(&plain, err);
-	if (ret) {
-		error_set_errno(err, ret, "%s", opts->filename);
-		blk_error_name_file(err, opts->filename);
-	}
-	return ret;
 }
 
 int blk_co_change_backing(struct blk_node *node, const char *name, const char *format,
@@ -50,7 +29,7 @@ int blk_co_change_backing(struct blk_node *node, const char *name, const char *f
 	else if (!(node->flags & BLK_O_RDWR))
 		ret = -EPERM;
 	else
-		ret = node->driver->co_change_backing(node, name, stored_format(format), err);
+		ret = node->driver->co_change_backing(node, name, blk_stored_format(format), err);
 	if (ret) {
 		error_set_errno(err, ret, "cannot change the backing file");
 		blk_error_name_file(err, node->filename);
@@ -73,22 +52,6 @@ int blk_co_make_empty(struct blk_node *node, struct error *err)
 		blk_error_name_file(err, node->filename);
 	}
 	return ret;
-}
-
-int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
-		   struct blk_measure *result, struct error *err)
-{
-	const struct blk_driver *driver;
-	int ret = blk_driver_get(opts->format, &driver, err);
-
-	if (ret)
-		return ret;
-	if (!driver->co_measure)
-		return error_set(err, -ENOTSUP,
-				 "Block driver '%s' does not support size measurement",
-				 driver->name);
-	ret = driver->co_measure(opts, source, result, err);
-	return ret ? error_set_errno(err, ret, "size measurement") : 0;
 }
 
 int blk_co_set_complete(struct blk_node *node)

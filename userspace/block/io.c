@@ -228,6 +228,49 @@ int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 	return request_end(node, token, ret);
 }
 
+static int check_prealloc(const struct blk_node *node, uint64_t size, enum blk_prealloc mode,
+			  struct error *err)
+{
+	const char *name = blk_prealloc_names[mode];
+
+	if (mode == BLK_PREALLOC_OFF)
+		return 0;
+	if (!node->driver->co_preallocate)
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode '%s'", name);
+	if (size < node->size)
+		return error_set(err, -EINVAL, "Cannot use preallocation for shrinking files");
+	if (mode == BLK_PREALLOC_METADATA)
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", name);
+	return 0;
+}
+
+int blk_co_resize(struct blk_node *node, uint64_t size, enum blk_prealloc mode, struct error *err)
+{
+	uint64_t old = atomic_load(&node->size);
+	const char *failure = NULL;
+	int ret = check_prealloc(node, size, mode, err);
+
+	if (ret)
+		return ret;
+	if (mode == BLK_PREALLOC_FALLOC && size > old) {
+		ret = node->driver->co_preallocate(node, mode, old, size - old);
+		failure = "preallocate";
+	}
+	if (!ret) {
+		ret = blk_co_truncate(node, size, err);
+		if (ret)
+			return ret;
+	}
+	if (!ret && mode == BLK_PREALLOC_FULL && size > old) {
+		ret = node->driver->co_preallocate(node, mode, old, size - old);
+		failure = "write zeros to";
+	}
+	if (!ret)
+		return 0;
+	(void)blk_co_truncate(node, old, NULL);
+	return error_set(err, ret, "Could not %s new data: %s", failure, strerror(-ret));
+}
+
 int blk_co_pread_backing(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
 {
 	struct blk_node *backing = node->backing;

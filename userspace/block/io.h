@@ -43,6 +43,12 @@ int blk_co_sync(struct blk_node *node);
 int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
 
 /*
+ * The same, and allocate the disk space of what the node gains as @mode says, which few formats
+ * support.  Without space the old size stays.
+ */
+int blk_co_resize(struct blk_node *node, uint64_t size, enum blk_prealloc mode, struct error *err);
+
+/*
  * For format drivers: read [offset, offset + bytes) of @node's backing file;
  * zeroes past its end, or where there is none.
  */

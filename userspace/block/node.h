@@ -71,11 +71,14 @@ struct blk_create_opts {
 	const char *filename;
 	const char *format;
 	uint64_t size; /* bytes, a multiple of 512 */
-	uint32_t cluster_size; /* bytes, 0: the default */
-	uint32_t table_size; /* clusters, 0: the default */
+	uint32_t cluster_size; /* bytes, 0: as @options says */
+	uint32_t table_size; /* clusters, 0: as @options says */
 	const char *backing_file; /* as stored in the image, or NULL */
 	const char *backing_format; /* or NULL: to be probed */
 	bool exclusive; /* fail if the file exists */
+	/* Options of the format and of its file, by their rows, or NULL; marked as taken. */
+	struct blk_options *options;
+	enum blk_prealloc prealloc; /* of @options: set by blk_co_create() */
 	/*
 	 * The caller fills the image.  Until blk_co_set_complete() it cannot be opened without
 	 * BLK_O_INCOMPLETE, where the format can express that.
@@ -177,6 +180,16 @@ int blk_co_make_empty(struct blk_node *node, struct error *err);
  * Coroutine; yields.
  */
 int blk_co_create(const struct blk_create_opts *opts, struct error *err);
+
+/*
+ * Return row @index of the options of a new image of @driver, or NULL after the last: size, backing
+ * file, those of the driver, and with @of_file those of its file.
+ */
+const struct blk_option_row *blk_create_option(const struct blk_driver *driver, bool of_file,
+					       size_t index);
+
+/* For drivers: return @opts' value of the option @name of the driver's rows, a size. */
+uint64_t blk_create_number(const struct blk_create_opts *opts, const char *name);
 
 /* Return the format's name for display: that of the driver, or a protocol's name. */
 const char *blk_node_format(const struct blk_node *node);

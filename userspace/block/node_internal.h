@@ -15,6 +15,9 @@ int blk_co_probe(struct blk_file *file, const struct blk_driver **driver, struct
 /* Like blk_driver_find(), with an error line. */
 int blk_driver_get(const char *name, const struct blk_driver **driver, struct error *err);
 
+/* Return the name of @format to store in an image, where a protocol's name stands for raw. */
+const char *blk_stored_format(const char *format);
+
 /* Prepend the file's name to the error line, unless it is there already. */
 void blk_error_name_file(struct error *err, const char *filename);
 

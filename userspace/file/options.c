@@ -286,6 +286,22 @@ int blk_options_take_size(struct blk_options *options, const char *name, uint64_
 	return 1;
 }
 
+int blk_options_take_row(struct blk_options *options, const struct blk_option_row *row,
+			 uint64_t *number, struct error *err)
+{
+	int ret;
+
+	*number = row->preset;
+	ret = options ? blk_options_take_size(options, row->name, number, err) : 0;
+	if (ret > 0 && row->title &&
+	    (*number < row->min || *number > row->max || !is_power_of_2(*number)))
+		return error_set(err, -EINVAL,
+				 "%s must be within range [%" PRIu64 ", %" PRIu64
+				 "] and power of 2",
+				 row->title, row->min, row->max);
+	return ret < 0 ? ret : 0;
+}
+
 const char *blk_options_left(const struct blk_options *options)
 {
 	const char *name;

@@ -18,6 +18,18 @@
 
 struct blk_options;
 
+/* A row of a table of options, which help, parsing and checks are made from. */
+struct blk_option_row {
+	const char *name, *help; /* @help: a few words */
+	enum blk_option_type { BLK_OPTION_TEXT, BLK_OPTION_SIZE, BLK_OPTION_SWITCH } type;
+	/* The rest is of a size. */
+	uint64_t preset; /* the default */
+	bool preset_is_shown; /* among the options of a new image, where it is not given */
+	/* With @title, its name in error lines, it is a power of 2 from @min to @max. */
+	const char *title;
+	uint64_t min, max;
+};
+
 /* Does @name begin with "json:"? */
 bool blk_name_is_json(const char *name);
 
@@ -69,6 +81,13 @@ int blk_options_take_switch(struct blk_options *options, const char *name, bool 
 			    struct error *err);
 int blk_options_take_size(struct blk_options *options, const char *name, uint64_t *bytes,
 			  struct error *err);
+
+/*
+ * Take the size that @row describes: the default where @options (NULL: none) has none.  Returns 0,
+ * or -EINVAL with QEMU's error line; a value outside the row's limits is an error.
+ */
+int blk_options_take_row(struct blk_options *options, const struct blk_option_row *row,
+			 uint64_t *number, struct error *err);
 
 /* Return the name of an option that was not taken (owned by @options), or NULL. */
 const char *blk_options_left(const struct blk_options *options);

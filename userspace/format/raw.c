@@ -15,9 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "file/image_lock.h"
 #include "block/node.h"
 #include "util/units.h"
 
@@ -120,40 +118,22 @@ static int create_on_device(struct blk_file *file, const struct blk_create_opts 
 	return ret ? error_set_errno(err, ret, "cannot clear the device's first sector") : 0;
 }
 
-static int create_file(struct blk_file *file, const struct blk_create_opts *opts, struct error *err)
+static int raw_co_create(struct blk_file *file, const struct blk_create_opts *opts,
+			 struct error *err)
 {
 	int ret;
 
 	if (file->is_device)
 		return create_on_device(file, opts, err);
-	/* To size 0 first, so that no old bytes remain. */
-	ret = blk_file_co_truncate(file, 0);
-	if (!ret)
-		ret = blk_file_co_truncate(file, opts->size);
+	ret = blk_file_co_truncate(file, opts->size);
 	if (ret)
 		return error_set_errno(err, ret, "cannot set the size");
-	return 0;
-}
-
-static int raw_co_create(const struct blk_create_opts *opts, struct error *err)
-{
-	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE;
-	struct blk_file *file;
-	int ret;
-
-	if (opts->backing_file)
-		return error_set(err, -ENOTSUP, "Backing file not supported for file format 'raw'");
-	if (opts->exclusive)
-		flags |= BLK_FILE_EXCL;
-	ret = blk_file_co_open(&file, opts->filename, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE,
-			       0, err);
-	if (ret)
-		return ret;
-	ret = create_file(file, opts, err);
-	if (ret && opts->exclusive)
-		(void)unlink(opts->filename);
-	blk_file_co_close(file);
-	return ret;
+	if (opts->prealloc == BLK_PREALLOC_OFF)
+		return 0;
+	ret = blk_file_co_preallocate(file, opts->prealloc, 0, opts->size);
+	if (!ret)
+		ret = blk_file_co_flush(file);
+	return ret ? error_set_errno(err, ret, "Could not preallocate '%s'", opts->filename) : 0;
 }
 
 /* A device keeps its old bytes. */
@@ -285,6 +265,16 @@ static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *e
 	return 0;
 }
 
+/* The file need not end where the disk does: its last sector may be a part of one. */
+static int raw_co_preallocate(struct blk_node *node, enum blk_prealloc mode, uint64_t offset,
+			      uint64_t bytes)
+{
+	uint64_t end = start_of(node) + offset + bytes;
+
+	offset = min_u64(start_of(node) + offset, atomic_load(&node->file->size));
+	return blk_file_co_preallocate(node->file, mode, offset, end - offset);
+}
+
 const struct blk_driver blk_driver_raw = {
 	.name = "raw",
 	.is_fallback = true,
@@ -301,5 +291,6 @@ const struct blk_driver blk_driver_raw = {
 	.co_pdiscard = raw_co_pdiscard,
 	.co_flush = raw_co_flush,
 	.co_truncate = raw_co_truncate,
+	.co_preallocate = raw_co_preallocate,
 	.new_is_zero = raw_new_is_zero,
 };

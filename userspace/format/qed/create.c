@@ -3,12 +3,40 @@
  * Creating a QED image.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "file/image_lock.h"
 #include "format/qed/qed.h"
+
+const struct blk_option_row qed_create_options[] = {
+	{ .name = "cluster_size",
+	  .help = "Cluster size (in bytes)",
+	  .type = BLK_OPTION_SIZE,
+	  .preset = QED_DEFAULT_CLUSTER_SIZE,
+	  .preset_is_shown = true,
+	  .title = "QED cluster size",
+	  .min = QED_MIN_CLUSTER_SIZE,
+	  .max = QED_MAX_CLUSTER_SIZE },
+	{ .name = "table_size",
+	  .help = "L1/L2 table size (in clusters)",
+	  .type = BLK_OPTION_SIZE,
+	  .preset = QED_DEFAULT_TABLE_SIZE,
+	  .title = "QED table size",
+	  .min = QED_MIN_TABLE_SIZE,
+	  .max = QED_MAX_TABLE_SIZE },
+	{ 0 },
+};
+
+uint32_t qed_new_cluster_size(const struct blk_create_opts *opts)
+{
+	return opts->cluster_size ? opts->cluster_size :
+				    (uint32_t)blk_create_number(opts, "cluster_size");
+}
+
+uint32_t qed_new_table_size(const struct blk_create_opts *opts)
+{
+	return opts->table_size ? opts->table_size :
+				  (uint32_t)blk_create_number(opts, "table_size");
+}
 
 static int fill_header(const struct blk_create_opts *opts, struct qed_header *h, struct error *err)
 {
@@ -16,8 +44,8 @@ static int fill_header(const struct blk_create_opts *opts, struct qed_header *h,
 	int ret;
 
 	memset(h, 0, sizeof(*h));
-	h->cluster_size = opts->cluster_size ? opts->cluster_size : QED_DEFAULT_CLUSTER_SIZE;
-	h->table_size = opts->table_size ? opts->table_size : QED_DEFAULT_TABLE_SIZE;
+	h->cluster_size = qed_new_cluster_size(opts);
+	h->table_size = qed_new_table_size(opts);
 	h->header_size = 1;
 	h->image_size = opts->size;
 	ret = qed_geometry_validate(h->cluster_size, h->table_size, h->image_size, err);
@@ -46,9 +74,7 @@ static int write_image(struct blk_file *file, const struct qed_header *h, const 
 	uint8_t block[QED_MIN_CLUSTER_SIZE] = { 0 };
 	int ret;
 
-	ret = blk_file_co_truncate(file, 0);
-	if (!ret)
-		ret = blk_file_co_truncate(file, size);
+	ret = blk_file_co_truncate(file, size);
 	if (!ret)
 		ret = blk_file_co_flush(file);
 	if (ret)
@@ -60,34 +86,21 @@ static int write_image(struct blk_file *file, const struct qed_header *h, const 
 	return ret ? ret : blk_file_co_flush(file);
 }
 
-int qed_co_create(const struct blk_create_opts *opts, struct error *err)
+int qed_check_create(const struct blk_create_opts *opts, struct error *err)
 {
-	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE;
 	struct qed_header header;
-	struct blk_file *file;
+
+	return fill_header(opts, &header, err);
+}
+
+int qed_co_create(struct blk_file *file, const struct blk_create_opts *opts, struct error *err)
+{
+	struct qed_header header;
 	int ret = fill_header(opts, &header, err);
 
-	if (ret) {
-		error_prefix(err, "%s", opts->filename);
-		return ret;
-	}
-	if (opts->exclusive)
-		flags |= BLK_FILE_EXCL;
-	/* Lock the file before cutting it: an image that is in use stays as it is. */
-	ret = blk_file_co_open(&file, opts->filename, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE,
-			       0, err);
 	if (ret)
 		return ret;
 	if (file->is_device)
-		ret = error_set(err, -ENOTSUP, "%s: QED images on block devices can't be written",
-				opts->filename);
-	else
-		ret = write_image(file, &header, opts->backing_file);
-	if (ret) {
-		error_set_errno(err, ret, "%s", opts->filename);
-		if (opts->exclusive)
-			(void)unlink(opts->filename);
-	}
-	blk_file_co_close(file);
-	return ret;
+		return error_set(err, -ENOTSUP, "QED images on block devices can't be written");
+	return write_image(file, &header, opts->backing_file);
 }

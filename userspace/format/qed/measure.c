@@ -54,14 +54,11 @@ static int count_data(struct blk_node *source, const struct geometry *g, uint64_
 int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 		   struct blk_measure *result, struct error *err)
 {
-	uint32_t cluster = opts->cluster_size ? opts->cluster_size : QED_DEFAULT_CLUSTER_SIZE;
-	uint32_t table = opts->table_size ? opts->table_size : QED_DEFAULT_TABLE_SIZE;
+	uint32_t cluster = qed_new_cluster_size(opts), table = qed_new_table_size(opts);
 	uint64_t tables = 0, clusters = 0;
 	struct geometry g = { .cluster = cluster, .table = (uint64_t)table * cluster };
-	int ret = qed_geometry_validate(cluster, table, opts->size, err);
+	int ret;
 
-	if (ret)
-		return ret;
 	g.covered = g.table / 8 * cluster;
 	result->fully_allocated = image_bytes(&g, div_round_up(opts->size, g.covered),
 					      div_round_up(opts->size, cluster));

@@ -455,7 +455,12 @@ int qed_co_compact(struct qed_image *img);
 int qed_co_copy_cluster(struct qed_image *img, uint64_t from, uint64_t to);
 
 /* create.c */
-int qed_co_create(const struct blk_create_opts *opts, struct error *err);
+extern const struct blk_option_row qed_create_options[];
+/* Return the size of a new image's clusters in bytes, or of its tables in clusters. */
+uint32_t qed_new_cluster_size(const struct blk_create_opts *opts);
+uint32_t qed_new_table_size(const struct blk_create_opts *opts);
+int qed_check_create(const struct blk_create_opts *opts, struct error *err);
+int qed_co_create(struct blk_file *file, const struct blk_create_opts *opts, struct error *err);
 
 /* backing.c */
 int qed_check_backing(struct blk_node *node, const char *name, struct error *err);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * New images: their options, from the rows of the format and of its file, and creating them.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block/node_internal.h"
+
+static const struct blk_option_row size_row = {
+	.name = "size",
+	.help = "Virtual disk size",
+	.type = BLK_OPTION_SIZE,
+};
+
+static const struct blk_option_row backing_rows[] = {
+	{ .name = "backing_file", .help = "File name of a base image" },
+	{ .name = "backing_fmt", .help = "Image format of the base image" },
+	{ 0 },
+};
+
+/* Return row *@index of @rows (NULL: none), or NULL with their number taken off *@index. */
+static const struct blk_option_row *row_of(const struct blk_option_row *rows, size_t *index)
+{
+	for (; rows && rows->name; rows++, --*index)
+		if (!*index)
+			return rows;
+	return NULL;
+}
+
+const struct blk_option_row *blk_create_option(const struct blk_driver *driver, bool of_file,
+					       size_t index)
+{
+	const struct blk_option_row *row;
+
+	if (!index--)
+		return &size_row;
+	row = row_of(driver->has_backing ? backing_rows : NULL, &index);
+	if (!row)
+		row = row_of(driver->create_options, &index);
+	if (!row && of_file)
+		row = row_of(blk_file_create_options, &index);
+	return row;
+}
+
+uint64_t blk_create_number(const struct blk_create_opts *opts, const char *name)
+{
+	const struct blk_option_row *row = blk_driver_find(opts->format)->create_options;
+	uint64_t number;
+
+	while (strcmp(row->name, name))
+		row++;
+	(void)blk_options_take_row(opts->options, row, &number, NULL);
+	return number;
+}
+
+/* Find the driver of @opts, check all options, and complete @opts. */
+static int prepare(struct blk_create_opts *opts, const struct blk_driver **driver,
+		   struct blk_file_create *file, struct error *err)
+{
+	const struct blk_option_row *row;
+	uint64_t number;
+	int ret = blk_driver_get(opts->format, driver, err);
+
+	if (!ret)
+		ret = blk_file_create_take(file, opts->options, err);
+	if (ret)
+		return ret;
+	for (row = (*driver)->create_options; row && row->name; row++)
+		if (row->type == BLK_OPTION_SIZE &&
+		    blk_options_take_row(opts->options, row, &number, err))
+			return -EINVAL;
+	opts->backing_format = blk_stored_format(opts->backing_format);
+	opts->prealloc = file->prealloc;
+	return 0;
+}
+
+static int check(const struct blk_driver *driver, const struct blk_create_opts *opts,
+		 struct error *err)
+{
+	if (!driver->co_create)
+		return error_set(err, -ENOTSUP, "format %s cannot be created", driver->name);
+	if (opts->size > INT64_MAX)
+		return error_set(err, -EFBIG, "Image size must be less than 8 EiB");
+	if (opts->backing_file && !driver->has_backing)
+		return error_set(err, -ENOTSUP, "Backing file not supported for file format '%s'",
+				 driver->name);
+	return driver->check_create ? driver->check_create(opts, err) : 0;
+}
+
+static int create_file(const struct blk_driver *driver, const struct blk_create_opts *opts,
+		       const struct blk_file_create *create, struct error *err)
+{
+	struct blk_file *file;
+	int ret = blk_file_co_create(&file, opts->filename, create, err);
+
+	if (ret)
+		return ret;
+	ret = driver->co_create(file, opts, err);
+	if (ret && opts->exclusive)
+		(void)unlink(opts->filename);
+	blk_file_co_close(file);
+	return ret;
+}
+
+int blk_co_create(const struct blk_create_opts *opts, struct error *err)
+{
+	struct blk_file_create create = { .exclusive = opts->exclusive };
+	struct blk_create_opts full = *opts;
+	const struct blk_driver *driver;
+	int ret = prepare(&full, &driver, &create, err);
+
+	if (!ret)
+		ret = check(driver, &full, err);
+	if (!ret)
+		ret = create_file(driver, &full, &create, err);
+	if (ret) {
+		error_set_errno(err, ret, "%s", opts->filename);
+		blk_error_name_file(err, opts->filename);
+	}
+	return ret;
+}
+
+int blk_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+		   struct blk_measure *result, struct error *err)
+{
+	struct blk_create_opts full = *opts;
+	struct blk_file_create create = { 0 };
+	const struct blk_driver *driver;
+	int ret = prepare(&full, &driver, &create, err);
+
+	if (ret)
+		return ret;
+	if (!driver->co_measure)
+		return error_set(err, -ENOTSUP,
+				 "Block driver '%s' does not support size measurement",
+				 driver->name);
+	if (driver->check_create)
+		ret = driver->check_create(&full, err);
+	if (!ret)
+		ret = driver->co_measure(&full, source, result, err);
+	return ret ? error_set_errno(err, ret, "size measurement") : 0;
+}

@@ -141,7 +141,7 @@ same_options "qed-img: options" "$(head -n 1 <<<"$help")" "$page" = OPTIONS
 taken() {
 	sed -nE 's/^\tIMG_IMAGE_OPTS\(.*/--image-opts/p; s/^\tIMG_OBJECT,.*/--object/p
 		s/^\tIMG_FORCE_SHARE\(.*/-U\n--force-share/p
-		s/^\tIMG_[A-Z_]+\((0|'\''.'\''), (NULL|"[a-z-]+").*/\1 \2/p' "$tools/qed-img/$1.c" |
+		s/^\t(IMG|OPT)_[A-Z_]+\((0|'\''.'\''), (NULL|"[a-z-]+").*/\2 \3/p' "$tools/qed-img/$1.c" |
 		sed -E "s/^'(.)' NULL/-\1/; s/^0 \"(.*)\"/--\1/; s/^'(.)' \"(.*)\"/-\1\n--\2/"
 }
 

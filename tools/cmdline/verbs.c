@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Verbs: dispatch, help and options. */
+/* Verbs: dispatch and help. */
+#include <getopt.h>
 #include <string.h>
 
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
-#include "util/getopt.h"
 #include "util/json_memory.h"
 #include "util/version.h"
 
@@ -105,21 +105,4 @@ int verbs_main(const struct verb_table *table, int argc, char **argv)
 	if (!status && json_memory_failures())
 		status = report_error("not enough memory for the output");
 	return report_flush() ? 1 : status;
-}
-
-int verb_getopt(int argc, char **argv, const char *short_options, const struct option *options)
-{
-	int opt = option_next(argc, argv, short_options, options);
-
-	if (opt >= -1)
-		return opt;
-	if (opt == OPTION_NEEDS_VALUE)
-		report_error("option '%s' needs an argument", option_word(argv));
-	else if (opt == OPTION_TAKES_NO_VALUE)
-		report_error("option '%s' takes no argument", option_word(argv));
-	else if (optopt)
-		report_error("unknown option '-%c'", optopt);
-	else
-		report_error("unknown option '%s'", option_word(argv));
-	return '?';
 }

@@ -6,7 +6,6 @@
 #ifndef QEDBLK_CMDLINE_VERBS_H
 #define QEDBLK_CMDLINE_VERBS_H
 
-#include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -43,12 +42,5 @@ const struct verb *verb_find(const struct verb_table *table, const char *name);
 
 /* Print the help of one verb. */
 void verb_print_help(FILE *out, const struct verb_table *table, const struct verb *verb);
-
-/*
- * getopt_long() with this project's error lines: reports an unknown option, or a missing
- * or superfluous argument, and returns '?'. A verb's first call needs `optind = 0`,
- * which verbs_main() sets.
- */
-int verb_getopt(int argc, char **argv, const char *short_options, const struct option *options);
 
 #endif

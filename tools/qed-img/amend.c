@@ -20,15 +20,15 @@ struct amend {
 	unsigned int flags;
 };
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct amend, flags),
 	IMG_LIST('o', NULL, struct amend, options),
-	IMG_TEXT('f', NULL, struct amend, format),
-	IMG_TEXT('t', NULL, struct amend, cache),
-	IMG_SWITCH('p', NULL, struct amend, progress),
-	IMG_SWITCH('q', NULL, struct amend, quiet),
-	IMG_IGNORED(0, "force"),
+	OPT_TEXT('f', NULL, struct amend, format),
+	OPT_TEXT('t', NULL, struct amend, cache),
+	OPT_SWITCH('p', NULL, struct amend, progress),
+	OPT_SWITCH('q', NULL, struct amend, quiet),
+	OPT_IGNORED(0, "force"),
 	IMG_OPTIONS_END,
 };
 

@@ -61,7 +61,7 @@ static int parse_aio(struct bench_options *o, const char *text)
 	return 0;
 }
 
-static int parse_value(void *verb, const struct img_option *option, const char *value)
+static int parse_value(void *verb, const struct verb_option *option, const char *value)
 {
 	struct bench_options *o = verb;
 	struct bench_job *job = &o->job;
@@ -89,7 +89,7 @@ static int parse_value(void *verb, const struct img_option *option, const char *
 	}
 }
 
-static int parse_pattern(void *verb, const struct img_option *option, const char *value)
+static int parse_pattern(void *verb, const struct verb_option *option, const char *value)
 {
 	struct bench_options *o = verb;
 	unsigned int pattern;
@@ -101,24 +101,24 @@ static int parse_pattern(void *verb, const struct img_option *option, const char
 	return 0;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_IMAGE_OPTS(struct bench_options, source_flags),
 	IMG_FORCE_SHARE(struct bench_options, source_flags),
-	IMG_CALL_VALUE('c', NULL, parse_value),
-	IMG_CALL_VALUE('d', NULL, parse_value),
-	IMG_TEXT('f', NULL, struct bench_options, format),
-	IMG_CALL_VALUE('i', NULL, parse_value),
-	IMG_SWITCH('n', NULL, struct bench_options, native_aio),
+	OPT_CALL_VALUE('c', NULL, parse_value),
+	OPT_CALL_VALUE('d', NULL, parse_value),
+	OPT_TEXT('f', NULL, struct bench_options, format),
+	OPT_CALL_VALUE('i', NULL, parse_value),
+	OPT_SWITCH('n', NULL, struct bench_options, native_aio),
 	IMG_SIZE('o', NULL, struct bench_options, job.offset, "offset"),
-	IMG_IGNORED('q', NULL), /* qemu-img accepts it, and prints anyway */
-	IMG_CALL_VALUE('s', NULL, parse_value),
-	IMG_CALL_VALUE('S', NULL, parse_value),
-	IMG_CALL_VALUE('t', NULL, parse_value),
-	IMG_SWITCH('w', NULL, struct bench_options, job.write),
-	IMG_CALL_VALUE(0, "pattern", parse_pattern),
-	IMG_CALL_VALUE(0, "flush-interval", parse_value),
-	IMG_SWITCH(0, "no-drain", struct bench_options, no_drain),
-	IMG_SWITCH(0, "copy-on-read", struct bench_options, copy_on_read),
+	OPT_IGNORED('q', NULL), /* qemu-img accepts it, and prints anyway */
+	OPT_CALL_VALUE('s', NULL, parse_value),
+	OPT_CALL_VALUE('S', NULL, parse_value),
+	OPT_CALL_VALUE('t', NULL, parse_value),
+	OPT_SWITCH('w', NULL, struct bench_options, job.write),
+	OPT_CALL_VALUE(0, "pattern", parse_pattern),
+	OPT_CALL_VALUE(0, "flush-interval", parse_value),
+	OPT_SWITCH(0, "no-drain", struct bench_options, no_drain),
+	OPT_SWITCH(0, "copy-on-read", struct bench_options, copy_on_read),
 	IMG_OPTIONS_END,
 };
 

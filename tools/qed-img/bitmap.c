@@ -21,7 +21,7 @@ struct bitmap {
 	unsigned int flags;
 };
 
-static int parse_action(void *verb, const struct img_option *option, const char *value)
+static int parse_action(void *verb, const struct verb_option *option, const char *value)
 {
 	struct bitmap *b = verb;
 
@@ -33,19 +33,19 @@ static int parse_action(void *verb, const struct img_option *option, const char 
 	return 0;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct bitmap, flags),
-	IMG_CALL(0, "add", parse_action),
-	IMG_CALL(0, "remove", parse_action),
-	IMG_CALL(0, "clear", parse_action),
-	IMG_CALL(0, "enable", parse_action),
-	IMG_CALL(0, "disable", parse_action),
-	IMG_CALL_VALUE(0, "merge", parse_action),
+	OPT_CALL(0, "add", parse_action),
+	OPT_CALL(0, "remove", parse_action),
+	OPT_CALL(0, "clear", parse_action),
+	OPT_CALL(0, "enable", parse_action),
+	OPT_CALL(0, "disable", parse_action),
+	OPT_CALL_VALUE(0, "merge", parse_action),
 	IMG_SIZE('g', "granularity", struct bitmap, granularity, "granularity"),
-	IMG_TEXT('b', "source-file", struct bitmap, source),
-	IMG_TEXT('F', "source-format", struct bitmap, source_format),
-	IMG_TEXT('f', NULL, struct bitmap, format),
+	OPT_TEXT('b', "source-file", struct bitmap, source),
+	OPT_TEXT('F', "source-format", struct bitmap, source_format),
+	OPT_TEXT('f', NULL, struct bitmap, format),
 	IMG_OPTIONS_END,
 };
 

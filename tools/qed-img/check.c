@@ -145,7 +145,7 @@ static int co_run_check(struct check *c)
 	return status;
 }
 
-static int parse_fix(void *verb, const struct img_option *option, const char *text)
+static int parse_fix(void *verb, const struct verb_option *option, const char *text)
 {
 	struct check *c = verb;
 
@@ -160,15 +160,15 @@ static int parse_fix(void *verb, const struct img_option *option, const char *te
 	return 0;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct check, source_flags),
 	IMG_FORCE_SHARE(struct check, source_flags),
-	IMG_TEXT('f', "format", struct check, format),
-	IMG_CALL_VALUE('r', "repair", parse_fix),
-	IMG_TEXT(0, "output", struct check, output),
-	IMG_TEXT('T', NULL, struct check, cache),
-	IMG_SWITCH('q', NULL, struct check, quiet),
+	OPT_TEXT('f', "format", struct check, format),
+	OPT_CALL_VALUE('r', "repair", parse_fix),
+	OPT_TEXT(0, "output", struct check, output),
+	OPT_TEXT('T', NULL, struct check, cache),
+	OPT_SWITCH('q', NULL, struct check, quiet),
 	IMG_OPTIONS_END,
 };
 

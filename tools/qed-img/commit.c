@@ -128,7 +128,7 @@ static int co_run_commit(struct commit *c)
 	return 0;
 }
 
-static int parse_base(void *verb, const struct img_option *option, const char *value)
+static int parse_base(void *verb, const struct verb_option *option, const char *value)
 {
 	struct commit *c = verb;
 
@@ -139,16 +139,16 @@ static int parse_base(void *verb, const struct img_option *option, const char *v
 	return 0;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
-	IMG_SWITCH(0, "image-opts", struct commit, image_opts),
-	IMG_CALL_VALUE('b', NULL, parse_base),
-	IMG_SWITCH('d', NULL, struct commit, drop),
-	IMG_TEXT('f', NULL, struct commit, format),
-	IMG_SWITCH('p', NULL, struct commit, progress),
-	IMG_SWITCH('q', NULL, struct commit, quiet),
+	OPT_SWITCH(0, "image-opts", struct commit, image_opts),
+	OPT_CALL_VALUE('b', NULL, parse_base),
+	OPT_SWITCH('d', NULL, struct commit, drop),
+	OPT_TEXT('f', NULL, struct commit, format),
+	OPT_SWITCH('p', NULL, struct commit, progress),
+	OPT_SWITCH('q', NULL, struct commit, quiet),
 	IMG_SIZE('r', NULL, struct commit, rate, "rate limit"),
-	IMG_TEXT('t', NULL, struct commit, cache),
+	OPT_TEXT('t', NULL, struct commit, cache),
 	IMG_OPTIONS_END,
 };
 

@@ -133,16 +133,16 @@ static int co_run_compare(struct compare *c)
 	return status;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct compare, source_flags),
 	IMG_FORCE_SHARE(struct compare, source_flags),
-	IMG_TEXT('f', NULL, struct compare, formats[0]),
-	IMG_TEXT('F', NULL, struct compare, formats[1]),
-	IMG_TEXT('T', NULL, struct compare, cache),
-	IMG_SWITCH('p', NULL, struct compare, progress),
-	IMG_SWITCH('q', NULL, struct compare, quiet),
-	IMG_SWITCH('s', NULL, struct compare, strict),
+	OPT_TEXT('f', NULL, struct compare, formats[0]),
+	OPT_TEXT('F', NULL, struct compare, formats[1]),
+	OPT_TEXT('T', NULL, struct compare, cache),
+	OPT_SWITCH('p', NULL, struct compare, progress),
+	OPT_SWITCH('q', NULL, struct compare, quiet),
+	OPT_SWITCH('s', NULL, struct compare, strict),
 	IMG_OPTIONS_END,
 };
 

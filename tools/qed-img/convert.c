@@ -66,7 +66,7 @@ static int parse_sparse(const char *text, uint64_t *sparse)
 	return 0;
 }
 
-static int parse_value(void *verb, const struct img_option *option, const char *value)
+static int parse_value(void *verb, const struct verb_option *option, const char *value)
 {
 	struct convert *c = verb;
 
@@ -82,32 +82,32 @@ static int parse_value(void *verb, const struct img_option *option, const char *
 	}
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct convert, source_flags),
 	IMG_FORCE_SHARE(struct convert, source_flags),
-	IMG_SWITCH(0, "target-image-opts", struct convert, target_image_opts),
-	IMG_SWITCH(0, "target-is-zero", struct convert, target_is_zero),
-	IMG_SWITCH(0, "salvage", struct convert, copy.salvage),
-	IMG_SWITCH(0, "bitmaps", struct convert, bitmaps),
-	IMG_SWITCH(0, "skip-broken-bitmaps", struct convert, skip_broken_bitmaps),
-	IMG_TEXT('B', NULL, struct convert, backing_file),
-	IMG_TEXT('F', NULL, struct convert, backing_fmt),
-	IMG_TEXT('O', NULL, struct convert, target_format),
-	IMG_TEXT('T', NULL, struct convert, source_cache),
-	IMG_TEXT('f', NULL, struct convert, source_format),
-	IMG_TEXT('t', NULL, struct convert, target_cache),
+	OPT_SWITCH(0, "target-image-opts", struct convert, target_image_opts),
+	OPT_SWITCH(0, "target-is-zero", struct convert, target_is_zero),
+	OPT_SWITCH(0, "salvage", struct convert, copy.salvage),
+	OPT_SWITCH(0, "bitmaps", struct convert, bitmaps),
+	OPT_SWITCH(0, "skip-broken-bitmaps", struct convert, skip_broken_bitmaps),
+	OPT_TEXT('B', NULL, struct convert, backing_file),
+	OPT_TEXT('F', NULL, struct convert, backing_fmt),
+	OPT_TEXT('O', NULL, struct convert, target_format),
+	OPT_TEXT('T', NULL, struct convert, source_cache),
+	OPT_TEXT('f', NULL, struct convert, source_format),
+	OPT_TEXT('t', NULL, struct convert, target_cache),
 	IMG_SIZE('r', NULL, struct convert, copy.speed, "rate limit"),
-	IMG_CALL_VALUE('S', NULL, parse_value),
-	IMG_CALL_VALUE('l', NULL, parse_value),
-	IMG_CALL_VALUE('m', NULL, parse_value),
+	OPT_CALL_VALUE('S', NULL, parse_value),
+	OPT_CALL_VALUE('l', NULL, parse_value),
+	OPT_CALL_VALUE('m', NULL, parse_value),
 	IMG_LIST('o', NULL, struct convert, options),
-	IMG_SWITCH('C', NULL, struct convert, copy_range),
-	IMG_SWITCH('W', NULL, struct convert, copy.any_order),
-	IMG_SWITCH('c', NULL, struct convert, compress),
-	IMG_SWITCH('n', NULL, struct convert, no_create),
-	IMG_SWITCH('p', NULL, struct convert, progress),
-	IMG_SWITCH('q', NULL, struct convert, quiet),
+	OPT_SWITCH('C', NULL, struct convert, copy_range),
+	OPT_SWITCH('W', NULL, struct convert, copy.any_order),
+	OPT_SWITCH('c', NULL, struct convert, compress),
+	OPT_SWITCH('n', NULL, struct convert, no_create),
+	OPT_SWITCH('p', NULL, struct convert, progress),
+	OPT_SWITCH('q', NULL, struct convert, quiet),
 	IMG_OPTIONS_END,
 };
 

@@ -19,14 +19,14 @@ struct create {
 	struct img_create_options opts;
 };
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
-	IMG_TEXT('F', NULL, struct create, backing_fmt),
-	IMG_TEXT('b', NULL, struct create, backing_file),
-	IMG_TEXT('f', NULL, struct create, format),
+	OPT_TEXT('F', NULL, struct create, backing_fmt),
+	OPT_TEXT('b', NULL, struct create, backing_file),
+	OPT_TEXT('f', NULL, struct create, format),
 	IMG_LIST('o', NULL, struct create, options),
-	IMG_SWITCH('q', NULL, struct create, quiet),
-	IMG_SWITCH('u', NULL, struct create, unsafe),
+	OPT_SWITCH('q', NULL, struct create, quiet),
+	OPT_SWITCH('u', NULL, struct create, unsafe),
 	IMG_OPTIONS_END,
 };
 

@@ -57,12 +57,12 @@ static int parse_operand(struct dd *dd, char *operand)
 	return report_error("unrecognized operand %s", operand);
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct dd, source_flags),
 	IMG_FORCE_SHARE(struct dd, source_flags),
-	IMG_TEXT('f', NULL, struct dd, format),
-	IMG_TEXT('O', NULL, struct dd, target_format),
+	OPT_TEXT('f', NULL, struct dd, format),
+	OPT_TEXT('O', NULL, struct dd, target_format),
 	IMG_OPTIONS_END,
 };
 

@@ -221,13 +221,13 @@ static int co_run_info(const struct info *in, const char *filename)
 	return status;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct info, source_flags),
 	IMG_FORCE_SHARE(struct info, source_flags),
-	IMG_TEXT('f', "format", struct info, format),
-	IMG_TEXT(0, "output", struct info, output),
-	IMG_SWITCH(0, "backing-chain", struct info, chain),
+	OPT_TEXT('f', "format", struct info, format),
+	OPT_TEXT(0, "output", struct info, output),
+	OPT_SWITCH(0, "backing-chain", struct info, chain),
 	IMG_OPTIONS_END,
 };
 

@@ -131,7 +131,7 @@ static int co_run_map(struct map *m)
 	return status;
 }
 
-static int parse_length(void *verb, const struct img_option *option, const char *value)
+static int parse_length(void *verb, const struct verb_option *option, const char *value)
 {
 	struct map *m = verb;
 
@@ -140,14 +140,14 @@ static int parse_length(void *verb, const struct img_option *option, const char 
 	return img_parse_size("max length", value, &m->max_length);
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct map, source_flags),
 	IMG_FORCE_SHARE(struct map, source_flags),
-	IMG_TEXT('f', "format", struct map, format),
-	IMG_TEXT(0, "output", struct map, output),
+	OPT_TEXT('f', "format", struct map, format),
+	OPT_TEXT(0, "output", struct map, output),
 	IMG_SIZE('s', "start-offset", struct map, start, "start offset"),
-	IMG_CALL_VALUE('l', "max-length", parse_length),
+	OPT_CALL_VALUE('l', "max-length", parse_length),
 	IMG_OPTIONS_END,
 };
 

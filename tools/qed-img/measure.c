@@ -69,7 +69,7 @@ static int co_run_measure(struct measure *m)
 	return status;
 }
 
-static int parse_snapshot(void *verb, const struct img_option *option, const char *value)
+static int parse_snapshot(void *verb, const struct verb_option *option, const char *value)
 {
 	struct measure *m = verb;
 
@@ -78,7 +78,7 @@ static int parse_snapshot(void *verb, const struct img_option *option, const cha
 	return img_check_snapshot_param(value);
 }
 
-static int parse_new_size(void *verb, const struct img_option *option, const char *value)
+static int parse_new_size(void *verb, const struct verb_option *option, const char *value)
 {
 	struct measure *m = verb;
 
@@ -87,7 +87,7 @@ static int parse_new_size(void *verb, const struct img_option *option, const cha
 	return img_parse_size("image size", value, &m->size);
 }
 
-static int parse_output(void *verb, const struct img_option *option, const char *value)
+static int parse_output(void *verb, const struct verb_option *option, const char *value)
 {
 	struct measure *m = verb;
 
@@ -95,16 +95,16 @@ static int parse_output(void *verb, const struct img_option *option, const char 
 	return img_parse_output(value, &m->json);
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct measure, source_flags),
 	IMG_FORCE_SHARE(struct measure, source_flags),
-	IMG_TEXT('f', NULL, struct measure, format),
-	IMG_TEXT('O', NULL, struct measure, target_format),
-	IMG_CALL_VALUE(0, "output", parse_output),
-	IMG_CALL_VALUE('l', NULL, parse_snapshot),
+	OPT_TEXT('f', NULL, struct measure, format),
+	OPT_TEXT('O', NULL, struct measure, target_format),
+	OPT_CALL_VALUE(0, "output", parse_output),
+	OPT_CALL_VALUE('l', NULL, parse_snapshot),
 	IMG_LIST('o', NULL, struct measure, options),
-	IMG_CALL_VALUE(0, "size", parse_new_size),
+	OPT_CALL_VALUE(0, "size", parse_new_size),
 	IMG_OPTIONS_END,
 };
 

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The options of a verb: building the table for getopt_long(), and storing values in
- * the verb's struct.
- */
-#include <assert.h>
-#include <getopt.h>
+/* Options of several verbs: help, sizes, -o and --object. */
 #include <stdlib.h>
 
 #include "image/object.h"
@@ -12,107 +7,30 @@
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 
-/* The most options of a verb, including --help and the end of the table. */
-#define MAX_OPTIONS 32
-
-/* getopt's value of an option without a letter is this plus its index. */
-#define NO_LETTER 256
-
-struct getopt_table {
-	char letters[2 * MAX_OPTIONS];
-	struct option names[MAX_OPTIONS];
-};
-
-static bool has_value(const struct img_option *o)
+int img_take_help(void *verb, const struct verb_option *option, const char *value)
 {
-	return o->kind == IMG_OPTION_TEXT || o->kind == IMG_OPTION_SIZE ||
-	       o->kind == IMG_OPTION_LIST || o->kind == IMG_OPTION_CALL_VALUE ||
-	       o->kind == IMG_OPTION_OBJECT;
+	(void)verb, (void)option, (void)value;
+	img_print_verb_help();
+	exit(report_flush());
 }
 
-static bool is_end(const struct img_option *o)
+int img_take_size(void *verb, const struct verb_option *option, const char *value)
 {
-	return !o->letter && !o->name;
+	return img_parse_size(option->what, value, (uint64_t *)((char *)verb + option->field));
 }
 
-static void make_table(struct getopt_table *table, const struct img_option *options)
+int img_take_list(void *verb, const struct verb_option *option, const char *value)
 {
-	struct option *name = table->names;
-	char *letter = table->letters;
-	int i;
-
-	*name++ = (struct option){ "help", no_argument, NULL, 'h' };
-	*letter++ = 'h';
-	for (i = 0; !is_end(&options[i]); i++) {
-		const struct img_option *o = &options[i];
-
-		assert(i + 2 < MAX_OPTIONS);
-		if (o->name)
-			*name++ = (struct option){ o->name,
-						   has_value(o) ? required_argument : no_argument,
-						   NULL, o->letter ? o->letter : NO_LETTER + i };
-		if (o->letter)
-			*letter++ = o->letter;
-		if (o->letter && has_value(o))
-			*letter++ = ':';
-	}
-	*letter = '\0';
-	*name = (struct option){ NULL, 0, NULL, 0 };
+	return img_options_add((char **)((char *)verb + option->field), value);
 }
 
-/* Return the option for getopt's value @opt, which is valid. */
-static const struct img_option *find(const struct img_option *options, int opt)
+int img_take_object(void *verb, const struct verb_option *option, const char *value)
 {
-	if (opt >= NO_LETTER)
-		return &options[opt - NO_LETTER];
-	while (options->letter != opt)
-		options++;
-	return options;
+	(void)verb, (void)option;
+	return object_option(value) ? 2 : 0;
 }
 
-static int take(const struct img_option *o, void *verb)
+int img_parse_options(int argc, char **argv, const struct verb_option *options, void *verb)
 {
-	void *field = (char *)verb + o->field;
-
-	switch (o->kind) {
-	case IMG_OPTION_SWITCH:
-		*(bool *)field = true;
-		return 0;
-	case IMG_OPTION_FLAG:
-		*(unsigned int *)field |= o->flag;
-		return 0;
-	case IMG_OPTION_TEXT:
-		*(const char **)field = optarg;
-		return 0;
-	case IMG_OPTION_SIZE:
-		return img_parse_size(o->what, optarg, field);
-	case IMG_OPTION_LIST:
-		return img_options_add(field, optarg);
-	case IMG_OPTION_CALL:
-	case IMG_OPTION_CALL_VALUE:
-		return o->call(verb, o, optarg);
-	case IMG_OPTION_OBJECT:
-		return object_option(optarg) ? 2 : 0;
-	case IMG_OPTION_IGNORED:
-		return 0;
-	}
-	return 0;
-}
-
-int img_parse_options(int argc, char **argv, const struct img_option *options, void *verb)
-{
-	struct getopt_table table;
-	int opt, status = 0;
-
-	make_table(&table, options);
-	while (!status && (opt = img_getopt(argc, argv, table.letters, table.names)) != -1) {
-		if (opt == '?')
-			return 1;
-		if (opt == 'h') {
-			img_print_verb_help();
-			exit(report_flush());
-		}
-		status = take(find(options, opt), verb);
-	}
-	return status;
+	return verb_options_parse(argc, argv, options, verb, img_getopt);
 }

@@ -133,18 +133,18 @@ static int co_run_rebase(struct rebase *r)
 	return co_close_all(r, status);
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
-	IMG_SWITCH(0, "image-opts", struct rebase, image_opts),
-	IMG_SWITCH('U', "force-share", struct rebase, force_share),
-	IMG_TEXT('F', NULL, struct rebase, base_format),
-	IMG_TEXT('T', NULL, struct rebase, source_cache),
-	IMG_TEXT('b', NULL, struct rebase, base),
-	IMG_TEXT('f', NULL, struct rebase, format),
-	IMG_SWITCH('p', NULL, struct rebase, progress),
-	IMG_SWITCH('q', NULL, struct rebase, quiet),
-	IMG_TEXT('t', NULL, struct rebase, cache),
-	IMG_SWITCH('u', NULL, struct rebase, unsafe),
+	OPT_SWITCH(0, "image-opts", struct rebase, image_opts),
+	OPT_SWITCH('U', "force-share", struct rebase, force_share),
+	OPT_TEXT('F', NULL, struct rebase, base_format),
+	OPT_TEXT('T', NULL, struct rebase, source_cache),
+	OPT_TEXT('b', NULL, struct rebase, base),
+	OPT_TEXT('f', NULL, struct rebase, format),
+	OPT_SWITCH('p', NULL, struct rebase, progress),
+	OPT_SWITCH('q', NULL, struct rebase, quiet),
+	OPT_TEXT('t', NULL, struct rebase, cache),
+	OPT_SWITCH('u', NULL, struct rebase, unsafe),
 	IMG_OPTIONS_END,
 };
 

@@ -40,7 +40,7 @@ static int new_size(const struct resize *r, uint64_t old, uint64_t *size)
 			    "no important data there.");
 }
 
-static int parse_preallocation(void *verb, const struct img_option *option, const char *mode)
+static int parse_preallocation(void *verb, const struct verb_option *option, const char *mode)
 {
 	struct resize *r = verb;
 
@@ -83,13 +83,13 @@ static int co_run_resize(const struct resize *r)
 	return status;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct resize, source_flags),
-	IMG_TEXT('f', NULL, struct resize, format),
-	IMG_SWITCH('q', NULL, struct resize, quiet),
-	IMG_SWITCH(0, "shrink", struct resize, shrink),
-	IMG_CALL_VALUE(0, "preallocation", parse_preallocation),
+	OPT_TEXT('f', NULL, struct resize, format),
+	OPT_SWITCH('q', NULL, struct resize, quiet),
+	OPT_SWITCH(0, "shrink", struct resize, shrink),
+	OPT_CALL_VALUE(0, "preallocation", parse_preallocation),
 	IMG_OPTIONS_END,
 };
 

@@ -51,7 +51,7 @@ struct snapshot {
 	unsigned int flags;
 };
 
-static int parse_action(void *verb, const struct img_option *option, const char *value)
+static int parse_action(void *verb, const struct verb_option *option, const char *value)
 {
 	struct snapshot *s = verb;
 
@@ -62,15 +62,15 @@ static int parse_action(void *verb, const struct img_option *option, const char 
 	return 0;
 }
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct snapshot, flags),
 	IMG_FORCE_SHARE(struct snapshot, flags),
-	IMG_CALL('l', NULL, parse_action),
-	IMG_CALL_VALUE('a', NULL, parse_action),
-	IMG_CALL_VALUE('c', NULL, parse_action),
-	IMG_CALL_VALUE('d', NULL, parse_action),
-	IMG_IGNORED('q', NULL),
+	OPT_CALL('l', NULL, parse_action),
+	OPT_CALL_VALUE('a', NULL, parse_action),
+	OPT_CALL_VALUE('c', NULL, parse_action),
+	OPT_CALL_VALUE('d', NULL, parse_action),
+	OPT_IGNORED('q', NULL),
 	IMG_OPTIONS_END,
 };
 

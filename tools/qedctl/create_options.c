@@ -12,7 +12,7 @@
 
 #include "block/node.h"
 #include "cmdline/report.h"
-#include "cmdline/verbs.h"
+#include "cmdline/options.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 

@@ -49,13 +49,12 @@ static int to_target(const char *name, int count, char **words, struct error *er
 
 static int run_message(int argc, char **argv)
 {
-	static const struct option long_options[] = { { NULL, 0, NULL, 0 } };
 	struct error err = ERROR_INIT;
 	struct device dev;
 	const char *name;
 	int ret;
 
-	if (verb_getopt(argc, argv, "", long_options) != -1)
+	if (verb_options_parse(argc, argv, NULL, NULL, verb_getopt))
 		return 1;
 	if (argc - optind < 2)
 		return report_error("NAME and a message are needed");

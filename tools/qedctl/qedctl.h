@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "cmdline/options.h"
 #include "cmdline/verbs.h"
 #include "util/error.h"
 
@@ -40,11 +41,15 @@ struct one_device_args {
 	bool json, prometheus, no_flush, no_lockfs;
 };
 
+/* The option --json of such a verb. */
+extern const struct verb_option ctl_json_option[];
+
 /*
- * Parse `[OPTION...] NAME`. @allowed has a letter for each option that the verb takes:
- * j(son) p(rometheus) f (noflush) l (nolockfs). Returns 0, or 1 after an error line.
+ * Parse `[OPTION...] NAME`. @options (NULL: none) are those of the verb, with fields of
+ * @args. Returns 0, or 1 after an error line.
  */
-int parse_one_device(int argc, char **argv, const char *allowed, struct one_device_args *args);
+int parse_one_device(int argc, char **argv, const struct verb_option *options,
+		     struct one_device_args *args);
 
 /* Parse `[--json]`, for a verb without operands. Returns 0, or 1 after an error line. */
 int parse_json_only(int argc, char **argv, bool *json);

@@ -169,25 +169,29 @@ static int recover_all(void)
 	return status;
 }
 
+struct recover_options {
+	bool all;
+};
+
+static const struct verb_option options[] = {
+	OPT_SWITCH(0, "all", struct recover_options, all),
+	OPT_END,
+};
+
 static int run_recover(int argc, char **argv)
 {
-	static const struct option long_options[] = { { "all", no_argument, NULL, 'a' },
-						      { NULL, 0, NULL, 0 } };
-	bool all = false;
-	int opt, status = 0;
+	struct recover_options opts = { 0 };
+	int status = 0;
 
-	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1) {
-		if (opt == '?')
-			return 1;
-		all = true;
-	}
-	if (all && optind < argc)
+	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
+		return 1;
+	if (opts.all && optind < argc)
 		return report_error("--all takes no NAME");
-	if (!all && optind == argc)
+	if (!opts.all && optind == argc)
 		return report_error("NAME or --all is needed");
 	if (geteuid() != 0)
 		return report_error("permission denied: not root");
-	if (all)
+	if (opts.all)
 		return recover_all();
 	for (; optind < argc; optind++)
 		status |= recover_or_report(argv[optind], false);

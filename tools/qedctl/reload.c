@@ -61,27 +61,19 @@ struct reload_args {
 	bool known_zero, no_known_zero;
 };
 
+static const struct verb_option options[] = {
+	OPT_TEXT(0, "target", struct reload_args, target),
+	OPT_TEXT(0, "detect-zeroes", struct reload_args, detect_zeroes),
+	OPT_SWITCH(0, "known-zero", struct reload_args, known_zero),
+	OPT_SWITCH(0, "no-known-zero", struct reload_args, no_known_zero),
+	OPT_END,
+};
+
 static int parse(int argc, char **argv, struct reload_args *args)
 {
-	static const struct option long_options[] = { { "target", required_argument, NULL, 't' },
-						      { "detect-zeroes", required_argument, NULL,
-							'd' },
-						      { "known-zero", no_argument, NULL, 'k' },
-						      { "no-known-zero", no_argument, NULL, 'n' },
-						      { NULL, 0, NULL, 0 } };
-	int opt;
-
 	memset(args, 0, sizeof(*args));
-	while ((opt = verb_getopt(argc, argv, "", long_options)) != -1) {
-		if (opt == '?')
-			return 1;
-		if (opt == 't')
-			args->target = optarg;
-		else if (opt == 'd')
-			args->detect_zeroes = optarg;
-		args->known_zero |= opt == 'k';
-		args->no_known_zero |= opt == 'n';
-	}
+	if (verb_options_parse(argc, argv, options, args, verb_getopt))
+		return 1;
 	if (args->target && strcmp(args->target, "auto") && strcmp(args->target, TARGET_QED) &&
 	    strcmp(args->target, TARGET_LINEAR))
 		return report_error("--target: '%s' is not one of auto|linear|qed", args->target);

@@ -212,25 +212,22 @@ static int remove_all(const struct remove_options *opts)
 	return status;
 }
 
+static const struct verb_option options[] = {
+	OPT_SWITCH(0, "all", struct remove_options, all),
+	OPT_SWITCH('f', "force", struct remove_options, force),
+	OPT_SWITCH(0, "deferred", struct remove_options, deferred),
+	OPT_SWITCH(0, "retry", struct remove_options, retry),
+	OPT_SWITCH(0, "finish", struct remove_options, finish),
+	OPT_END,
+};
+
 static int run_remove(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-		{ "all", no_argument, NULL, 'a' },	{ "force", no_argument, NULL, 'f' },
-		{ "deferred", no_argument, NULL, 'd' }, { "retry", no_argument, NULL, 'r' },
-		{ "finish", no_argument, NULL, 'F' },	{ NULL, 0, NULL, 0 }
-	};
 	struct remove_options opts = { 0 };
-	int opt, status = 0;
+	int status = 0;
 
-	while ((opt = verb_getopt(argc, argv, "f", long_options)) != -1) {
-		if (opt == '?')
-			return 1;
-		opts.all |= opt == 'a';
-		opts.force |= opt == 'f';
-		opts.deferred |= opt == 'd';
-		opts.retry |= opt == 'r';
-		opts.finish |= opt == 'F';
-	}
+	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
+		return 1;
 	if (opts.all && optind < argc)
 		return report_error("--all takes no NAME");
 	if (!opts.all && optind == argc)

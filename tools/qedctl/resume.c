@@ -14,7 +14,7 @@ static int run_resume(int argc, char **argv)
 	struct device dev;
 	int ret;
 
-	if (parse_one_device(argc, argv, "", &args))
+	if (parse_one_device(argc, argv, NULL, &args))
 		return 1;
 	ret = device_find(args.name, &dev, &err);
 	if (ret)

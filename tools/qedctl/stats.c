@@ -78,13 +78,19 @@ static void print_prometheus(const char *device, json_t *stats)
 	}
 }
 
+static const struct verb_option options[] = {
+	OPT_SWITCH(0, "json", struct one_device_args, json),
+	OPT_SWITCH(0, "prometheus", struct one_device_args, prometheus),
+	OPT_END,
+};
+
 static int run_stats(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
 	struct one_device_args args;
 	json_t *stats;
 
-	if (parse_one_device(argc, argv, "jp", &args))
+	if (parse_one_device(argc, argv, options, &args))
 		return 1;
 	if (device_ask(args.name, "stats", NULL, &stats, &err))
 		return report_fail(&err);

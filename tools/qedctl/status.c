@@ -6,7 +6,7 @@ static int run_status(int argc, char **argv)
 {
 	struct one_device_args args;
 
-	if (parse_one_device(argc, argv, "j", &args))
+	if (parse_one_device(argc, argv, ctl_json_option, &args))
 		return 1;
 	return show_account(&args, "status");
 }

@@ -22,6 +22,7 @@ struct stream_options {
 	uint64_t speed;
 	bool has_speed, wait, progress, json;
 	const char *command; /* stream, stream-pause, ... */
+	unsigned int actions; /* how many of --pause, --resume and --cancel */
 };
 
 static void on_signal(int sig)
@@ -141,7 +142,7 @@ static int run(const struct stream_options *opts)
 	return ret < 0 ? report_fail(&err) : 0;
 }
 
-static int check(const struct stream_options *opts, unsigned int actions)
+static int check(const struct stream_options *opts)
 {
 	struct error err = ERROR_INIT;
 
@@ -149,9 +150,9 @@ static int check(const struct stream_options *opts, unsigned int actions)
 		error_prefix(&err, "%s", opts->name);
 		return report_fail(&err);
 	}
-	if (actions > 1)
+	if (opts->actions > 1)
 		return report_error("only one of --pause, --resume and --cancel");
-	if (actions && (opts->base || opts->has_speed || opts->wait))
+	if (opts->actions && (opts->base || opts->has_speed || opts->wait))
 		return report_error("--pause, --resume and --cancel take no other option");
 	if (opts->base && !opts->base[0])
 		return report_error("--base: an empty file name");
@@ -160,69 +161,62 @@ static int check(const struct stream_options *opts, unsigned int actions)
 	return 0;
 }
 
-static int parse_speed(const char *text, struct stream_options *opts)
+static int take_speed(void *verb, const struct verb_option *option, const char *value)
 {
+	struct stream_options *opts = verb;
+
+	(void)option;
 	opts->has_speed = true;
-	if (!strcmp(text, "0")) {
-		opts->speed = 0;
+	if (!strcmp(value, "0"))
 		return 0;
-	}
-	if (parse_size(text, &opts->speed) || opts->speed > INT64_MAX)
-		return report_error("--speed: '%s' is not a number of bytes a second", text);
+	if (parse_size(value, &opts->speed) || opts->speed > INT64_MAX)
+		return report_error("--speed: '%s' is not a number of bytes a second", value);
 	return 0;
 }
 
-static int parse_one(int opt, struct stream_options *opts, unsigned int *actions)
+static int take_progress(void *verb, const struct verb_option *option, const char *value)
 {
-	static const char *const commands[] = { "stream-pause", "stream-resume", "stream-cancel" };
+	struct stream_options *opts = verb;
 
-	switch (opt) {
-	case 'b':
-		opts->base = optarg;
-		return 0;
-	case 's':
-		return parse_speed(optarg, opts);
-	case 'w':
-		opts->wait = true;
-		return 0;
-	case 'p':
-		opts->wait = opts->progress = true;
-		return 0;
-	case 'j':
-		opts->json = true;
-		return 0;
-	case 'P':
-	case 'R':
-	case 'C':
-		opts->command = commands[opt == 'P' ? 0 : opt == 'R' ? 1 : 2];
-		++*actions;
-		return 0;
-	default:
-		return 1;
-	}
+	(void)option, (void)value;
+	opts->wait = opts->progress = true;
+	return 0;
 }
+
+static int take_action(void *verb, const struct verb_option *option, const char *value)
+{
+	struct stream_options *opts = verb;
+
+	(void)value;
+	opts->command = option->what;
+	opts->actions++;
+	return 0;
+}
+
+static const struct verb_option options[] = {
+	OPT_TEXT(0, "base", struct stream_options, base),
+	OPT_CALL_VALUE(0, "speed", take_speed),
+	OPT_SWITCH(0, "wait", struct stream_options, wait),
+	OPT_CALL('p', NULL, take_progress),
+	OPT(0, "pause", CALL, .call = take_action, .what = "stream-pause"),
+	OPT(0, "resume", CALL, .call = take_action, .what = "stream-resume"),
+	OPT(0, "cancel", CALL, .call = take_action, .what = "stream-cancel"),
+	OPT_SWITCH(0, "json", struct stream_options, json),
+	OPT_END,
+};
 
 static int run_stream(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-		{ "base", required_argument, NULL, 'b' }, { "speed", required_argument, NULL, 's' },
-		{ "wait", no_argument, NULL, 'w' },	  { "pause", no_argument, NULL, 'P' },
-		{ "resume", no_argument, NULL, 'R' },	  { "cancel", no_argument, NULL, 'C' },
-		{ "json", no_argument, NULL, 'j' },	  { NULL, 0, NULL, 0 }
-	};
 	struct stream_options opts = { .command = "stream" };
-	unsigned int actions = 0;
-	int opt;
 
-	while ((opt = verb_getopt(argc, argv, "p", long_options)) != -1)
-		if (parse_one(opt, &opts, &actions))
-			return 1;
+	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
+		return 1;
 	if (argc - optind != 1)
 		return optind < argc ? report_error("unexpected argument '%s'", argv[optind + 1]) :
 				       report_error("NAME is needed");
 	opts.name = argv[optind];
 	report_context("stream %s", opts.name);
-	if (check(&opts, actions))
+	if (check(&opts))
 		return 1;
 	return run(&opts);
 }

@@ -39,6 +39,12 @@ static int suspend(const struct one_device_args *args, bool was_suspended, struc
 	return ret;
 }
 
+static const struct verb_option options[] = {
+	OPT_SWITCH(0, "noflush", struct one_device_args, no_flush),
+	OPT_SWITCH(0, "nolockfs", struct one_device_args, no_lockfs),
+	OPT_END,
+};
+
 static int run_suspend(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
@@ -47,7 +53,7 @@ static int run_suspend(int argc, char **argv)
 	struct device dev;
 	int lock_fd, ret;
 
-	if (parse_one_device(argc, argv, "fl", &args))
+	if (parse_one_device(argc, argv, options, &args))
 		return 1;
 	ret = device_find_alone(args.name, &dev, &lock_fd, &err);
 	if (ret)

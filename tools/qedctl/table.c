@@ -35,7 +35,7 @@ static int run_table(int argc, char **argv)
 	size_t count, i;
 	int ret;
 
-	if (parse_one_device(argc, argv, "j", &args))
+	if (parse_one_device(argc, argv, ctl_json_option, &args))
 		return 1;
 	ret = device_find(args.name, &dev, &err);
 	if (!ret) {

@@ -84,10 +84,9 @@ static int stop(const char *name, const char *file)
 
 static int run_trace(int argc, char **argv)
 {
-	static const struct option long_options[] = { { NULL, 0, NULL, 0 } };
 	bool starts;
 
-	if (verb_getopt(argc, argv, "", long_options) != -1)
+	if (verb_options_parse(argc, argv, NULL, NULL, verb_getopt))
 		return 1;
 	if (argc - optind < 2)
 		return report_error("NAME and 'start FILE' or 'stop' are needed");

@@ -19,12 +19,12 @@ struct crc {
 	bool decimal;
 };
 
-static const struct img_option options[] = {
+static const struct verb_option options[] = {
 	IMG_OBJECT,
 	IMG_IMAGE_OPTS(struct crc, source_flags),
 	IMG_FORCE_SHARE(struct crc, source_flags),
-	IMG_TEXT('f', NULL, struct crc, format),
-	IMG_SWITCH('d', "decimal", struct crc, decimal),
+	OPT_TEXT('f', NULL, struct crc, format),
+	OPT_SWITCH('d', "decimal", struct crc, decimal),
 	IMG_OPTIONS_END,
 };
 

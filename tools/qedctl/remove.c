@@ -16,6 +16,7 @@
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 #include "qedctl/signals.h"
+#include "util/detach.h"
 #include "util/units.h"
 
 struct remove_options {
@@ -68,18 +69,14 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 		close(name_fd);
 		return ret;
 	}
-	setsid();
-	signals_release();
+	detach_from_session();
 	/* The waiter must not keep the caller's file system from being unmounted. */
-	if (chdir("/") || !freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
-	    !freopen("/dev/null", "w", stderr))
+	if (chdir("/") || !detach_stream(STDIN_FILENO) || !detach_stream(STDOUT_FILENO) ||
+	    !detach_stream(STDERR_FILENO))
 		_exit(1);
 	mapping_release();
-	/* Keep this descriptor alone, as the first after the standard streams. */
-	if (dup2(name_fd, STDERR_FILENO + 1) < 0)
-		_exit(1);
-	close_range(STDERR_FILENO + 2, ~0u, 0);
-	wait_and_quit(dev->name, STDERR_FILENO + 1, finish);
+	detach_from_files(name_fd);
+	wait_and_quit(dev->name, name_fd, finish);
 	mapping_refresh_node(dev->name);
 	_exit(0);
 }

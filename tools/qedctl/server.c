@@ -2,7 +2,6 @@
 /* The server process of a device: starting it and waiting until it is ready. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "qedctl/server.h"
+#include "util/detach.h"
 
 /* How long a server may take to undo its start and exit after SIGTERM, before it is killed. */
 #define ABANDON_TIMEOUT_MS 10000
@@ -43,7 +43,7 @@ struct child_setup {
 	const char *program;
 	char **argv;
 	const char *dir;
-	int ready_fd, null_fd, stderr_fd;
+	int ready_fd, stderr_fd;
 	bool attached;
 	pid_t parent;
 };
@@ -51,30 +51,17 @@ struct child_setup {
 /* In the child: detach from the caller and exec the server. */
 static void become_server(const struct child_setup *setup)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGCHLD };
-	sigset_t none;
-	size_t i;
-
-	setsid();
+	detach_from_session();
 	if (setup->attached) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != setup->parent)
 			_exit(1);
 	}
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		signal(signals[i], SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-
-	/*
-	 * The caller may wait for the end of its pipes and locks, so the server must not inherit
-	 * them.
-	 */
-	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	if (dup2(setup->null_fd, STDIN_FILENO) < 0 || dup2(setup->null_fd, STDOUT_FILENO) < 0 ||
+	if (!detach_stream(STDIN_FILENO) || !detach_stream(STDOUT_FILENO) ||
 	    (setup->stderr_fd >= 0 && dup2(setup->stderr_fd, STDERR_FILENO) < 0) ||
 	    fcntl(setup->ready_fd, F_SETFD, 0) < 0)
 		_exit(1);
+	detach_from_files(setup->ready_fd);
 	/*
 	 * The directory may be gone. The image's name is absolute, so it is the one that the dead
 	 * server had; a server that does not find a --backing-dir refuses to start.
@@ -121,17 +108,11 @@ static int fork_server(char *const options[], const char *dir, bool attached, in
 	setup.argv = server_argv(program, options, number);
 	if (!setup.argv)
 		return -ENOMEM;
-	setup.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (setup.null_fd < 0) {
+	server->pid = fork();
+	if (server->pid == 0)
+		become_server(&setup);
+	if (server->pid < 0)
 		ret = -errno;
-	} else {
-		server->pid = fork();
-		if (server->pid == 0)
-			become_server(&setup);
-		if (server->pid < 0)
-			ret = -errno;
-		close(setup.null_fd);
-	}
 	free(setup.argv);
 	return ret;
 }

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "server/daemon.h"
+#include "util/detach.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -102,28 +102,6 @@ static int wait_for_server(int fd, const char *name)
 
 /* ---- The server's process ---- */
 
-static void null_stream(int fd, int flags)
-{
-	int null = open("/dev/null", flags | O_CLOEXEC);
-
-	if (null < 0)
-		return;
-	dup2(null, fd);
-	if (null != fd)
-		close(null);
-}
-
-/*
- * Close descriptors inherited from the caller: another process may wait for the end of
- * such a pipe, or for a lock.
- */
-static void close_all_but(int fd)
-{
-	if (fd > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, fd - 1, 0);
-	close_range(fd + 1, ~0u, 0);
-}
-
 /* Return an exit status, or -1 in the server's process. */
 static int fork_server(const struct device_options *options, struct starter *starter)
 {
@@ -146,9 +124,8 @@ static int fork_server(const struct device_options *options, struct starter *sta
 		pass_signals_on(&old);
 		return wait_for_server(fds[0], options->name);
 	}
-	setsid();
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	close_all_but(fds[1]);
+	detach_from_session();
+	detach_from_files(fds[1]);
 	starter->fd = fds[1];
 	return -1;
 }
@@ -167,7 +144,7 @@ int daemon_start(const struct device_options *options, struct starter *starter)
 	if (starter->fd < 0 && !options->foreground)
 		ret = fork_server(options, starter);
 	if (ret < 0 && starter->detach)
-		null_stream(STDIN_FILENO, O_RDONLY);
+		(void)detach_stream(STDIN_FILENO);
 	return ret;
 }
 
@@ -203,8 +180,8 @@ void starter_ready(struct starter *starter, const char *device, bool created)
 		fflush(stdout);
 	}
 	if (starter->detach) {
-		null_stream(STDOUT_FILENO, O_WRONLY);
-		null_stream(STDERR_FILENO, O_WRONLY);
+		(void)detach_stream(STDOUT_FILENO);
+		(void)detach_stream(STDERR_FILENO);
 	}
 }
 

@@ -466,4 +466,10 @@ bad "recover where the image went with it" \
 mv "$dir/moved" "$dir/images"
 has "recover where they are back" "" recover vm1
 end_vm1 TERM
+# A relative name of the servers' directory means qedctl's directory, not the dead server's.
+dies_in images vm1.qed
+cd "$dir" || exit 1
+QEDBLK_RUN_DIR=run has "recover with a relative QEDBLK_RUN_DIR" "" recover vm1
+cd - >/dev/null || exit 1
+end_vm1 TERM
 finish

@@ -78,7 +78,7 @@ COMPLETIONS := completions/qedblk
 
 MAN_SRC := $(wildcard Documentation/man/*.rst)
 # Prints the options of a device for the manual pages; not installed.
-MAN_OPTIONS := $(OUT)/man-device-options
+MAN_OPTIONS := $(OUT)/man-options
 MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 
 # The plugin is built if nbdkit's header is installed.
@@ -178,7 +178,7 @@ $(foreach d,$(live_dirs),$(eval $(call program_rule,$(d))))
 $(OUT)/nbdkit-qed-plugin.so: $(call obj_of,$(PLUGIN_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,-shared -Wl$(comma)-z$(comma)nodelete)
 
-$(MAN_OPTIONS): $(OBJ)/tools/man/device_options.o $(LIBS_ALL) $(OBJ)/.sources
+$(MAN_OPTIONS): $(OBJ)/tools/man/options.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link)
 $(UNIT_TESTS): $(OUT)/%: $(OBJ)/%.o $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(UNIT_LDFLAGS) $(CMOCKA_LIBS))
@@ -213,7 +213,7 @@ endef
 $(foreach t,$(notdir $(FAULT_TOOLS)),$(eval $(call fault_tool_rule,$(t))))
 
 ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $(HELPER_SRC) $(BENCH_SRC) \
-	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) $(FAULT_SRC) tools/man/device_options.c \
+	$(CRASH_SRC) $(PURE_SRC) $(KUNIT_SRC) $(FAULT_SRC) tools/man/options.c \
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 

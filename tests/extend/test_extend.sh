@@ -61,7 +61,7 @@ row userspace/server/main.c 'return server_run(' '	nice((int)options.nice);'
 row userspace/server/main.c '#include "server/daemon.h"' '#include <unistd.h>'
 
 if env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$copy" -j"$(nproc)" BUILD=build SANITIZE= \
-	build/{qedd,qedctl,qed-img,qed-io,man-device-options,tests/interop/nodev_qedd} \
+	build/{qedd,qedctl,qed-img,qed-io,man-options,tests/interop/nodev_qedd} \
 	>"$work/make.log" 2>&1; then
 	echo "ok it is built"
 else
@@ -130,16 +130,17 @@ completes() {
 head -c 1M /dev/urandom >disk.raw
 truncate -s 3M disk.raw
 says "format: in --help" " framed" qed-img --help
-says "format: -o help" "size=<size>" qed-img create -f framed -o help
+says "format: -o help" "header_size=<size>" qed-img create -f framed -o help
 completes "format: completion of qed-img" framed qed-img create -f fr
 completes "format: completion of qedd" framed qedd --format fr
 completes "format: completion of qedctl" framed qedctl create vm1 vm1.img --format fr
-completes "format: completion of -o" "size=" qed-img create -f framed -o si
-works "format: create" qed-img create -f framed vm1.framed 3M
+completes "format: completion of -o" "header_size=" qed-img create -f framed -o he
+works "format: create" qed-img create -f framed -o header_size=4k vm1.framed 3M
+refuses "format: a limit of an option" "1048576" qed-img create -f framed -o header_size=2M x.framed 1M
 refuses "format: another format's option" "table_size" qed-img create -f framed -o table_size=2 x.framed 1M
 refuses "format: no backing file" "not supported for file format 'framed'" \
 	qed-img create -f framed -b disk.raw -F raw x.framed
-works "format: convert to it" qed-img convert -f raw -O framed disk.raw vm1.framed
+works "format: convert to it" qed-img convert -f raw -O framed -o header_size=64k disk.raw vm1.framed
 says "format: probed by info" "file format: framed" qed-img info vm1.framed
 works "format: compare" qed-img compare -F raw vm1.framed disk.raw
 works "format: convert from it" qed-img convert -O raw vm1.framed back.raw
@@ -147,7 +148,9 @@ works "format: the same bytes" cmp disk.raw back.raw
 works "format: over a backing file" qed-img create -f qed -b vm1.framed -F framed vm1.qed
 works "format: read through an overlay" qed-img compare -F raw vm1.qed disk.raw
 works "format: write and read" qed-io -c "write -P 7 5k 100k" -c "read -P 7 5k 100k" vm1.framed
-says "format: measure" "required size: 3146240" qed-img measure -O framed disk.raw
+says "format: manual page" "*header_size*" \
+	"$copy/scripts/man-page" "$copy/Documentation/man/qed-img.1.rst" "$copy/build/man-options"
+says "format: measure" "required size: 3149824" qed-img measure -O framed -o header_size=4k disk.raw
 
 # ---- The protocol ----
 
@@ -185,7 +188,7 @@ says "command: runs" "102400/102400 bytes are 7" qed-io -c "count -P 7 5k 100k" 
 
 for page in qedd.8 qedctl.8; do
 	says "option: manual page $page" "\`\`--nice N\`\`" \
-		"$copy/scripts/man-page" "$copy/Documentation/man/$page.rst" "$copy/build/man-device-options"
+		"$copy/scripts/man-page" "$copy/Documentation/man/$page.rst" "$copy/build/man-options"
 done
 says "option: --help of qedd" "--nice N" qedd --help
 says "option: --help of qedctl" "--nice N" qedctl create --help

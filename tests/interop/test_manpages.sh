@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 man=$work/man
 mkdir "$man"
 for file in "$root"/Documentation/man/*.rst; do
-	"$root/scripts/man-page" "$file" "$build/man-device-options" >"$man/${file##*/}" ||
+	"$root/scripts/man-page" "$file" "$build/man-options" >"$man/${file##*/}" ||
 		not_ok "${file##*/}" "its options cannot be printed"
 done
 

@@ -71,7 +71,7 @@ def test_manual():
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
     page = must(os.path.join(root, "scripts/man-page"),
                 os.path.join(root, "Documentation/man/nbdkit-qed-plugin.1.rst"),
-                os.path.join(os.path.dirname(PLUGIN), "man-device-options")).out
+                os.path.join(os.path.dirname(PLUGIN), "man-options")).out
     text = must("env", *("%s=%s" % item for item in plugin_env().items()), "nbdkit", PLUGIN,
                 "--help").out
     in_page = set(re.findall(r"^(?:``[a-z0-9-]+=[^`]*``, )?``([a-z0-9-]+)=[^`]*``", page, re.M))

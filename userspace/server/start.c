@@ -17,7 +17,7 @@
 #include "server/stream.h"
 #include "util/log.h"
 
-/* How long an open that is interrupted may take until its end, so that it can be undone in order. */
+/* How long an open that is interrupted may take to end, so that it can be undone in order. */
 #define OPEN_PATIENCE_NS (300 * 1000000ULL)
 #define OPEN_NAP_NS	 (10 * 1000000ULL)
 

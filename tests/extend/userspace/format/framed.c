@@ -13,10 +13,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "block/node.h"
-#include "file/image_lock.h"
 #include "util/units.h"
 
 #define MAGIC		"QEDframe"
@@ -63,39 +61,35 @@ static int framed_co_flush(struct blk_node *node)
 	return blk_file_co_flush(node->file);
 }
 
-static int write_image(struct blk_file *file, uint64_t header_size, uint64_t disk_size)
-{
-	struct header h = { MAGIC, htole64(header_size), htole64(disk_size) };
-	int ret = blk_file_co_truncate(file, 0);
+static const struct blk_option_row create_options[] = {
+	{ .name = "header_size",
+	  .help = "Size of the header (in bytes)",
+	  .type = BLK_OPTION_SIZE,
+	  .preset = MIN_HEADER_SIZE,
+	  .title = "framed header size",
+	  .min = MIN_HEADER_SIZE,
+	  .max = MAX_HEADER_SIZE },
+	{ 0 },
+};
 
-	if (!ret)
-		ret = blk_file_co_truncate(file, header_size + disk_size);
+static int framed_co_create(struct blk_file *file, const struct blk_create_opts *opts,
+			    struct error *err)
+{
+	uint64_t header_size = blk_create_number(opts, "header_size");
+	struct header h = { MAGIC, htole64(header_size), htole64(opts->size) };
+	int ret = blk_file_co_truncate(file, header_size + opts->size);
+
 	if (!ret)
 		ret = blk_file_co_pwrite(file, &h, sizeof(h), 0);
-	return ret ? ret : blk_file_co_flush(file);
-}
-
-static int framed_co_create(const struct blk_create_opts *opts, struct error *err)
-{
-	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE |
-			     (opts->exclusive ? BLK_FILE_EXCL : 0);
-	struct blk_file *file;
-	int ret = blk_file_co_open(&file, opts->filename, flags,
-				   IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE, 0, err);
-
-	if (ret)
-		return ret;
-	ret = write_image(file, MIN_HEADER_SIZE, opts->size);
-	if (ret && opts->exclusive)
-		(void)unlink(opts->filename);
-	blk_file_co_close(file);
+	if (!ret)
+		ret = blk_file_co_flush(file);
 	return ret ? error_set_errno(err, ret, "cannot be written") : 0;
 }
 
 static int framed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 			     struct blk_measure *result, struct error *err)
 {
-	uint64_t bytes = MIN_HEADER_SIZE + opts->size;
+	uint64_t bytes = blk_create_number(opts, "header_size") + opts->size;
 
 	(void)source;
 	(void)err;
@@ -139,6 +133,7 @@ const struct blk_driver blk_driver_framed = {
 	.probe = framed_probe,
 	.co_open = framed_co_open,
 	.co_close = framed_co_flush,
+	.create_options = create_options,
 	.co_create = framed_co_create,
 	.co_measure = framed_co_measure,
 	.map = framed_map,

@@ -18,8 +18,10 @@
 #include "util/units.h"
 
 #define TRACE_MAGIC "qedblk-trace 1"
-#define LIST_ROOM   65536u
-#define LOOK_NS	    2000000ULL
+/* Clusters between two calls of trace_co_write(): at 64 KiB each, 4 GiB that is read for the first time. */
+#define LIST_ROOM 65536u
+/* How often to check whether the requests that may have seen a trace are over. */
+#define LOOK_NS 2000000ULL
 
 struct trace {
 	uint64_t cluster_size;

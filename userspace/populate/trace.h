@@ -2,10 +2,16 @@
 /*
  * Traces: the clusters of a node in the order of their first reads.
  *
- * A trace is a text file.  Its first line is "qedblk-trace 1".  Each other line is
- * a range of the disk, in the order of first reads: offset and length in bytes,
- * decimal, separated by a blank.  Empty lines and lines that begin with '#' are
- * ignored.
+ * A trace is a text file:
+ *
+ *	qedblk-trace 1		the first line: what the file is, and its version
+ *	0 131072		a range of the disk: offset and length in bytes, decimal
+ *	# after the boot	ignored, as are empty lines
+ *	8388608 65536		the range that was first read next
+ *
+ * A recorded range consists of whole clusters, also past the disk's end; clusters that
+ * were first read one after the other in ascending order are one range.  A reader
+ * takes any ranges, also overlapping ones.
  */
 #ifndef QEDBLK_BLOCK_TRACE_H
 #define QEDBLK_BLOCK_TRACE_H

@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The protocol of the control socket: one JSON object per line, as in QMP.
+ * The protocol of the control socket: one JSON object a line, as in QMP, without a greeting.
  *
- *	{"execute": NAME, "arguments": {...}, "id": ANY}
- *	{"return": {...}, "id": ANY} or {"error": {"class": CLASS, "desc": LINE}, "id": ANY}
+ *   client                                                        server
+ *     |                                                             |
+ *     |  {"execute": NAME, "arguments": {...}, "id": ID}            |
+ *     |------------------------------------------------------------>|
+ *     |                                                             |
+ *     |                {"event": "STREAM_PROGRESS", "data": {...}}  |  none, or several
+ *     |<- - - - - - - - - - - - - - - - - - - - - - - - - - - - - - |
+ *     |                                                             |
+ *     |                                {"return": {...}, "id": ID}  |
+ *     |        or {"error": {"class": CLASS, "desc": LINE}, "id"..} |
+ *     |<------------------------------------------------------------|
+ *
+ * NAME   a command: a row of the table in commands.c
+ * {...}  what the command takes, returns or reports; "arguments" may be missing
+ * ID     a string, number, true, false or null that the reply repeats; may be missing
+ * CLASS  DeviceBusy: the device is in use; CommandNotFound; GenericError: any other error
+ * LINE   the error line for the user
+ *
+ * The commands of a client run one after another, and are answered in that order. Only `stream`
+ * with "wait" sends events. A request with another member, or with an argument that its command
+ * does not have, is refused, so that a newer client notices an older server.
  */
 #ifndef QEDBLK_SERVER_PROTOCOL_H
 #define QEDBLK_SERVER_PROTOCOL_H
@@ -13,7 +32,7 @@
 
 #include "util/error.h"
 
-/* Longest request, bytes with its newline. */
+/* The longest request, bytes with its newline: a client's buffer. A longer one ends the connection. */
 #define PROTOCOL_MAX_LINE 65536
 
 struct protocol_request {

@@ -15,7 +15,7 @@ static const char *scheme_of(const struct blk_node *node, int *len)
 {
 	const char *end = strstr(node->filename, "://");
 
-	if (!node->file->protocol || !end || strcmp(node->protocol, "nbd"))
+	if (!node->file->protocol || !end)
 		end = NULL;
 	*len = end ? (int)(end - node->filename) : (int)strlen(node->protocol);
 	return end ? node->filename : node->protocol;

@@ -29,7 +29,7 @@ static int co_look_at_base(const struct io_open *how, struct blk_create_opts *cr
 
 	if (ret < 0)
 		return ret;
-	create->format = "qed";
+	create->format = blk_drivers[0]->name;
 	create->size = round_up(node->size, SECTOR_SIZE);
 	create->backing_format = node->driver->name;
 	return blk_co_close(node);
@@ -60,7 +60,7 @@ static int co_open_overlay(struct blk_node **node, const char *name, const struc
 			   struct error *err)
 {
 	struct blk_open_opts opts = {
-		.format = "qed",
+		.format = create->format,
 		.flags = flags,
 		.backing_format = create->backing_format,
 	};

@@ -16,28 +16,15 @@
 #include "file/protocol.h"
 #include "util/units.h"
 
-/* Options of every driver and every protocol. */
+/* Switches of every driver and every protocol. */
 struct common {
 	bool read_only, auto_read_only, direct, no_flush, force_share;
 	bool has_read_only, has_direct;
-	const char *discard, *detect_zeroes, *node_name;
 };
 
 static int no_memory(struct error *err)
 {
 	return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-}
-
-static bool is_one_of(const char *text, const char *const *words)
-{
-	while (*words && strcmp(text, *words))
-		words++;
-	return *words;
-}
-
-static int invalid_value(const char *value, struct error *err)
-{
-	return error_set(err, -EINVAL, "invalid parameter value: %s", value);
 }
 
 /* Returns a negative errno if one of them is invalid. */
@@ -67,21 +54,20 @@ static int take_switches(struct blk_options *o, struct common *c, struct error *
 	return 0;
 }
 
-static int check_words(const struct common *c, bool *ignore_discard, struct error *err)
+static int take_words(struct blk_options *o, bool *ignore_discard, struct error *err)
 {
-	static const char *const unmap[] = { "on", "unmap", NULL };
-	static const char *const ignore[] = { "off", "ignore", NULL };
-	static const char *const detect[] = { "off", "on", "unmap", NULL };
+	static const char *const detections[] = { "off", "on", "unmap", NULL };
+	const char *node_name = blk_options_take(o, "node-name"), *detect;
+	const char *given = blk_options_take(o, "discard"), *discard = given ? given : "unmap";
 
-	*ignore_discard = c->discard && is_one_of(c->discard, ignore);
-	if (c->node_name && *c->node_name && !blk_is_identifier(c->node_name))
-		return error_set(err, -EINVAL, "Invalid node-name: '%s'", c->node_name);
-	if (c->discard && !*ignore_discard && !is_one_of(c->discard, unmap))
+	*ignore_discard = !strcmp(discard, "off") || !strcmp(discard, "ignore");
+	if (node_name && *node_name && !blk_is_identifier(node_name))
+		return error_set(err, -EINVAL, "Invalid node-name: '%s'", node_name);
+	if (!*ignore_discard && strcmp(discard, "on") && strcmp(discard, "unmap"))
 		return error_set(err, -EINVAL, "Invalid discard option");
-	if (c->detect_zeroes && !is_one_of(c->detect_zeroes, detect))
-		return invalid_value(c->detect_zeroes, err);
-	if (c->detect_zeroes && !strcmp(c->detect_zeroes, "unmap") &&
-	    (!c->discard || *ignore_discard))
+	if (blk_options_take_word(o, "detect-zeroes", detections, &detect, err))
+		return -EINVAL;
+	if (detect && !strcmp(detect, "unmap") && (!given || *ignore_discard))
 		return error_set(err, -EINVAL,
 				 "setting detect-zeroes to unmap is not allowed without setting "
 				 "discard operation to unmap");
@@ -91,14 +77,12 @@ static int check_words(const struct common *c, bool *ignore_discard, struct erro
 /* Take the options of every node.  Flags go to @name. */
 static int take_common(struct blk_image_name *name, struct blk_options *o, struct error *err)
 {
-	struct common c = { .discard = blk_options_take(o, "discard"),
-			    .detect_zeroes = blk_options_take(o, "detect-zeroes"),
-			    .node_name = blk_options_take(o, "node-name") };
+	struct common c = { 0 };
 	bool ignore_discard;
 	int ret = take_switches(o, &c, err);
 
 	if (!ret)
-		ret = check_words(&c, &ignore_discard, err);
+		ret = take_words(o, &ignore_discard, err);
 	if (ret)
 		return ret;
 	if (c.force_share && c.has_read_only && !c.read_only)
@@ -119,35 +103,6 @@ static int take_common(struct blk_image_name *name, struct blk_options *o, struc
 
 /* ---- Protocols ---- */
 
-/* Take the options of a local file. */
-static int take_file(struct blk_image_name *name, struct blk_options *o, struct error *err)
-{
-	static const char *const locking[] = { "on", "off", "auto", NULL };
-	static const char *const aio[] = { "threads", "native", "io_uring", NULL };
-	const char *how = blk_options_take(o, "locking"), *io = blk_options_take(o, "aio");
-	bool ignored;
-	uint64_t number;
-	int ret;
-
-	if (how && !is_one_of(how, locking))
-		return invalid_value(how, err);
-	if (io && !is_one_of(io, aio))
-		return invalid_value(io, err);
-	if (io && !strcmp(io, "native") && !(name->flags_on & BLK_O_DIRECT))
-		return error_set(err, -EINVAL,
-				 "aio=native was specified, but it requires cache.direct=on, "
-				 "which was not specified.");
-	if (how && !strcmp(how, "off"))
-		name->flags_on |= BLK_O_NO_LOCK;
-	/* Of no effect here: all I/O goes through io_uring, and the page cache is not dropped. */
-	ret = blk_options_take_switch(o, "drop-cache", &ignored, err);
-	if (ret >= 0)
-		ret = blk_options_take_switch(o, "x-check-cache-dropped", &ignored, err);
-	if (ret >= 0)
-		ret = blk_options_take_size(o, "aio-max-batch", &number, err);
-	return ret < 0 ? ret : 0;
-}
-
 /* Return @path (heap) in a form that cannot be mistaken for a protocol's URL. */
 static char *plain_path(const char *path)
 {
@@ -164,6 +119,7 @@ static int take_protocol(struct blk_image_name *name, const char *driver, struct
 {
 	const struct blk_protocol *protocol = driver ? blk_protocol_find(driver) : NULL;
 	const char *path, *left;
+	bool no_lock = false;
 	int ret;
 
 	if (driver && strcmp(driver, "file") && !protocol)
@@ -185,7 +141,11 @@ static int take_protocol(struct blk_image_name *name, const char *driver, struct
 			name->filename = plain_path(path);
 		else
 			name->filename = strdup(strncmp(path, "file:", 5) ? path : path + 5);
-		ret = name->filename ? take_file(name, o, err) : no_memory(err);
+		ret = name->filename ? blk_file_take_options(o, name->flags_on & BLK_O_DIRECT,
+							     &no_lock, err) :
+				       no_memory(err);
+		if (no_lock)
+			name->flags_on |= BLK_O_NO_LOCK;
 	}
 	left = ret ? NULL : blk_options_left(o);
 	if (left)
@@ -333,12 +293,14 @@ void blk_image_name_free(struct blk_image_name *name)
 
 bool blk_options_say_file(const struct blk_options *options)
 {
-	static const char *const names[] = { "file", "filename", "host", "path", "server.type" };
+	const struct blk_protocol *const *protocol;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (blk_options_has(options, names[i]))
-			return true;
-	return blk_options_has_part(options, "file");
+	for (protocol = blk_protocols; *protocol; protocol++)
+		for (const char *const *name = (*protocol)->address; name && *name; name++)
+			if (blk_options_has(options, *name))
+				return true;
+	return blk_options_has(options, "file") || blk_options_has(options, "filename") ||
+	       blk_options_has_part(options, "file");
 }
 
 int blk_image_name_check_left(const struct blk_image_name *name, const char *driver,

@@ -286,6 +286,17 @@ int blk_options_take_size(struct blk_options *options, const char *name, uint64_
 	return 1;
 }
 
+int blk_options_take_word(struct blk_options *options, const char *name, const char *const *words,
+			  const char **word, struct error *err)
+{
+	*word = blk_options_take(options, name);
+	if (!*word)
+		return 0;
+	while (*words && strcmp(*word, *words))
+		words++;
+	return *words ? 0 : error_set(err, -EINVAL, "invalid parameter value: %s", *word);
+}
+
 int blk_options_take_row(struct blk_options *options, const struct blk_option_row *row,
 			 uint64_t *number, struct error *err)
 {

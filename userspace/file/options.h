@@ -83,6 +83,13 @@ int blk_options_take_size(struct blk_options *options, const char *name, uint64_
 			  struct error *err);
 
 /*
+ * Take one of @words, which end with NULL; *@word is NULL if it is not there.  Returns 0, or
+ * -EINVAL with QEMU's error line.
+ */
+int blk_options_take_word(struct blk_options *options, const char *name, const char *const *words,
+			  const char **word, struct error *err);
+
+/*
  * Take the size that @row describes: the default where @options (NULL: none) has none.  Returns 0,
  * or -EINVAL with QEMU's error line; a value outside the row's limits is an error.
  */

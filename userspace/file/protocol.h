@@ -21,6 +21,8 @@ struct blk_protocol {
 	bool keeps_nothing; /* of each of its files, see struct blk_file */
 	/* Is @filename a name of this protocol? */
 	bool (*matches)(const char *filename);
+	/* The options that say which image it is, not how to open it.  NULL-terminated; or NULL. */
+	const char *const *address;
 	/*
 	 * Set *@name (heap) to the name, one that matches(), of the image that @options describe.
 	 * Takes the options that it knows.  Returns 0, or a negative errno with QEMU's error line.
@@ -46,6 +48,13 @@ const struct blk_protocol *blk_protocol_of(const char *filename);
 
 /* Return the protocol with the name @name, or NULL. */
 const struct blk_protocol *blk_protocol_find(const char *name);
+
+/*
+ * Take the options of a local file, of the driver "file" but for its name.  @direct: with O_DIRECT.
+ * Sets *@no_lock if the file is not to be locked.  Returns 0, or -EINVAL with QEMU's error line.
+ */
+int blk_file_take_options(struct blk_options *options, bool direct, bool *no_lock,
+			  struct error *err);
 
 /* Is @format the name of a protocol, which stands for raw over that protocol? */
 bool blk_format_is_protocol(const char *format);

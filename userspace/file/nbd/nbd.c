@@ -147,8 +147,11 @@ static int nbd_co_open(struct blk_file *file, struct error *err)
 	return ret;
 }
 
+static const char *const address[] = { "host", "path", "server.type", NULL };
+
 const struct blk_protocol blk_protocol_nbd = {
 	.name = "nbd",
+	.address = address,
 	.matches = nbd_uri_matches,
 	.name_from = nbd_name_from,
 	.co_open = nbd_co_open,

@@ -6,6 +6,7 @@
 #include "test_block_fake.h"
 
 #include "ublk/node_target.h"
+#include "ublk/uapi.h"
 
 #define SIZE  (1 * MiB)
 #define BYTES (64 * KiB)

@@ -9,7 +9,6 @@
 #include <semaphore.h>
 
 #include "aio/loop.h"
-#include "block/io.h"
 #include "device/options.h"
 
 /* A call; on the stack of the thread that waits for it. */

@@ -6,6 +6,7 @@
  * on one of the engine's loops while its thread waits.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,10 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "block/driver.h"
+#include "block/node.h"
+#include "file/file.h"
+#include "populate/populate.h"
 #include "util/version.h"
 #include "nbdkit/requests.h"
 #include "util/log.h"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* NBD's requests as calls of the block layer. */
 #include <errno.h>
+#include <stdatomic.h>
 
+#include "block/driver.h"
+#include "block/io.h"
 #include "populate/populate.h"
 #include "nbdkit/requests.h"
 #include "util/units.h"

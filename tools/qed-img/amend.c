@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "block/driver.h"
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "image/image_opts.h"
 #include "qed-img/create_options.h"

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "populate/populate.h"
 #include "image/image.h"
 #include "qed-img/bench.h"

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

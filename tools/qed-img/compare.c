@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "job/compare.h"
 #include "qed-img/img.h"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "image/image_opts.h"
 #include "qed-img/create_options.h"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "image/size.h"
 #include "job/convert.h"

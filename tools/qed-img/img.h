@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "block/node.h"
-#include "cmdline/report.h"
 #include "cmdline/verbs.h"
 
 /* The verbs, in the order of help. NAME is defined as img_NAME_verb at the end of its file. */

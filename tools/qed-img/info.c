@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"

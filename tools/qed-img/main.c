@@ -8,6 +8,7 @@
 
 #include "aio/loop.h"
 #include "block/driver.h"
+#include "cmdline/report.h"
 #include "image/object.h"
 #include "util/version.h"
 #include "qed-img/img.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "block/io.h"
+#include "cmdline/report.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 #include "util/units.h"

@@ -2,6 +2,7 @@
 /* Options of several verbs: help, sizes, -o and --object. */
 #include <stdlib.h>
 
+#include "cmdline/report.h"
 #include "image/object.h"
 #include "qed-img/create_options.h"
 #include "qed-img/img.h"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "block/io.h"
 #include "qed-img/img.h"

@@ -3,12 +3,10 @@
 #ifndef QEDBLK_QEDCTL_CREATE_OPTIONS_H
 #define QEDBLK_QEDCTL_CREATE_OPTIONS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "device/options.h"
 #include "qedctl/qed_target.h"
-#include "util/error.h"
 
 struct create_options {
 	const char *name; /* points into argv */

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "qedctl/device.h"
-#include "qedctl/dm.h"
 
 #define TARGET_QED    "qed"
 #define TARGET_LINEAR "linear"

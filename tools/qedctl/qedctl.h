@@ -4,11 +4,9 @@
 #define QEDBLK_QEDCTL_QEDCTL_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "cmdline/options.h"
 #include "cmdline/verbs.h"
-#include "util/error.h"
 
 /* The verbs, in the order of help. NAME is defined as ctl_NAME_verb at the end of its file. */
 #define CTL_VERBS(X) \

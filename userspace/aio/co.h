@@ -11,8 +11,6 @@
 #ifndef QEDBLK_AIO_CO_H
 #define QEDBLK_AIO_CO_H
 
-#include <stdbool.h>
-
 #define CO_STACK_SIZE (256 * 1024) /* bytes */
 
 struct co;

@@ -2,6 +2,7 @@
 /*
  * Locks and wait queues for coroutines, across threads.
  */
+#include "aio/co.h"
 #include "aio/lock.h"
 
 #include <stddef.h>

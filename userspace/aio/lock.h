@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <urcu/list.h>
 
-#include "aio/co.h"
-
 /* A first-in first-out list of waiting coroutines, protected by the caller's mutex. */
 struct co_queue {
 	struct cds_list_head waiters; /* struct co_waiter, on the stacks of the coroutines */

@@ -15,7 +15,6 @@
 #define QEDBLK_AIO_LOOP_H
 
 #include <liburing.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "aio/co.h"

@@ -14,8 +14,6 @@
 #ifndef QEDBLK_AIO_RCU_H
 #define QEDBLK_AIO_RCU_H
 
-#include <stddef.h>
-
 struct aio_rcu_head {
 	void *opaque[4]; /* liburcu's struct rcu_head; see rcu.c */
 	void (*fn)(struct aio_rcu_head *head);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "aio/loop.h"
 #include "block/stats.h"
 
 /* The slot for threads that have no loop (workers) is the last. */

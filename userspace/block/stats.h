@@ -9,8 +9,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "aio/loop.h"
-
 /* NAME and description. */
 #define BLK_STATS(X)                                                                \
 	X(read_ops, "read requests")                                                \

@@ -6,8 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aio/loop.h"
 #include "block/driver.h"
+#include "block/zero_run.h"
 #include "device/options.h"
+#include "ublk/name.h"
+#include "ublk/uapi.h"
+#include "util/units.h"
 
 /* Some of a process's loops are needed for other threads than queues. */
 #define DEVICE_MAX_QUEUES (AIO_MAX_LOOPS - 16)

@@ -11,12 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "aio/loop.h"
-#include "block/zero_run.h"
-#include "ublk/name.h"
-#include "ublk/uapi.h"
 #include "util/error.h"
-#include "util/units.h"
 
 /* The programs that take an option, as bits. */
 enum device_program { DEVICE_QEDD = 1, DEVICE_QEDCTL = 2, DEVICE_PLUGIN = 4 };

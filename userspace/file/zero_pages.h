@@ -3,8 +3,6 @@
 #ifndef QEDBLK_FILE_ZERO_PAGES_H
 #define QEDBLK_FILE_ZERO_PAGES_H
 
-#include <stddef.h>
-
 #define ZERO_PAGES_SIZE (1u << 20) /* bytes */
 
 /* Return the buffer, or NULL without memory.  Any thread; does not sleep. */

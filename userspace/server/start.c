@@ -15,6 +15,7 @@
 #include "server/state_file.h"
 #include "server/status.h"
 #include "server/stream.h"
+#include "ublk/name.h"
 #include "util/log.h"
 
 /* How long an open that is interrupted may take to end, so that it can be undone in order. */

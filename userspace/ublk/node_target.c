@@ -7,6 +7,7 @@
 #include "aio/co.h"
 #include "block/io.h"
 #include "ublk/node_target.h"
+#include "ublk/uapi.h"
 #include "util/log.h"
 #include "util/units.h"
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ublk/queue.h"
+#include "ublk/uapi.h"
 #include "util/log.h"
 #include "util/units.h"
 

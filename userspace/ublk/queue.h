@@ -9,13 +9,10 @@
 #ifndef QEDBLK_UBLK_QUEUE_H
 #define QEDBLK_UBLK_QUEUE_H
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "aio/loop.h"
 #include "block/request.h"
-#include "ublk/uapi.h"
 #include "util/error.h"
 
 struct ublk_queue;

@@ -6,8 +6,6 @@
 #ifndef QEDBLK_UBLK_STALE_H
 #define QEDBLK_UBLK_STALE_H
 
-#include <stdbool.h>
-
 #include "ublk/ctrl.h"
 #include "util/error.h"
 

@@ -24,7 +24,6 @@
 
 #include "aio/loop.h"
 #include "aio/timer.h"
-#include "file/file.h"
 #include "file/nbd/chunks.h"
 #include "file/nbd/runs.h"
 #include "file/nbd/uri.h"

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "block/io.h"
+#include "cmdline/report.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
 #include "util/units.h"

@@ -186,7 +186,8 @@ static int refusal(const json_t *error, struct error *err)
 	return error_set(err, code, "%s", json_get_string(error, "desc", "refused by the server"));
 }
 
-int client_send(int fd, const char *execute, json_t *arguments)
+/* Send a command; takes the reference to @arguments. */
+static int send_command(int fd, const char *execute, json_t *arguments)
 {
 	json_t *request = json_pack("{s:s}", "execute", execute);
 	char *text = NULL;
@@ -229,7 +230,7 @@ static int converse(int fd, const char *execute, json_t *arguments, int timeout_
 		.fd = fd,
 		.deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms,
 	};
-	int ret = client_send(fd, execute, arguments);
+	int ret = send_command(fd, execute, arguments);
 	bool more = true;
 
 	while (!ret && more) {

@@ -37,12 +37,6 @@ int client_command_with_events(int fd, const char *execute, json_t *arguments,
 			       client_event_fn *on_event, void *arg, json_t **answer,
 			       struct error *err);
 
-/*
- * Send a command without waiting for the reply; takes the reference. Returns 0 or a
- * negative errno.
- */
-int client_send(int fd, const char *execute, json_t *arguments);
-
 /* The monotonic clock, in milliseconds. */
 int64_t client_now_ms(void);
 

@@ -237,7 +237,7 @@ int engine_close(struct error *err)
 
 /* ---- Checking the image first ---- */
 
-struct check {
+struct engine_check {
 	const struct device_options *options;
 	struct error err;
 	int ret;
@@ -245,7 +245,7 @@ struct check {
 
 static void check_co(void *arg)
 {
-	struct check *check = arg;
+	struct engine_check *check = arg;
 	struct device_image image;
 
 	check->ret = device_image_co_open(&image, check->options, -1, &check->err);
@@ -262,7 +262,7 @@ static void check_co(void *arg)
 /* In the child: exit with the result, and write the error line to @fd. */
 static _Noreturn void check_in_child(const struct device_options *options, int fd)
 {
-	struct check check = { .options = options, .err = ERROR_INIT };
+	struct engine_check check = { .options = options, .err = ERROR_INIT };
 	struct aio_loop *loop;
 
 	check.ret = aio_loop_create(&loop, RING_ENTRIES, &check.err);

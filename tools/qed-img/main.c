@@ -24,7 +24,7 @@ static const struct verb_table program = { "qed-img",
 					   "Makes, shows, checks and converts disk images.", verbs,
 					   ARRAY_SIZE(verbs) };
 
-struct run {
+struct verb_run {
 	const struct verb *verb;
 	int argc;
 	char **argv;
@@ -58,14 +58,14 @@ void img_print_verb_help(void)
 
 static void run_co(void *arg)
 {
-	struct run *run = arg;
+	struct verb_run *run = arg;
 
 	run->status = run->verb->run(run->argc, run->argv);
 }
 
 static int run_verb(const struct verb *verb, int argc, char **argv)
 {
-	struct run run = { .verb = verb, .argc = argc, .argv = argv };
+	struct verb_run run = { .verb = verb, .argc = argc, .argv = argv };
 	struct error err = ERROR_INIT;
 	struct aio_loop *loop;
 	int ret;

@@ -12,7 +12,7 @@
 #include "util/units.h"
 
 /* A range with a uniform status; in bytes. */
-struct extent {
+struct map_extent {
 	uint64_t start, length;
 	unsigned int depth;
 	bool present, zero, data;
@@ -27,11 +27,11 @@ struct map {
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	uint64_t start, max_length;
 	bool has_max_length;
-	struct extent current; /* grows until the status changes */
+	struct map_extent current; /* grows until the status changes */
 	bool printed;
 };
 
-static int print_human(const struct extent *e)
+static int print_human(const struct map_extent *e)
 {
 	if (!e->data || e->zero)
 		return 0;
@@ -43,7 +43,7 @@ static int print_human(const struct extent *e)
 }
 
 /* One extent per line, as in qemu-img, unlike other JSON output. */
-static int print_json(struct map *m, const struct extent *e)
+static int print_json(struct map *m, const struct map_extent *e)
 {
 	static const char *const truth[] = { "false", "true" };
 
@@ -58,18 +58,18 @@ static int print_json(struct map *m, const struct extent *e)
 	return 0;
 }
 
-static int print_extent(struct map *m, const struct extent *e)
+static int print_extent(struct map *m, const struct map_extent *e)
 {
 	return m->json ? print_json(m, e) : print_human(e);
 }
 
-static struct extent to_extent(uint64_t start, const struct blk_status *st)
+static struct map_extent to_extent(uint64_t start, const struct blk_status *st)
 {
 	/* Beyond the end of a backing file no image has data; it is reported at the image above. */
 	bool beyond = st->depth && start >= st->node->size;
 	bool present = st->kind != BLK_MAP_BACKING && !beyond;
 
-	return (struct extent){
+	return (struct map_extent){
 		.start = start,
 		.length = st->bytes,
 		.depth = st->depth - beyond,
@@ -82,7 +82,7 @@ static struct extent to_extent(uint64_t start, const struct blk_status *st)
 	};
 }
 
-static bool continues(const struct extent *a, const struct extent *b)
+static bool continues(const struct map_extent *a, const struct map_extent *b)
 {
 	return a->length && a->depth == b->depth && a->present == b->present &&
 	       a->zero == b->zero && a->data == b->data && a->has_offset == b->has_offset &&
@@ -93,12 +93,12 @@ static int co_walk(struct map *m, struct blk_node *node)
 {
 	uint64_t pos = m->start, end = node->size;
 	struct blk_status st;
-	struct extent next;
+	struct map_extent next;
 	int ret;
 
 	if (m->has_max_length && m->start < end)
 		end = m->start + min_u64(m->max_length, end - m->start);
-	m->current = (struct extent){ .start = pos };
+	m->current = (struct map_extent){ .start = pos };
 	while (pos < end) {
 		ret = blk_co_status(node, pos, end - pos, &st);
 		if (ret < 0)

@@ -16,7 +16,7 @@
 
 #include "format/qed/qed.h"
 
-struct check {
+struct image_check {
 	struct qed_image *img;
 	unsigned int fix; /* BLK_FIX_* */
 	blk_check_report_fn *report;
@@ -27,7 +27,8 @@ struct check {
 	uint64_t last_entry; /* of the current table, for counting fragments */
 };
 
-__attribute__((format(printf, 2, 3))) static void report(struct check *check, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void report(struct image_check *check, const char *fmt,
+							 ...)
 {
 	char line[256];
 	va_list ap;
@@ -41,7 +42,7 @@ __attribute__((format(printf, 2, 3))) static void report(struct check *check, co
 }
 
 /* Count a corruption; return whether to repair it. */
-static bool found_corruption(struct check *check)
+static bool found_corruption(struct image_check *check)
 {
 	if (check->fix & BLK_FIX_ERRORS) {
 		check->result->corruptions_fixed++;
@@ -51,7 +52,7 @@ static bool found_corruption(struct check *check)
 	return false;
 }
 
-static bool any_used(const struct check *check, uint64_t cluster, uint64_t count)
+static bool any_used(const struct image_check *check, uint64_t cluster, uint64_t count)
 {
 	uint64_t start;
 	uint64_t n = cluster_set_next_run(&check->used, cluster, 1, &start);
@@ -78,7 +79,7 @@ static int take_cluster(struct qed_image *img, uint64_t *cluster)
 }
 
 /* Copy a cluster that is referenced twice, for the second entry; the offset goes to *@entry. */
-static int separate(struct check *check, uint64_t *entry)
+static int separate(struct image_check *check, uint64_t *entry)
 {
 	struct qed_image *img = check->img;
 	uint64_t to;
@@ -96,7 +97,7 @@ static int separate(struct check *check, uint64_t *entry)
 }
 
 /* Return whether *@entry is valid; if not, report it, and repair it if asked to. */
-static bool check_offset(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
+static bool check_offset(struct image_check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	if (qed_entry_valid(check->img, *entry, check->end))
 		return true;
@@ -116,7 +117,7 @@ static int check_offsets(void *arg, uint64_t first_cluster, uint64_t *entries, u
 	return 0;
 }
 
-static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, bool *changed)
+static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	struct qed_image *img = check->img;
 	uint64_t cluster = *entry >> img->cluster_bits;
@@ -148,7 +149,7 @@ static int check_entry(struct check *check, uint64_t guest, uint64_t *entry, boo
 static int check_piece(void *arg, uint64_t first_cluster, uint64_t *entries, unsigned int n,
 		       bool *changed)
 {
-	struct check *check = arg;
+	struct image_check *check = arg;
 	int ret = 0;
 
 	for (unsigned int i = 0; !ret && i < n; i++)
@@ -157,7 +158,7 @@ static int check_piece(void *arg, uint64_t first_cluster, uint64_t *entries, uns
 }
 
 /* Remove a bad table from L1, in memory and on disk. */
-static int drop_table(struct check *check, uint64_t i)
+static int drop_table(struct image_check *check, uint64_t i)
 {
 	struct qed_image *img = check->img;
 	uint64_t block = round_down(i * 8, 4096);
@@ -172,7 +173,7 @@ static int drop_table(struct check *check, uint64_t i)
  * Check all tables before any entry, so that if a table and a data cluster overlap,
  * the table is kept.
  */
-static int check_tables(struct check *check)
+static int check_tables(struct image_check *check)
 {
 	struct qed_image *img = check->img;
 	uint64_t nr = img->table_entries; /* including those behind the image's end */
@@ -196,7 +197,7 @@ static int check_tables(struct check *check)
 	return ret;
 }
 
-static int walk_tables(struct check *check, qed_walk_fn *piece)
+static int walk_tables(struct image_check *check, qed_walk_fn *piece)
 {
 	struct qed_image *img = check->img;
 	struct cluster_set walked; /* first clusters of tables, so that each is walked once */
@@ -223,7 +224,7 @@ static int walk_tables(struct check *check, qed_walk_fn *piece)
  * Repair bad offsets, durably, before any copy is made.  An entry that points behind the file's end
  * would point to a copy once the file has grown.
  */
-static int mend_offsets(struct check *check)
+static int mend_offsets(struct image_check *check)
 {
 	int ret;
 
@@ -234,7 +235,7 @@ static int mend_offsets(struct check *check)
 }
 
 /* Free all unreferenced clusters of the file; return how many. */
-static uint64_t free_leaks(struct check *check)
+static uint64_t free_leaks(struct image_check *check)
 {
 	struct qed_image *img = check->img;
 	uint64_t cluster = 0, end = img->alloc.frontier, freed = 0, start;
@@ -250,7 +251,7 @@ static uint64_t free_leaks(struct check *check)
 	return freed;
 }
 
-static int fix_leaks(struct check *check)
+static int fix_leaks(struct image_check *check)
 {
 	struct blk_check_result *result = check->result;
 	uint64_t found = result->leaks;
@@ -267,7 +268,7 @@ static int fix_leaks(struct check *check)
 	return 0;
 }
 
-static int mark_clean(struct check *check)
+static int mark_clean(struct image_check *check)
 {
 	struct qed_image *img = check->img;
 
@@ -279,7 +280,7 @@ static int mark_clean(struct check *check)
 	return qed_co_write_header(img, &img->header);
 }
 
-static int run_check(struct check *check)
+static int run_check(struct image_check *check)
 {
 	struct qed_image *img = check->img;
 	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
@@ -317,7 +318,7 @@ int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *r
 		 void *report_arg, struct blk_check_result *result, struct error *err)
 {
 	struct qed_image *img = node->opaque;
-	struct check check = {
+	struct image_check check = {
 		.img = img,
 		.fix = fix,
 		.report = report_fn,

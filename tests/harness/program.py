@@ -152,7 +152,7 @@ def command_line(test):
     return [test.path]
 
 
-# Set when the run ends early: the pool's threads then start no more tests.
+# Set when the run ends early: no thread starts another program then.
 stopping = False
 start_lock = threading.Lock()
 
@@ -163,6 +163,13 @@ def stop(run):
     with start_lock:
         stopping = True
     guard.end_processes(run.folder)
+
+
+def start(command, **options):
+    """Start a program that is part of the run; return its Popen, or None when the run is ending.
+    The lock makes sure that stop() sees the process."""
+    with start_lock:
+        return None if stopping else subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
 
 
 def collect(source, outcome, log):
@@ -187,13 +194,11 @@ def execute(test, outcome, folder):
     master, slave = pty.openpty()
     tty.setraw(slave)
     try:
-        with start_lock:
-            if stopping:
-                os.close(master)
-                return "not begun"
-            process = subprocess.Popen(
-                command_line(test), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-                env=environment(test, folder), start_new_session=True)
+        process = start(command_line(test), stdout=slave, stderr=slave,
+                        env=environment(test, folder), start_new_session=True)
+        if process is None:
+            os.close(master)
+            return "not begun"
     except OSError as error:
         os.close(master)
         return "cannot run %s: %s" % (test.path, error.strerror)

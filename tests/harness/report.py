@@ -3,6 +3,7 @@
 
 import re
 import sys
+import threading
 import time
 
 RESULT = re.compile(r"^(ok|not ok|skip)\b[ \t]*(\d+\b)?[ \t]*-?[ \t]*(.*)$")
@@ -52,10 +53,12 @@ class Outcome:
 
 
 class Summary:
-    """Add up outcomes and print them as they come."""
+    """Add up outcomes and print them as they come. Threads may add outcomes concurrently."""
 
     def __init__(self, out=sys.stdout):
         self.out = out
+        # Held while an outcome is counted and printed, so that its lines stay together.
+        self.lock = threading.RLock()
         self.passed = 0
         self.failed = 0
         self.skipped = 0
@@ -64,12 +67,19 @@ class Summary:
         self.start = time.monotonic()
 
     def add(self, outcome):
+        with self.lock:
+            self.count(outcome)
+            self.show(outcome)
+
+    def count(self, outcome):
         self.passed += len(outcome.passed)
         self.failed += len(outcome.failed)
         self.skipped += len(outcome.skipped)
         layer = self.layers.setdefault(outcome.title.split()[0], [0, 0.0])
         layer[0] += 1
         layer[1] += outcome.seconds
+
+    def show(self, outcome):
         counts = ["%d passed" % len(outcome.passed)]
         if outcome.failed:
             counts.append("%d FAILED" % len(outcome.failed))
@@ -84,13 +94,15 @@ class Summary:
             self.show_tail(outcome.log)
 
     def show_tail(self, log, lines=40):
-        self.say("  --- last lines of %s ---" % log)
         try:
             with open(log, errors="replace") as file:
-                for line in file.readlines()[-lines:]:
-                    self.say("  | " + line.rstrip("\n"))
+                text = [line.rstrip("\n") for line in file.readlines()[-lines:]]
         except OSError as error:
-            self.say("  | " + str(error))
+            text = [str(error)]
+        with self.lock:
+            self.say("  --- last lines of %s ---" % log)
+            for line in text:
+                self.say("  | " + line)
 
     def say(self, text):
         print(text, file=self.out, flush=True)

@@ -7,7 +7,6 @@ import re
 import subprocess
 import time
 
-import guard
 import program
 import report
 
@@ -52,7 +51,8 @@ def scripts_by_options(root, build, only, layer):
 class Boot:
     """One boot that runs some scripts. Afterwards: finished (outcomes), interrupted."""
 
-    def __init__(self, scripts, options, build, layer):
+    def __init__(self, scripts, options, build, layer, env):
+        self.env = env
         self.scripts = {script.path: script for script in scripts}
         self.logs = os.path.join(build, "test-logs", layer)
         self.console = os.path.join(self.logs, "console.log")
@@ -70,19 +70,15 @@ class Boot:
                 + ["%s:%d" % (script.path, script.limit) for script in self.scripts.values()])
 
     def run(self, summary):
-        env = dict(os.environ, QEDBLK_BUILD=self.build)
         messages_path = os.path.join(self.logs, "run-vm.log")
         with open(messages_path, "w") as messages:
-            process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, env=env,
-                                       stdout=subprocess.PIPE, stderr=messages)
-            try:
-                for line in process.stdout:
-                    self.take_line(line.decode(errors="replace").rstrip("\r\n"), summary)
-                self.status = process.wait()
-            except BaseException:
-                guard.end_processes(os.environ["QEDBLK_TEST"])
-                process.wait()
-                raise
+            process = program.start(self.command(), env=self.env, stdout=subprocess.PIPE,
+                                    stderr=messages)
+            if process is None:
+                return
+            for line in process.stdout:
+                self.take_line(line.decode(errors="replace").rstrip("\r\n"), summary)
+            self.status = process.wait()
         with open(messages_path, errors="replace") as messages:
             self.messages = messages.read().splitlines()
 
@@ -134,12 +130,15 @@ def skip(scripts, reason, summary):
         summary.add(outcome)
 
 
-def run_group(scripts, options, build, layer, summary):
+def run_group(scripts, options, build, layer, env, summary):
+    """Run scripts with the same options of run-vm, in as many boots as it takes."""
     pending = list(scripts)
     forgiven = 0
     while pending:
-        boot = Boot(pending, options, build, layer)
+        boot = Boot(pending, options, build, layer, env)
         boot.run(summary)
+        if program.stopping:
+            return
         reason = boot.messages[0] if boot.messages else "exit status %d of run-vm" % boot.status
         if boot.status == CANNOT_RUN:
             skip(pending, last_line(boot.messages), summary)
@@ -159,16 +158,16 @@ def run_group(scripts, options, build, layer, summary):
         pending = [script for script in pending if script.path not in boot.finished]
 
 
-def build_module(build, layer, summary):
+def build_module(layer, build, env, summary):
     """Build the kernel module for the machine's kernel; its tests fail without it. Return why there
     is no such kernel, or None."""
     log = os.path.join(build, "test-logs", layer, "module.log")
     outcome = report.Outcome(layer + " module", log)
     start = time.monotonic()
     with open(log, "w") as file:
-        status = subprocess.call(["tests/vm/build-module"], stdin=subprocess.DEVNULL,
-                                 stdout=file, stderr=subprocess.STDOUT,
-                                 env=dict(os.environ, QEDBLK_BUILD=build))
+        process = program.start(["tests/vm/build-module"], env=env, stdout=file,
+                                stderr=subprocess.STDOUT)
+        status = process.wait() if process else CANNOT_RUN
     outcome.seconds = time.monotonic() - start
     reason = None
     if status == CANNOT_RUN:
@@ -195,17 +194,17 @@ def too_late():
 def run(root, build, only, summary, newer=False):
     """Run the scripts. newer: on a 7.x kernel, and only those about the kernel."""
     layer = "vm7" if newer else "vm"
-    os.environ["QEDBLK_VM_KERNEL"] = "7" if newer else "6.12"
+    env = dict(os.environ, QEDBLK_BUILD=build, QEDBLK_VM_KERNEL="7" if newer else "6.12")
     groups = scripts_by_options(root, build, only, layer)
     scripts = sum(groups.values(), [])
     if newer and too_late():
         skip(scripts, too_late(), summary)
         return
     if any(NEWER in script.path for script in scripts):
-        reason = build_module(build, layer, summary)
+        reason = build_module(layer, build, env, summary)
         # Fetching a kernel fails slowly if no mirror responds: do not retry for each boot.
         if reason:
             skip(scripts, reason, summary)
             return
     for options, scripts in groups.items():
-        run_group(scripts, options, build, layer, summary)
+        run_group(scripts, options, build, layer, env, summary)

@@ -308,7 +308,7 @@ check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
 # Tests too long for `make check`. A test that can do more looks for QEDBLK_LONG in its environment.
 .PHONY: check-long
-LONG_LAYERS := crash faults
+LONG_LAYERS := unit interop crash faults
 check-long: all tests
 	$(Q)CRASH_IMAGES=$${CRASH_IMAGES:-1000000} FAULT_TRIES=$${FAULT_TRIES:-0} QEDBLK_LONG=1 \
 		$(RUN_TESTS) $(LONG_LAYERS)
@@ -370,7 +370,7 @@ check-unit check-interop check-extend check-fuzz check-crash check-faults check-
 check-sanitize check-module kunit format-check
                 one layer of them
 check-long      the tests that take hours: a million crash images, each mutant several times,
-                a failure at every place
+                a failure at every place, zero detection at every length, offset and byte
 demo            deps, build, the main job on real input
 modules         [KDIR=] $(BUILD)/kernel/dm-qed.ko; modules_install installs it
 fuzz            hostile images, FUZZ_SECONDS=600 for each target; with clang by libFuzzer

@@ -23,6 +23,7 @@ SLOWER = 3
 # make check-long: tests do more, with this factor on their time limits.
 LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
+PLAIN_ONLY_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*sanitized: no\b", re.MULTILINE)
 
 
 class Test:
@@ -52,12 +53,18 @@ def time_limit(source, default):
     return int(match.group(1)) if match else default
 
 
+def plain_only(source):
+    """Return whether the head of a test's source says that sanitized programs are not its subject."""
+    with open(source, errors="replace") as file:
+        return PLAIN_ONLY_MARK.search(file.read(2000)) is not None
+
+
 def discover(root, build, layers, only):
     logs = os.path.join(build, "test-logs")
     tests = []
 
     def add(layer, path, source, where=build, sanitizer=""):
-        if only in source:
+        if only in source and not (sanitizer and plain_only(source)):
             tests.append(Test(layer, path, source, where, sanitizer, logs))
 
     def add_unit(where, sanitizer=""):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # bash completes what the programs accept: each verb, command and option of each --help, and the
 # words, formats, devices and files that follow them.
+# sanitized: no (the programs' code is tested elsewhere)
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")

@@ -3,6 +3,7 @@
 # Manual pages, --help and the programs agree: each verb, command and option is in all of them, with
 # an example, and the examples of qed-img work. What documents name exists: drivers' files, sources,
 # functions, tests, folders.
+# sanitized: no (the programs' code is tested elsewhere)
 set -u
 . "$(dirname "$0")/lib.sh"
 build=$(realpath "${QEDBLK_BUILD:-build}")

@@ -3,9 +3,10 @@
  * Zero detection: each implementation that this CPU supports, and the dispatcher, over every
  * length, offset and position of a nonzero byte.
  *
- * All combinations take 565 million calls per implementation, spread over the CPUs: `make check-long`
- * makes them. Otherwise there are fewer, fewest in a sanitizer build, and the test prints that; struct
- * cover has the choices, and QEDBLK_ZERO_TEST=full|quick|glance selects one by hand.
+ * All combinations take 565 million calls per implementation, spread over the CPUs; `make
+ * check-long` makes them.  Otherwise there are fewer, fewest in a sanitizer build, and the test
+ * prints that; struct cover has the choices, and QEDBLK_ZERO_TEST=full|quick|glance selects one by
+ * hand.
  */
 #include "block/zero.h"
 

@@ -9,6 +9,7 @@
 #include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
+#include "util/json_text.h"
 
 /* Exit statuses, as in qemu-img. */
 enum check_status {
@@ -69,7 +70,7 @@ static void print_json(const struct check *c, const char *format)
 	set_number(object, "leaks", r->leaks);
 	set_number(object, "leaks-fixed", r->leaks_fixed);
 	set_number(object, "allocated-clusters", r->allocated_clusters);
-	json_object_set_new(object, "filename", img_json_string(c->filename));
+	json_object_set_new(object, "filename", json_text(c->filename));
 	json_object_set_new(object, "format", json_string(format));
 	set_number(object, "fragmented-clusters", r->fragmented_clusters);
 	img_json_print(object);

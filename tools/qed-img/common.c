@@ -13,6 +13,7 @@
 #include "image/size.h"
 #include "qed-img/img.h"
 #include "util/getopt.h"
+#include "util/json_memory.h"
 
 int img_usage(const char *fmt, ...)
 {
@@ -121,4 +122,15 @@ struct blk_node *img_co_open(const char *filename, const char *format, unsigned 
 	error_prefix(&err, "Could not open '%s'", filename);
 	report_fail(&err);
 	return NULL;
+}
+
+int img_json_print(json_t *value)
+{
+	/* The program checks at its end for failed writes and incomplete values. */
+	if (!json_memory_failures()) {
+		json_dumpf(value, stdout, JSON_INDENT(4) | JSON_ENSURE_ASCII);
+		putchar('\n');
+	}
+	json_decref(value);
+	return 0;
 }

@@ -79,9 +79,6 @@ int img_check_snapshot_param(const char *text);
 /* Load that snapshot. No readable one exists: prints an error message and returns 1. */
 int img_co_load_snapshot(struct blk_node *node);
 
-/* Return @bytes as a JSON string; bytes that are not UTF-8 become U+FFFD. */
-json_t *img_json_string(const char *bytes);
-
 /* Print @value as qemu-img does (indented, ASCII), drop the reference and return 0. */
 int img_json_print(json_t *value);
 

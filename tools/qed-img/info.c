@@ -10,6 +10,7 @@
 #include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
+#include "util/json_text.h"
 #include "util/units.h"
 
 struct info {
@@ -108,7 +109,7 @@ static void print_human(const struct image_facts *facts)
 static void set_string(json_t *object, const char *key, const char *value)
 {
 	if (value)
-		json_object_set_new(object, key, img_json_string(value));
+		json_object_set_new(object, key, json_text(value));
 }
 
 static json_t *item_to_json(const struct blk_info_item *item)
@@ -119,7 +120,7 @@ static json_t *item_to_json(const struct blk_info_item *item)
 	case BLK_INFO_NUMBER:
 		return json_integer((json_int_t)item->number);
 	default:
-		return img_json_string(item->text);
+		return json_text(item->text);
 	}
 }
 

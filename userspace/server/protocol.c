@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/protocol.h"
-#include "util/json_memory.h"
+#include "util/json_text.h"
 
 /* Set the members of @request from @request->whole, which is an object. */
 static int take_members(struct protocol_request *request, struct error *err)
@@ -84,33 +84,6 @@ int protocol_check_arguments(json_t *arguments, const char *known, struct error 
 	return 0;
 }
 
-json_t *protocol_text(const char *text)
-{
-	json_t *json = json_string(text);
-	char *copy, *to;
-
-	if (json)
-		return json;
-	copy = malloc(3 * strlen(text) + 1);
-	if (!copy) {
-		json_memory_fail();
-		return NULL;
-	}
-	to = copy;
-	for (; *text; text++) {
-		if (*text & 0x80) {
-			memcpy(to, "\xef\xbf\xbd", 3);
-			to += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-	json = json_string(copy);
-	free(copy);
-	return json;
-}
-
 /* Print @answer as a line; drops the reference. */
 static char *to_line(json_t *answer, json_t *id)
 {
@@ -154,6 +127,6 @@ static const char *error_class(int code)
 char *protocol_error(const struct error *err, json_t *id)
 {
 	return to_line(json_pack("{s:{s:s,s:o}}", "error", "class", error_class(err->code), "desc",
-				 protocol_text(error_text(err))),
+				 json_text(error_text(err))),
 		       id);
 }

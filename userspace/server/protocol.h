@@ -59,13 +59,6 @@ void protocol_request_free(struct protocol_request *request);
 int protocol_check_arguments(json_t *arguments, const char *known, struct error *err);
 
 /*
- * Return @text as a JSON string. File names are bytes and JSON is UTF-8: in a name
- * that is not UTF-8, each byte above 127 becomes a replacement character. NULL when
- * memory is short.
- */
-json_t *protocol_text(const char *text);
-
-/*
  * Return a reply with its newline, for the caller to free(); NULL when memory is
  * short. Takes the reference to @result (NULL: an empty object). @id may be NULL.
  */

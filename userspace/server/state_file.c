@@ -10,6 +10,7 @@
 #include "server/server.h"
 #include "server/state_file.h"
 #include "util/json_memory.h"
+#include "util/json_text.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -97,7 +98,7 @@ static json_t *state_file_json(struct server *server)
 	char device[UBLK_PATH_LEN];
 
 	return json_pack("{s:s, s:o, s:i, s:s, s:i, s:o, s:o}", "name", server->options->name,
-			 "image", protocol_text(server->image.path), "dev-id", (int)dev->dev_id,
+			 "image", json_text(server->image.path), "dev-id", (int)dev->dev_id,
 			 "device", ublk_block_path(device, dev->dev_id), "pid", (int)getpid(),
 			 "options", options_json(server), "directory",
 			 argument_json(server->directory ? server->directory : "/"));

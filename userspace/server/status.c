@@ -15,6 +15,7 @@
 #include "server/server.h"
 #include "server/status.h"
 #include "server/stream.h"
+#include "util/json_text.h"
 #include "util/units.h"
 
 /* How long `info` may count clusters before it omits the counts. */
@@ -27,9 +28,8 @@ static json_t *chain_json(const struct blk_node *top)
 	json_t *chain = json_array();
 
 	for (const struct blk_node *node = top->backing; node; node = node->backing) {
-		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename",
-					  protocol_text(node->filename), "format",
-					  node->driver->name, "probed", node->probed);
+		json_t *entry = json_pack("{s:o, s:s, s:b}", "filename", json_text(node->filename),
+					  "format", node->driver->name, "probed", node->probed);
 
 		json_array_append_new(chain, entry);
 	}
@@ -47,7 +47,7 @@ static json_t *warnings_json(const struct device_image *image)
 
 		if (!text || asprintf(&line, "%s: %s", node->filename, text) < 0)
 			continue;
-		json_array_append_new(warnings, protocol_text(line));
+		json_array_append_new(warnings, json_text(line));
 		free(line);
 	}
 	return warnings;
@@ -58,7 +58,7 @@ static json_t *policy_json(const struct device_options *options)
 {
 	if (options->no_backing)
 		return json_string("none");
-	return options->backing_dir ? protocol_text(options->backing_dir) : json_string("any");
+	return options->backing_dir ? json_text(options->backing_dir) : json_string("any");
 }
 
 static json_int_t count_all_clusters(const struct blk_node *node)
@@ -76,7 +76,7 @@ json_t *status_describe(struct server *server)
 	json = json_pack("{s:s, s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:b, s:b, s:s, s:b, s:i, s:i, "
 			 "s:i, s:I, s:o}",
 			 "name", server->options->name, "state", SERVER_STATE_LIVE, "image",
-			 protocol_text(server->image.path), "format", node->driver->name, "device",
+			 json_text(server->image.path), "format", node->driver->name, "device",
 			 ublk_block_path(device, dev->dev_id), "dev-id", (int)dev->dev_id, "size",
 			 (json_int_t)node->size, "cluster-size", (json_int_t)node->cluster_size,
 			 "read-only", !(node->flags & BLK_O_RDWR), "copy-on-read",

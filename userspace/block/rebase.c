@@ -5,11 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/sys.h"
 #include "block/node_internal.h"
-
-/* The interval, ns, of checking whether requests that may use the old chain are over. */
-#define LOOK_NS 2000000ULL
 
 static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
 {
@@ -32,15 +28,6 @@ static int name_of(const struct blk_node *above, const struct blk_node *base, co
 	*name = above->backing_name && blk_name_is_json(above->backing_name) ? above->backing_name :
 									       base->filename;
 	return 0;
-}
-
-/* Yield until every request that is in flight now is over. */
-static void wait_for_requests(struct blk_node *node)
-{
-	uint64_t ticket = inflight_ticket(&node->inflight);
-
-	while (!inflight_passed(&node->inflight, ticket))
-		aio_co_sleep(LOOK_NS);
 }
 
 int blk_check_rebase(struct blk_node *node, struct blk_node *base, const char **name,
@@ -86,7 +73,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	 * No cluster shows the removed images any more.  But a request may have found one
 	 * unallocated before, and load the backing file only now: it must still find it.
 	 */
-	wait_for_requests(node);
+	inflight_co_wait(&node->inflight);
 	ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL, err);
 	if (ret) {
 		blk_error_name_file(err, node->filename);
@@ -94,7 +81,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	}
 	node->backing = base;
 	/* A request that loaded the old pointer is still in flight. */
-	wait_for_requests(node);
+	inflight_co_wait(&node->inflight);
 	last->backing = NULL;
 	*removed = old;
 	return 0;

@@ -20,8 +20,6 @@
 #define TRACE_MAGIC "qedblk-trace 1"
 /* Clusters between two calls of trace_co_write(): at 64 KiB each, 4 GiB that is read for the first time. */
 #define LIST_ROOM 65536u
-/* How often to check whether the requests that may have seen a trace are over. */
-#define LOOK_NS 2000000ULL
 
 struct trace {
 	uint64_t cluster_size;
@@ -210,19 +208,16 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 {
 	struct populate *p = populate_of(node);
 	struct trace *trace = p ? p->trace : NULL;
-	uint64_t ticket;
 	int ret, rest;
 
 	*lost = 0;
 	if (!trace)
 		return error_set(err, -ENOENT, "no trace is recorded");
-	/* A reader that has loaded the pointer has been in flight since before the ticket. */
 	(void)trace_co_write(node, NULL);
 	p->filter.watches = false;
 	p->trace = NULL;
-	ticket = inflight_ticket(&node->inflight);
-	while (!inflight_passed(&node->inflight, ticket))
-		aio_co_sleep(LOOK_NS);
+	/* A reader that has loaded the pointer is in flight. */
+	inflight_co_wait(&node->inflight);
 	trace->nr_writing = trace->nr;
 	memcpy(trace->writing, trace->list, trace->nr * sizeof(*trace->list));
 	rest = aio_co_call(write_list, trace);

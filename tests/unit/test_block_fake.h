@@ -27,6 +27,7 @@ struct fake_image {
 	_Atomic unsigned int held; /* populates that wait */
 	_Atomic bool hold_map; /* hold the next co_map() in a coroutine before it returns */
 	_Atomic bool map_held; /* one is held */
+	_Atomic uint64_t fail_map; /* co_map() of this offset fails with EIO; 0: none does */
 	int fail_read; /* errno for reads */
 	int fail_write; /* errno for plain writes */
 	_Atomic int fail_populate; /* errno for populating */
@@ -165,6 +166,8 @@ static inline int fake_co_map(struct blk_node *node, uint64_t offset, uint64_t b
 
 	if (img->slow)
 		co_yield_turn();
+	if (img->fail_map && offset == img->fail_map)
+		return -EIO;
 	ret = fake_map(node, offset, bytes, map);
 	if (atomic_exchange(&img->hold_map, false)) {
 		img->map_held = true;

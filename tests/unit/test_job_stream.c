@@ -244,6 +244,34 @@ static void full(void *arg)
 	close_over(node);
 }
 
+/* For a while the image cannot be asked what comes after the clusters that it has. */
+static void unknown_rest(void *arg)
+{
+	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
+	struct stream_opts opts = { .speed = 1, .back_off = MSEC };
+	struct stream_status status;
+	struct stream *stream;
+
+	(void)arg;
+	CHECK(blk_co_pwrite(node, 10 * CLUSTER, 3 * CLUSTER, golden + 10 * CLUSTER, 0) == 0);
+	stream = start_stream(node, &opts);
+	do
+		aio_co_sleep(MSEC);
+	while (stream_get_status(stream, &status), !status.source_bytes);
+	overlay.fail_map = 13 * CLUSTER;
+	job_set_speed(&stream->job, 0);
+	do {
+		aio_co_sleep(MSEC);
+		stream_get_status(stream, &status);
+	} while (!job_state_is_last(status.state) && (status.errors < 3 || status.left > 64 - 13));
+	overlay.fail_map = 0;
+	job_resume(&stream->job);
+	end_stream(stream, JOB_DONE, &status);
+	CHECK(!node->backing && status.source_bytes == 61 * CLUSTER);
+	check_read(node, 0, 64 * CLUSTER, 0);
+	close_over(node);
+}
+
 /* ---- with concurrent readers ---- */
 
 static _Atomic bool source_holds, source_held;
@@ -467,12 +495,11 @@ static void prefetch(void *arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CO_TEST(to_the_end), CO_TEST(taken_up),
-		CO_TEST(speed),	     CO_TEST(speed_raised),
-		CO_TEST(control),    CO_TEST(failing),
-		CO_TEST(full),	     cmocka_unit_test(test_beside_writers),
-		CO_TEST(base),	     CO_TEST(late),
-		CO_TEST(late_look),  CO_TEST(prefetch),
+		CO_TEST(to_the_end),   CO_TEST(taken_up),     CO_TEST(speed),
+		CO_TEST(speed_raised), CO_TEST(control),      CO_TEST(failing),
+		CO_TEST(full),	       CO_TEST(unknown_rest), cmocka_unit_test(test_beside_writers),
+		CO_TEST(base),	       CO_TEST(late),	      CO_TEST(late_look),
+		CO_TEST(prefetch),
 	};
 
 	return cmocka_run_group_tests_name("job_stream", tests, NULL, NULL);

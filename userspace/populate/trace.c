@@ -18,7 +18,7 @@
 #include "util/units.h"
 
 #define TRACE_MAGIC "qedblk-trace 1"
-/* Clusters between two calls of trace_co_write(): at 64 KiB each, 4 GiB that is read for the first time. */
+/* Clusters between two calls of trace_co_write(): at 64 KiB each, 4 GiB that are read first. */
 #define LIST_ROOM 65536u
 
 struct trace {

@@ -32,7 +32,7 @@
 
 #include "util/error.h"
 
-/* The longest request, bytes with its newline: a client's buffer. A longer one ends the connection. */
+/* The longest request with its newline, bytes: a longer one ends the connection. */
 #define PROTOCOL_MAX_LINE 65536
 
 struct protocol_request {

@@ -27,7 +27,7 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* Operations that the main loop may queue between two turns; the device's queues have their own loops. */
+/* Operations that the main loop may queue between two turns; the queues have their own loops. */
 #define RING_ENTRIES 256
 
 /* A server that was killed holds the lock of its name until its I/O has ended. */

@@ -57,18 +57,20 @@ static char *cut_value(char *text)
 }
 
 /* Set a switch from an item without "=", an old form: "foo", "nofoo". */
-static int set_switch(struct blk_options *o, const char *name, struct error *err)
+static int set_switch(struct blk_options *o, const char *name, bool warn, struct error *err)
 {
 	bool off = !strncmp(name, "no", 2);
 	const char *plain = off ? name + 2 : name;
 
-	report_warning("short-form boolean option '%s' deprecated", name);
-	fprintf(stderr, "Please use %s=%s instead\n", plain, off ? "off" : "on");
+	if (warn) {
+		report_warning("short-form boolean option '%s' deprecated", name);
+		fprintf(stderr, "Please use %s=%s instead\n", plain, off ? "off" : "on");
+	}
 	return set(o, plain, off ? "off" : "on", err);
 }
 
-static int parse_items(struct blk_options *o, char *text, const char *implied, bool strict,
-		       struct error *err)
+static int parse_items(struct blk_options *o, char *text, const char *implied,
+		       enum image_opts_switches switches, struct error *err)
 {
 	while (*text) {
 		size_t len = strcspn(text, "=,");
@@ -83,11 +85,11 @@ static int parse_items(struct blk_options *o, char *text, const char *implied, b
 			text = cut_value(name);
 			if (implied)
 				ret = set(o, implied, name, err);
-			else if (strict)
+			else if (switches == IMAGE_OPTS_NO_SWITCHES)
 				ret = error_set(err, -EINVAL, "Expected '=' after parameter '%s'",
 						name);
 			else
-				ret = set_switch(o, name, err);
+				ret = set_switch(o, name, switches == IMAGE_OPTS_WARN, err);
 		}
 		if (ret)
 			return ret;
@@ -97,7 +99,7 @@ static int parse_items(struct blk_options *o, char *text, const char *implied, b
 }
 
 int image_opts_parse(struct blk_options **options, const char *list, const char *implied,
-		     bool strict, struct error *err)
+		     enum image_opts_switches switches, struct error *err)
 {
 	char *copy = strdup(list);
 	int ret;
@@ -106,7 +108,7 @@ int image_opts_parse(struct blk_options **options, const char *list, const char 
 		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 	ret = blk_options_new(options, err);
 	if (!ret) {
-		ret = parse_items(*options, copy, implied, strict, err);
+		ret = parse_items(*options, copy, implied, switches, err);
 		if (ret) {
 			blk_options_free(*options);
 			*options = NULL;

@@ -153,7 +153,7 @@ static int parse_object(struct blk_options **o, const char *text, struct error *
 	int ret;
 
 	if (*text != '{')
-		return image_opts_parse(o, text, "qom-type", true, err);
+		return image_opts_parse(o, text, "qom-type", IMAGE_OPTS_NO_SWITCHES, err);
 	if (asprintf(&json, "json:%s", text) < 0)
 		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 	ret = blk_options_parse_json(o, json, err);
@@ -208,7 +208,7 @@ int trace_option(const char *text)
 
 	if (!strcmp(text, "help"))
 		exit(0);
-	if (image_opts_parse(&o, text, "enable", false, &err) < 0)
+	if (image_opts_parse(&o, text, "enable", IMAGE_OPTS_WARN, &err) < 0)
 		return report_fail(&err);
 	event = blk_options_take(o, "enable");
 	events = blk_options_take(o, "events");

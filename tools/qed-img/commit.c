@@ -166,7 +166,8 @@ static int run(int argc, char **argv)
 		return 1;
 	if (c.image_opts && c.format)
 		return report_error("--image-opts and --format are mutually exclusive");
-	if (c.image_opts && image_opts_parse(&c.options, c.filename, "file", false, &err) < 0)
+	if (c.image_opts &&
+	    image_opts_parse(&c.options, c.filename, "file", IMAGE_OPTS_WARN, &err) < 0)
 		return report_fail(&err);
 	status = co_run_commit(&c);
 	blk_options_free(c.options);

@@ -100,7 +100,7 @@ static int co_open(struct blk_node **node, const char *filename, const char *for
 				 "force-share=on can only be used with read-only images");
 	if (!(flags & IMG_O_IMAGE_OPTS))
 		return image_co_open(node, filename, &opts, err);
-	ret = image_opts_parse(&opts.options, filename, "file", false, err);
+	ret = image_opts_parse(&opts.options, filename, "file", IMAGE_OPTS_WARN, err);
 	if (ret < 0)
 		return ret;
 	ret = image_co_open(node, NULL, &opts, err);

@@ -88,7 +88,7 @@ static int set(char **text, const char *value, struct error *err)
 	return *text ? 0 : no_memory(err);
 }
 
-/* Check the value of @row and store it, sizes as a number of bytes. */
+/* Check the value of @row, and store sizes as a number of bytes. */
 static int store(struct img_create_options *opts, const struct blk_option_row *row,
 		 const char *value, struct error *err)
 {
@@ -101,76 +101,43 @@ static int store(struct img_create_options *opts, const struct blk_option_row *r
 		if (img_parse_size_option(row->name, value, &number, err) < 0)
 			return err->code;
 		snprintf(digits, sizeof(digits), "%" PRIu64, number);
-		value = digits;
+		if (blk_options_set(opts->given, row->name, digits))
+			return no_memory(err);
 	}
 	if (!strcmp(row->name, "size")) {
 		opts->size = number;
 		opts->has_size = true;
-		return 0;
-	}
-	if (!strcmp(row->name, "backing_file"))
+	} else if (!strcmp(row->name, "backing_file")) {
 		return set(&opts->backing_file, value, err);
-	if (!strcmp(row->name, "backing_fmt"))
+	} else if (!strcmp(row->name, "backing_fmt")) {
 		return set(&opts->backing_fmt, value, err);
-	return blk_options_set(opts->others, row->name, value) ? no_memory(err) : 0;
-}
-
-/* Make every ",," a ",". */
-static void single_commas(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		*to++ = *text;
-		if (text[0] == ',' && text[1] == ',')
-			text++;
 	}
-	*to = '\0';
+	return 0;
 }
 
-/* Parse @item, NAME=VALUE or NAME alone; modifies it. */
-static int parse_item(struct img_create_options *opts, char *item, const struct blk_driver *driver,
-		      struct error *err)
+static int parse_item(struct img_create_options *opts, const struct blk_driver *driver,
+		      const char *name, struct error *err)
 {
 	const struct blk_option_row *row;
-	char *value = strchr(item, '=');
 
-	if (value) {
-		*value++ = '\0';
-		single_commas(value);
-	} else if (!strncmp(item, "no", 2)) {
-		/* The old form of switches. */
-		item += 2;
-		value = "off";
-	} else {
-		value = "on";
-	}
 	for (size_t i = 0; (row = blk_create_option(driver, true, i)); i++)
-		if (!strcmp(row->name, item))
-			return store(opts, row, value, err);
-	return error_set(err, -EINVAL, "Invalid parameter '%s'", item);
+		if (!strcmp(row->name, name))
+			return store(opts, row, blk_options_take(opts->given, name), err);
+	return error_set(err, -EINVAL, "Invalid parameter '%s'", name);
 }
 
 int img_options_parse(struct img_create_options *opts, const char *all, const char *format,
 		      struct error *err)
 {
-	char *item;
-	size_t len;
+	const char *name;
 	int ret;
 
-	if (all && blk_options_new(&opts->others, err))
-		return -ENOMEM;
-	for (; all && *all; all += len + (all[len] == ',')) {
-		len = image_opts_item_len(all);
-		item = strndup(all, len);
-		if (!item)
-			return no_memory(err);
-		ret = parse_item(opts, item, blk_driver_find(format), err);
-		free(item);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	if (!all)
+		return 0;
+	ret = image_opts_parse(&opts->given, all, NULL, IMAGE_OPTS_SILENT, err);
+	while (!ret && (name = blk_options_left(opts->given)))
+		ret = parse_item(opts, blk_driver_find(format), name, err);
+	return ret;
 }
 
 int img_options_set_backing(struct img_create_options *opts, const char *format, const char *file,
@@ -188,18 +155,19 @@ void img_options_free(struct img_create_options *opts)
 {
 	free(opts->backing_file);
 	free(opts->backing_fmt);
-	blk_options_free(opts->others);
+	blk_options_free(opts->given);
 }
 
 /* ---- Printing and making ---- */
 
-static void print_string(const char *name, const char *value)
+/* Return the value of @row as it is printed, or NULL if it was not given. */
+static const char *given(const struct img_create_options *opts, const struct blk_option_row *row)
 {
-	if (!value)
-		return;
-	printf(" %s=", name);
-	for (; *value; value++)
-		printf(*value == ',' ? ",," : "%c", *value);
+	if (!strcmp(row->name, "backing_file"))
+		return opts->backing_file;
+	if (!strcmp(row->name, "backing_fmt"))
+		return opts->backing_fmt;
+	return opts->given ? blk_options_take(opts->given, row->name) : NULL;
 }
 
 void img_options_print(const struct img_create_options *opts, const char *filename,
@@ -207,15 +175,18 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 {
 	const struct blk_driver *driver = blk_driver_find(format);
 	const struct blk_option_row *row;
+	const char *value;
 
 	printf("Formatting '%s', fmt=%s size=%" PRIu64, filename, format, opts->size);
-	print_string("backing_file", opts->backing_file);
-	print_string("backing_fmt", opts->backing_fmt);
-	for (size_t i = 0; (row = blk_create_option(driver, true, i)); i++) {
-		if (opts->others && blk_options_has(opts->others, row->name))
-			print_string(row->name, blk_options_take(opts->others, row->name));
-		else if (row->preset_is_shown)
+	/* The first row is the size. */
+	for (size_t i = 1; (row = blk_create_option(driver, true, i)); i++) {
+		value = given(opts, row);
+		if (!value && row->preset_is_shown)
 			printf(" %s=%" PRIu64, row->name, row->preset);
+		if (value)
+			printf(" %s=", row->name);
+		for (; value && *value; value++)
+			printf(*value == ',' ? ",," : "%c", *value);
 	}
 	printf("\n");
 	fflush(stdout);
@@ -231,7 +202,7 @@ static struct blk_create_opts to_create_opts(const struct img_create_options *op
 		.backing_file = opts->backing_file,
 		.backing_format = opts->backing_fmt,
 		.incomplete = opts->incomplete,
-		.options = opts->others,
+		.options = opts->given,
 	};
 }
 

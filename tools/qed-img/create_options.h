@@ -15,7 +15,7 @@ struct img_create_options {
 	uint64_t size; /* bytes */
 	bool has_size;
 	bool incomplete; /* see struct blk_create_opts */
-	struct blk_options *others; /* heap, or NULL; by the rows of the format, sizes in bytes */
+	struct blk_options *given; /* all of -o (heap), with sizes as numbers of bytes; or NULL */
 };
 
 /* Append the `-o` argument @list to *@all (heap). Returns 0, or 1 after an error message. */

@@ -19,7 +19,7 @@ int img_check_snapshot_param(const char *text)
 
 	if (strncmp(text, "snapshot.", 9))
 		return 0;
-	if (image_opts_parse(&o, text, NULL, false, &err) < 0)
+	if (image_opts_parse(&o, text, NULL, IMAGE_OPTS_WARN, &err) < 0)
 		return report_fail(&err);
 	(void)blk_options_take(o, "snapshot.id");
 	(void)blk_options_take(o, "snapshot.name");

@@ -200,7 +200,7 @@ int io_parse_options(const char *text, struct blk_options **options)
 {
 	struct error err = ERROR_INIT;
 	struct blk_options *more = NULL;
-	int ret = image_opts_parse(&more, text, NULL, false, &err);
+	int ret = image_opts_parse(&more, text, NULL, IMAGE_OPTS_WARN, &err);
 
 	if (ret == 0 && *options && blk_options_add_missing(more, *options))
 		ret = error_set_errno(&err, -ENOMEM, "options");

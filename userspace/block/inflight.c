@@ -11,11 +11,7 @@
  */
 #include <string.h>
 
-#include "aio/sys.h"
 #include "block/inflight.h"
-
-/* How often inflight_co_wait() looks. */
-#define LOOK_NS 2000000ULL
 
 void inflight_init(struct inflight *inf)
 {
@@ -88,15 +84,6 @@ bool inflight_passed(struct inflight *inf, uint64_t ticket)
 			epoch++;
 	}
 	return true;
-}
-
-void inflight_co_wait(struct inflight *inf)
-{
-	uint64_t ticket = inflight_ticket(inf);
-
-	/* A request wakes no waiter: that would cost each one an access to memory that others write. */
-	while (!inflight_passed(inf, ticket))
-		aio_co_sleep(LOOK_NS);
 }
 
 bool inflight_elsewhere(struct inflight *inf)

@@ -40,8 +40,6 @@ void inflight_end(struct inflight *inf, unsigned int token);
 uint64_t inflight_ticket(struct inflight *inf);
 /* Are they over?  Advances the epoch as far as possible.  Any thread, never blocks. */
 bool inflight_passed(struct inflight *inf, uint64_t ticket);
-/* Yield until all requests that are in flight now are over. */
-void inflight_co_wait(struct inflight *inf);
 /*
  * Is a request in flight on another loop than the calling thread's?  The answer may be out of
  * date when the caller gets it.

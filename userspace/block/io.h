@@ -48,6 +48,9 @@ int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
  */
 int blk_co_resize(struct blk_node *node, uint64_t size, enum blk_prealloc mode, struct error *err);
 
+/* rebase.c: yield until every request that is in flight now is over. */
+void blk_co_wait_requests(struct blk_node *node);
+
 /*
  * For format drivers: read [offset, offset + bytes) of @node's backing file;
  * zeroes past its end, or where there is none.

@@ -5,7 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "aio/sys.h"
+#include "block/io.h"
 #include "block/node_internal.h"
+
+/* The interval, ns, of checking whether requests that may use the old chain are over. */
+#define LOOK_NS 2000000ULL
 
 static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
 {
@@ -28,6 +33,15 @@ static int name_of(const struct blk_node *above, const struct blk_node *base, co
 	*name = above->backing_name && blk_name_is_json(above->backing_name) ? above->backing_name :
 									       base->filename;
 	return 0;
+}
+
+void blk_co_wait_requests(struct blk_node *node)
+{
+	uint64_t ticket = inflight_ticket(&node->inflight);
+
+	/* No request wakes a waiter: that would cost each one an access to memory that others write. */
+	while (!inflight_passed(&node->inflight, ticket))
+		aio_co_sleep(LOOK_NS);
 }
 
 int blk_check_rebase(struct blk_node *node, struct blk_node *base, const char **name,
@@ -73,7 +87,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	 * No cluster shows the removed images any more.  But a request may have found one
 	 * unallocated before, and load the backing file only now: it must still find it.
 	 */
-	inflight_co_wait(&node->inflight);
+	blk_co_wait_requests(node);
 	ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL, err);
 	if (ret) {
 		blk_error_name_file(err, node->filename);
@@ -81,7 +95,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	}
 	node->backing = base;
 	/* A request that loaded the old pointer is still in flight. */
-	inflight_co_wait(&node->inflight);
+	blk_co_wait_requests(node);
 	last->backing = NULL;
 	*removed = old;
 	return 0;

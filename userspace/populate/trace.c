@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aio/sys.h"
+#include "block/io.h"
 #include "populate/internal.h"
 #include "populate/trace.h"
 #include "util/units.h"
@@ -217,7 +218,7 @@ int trace_co_stop(struct blk_node *node, uint64_t *lost, struct error *err)
 	p->filter.watches = false;
 	p->trace = NULL;
 	/* A reader that has loaded the pointer is in flight. */
-	inflight_co_wait(&node->inflight);
+	blk_co_wait_requests(node);
 	trace->nr_writing = trace->nr;
 	memcpy(trace->writing, trace->list, trace->nr * sizeof(*trace->list));
 	rest = aio_co_call(write_list, trace);

@@ -45,8 +45,8 @@ struct convert_opts {
 };
 
 /*
- * Copy. Coroutine; yields. Returns 0 when all is written, and durable if @opts->flush,
- * or a negative errno with an error line.
+ * Copy. The nodes stay the caller's. Coroutine; yields. Returns 0 when all is written,
+ * and durable if @opts->flush, or a negative errno with an error line.
  */
 int convert_co_copy(const struct convert_opts *opts, struct error *err);
 

@@ -17,6 +17,7 @@ struct piece_worker {
 	struct pieces *p;
 	uint64_t number; /* of the piece in work; NONE: there is none */
 	struct piece piece;
+	uint64_t began; /* ns: when the work on it began */
 	struct co *waiting; /* for its turn to end the piece */
 };
 
@@ -149,22 +150,19 @@ static bool co_stand_back(struct piece_worker *worker, bool *busy)
 }
 
 /* Do one piece. Returns 0 with worker->number NONE when there is none. */
-static int co_step(struct piece_worker *worker, uint8_t *buf, bool busy, struct error *err)
+static int co_step(struct piece_worker *worker, uint8_t *buf, struct error *err)
 {
 	struct pieces *p = worker->p;
 	int ret = co_take(worker, err);
-	uint64_t begin;
 
 	if (ret || worker->number == NONE)
 		return ret;
-	begin = aio_now();
+	worker->began = aio_now();
 	ret = p->co_do(p, &worker->piece, buf, err);
 	if (!ret && p->co_end && co_await_turn(worker))
 		ret = p->co_end(p, &worker->piece, buf, err);
 	if (!ret && worker->number < p->failed)
 		note_done(p, worker->piece.bytes);
-	if (!ret && busy)
-		job_co_nap(p->job, min_u64(aio_now() - begin, MAX_NAP_NS));
 	return ret;
 }
 
@@ -176,12 +174,14 @@ static void co_work(struct piece_worker *worker, uint8_t *buf)
 	int ret;
 
 	while (more && co_stand_back(worker, &busy)) {
-		ret = co_step(worker, buf, busy, &err);
+		ret = co_step(worker, buf, &err);
 		more = worker->number != NONE && !ret;
 		if (ret)
 			note_error(p, worker->number, ret, &err);
 		worker->number = NONE;
 		wake_waiting(p);
+		if (more && busy)
+			job_co_nap(p->job, min_u64(aio_now() - worker->began, MAX_NAP_NS));
 	}
 }
 

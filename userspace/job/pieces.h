@@ -46,7 +46,7 @@ struct pieces {
 	struct job *job; /* whose control the work obeys; NULL: it has @speed and no other */
 	uint64_t speed; /* bytes a second, 0: no limit; without @job */
 	uint64_t start, end; /* bytes: [start, end) is cut */
-	uint64_t total; /* bytes, for @progress, where the work done began at 0; 0: @end */
+	uint64_t total; /* bytes, for @progress, where [0, @end) is a part of it; 0: @end */
 	size_t buffers; /* contiguous buffers of PIECES_BUF_BYTES each, per worker */
 	unsigned int workers; /* at most PIECES_MAX_WORKERS; 0: PIECES_WORKERS */
 	bool in_order; /* co_end() of a piece follows that of all before it */

@@ -6,7 +6,7 @@ from mutant import Crash, Mutant, Unit
 OPENING = (
     Mutant(
         "leak-scan-forgets-dropped-clusters",
-        ("leak_scan.c",
+        ("free_list.c",
          "	if (!scan->running || start >= scan->end)\n",
          "	if (scan->end || start >= scan->end)\n"),
         Crash("leak-search", "20", "21")),

@@ -21,8 +21,9 @@ COMMIT = (
     Mutant(
         "second-fdatasync-left-out",
         ("commit.c",
-         "		ret = write_l1(img);\n	if (!ret)\n		ret = qed_co_flush_file(img);\n",
-         "		ret = write_l1(img);\n"),
+         "		ret = qed_co_l1_write(img, &c->batch_tables);\n	if (!ret)\n"
+         "		ret = qed_co_flush_file(img);\n",
+         "		ret = qed_co_l1_write(img, &c->batch_tables);\n"),
         Crash("allocating-writes", "R3", "R5", "14")),
     Mutant(
         "entries-written-before-data-is-flushed",
@@ -41,13 +42,13 @@ COMMIT = (
         "l1-written-before-growth-is-durable",
         ("commit.c",
          "	copy_batch(img);\n	ret = qed_co_flush_file(img);\n",
-         "	copy_batch(img);\n	ret = write_l1(img);\n	if (!ret)\n"
+         "	copy_batch(img);\n	ret = qed_co_l1_write(img, &c->batch_tables);\n	if (!ret)\n"
          "		ret = qed_co_flush_file(img);\n"),
         Unit("qed_order", "commit_has_two_phases", "R1", "R3", "7", "9"),
         Crash("allocating-writes", "R1", "R3", "7", "9")),
     Mutant(
         "l1-copied-after-the-flush",
-        ("commit.c",
+        ("tables.c",
          "		ret = blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + first, end - first,\n",
          "		for (uint64_t i = first / 8; i < end / 8; i++)\n"
          "			img->l1_disk[i] = htole64(atomic_load(&img->l1[i]));\n"
@@ -100,14 +101,14 @@ COMMIT = (
     Mutant(
         "failed-commit-forgets-tables",
         ("commit.c",
-         "		(void)qed_run_list_move(&c->new_tables, &c->batch_tables);\n",
+         "		(void)cluster_runs_move(&c->new_tables, &c->batch_tables);\n",
          "		c->batch_tables.nr = 0;\n"),
         Unit("qed_failures", "failed_commit_is_made_good", "R6", "10", "24")),
     Mutant(
         "commit-ends-before-its-last-tables",
         ("commit.c",
-         "		more = qed_run_list_move(&c->batch_tables, &c->new_tables);\n",
-         "		(void)qed_run_list_move(&c->batch_tables, &c->new_tables);\n"),
+         "		more = cluster_runs_move(&c->batch_tables, &c->new_tables);\n",
+         "		(void)cluster_runs_move(&c->batch_tables, &c->new_tables);\n"),
         Unit("qed_errors", "tables_without_memory", "R5", "R6", "14", "24")),
     Mutant(
         "lost-pages-are-forgotten",
@@ -130,9 +131,9 @@ COMMIT = (
         Unit("block_flush", "taken_by_durable_write", "R6", "36")),
     Mutant(
         "failed-durable-sync-unknown-to-a-successor",
-        ("durable.c",
-         "	if (ret && blk_file_lost(img->file))\n",
-         "	if (0)\n"),
+        ("io.c",
+         "	if (ret)\n		qed_rescue_lost(img);\n",
+         ""),
         Unit("qed_reopen", "no_entry_for_what_may_be_lost", "R6", "33")),
     Mutant(
         "flush-passes-a-durable-write-by",
@@ -158,7 +159,7 @@ CLUSTERS = (
         Unit("qed_faults", "metadata_space", "25")),
     Mutant(
         "space-for-l1-is-not-taken",
-        ("alloc.c",
+        ("tables.c",
          "	ret = blk_file_co_allocate(img->file, img->header.l1_table_offset, bytes);\n",
          "	ret = 0;\n"),
         Unit("qed_failures", "space_for_l1", "25")),
@@ -176,17 +177,17 @@ CLUSTERS = (
     Mutant(
         "dropped-clusters-free-at-once",
         ("free_list.c",
-         "	if (qed_run_list_add(&img->alloc.dropped, start, count)) {\n",
+         "	if (cluster_runs_add(&img->alloc.dropped, start, count)) {\n",
          "	if (cluster_set_add(&img->alloc.free, start, count)) {\n"),
         Crash("discard-reuse", "R4", "11")),
     Mutant(
         "dropped-clusters-reused-before-the-commit",
         (("free_list.c",
-          "	qed_keeper_commit(img, img->alloc.dropping > max_dropping(img) / 2);\n",
-          "	qed_keeper_recycle(img);\n"),
+          "	qed_flusher_commit(img, img->alloc.dropping > max_dropping(img) / 2);\n",
+          "	qed_flusher_recycle(img);\n"),
          ("free_list.c",
           "	if (!a->waiting.nr && a->durable.nr) {\n",
-          "	(void)qed_run_list_move(&a->durable, &a->dropped);\n"
+          "	(void)cluster_runs_move(&a->durable, &a->dropped);\n"
           "	if (!a->waiting.nr && a->durable.nr) {\n")),
         Crash("discard-reuse", "R4", "11", "12")),
     Mutant(
@@ -249,7 +250,7 @@ COPIES = (
         Unit("qed_chain", "populating", "R2")),
     Mutant(
         "populating-shows-before-it-is-written",
-        ("write.c",
+        ("io.c",
          "	if (cluster_start >= backing_end && (flags & BLK_REQ_POPULATE))\n",
          "	if (!bytes)\n"),
         Unit("qed_chain", "populating_late", "R2")),
@@ -282,7 +283,7 @@ COPIES = (
         Unit("qed_failures", "failed_copy_of_a_whole", "R1", "7")),
     Mutant(
         "populating-overwrites-newer-data",
-        ("write.c",
+        ("io.c",
          "			if (!(flags & BLK_REQ_POPULATE))\n",
          "			if (flags != UINT32_MAX)\n"),
         Crash("copy-on-read", "R2", "3")),
@@ -314,25 +315,25 @@ SLICES = (
 FUA = (
     Mutant(
         "short-way-for-a-dirty-entry",
-        ("durable.c",
+        ("io.c",
          "		if (!slice || slice->dirty || slice->committing)\n",
          "		if (!slice || slice->committing)\n"),
         Crash("fua", "R5", "32"),
         Unit("qed_fua", "what_is_on_disk", "32")),
     Mutant(
         "short-way-beside-the-commit-of-its-entry",
-        ("durable.c",
+        ("io.c",
          "		if (!slice || slice->dirty || slice->committing)\n",
          "		if (!slice || slice->dirty)\n"),
         Unit("qed_fua", "beside_commits", "R5", "32")),
     Mutant(
         "short-way-before-the-table-is-on-disk",
-        ("durable.c",
+        ("io.c",
          " || c->new_tables.nr || c->batch_tables.nr)\n", ")\n"),
         Unit("qed_fua", "what_is_on_disk", "R5", "32")),
     Mutant(
         "short-way-for-what-another-process-wrote",
-        ("durable.c",
+        ("io.c",
          "	if (!c->succeeded || ", "	if ("),
         Unit("qed_fua", "what_is_on_disk", "21", "32")),
     Mutant(

@@ -9,7 +9,7 @@
 
 #include "block/node.h"
 #include "crash.h"
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 struct rescue {
 	struct blk_rescue opts; /* of the running server, or of the next one */

@@ -9,6 +9,7 @@
 #include <linux/falloc.h>
 
 #include "block/zero.h"
+#include "format/qed/image.h"
 #include "format/qed/qed.h"
 #include "job/stream.h"
 

@@ -5,7 +5,7 @@
  */
 #include "test_qed_common.h"
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 /* One slice per table, so that a small disk has many. */
 #define CLUSTER	    4096u

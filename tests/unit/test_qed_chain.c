@@ -9,7 +9,7 @@
  */
 #include "test_qed_common.h"
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 #include "job/stream.h"
 
 #define CLUSTER	   (64 * KiB)

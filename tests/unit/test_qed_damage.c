@@ -5,7 +5,7 @@
  */
 #include "test_qed_common.h"
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 #define CLUSTER (64 * KiB)
 #define USED	8 /* guest clusters that are written first, with 'A', 'B', ... */

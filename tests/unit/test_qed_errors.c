@@ -7,7 +7,8 @@
 
 #include <linux/falloc.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/commit.h"
+#include "format/qed/image.h"
 #include "job/commit.h"
 #include "util/error.h"
 
@@ -405,7 +406,7 @@ static void dropped_without_memory(void *arg)
 	no_memory = false;
 	CHECK(f.ret == -EIO);
 	CHECK(a->committing.nr == 0);
-	CHECK(a->dropping == qed_run_list_clusters(&a->dropped));
+	CHECK(a->dropping == cluster_runs_total(&a->dropped));
 	write_error = 0;
 	CHECK(blk_co_flush(t->node) == 0);
 	CHECK(a->dropping == 0);

@@ -5,6 +5,7 @@
  * to use the image after the failure, since only then a cluster that was freed too early, or not
  * punched, does harm.
  */
+#include "format/qed/alloc.h"
 #include "test_qed_recorder.h"
 
 #define CLUSTER	       (64 * KiB)

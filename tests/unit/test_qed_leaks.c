@@ -5,7 +5,7 @@
  */
 #include "test_qed_common.h"
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 #define CLUSTER	   (4 * KiB)
 #define IMAGE_SIZE (512 * MiB)

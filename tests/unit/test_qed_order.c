@@ -6,6 +6,7 @@
  * A loss of power between two writes that lack the fdatasync between them is rare, and mostly
  * harmless; these tests check for the fdatasync itself.
  */
+#include "format/qed/rescue.h"
 #include "test_qed_recorder.h"
 
 #include <endian.h>

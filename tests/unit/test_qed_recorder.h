@@ -11,7 +11,7 @@
 
 #include <linux/falloc.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 #define MAX_OPS 8192u
 

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "file/file.h"
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 #define CLUSTER	   (64 * KiB)
 #define IMAGE_SIZE (256 * MiB)

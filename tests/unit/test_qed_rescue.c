@@ -15,7 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
+#include "format/qed/rescue.h"
 
 #define THREADS 2
 #define BACKED	UINT32_MAX /* version: as in the backing file */

@@ -5,7 +5,8 @@
  */
 #include "test_qed_common.h"
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
+#include "format/qed/l2_cache.h"
 
 #define IMAGE_SIZE  (512 * MiB)
 #define SLICE_BYTES (QED_SLICE_ENTRIES * 4096ULL) /* of the guest's disk */

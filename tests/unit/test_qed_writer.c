@@ -5,7 +5,7 @@
  */
 #include "test_qed_common.h"
 
-#include "format/qed/qed.h"
+#include "format/qed/image.h"
 
 #define CLUSTER	     (64 * KiB)
 #define PER_CLUSTER  (CLUSTER / BLOCK)

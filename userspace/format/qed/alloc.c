@@ -9,9 +9,9 @@
  * by the time the entry becomes durable.
  */
 #include <errno.h>
-#include <string.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/alloc.h"
+#include "format/qed/image.h"
 
 /* The file grows by an eighth of its size, within these bounds. */
 #define GROW_MIN_BYTES (16 * MiB)
@@ -38,10 +38,10 @@ void qed_alloc_destroy(struct qed_image *img)
 	struct qed_allocator *a = &img->alloc;
 
 	cluster_set_destroy(&a->free);
-	qed_run_list_destroy(&a->dropped);
-	qed_run_list_destroy(&a->committing);
-	qed_run_list_destroy(&a->durable);
-	qed_run_list_destroy(&a->waiting);
+	cluster_runs_destroy(&a->dropped);
+	cluster_runs_destroy(&a->committing);
+	cluster_runs_destroy(&a->durable);
+	cluster_runs_destroy(&a->waiting);
 }
 
 /* Under meta_lock: take a run at the frontier, of @least to @want clusters; 0: grow first. */
@@ -83,8 +83,7 @@ void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count)
 	img->scan.leaked |= cluster_set_add(&img->alloc.free, start, count);
 }
 
-/* Under meta_lock: take exactly @count clusters in one run; false: grow first. */
-static bool take_exact(struct qed_image *img, uint64_t count, uint64_t *start)
+bool qed_alloc_exact(struct qed_image *img, uint64_t count, uint64_t *start)
 {
 	struct cluster_set *free = &img->alloc.free;
 	uint64_t from = 0, n;
@@ -146,77 +145,6 @@ int qed_co_extend(struct qed_image *img, uint64_t clusters)
 	a->extend_error = ret;
 	a->extending = false;
 	co_queue_wake_all(&a->extend_waiters);
-	pthread_mutex_unlock(&img->meta_lock);
-	return ret;
-}
-
-bool qed_co_space_begin(struct qed_image *img)
-{
-	struct qed_allocator *a = &img->alloc;
-
-	if (a->taking_space) {
-		co_queue_wait(&a->space_waiters, &img->meta_lock);
-		return false;
-	}
-	a->taking_space = true;
-	return true;
-}
-
-void qed_space_end(struct qed_image *img)
-{
-	img->alloc.taking_space = false;
-	co_queue_wake_all(&img->alloc.space_waiters);
-}
-
-int qed_co_take_l1_space(struct qed_image *img, uint64_t entries)
-{
-	uint64_t bytes = round_up(entries * 8, 4096);
-	int ret;
-
-	if (bytes <= atomic_load_explicit(&img->alloc.l1_space, memory_order_relaxed))
-		return 0;
-	ret = blk_file_co_allocate(img->file, img->header.l1_table_offset, bytes);
-	if (!ret)
-		atomic_store_explicit(&img->alloc.l1_space, bytes, memory_order_relaxed);
-	return ret;
-}
-
-int qed_co_new_table(struct qed_image *img, uint64_t i)
-{
-	uint64_t start;
-	/* The image may be about to grow: then its size does not need the entry yet. */
-	int ret = qed_co_take_l1_space(img, i + 1);
-
-	if (ret)
-		return ret;
-	pthread_mutex_lock(&img->meta_lock);
-	while (!atomic_load_explicit(&img->l1[i], memory_order_relaxed)) {
-		if (!qed_rescue_has_room(img)) {
-			pthread_mutex_unlock(&img->meta_lock);
-			ret = qed_co_throttle(img);
-			pthread_mutex_lock(&img->meta_lock);
-			if (ret)
-				break;
-			continue;
-		}
-		if (take_exact(img, img->header.table_size, &start)) {
-			ret = qed_run_list_add(&img->commit.new_tables, i, 1);
-			if (ret) {
-				qed_alloc_undo(img, start, img->header.table_size);
-				break;
-			}
-			qed_rescue_table(img, i, start << img->cluster_bits);
-			atomic_store_explicit(&img->l1[i], start << img->cluster_bits,
-					      memory_order_release);
-			qed_keeper_commit(img, false);
-			break;
-		}
-		pthread_mutex_unlock(&img->meta_lock);
-		ret = qed_co_extend(img, img->header.table_size);
-		pthread_mutex_lock(&img->meta_lock);
-		if (ret)
-			break;
-	}
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
 }

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/qed/commit.h"
+#include "format/qed/header.h"
 #include "format/qed/qed.h"
+#include "format/qed/rescue.h"
 
 /* Return where in the header @len bytes have room beside the old name; 0: nowhere. */
 static uint32_t place_name(const struct qed_image *img, size_t len)

@@ -14,7 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/qed/alloc.h"
+#include "format/qed/compact.h"
+#include "format/qed/header.h"
 #include "format/qed/qed.h"
+#include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 
 struct image_check {
 	struct qed_image *img;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A sparse set of cluster numbers, in bitmap pages that are allocated as needed.
+ * Sets of cluster numbers: in bitmap pages that are allocated as needed, and as lists of runs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -187,4 +187,64 @@ uint64_t cluster_set_next_run(const struct cluster_set *set, uint64_t from, uint
 	if (*start >= limit)
 		return 0;
 	return find(set, *start, *start + min_u64(max, limit - *start), false) - *start;
+}
+
+/* ---- Lists of runs ---- */
+
+int cluster_runs_add(struct cluster_runs *list, uint64_t start, uint64_t count)
+{
+	struct cluster_run *last = list->nr ? &list->runs[list->nr - 1] : NULL;
+
+	if (last && last->start + last->count == start) {
+		last->count += count;
+		return 0;
+	}
+	if (list->nr == list->room) {
+		size_t room = list->room ? list->room * 2 : 64;
+		struct cluster_run *runs = reallocarray(list->runs, room, sizeof(*runs));
+
+		if (!runs)
+			return -ENOMEM;
+		list->runs = runs;
+		list->room = room;
+	}
+	list->runs[list->nr++] = (struct cluster_run){ start, count };
+	return 0;
+}
+
+int cluster_runs_move(struct cluster_runs *to, struct cluster_runs *from)
+{
+	if (!to->nr) {
+		struct cluster_runs empty = *to;
+
+		*to = *from;
+		*from = empty;
+		return 0;
+	}
+	for (size_t i = 0; i < from->nr; i++) {
+		int ret = cluster_runs_add(to, from->runs[i].start, from->runs[i].count);
+
+		if (ret) {
+			from->nr -= i;
+			memmove(from->runs, from->runs + i, from->nr * sizeof(*from->runs));
+			return ret;
+		}
+	}
+	from->nr = 0;
+	return 0;
+}
+
+void cluster_runs_destroy(struct cluster_runs *list)
+{
+	free(list->runs);
+	memset(list, 0, sizeof(*list));
+}
+
+uint64_t cluster_runs_total(const struct cluster_runs *list)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < list->nr; i++)
+		n += list->runs[i].count;
+	return n;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A sparse set of cluster numbers, in bitmap pages that exist only where there
- * are members: one bit per cluster in regions that have members, and no memory
- * elsewhere, so that a set of a 16 TiB file's clusters can be small.
+ * Sets of cluster numbers.
  *
- * Not synchronised: the owner's lock protects it.
+ * A cluster_set is sparse, in bitmap pages that exist only where there are members: one
+ * bit per cluster in regions that have members, and no memory elsewhere, so that a set of
+ * a 16 TiB file's clusters can be small.  A cluster_runs is a list of runs, in the order
+ * in which they were added.
+ *
+ * Not synchronised: the owner's lock protects them.
  */
 #ifndef QEDBLK_FORMAT_QED_CLUSTER_SET_H
 #define QEDBLK_FORMAT_QED_CLUSTER_SET_H
@@ -46,5 +49,24 @@ void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count)
  */
 uint64_t cluster_set_next_run(const struct cluster_set *set, uint64_t from, uint64_t max,
 			      uint64_t *start);
+
+/* Numbers [start, start + count): of clusters, or of entries of a table. */
+struct cluster_run {
+	uint64_t start, count;
+};
+
+/* Zeroed: empty. */
+struct cluster_runs {
+	struct cluster_run *runs;
+	size_t nr, room;
+};
+
+/* Append a run; it is merged with the last one if it follows that.  Returns 0 or -ENOMEM. */
+int cluster_runs_add(struct cluster_runs *list, uint64_t start, uint64_t count);
+/* Move all runs of @from to the end of @to.  -ENOMEM: the rest stays in @from. */
+int cluster_runs_move(struct cluster_runs *to, struct cluster_runs *from);
+/* Return the number of clusters in all runs. */
+uint64_t cluster_runs_total(const struct cluster_runs *list);
+void cluster_runs_destroy(struct cluster_runs *list);
 
 #endif

@@ -26,8 +26,23 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "format/qed/alloc.h"
+#include "format/qed/commit.h"
+#include "format/qed/flusher.h"
 #include "format/qed/qed.h"
+#include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
+
+/* A coroutine that waits for a commit which starts after the coroutine asked for one. */
+struct flush_waiter {
+	struct co *co;
+	struct flush_waiter *next;
+	uint64_t want; /* the commit's number */
+	bool guest; /* it serves a FLUSH of the guest */
+	int ret;
+	bool done;
+};
 
 /* Most dirty slices that a commit copies at once: 4 MiB. */
 #define MAX_BATCH 1024u
@@ -54,8 +69,8 @@ void qed_commit_destroy(struct qed_image *img)
 	if (c->copies)
 		munmap(c->copies, (size_t)c->max_batch * QED_SLICE_BYTES);
 	free(c->batch);
-	qed_run_list_destroy(&c->new_tables);
-	qed_run_list_destroy(&c->batch_tables);
+	cluster_runs_destroy(&c->new_tables);
+	cluster_runs_destroy(&c->batch_tables);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -93,7 +108,7 @@ static bool take_batch(struct qed_image *img)
 	 * those of a failed commit, the tables go with the next batch.
 	 */
 	if (!more)
-		more = qed_run_list_move(&c->batch_tables, &c->new_tables);
+		more = cluster_runs_move(&c->batch_tables, &c->new_tables);
 	if (!more)
 		qed_drops_committing(img);
 	qed_rescue_tables_taken(img, !more);
@@ -115,7 +130,7 @@ static void copy_batch(struct qed_image *img)
 							     memory_order_acquire));
 	}
 	for (size_t t = 0; t < c->batch_tables.nr; t++) {
-		const struct qed_run *run = &c->batch_tables.runs[t];
+		const struct cluster_run *run = &c->batch_tables.runs[t];
 
 		for (uint64_t i = run->start; i < run->start + run->count; i++)
 			img->l1_disk[i] =
@@ -191,41 +206,6 @@ static int write_slices(struct qed_image *img)
 	return w.ret;
 }
 
-/* L1 is written in blocks of this many bytes, which O_DIRECT accepts everywhere. */
-#define L1_BLOCK_BYTES 4096u
-
-static int write_l1(struct qed_image *img)
-{
-	const struct qed_run_list *tables = &img->commit.batch_tables;
-	uint64_t next_block = 0;
-	int ret = 0;
-
-	for (size_t t = 0; !ret && t < tables->nr; t++) {
-		const struct qed_run *run = &tables->runs[t];
-		uint64_t first = round_down(run->start * 8, L1_BLOCK_BYTES);
-		uint64_t end = round_up((run->start + run->count) * 8, L1_BLOCK_BYTES);
-
-		/* Tables are mostly made in order: a block is rarely written twice. */
-		if (t && first < next_block && first + L1_BLOCK_BYTES >= next_block)
-			first = next_block;
-		if (first >= end)
-			continue;
-		ret = blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + first, end - first,
-					 img->header.l1_table_offset + first);
-		next_block = end;
-	}
-	return ret;
-}
-
-int qed_co_flush_file(struct qed_image *img)
-{
-	int ret = blk_file_co_flush(img->file);
-
-	if (blk_file_lost(img->file))
-		qed_rescue_lost(img, blk_file_lost(img->file));
-	return ret;
-}
-
 /*
  * Both phases.  Phase 1 fails as well if an earlier flush has failed for good: no entry is written
  * that points to data that may be lost.
@@ -248,7 +228,7 @@ static int write_batch(struct qed_image *img)
 		return ret;
 	ret = write_slices(img);
 	if (!ret)
-		ret = write_l1(img);
+		ret = qed_co_l1_write(img, &c->batch_tables);
 	if (!ret)
 		ret = qed_co_flush_file(img);
 	blk_stats_add(&img->node->stats, BLK_STAT_commits, 1);
@@ -284,7 +264,7 @@ static void end_batch(struct qed_image *img, int ret)
 	c->last_error = ret;
 	if (ret) {
 		/* If memory runs out, the rest stays in batch_tables, for the next batch. */
-		(void)qed_run_list_move(&c->new_tables, &c->batch_tables);
+		(void)cluster_runs_move(&c->new_tables, &c->batch_tables);
 		qed_drops_not_durable(img);
 	} else {
 		c->batch_tables.nr = 0;
@@ -478,7 +458,7 @@ int qed_co_throttle(struct qed_image *img)
 
 	pthread_mutex_lock(&img->meta_lock);
 	while (!ret && qed_too_much_is_dirty(img)) {
-		qed_keeper_commit(img, true);
+		qed_flusher_commit(img, true);
 		co_queue_wait(&c->dirty_waiters, &img->meta_lock);
 		/* While metadata can't be written, no more may become dirty. */
 		if (qed_too_much_is_dirty(img))
@@ -486,19 +466,4 @@ int qed_co_throttle(struct qed_image *img)
 	}
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
-}
-
-void qed_gauges(struct blk_node *node, uint64_t *values)
-{
-	struct qed_image *img = node->opaque;
-	const struct qed_allocator *a = &img->alloc;
-
-	pthread_mutex_lock(&img->meta_lock);
-	values[BLK_GAUGE_free_clusters] = a->free.members;
-	values[BLK_GAUGE_pending_clusters] = a->dropping + qed_run_list_clusters(&a->durable) +
-					     qed_run_list_clusters(&a->waiting);
-	values[BLK_GAUGE_dirty_slices] = img->commit.nr_dirty + img->commit.nr_batch;
-	values[BLK_GAUGE_cached_slices] = img->cache.published;
-	values[BLK_GAUGE_largest_group] = img->commit.largest_group;
-	pthread_mutex_unlock(&img->meta_lock);
 }

@@ -20,7 +20,12 @@
 #include <string.h>
 
 #include "block/zero.h"
-#include "format/qed/qed.h"
+#include "format/qed/alloc.h"
+#include "format/qed/commit.h"
+#include "format/qed/compact.h"
+#include "format/qed/entries.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
 
 /* Most bytes of data that closing an image moves. */

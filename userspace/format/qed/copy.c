@@ -10,7 +10,7 @@
  * and they are not zeroed or discarded meanwhile; a writer that waited finds them
  * allocated and writes in place.
  *
- * The lock does not keep out a fresh write (fresh.c): when the backing file is
+ * The lock does not keep out a fresh write (io.c): when the backing file is
  * replaced by a shorter one, the offset from which clusters read as zeroes moves
  * down, and a copy that began before may lie behind it.  So the entry is set only
  * if it is still unallocated.  Otherwise another writer has set it, whose request
@@ -22,7 +22,9 @@
 
 #include "block/io.h"
 #include "block/zero.h"
-#include "format/qed/qed.h"
+#include "format/qed/alloc.h"
+#include "format/qed/copy.h"
+#include "format/qed/entries.h"
 
 /* A write of @buf (NULL: zeroes) to the bytes [from, to) of one cluster. */
 struct part {
@@ -186,7 +188,7 @@ static bool is_unallocated(const struct qed_image *img, uint64_t entry, uint64_t
 }
 
 /* Give back clusters that may have been written to: they are punched before their next use. */
-static void give_back_written(struct qed_image *img, const struct qed_run *run)
+static void give_back_written(struct qed_image *img, const struct cluster_run *run)
 {
 	pthread_mutex_lock(&img->meta_lock);
 	qed_drop_clusters(img, run->start, run->count);
@@ -197,7 +199,7 @@ static void give_back_written(struct qed_image *img, const struct qed_run *run)
  * Populate a cluster that is all zeroes: make it a zero cluster, unless a newer write has changed
  * the entry, and give back the unwritten file cluster.
  */
-static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct qed_run *run)
+static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct cluster_run *run)
 {
 	uint64_t set;
 	int ret = qed_co_set_unallocated(img, cluster, 1, QED_L2_ZERO, 0, &set);
@@ -215,7 +217,7 @@ static int keep_zeroes(struct qed_image *img, uint64_t cluster, const struct qed
 static int write_part(struct qed_image *img, struct part *part, unsigned int flags, bool *stale)
 {
 	struct qed_fill fill;
-	struct qed_run run;
+	struct cluster_run run;
 	bool wrote = false;
 	uint64_t set = 0;
 	int ret = qed_co_take_clusters(img, part->cluster, 1, is_unallocated, false, &run);
@@ -243,7 +245,7 @@ static int write_part(struct qed_image *img, struct part *part, unsigned int fla
 static int write_whole(struct qed_image *img, uint64_t cluster, uint64_t max, uint64_t bytes,
 		       const void *buf, uint64_t *n)
 {
-	struct qed_run run;
+	struct cluster_run run;
 	uint64_t to;
 	int ret = qed_co_take_clusters(img, cluster, max, is_unallocated, false, &run);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "format/qed/format.h"
 #include "format/qed/qed.h"
 
 const struct blk_option_row qed_create_options[] = {

@@ -12,20 +12,27 @@
 #include <errno.h>
 #include <string.h>
 
+#include "format/qed/alloc.h"
+#include "format/qed/commit.h"
+#include "format/qed/flusher.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/leak_scan.h"
 #include "format/qed/qed.h"
+#include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 
 static uint64_t l1_end(const struct qed_image *img)
 {
 	return img->header.l1_table_offset + img->table_bytes;
 }
 
-static int list_tables(struct qed_image *img, struct qed_run_list *tables)
+static int list_tables(struct qed_image *img, struct cluster_runs *tables)
 {
 	int ret = 0;
 
 	for (uint64_t i = 0; !ret && i < img->table_entries; i++)
 		if (atomic_load_explicit(&img->l1[i], memory_order_relaxed))
-			ret = qed_run_list_add(tables, i, 1);
+			ret = cluster_runs_add(tables, i, 1);
 	return ret;
 }
 
@@ -40,7 +47,7 @@ static int write_zero_l1(struct qed_image *img)
 
 static int zero_l1(struct qed_image *img)
 {
-	struct qed_run_list tables = { 0 };
+	struct cluster_runs tables = { 0 };
 	int ret = list_tables(img, &tables);
 
 	if (!ret) {
@@ -50,12 +57,12 @@ static int zero_l1(struct qed_image *img)
 		atomic_store_explicit(&img->alloc.l1_space, 0, memory_order_relaxed);
 		if (ret) {
 			/* Any part of the zeroes may be on disk: a commit writes all entries. */
-			(void)qed_run_list_move(&img->commit.new_tables, &tables); /* swaps */
-			qed_keeper_commit(img, false);
+			(void)cluster_runs_move(&img->commit.new_tables, &tables); /* swaps */
+			qed_flusher_commit(img, false);
 		}
 		pthread_mutex_unlock(&img->meta_lock);
 	}
-	qed_run_list_destroy(&tables);
+	cluster_runs_destroy(&tables);
 	return ret;
 }
 

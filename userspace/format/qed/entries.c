@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changing L2 entries: getting the slice, giving clusters to a run of entries that
- * lack them, and replacing entries that are still those the writer's decision was
- * based on.
+ * Changing L2 entries: getting the slice, with a new table where there is none, giving
+ * clusters to a run of entries that lack them, and replacing entries that are still
+ * those the writer's decision was based on.
  */
 #include <errno.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/alloc.h"
+#include "format/qed/commit.h"
+#include "format/qed/entries.h"
+#include "format/qed/flusher.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/map.h"
+#include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 
 /*
  * Allocate the disk space of a slice.  A table is made as a hole, and a slice gets its
@@ -15,12 +22,17 @@
  */
 static int take_space(struct qed_image *img, uint64_t index)
 {
+	struct qed_allocator *a = &img->alloc;
 	struct l2_slice *slice;
 	int ret = 0;
 
 	pthread_mutex_lock(&img->meta_lock);
 	slice = l2_cache_find(img, index);
-	if (slice && !slice->has_space && qed_co_space_begin(img)) {
+	if (slice && !slice->has_space && a->taking_space) {
+		/* One coroutine at a time: it may be this slice's. */
+		co_queue_wait(&a->space_waiters, &img->meta_lock);
+	} else if (slice && !slice->has_space) {
+		a->taking_space = true;
 		pthread_mutex_unlock(&img->meta_lock);
 		ret = blk_file_co_allocate(img->file, qed_slice_offset(img, index),
 					   QED_SLICE_BYTES);
@@ -28,10 +40,50 @@ static int take_space(struct qed_image *img, uint64_t index)
 		slice = l2_cache_find(img, index);
 		if (slice)
 			slice->has_space = !ret;
-		qed_space_end(img);
+		a->taking_space = false;
+		co_queue_wake_all(&a->space_waiters);
 	}
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
+}
+
+/* Under meta_lock: L1 entry @i gets the table at file cluster @start. */
+static int set_table(struct qed_image *img, uint64_t i, uint64_t start)
+{
+	uint64_t offset = start << img->cluster_bits;
+	int ret = cluster_runs_add(&img->commit.new_tables, i, 1);
+
+	if (ret) {
+		qed_alloc_undo(img, start, img->header.table_size);
+		return ret;
+	}
+	qed_rescue_table(img, i, offset);
+	atomic_store_explicit(&img->l1[i], offset, memory_order_release);
+	qed_flusher_commit(img, false);
+	return 0;
+}
+
+/*
+ * Give L1 entry @i a new, empty L2 table.  The entry may still have none afterwards, where the
+ * rescue area was full or the file had to grow: the caller retries.
+ */
+static int new_table(struct qed_image *img, uint64_t i)
+{
+	bool full = false;
+	uint64_t start;
+	/* The image may be about to grow: then its size does not need the entry yet. */
+	int ret = qed_co_l1_take_space(img, i + 1);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&img->meta_lock);
+	if (!atomic_load_explicit(&img->l1[i], memory_order_relaxed) && qed_rescue_has_room(img)) {
+		full = !qed_alloc_exact(img, img->header.table_size, &start);
+		if (!full)
+			ret = set_table(img, i, start);
+	}
+	pthread_mutex_unlock(&img->meta_lock);
+	return full ? qed_co_extend(img, img->header.table_size) : ret;
 }
 
 int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_slice **slice)
@@ -45,9 +97,10 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 		if (ret)
 			return ret;
 		if (!atomic_load_explicit(&img->l1[l1_index], memory_order_acquire)) {
-			ret = qed_co_new_table(img, l1_index);
+			ret = new_table(img, l1_index);
 			if (ret)
 				return ret;
+			continue;
 		}
 		pthread_mutex_lock(&img->meta_lock);
 		*slice = l2_cache_find(img, cluster / QED_SLICE_ENTRIES);
@@ -82,7 +135,7 @@ static uint64_t count_lacking(struct qed_image *img, struct l2_slice *slice, uin
 }
 
 int qed_co_take_clusters(struct qed_image *img, uint64_t cluster, uint64_t max, qed_lacks_fn *lacks,
-			 bool set, struct qed_run *run)
+			 bool set, struct cluster_run *run)
 {
 	struct l2_slice *slice;
 	bool whole = true; /* in one run, even if the file must grow for it */

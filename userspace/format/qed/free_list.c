@@ -15,70 +15,12 @@
  * an entry that points to another guest cluster's data; if before the requests have
  * completed, a late write would land in it.  The lists are protected by meta_lock.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/alloc.h"
+#include "format/qed/flusher.h"
+#include "format/qed/image.h"
 #include "util/log.h"
-
-int qed_run_list_add(struct qed_run_list *list, uint64_t start, uint64_t count)
-{
-	struct qed_run *last = list->nr ? &list->runs[list->nr - 1] : NULL;
-
-	if (last && last->start + last->count == start) {
-		last->count += count;
-		return 0;
-	}
-	if (list->nr == list->room) {
-		size_t room = list->room ? list->room * 2 : 64;
-		struct qed_run *runs = reallocarray(list->runs, room, sizeof(*runs));
-
-		if (!runs)
-			return -ENOMEM;
-		list->runs = runs;
-		list->room = room;
-	}
-	list->runs[list->nr++] = (struct qed_run){ start, count };
-	return 0;
-}
-
-int qed_run_list_move(struct qed_run_list *to, struct qed_run_list *from)
-{
-	if (!to->nr) {
-		struct qed_run_list empty = *to;
-
-		*to = *from;
-		*from = empty;
-		return 0;
-	}
-	for (size_t i = 0; i < from->nr; i++) {
-		int ret = qed_run_list_add(to, from->runs[i].start, from->runs[i].count);
-
-		if (ret) {
-			from->nr -= i;
-			memmove(from->runs, from->runs + i, from->nr * sizeof(*from->runs));
-			return ret;
-		}
-	}
-	from->nr = 0;
-	return 0;
-}
-
-void qed_run_list_destroy(struct qed_run_list *list)
-{
-	free(list->runs);
-	memset(list, 0, sizeof(*list));
-}
-
-uint64_t qed_run_list_clusters(const struct qed_run_list *list)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < list->nr; i++)
-		n += list->runs[i].count;
-	return n;
-}
 
 /*
  * Return how many dropped clusters may wait for a commit, at most.  While they wait,
@@ -103,14 +45,14 @@ bool qed_too_many_dropped(const struct qed_image *img)
  * must not stay in @from: a later commit would count them as its own, without having written their
  * entries.  They are leaked, which is harmless.  Returns how many were leaked.
  */
-static uint64_t move_or_leak(struct qed_image *img, struct qed_run_list *to,
-			     struct qed_run_list *from)
+static uint64_t move_or_leak(struct qed_image *img, struct cluster_runs *to,
+			     struct cluster_runs *from)
 {
 	uint64_t leaked;
 
-	if (!qed_run_list_move(to, from))
+	if (!cluster_runs_move(to, from))
 		return 0;
-	leaked = qed_run_list_clusters(from);
+	leaked = cluster_runs_total(from);
 	from->nr = 0;
 	img->scan.leaked = true;
 	return leaked;
@@ -136,23 +78,35 @@ void qed_drops_durable(struct qed_image *img)
 
 	if (!a->committing.nr)
 		return;
-	a->dropping -= qed_run_list_clusters(&a->committing);
+	a->dropping -= cluster_runs_total(&a->committing);
 	(void)move_or_leak(img, &a->durable, &a->committing);
-	qed_keeper_recycle(img);
+	qed_flusher_recycle(img);
+}
+
+/* The search for leaks must not take a cluster that was dropped since it began for a leak. */
+static void tell_leak_scan(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	struct qed_leak_scan *scan = &img->scan;
+
+	if (!scan->running || start >= scan->end)
+		return;
+	/* If there is no memory to note them, stop: a cluster in use must not be freed. */
+	if (cluster_set_add(&scan->used, start, min_u64(count, scan->end - start)))
+		scan->stop = true;
 }
 
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 {
-	qed_leak_scan_dropped(img, start, count);
+	tell_leak_scan(img, start, count);
 	/* If there is no memory to note them they are leaked, which is harmless. */
-	if (qed_run_list_add(&img->alloc.dropped, start, count)) {
+	if (cluster_runs_add(&img->alloc.dropped, start, count)) {
 		img->scan.leaked = true;
 		return;
 	}
 	blk_stats_add(&img->node->stats, BLK_STAT_freed_clusters, count);
 	img->alloc.dropping += count;
 	/* A commit begins at half the limit, so that writers rarely have to wait for it. */
-	qed_keeper_commit(img, img->alloc.dropping > max_dropping(img) / 2);
+	qed_flusher_commit(img, img->alloc.dropping > max_dropping(img) / 2);
 }
 
 /*
@@ -196,24 +150,24 @@ int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count)
  * Under meta_lock: start the wait of the durable clusters if none wait.  True: the requests that
  * the waiting clusters waited for have completed, and the clusters are in @unused.
  */
-static bool take_unused(struct qed_image *img, struct qed_run_list *unused)
+static bool take_unused(struct qed_image *img, struct cluster_runs *unused)
 {
 	struct qed_allocator *a = &img->alloc;
 
 	if (!a->waiting.nr && a->durable.nr) {
-		(void)qed_run_list_move(&a->waiting, &a->durable); /* swaps: can't fail */
+		(void)cluster_runs_move(&a->waiting, &a->durable); /* swaps: can't fail */
 		a->ticket = inflight_ticket(&img->node->inflight);
 	}
 	if (!a->waiting.nr || !inflight_passed(&img->node->inflight, a->ticket))
 		return false;
-	(void)qed_run_list_move(unused, &a->waiting);
+	(void)cluster_runs_move(unused, &a->waiting);
 	return true;
 }
 
 void qed_co_recycle(struct qed_image *img, bool *left)
 {
 	struct qed_allocator *a = &img->alloc;
-	struct qed_run_list unused = { 0 };
+	struct cluster_runs unused = { 0 };
 
 	pthread_mutex_lock(&img->meta_lock);
 	while (a->recycling)
@@ -230,5 +184,5 @@ void qed_co_recycle(struct qed_image *img, bool *left)
 	co_queue_wake_all(&a->recycle_waiters);
 	*left = a->waiting.nr;
 	pthread_mutex_unlock(&img->meta_lock);
-	qed_run_list_destroy(&unused);
+	cluster_runs_destroy(&unused);
 }

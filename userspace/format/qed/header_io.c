@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/qed/commit.h"
+#include "format/qed/header.h"
 #include "format/qed/qed.h"
+#include "format/qed/rescue.h"
 
 static int read_backing_name(struct blk_file *file, const struct qed_header *h, char **name,
 			     struct error *err)

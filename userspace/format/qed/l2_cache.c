@@ -24,9 +24,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "format/qed/qed.h"
-#include "util/log.h"
+#include "format/qed/flusher.h"
+#include "format/qed/image.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 
+#define DEFAULT_BYTES (16 * MiB)
+#define MIN_BYTES     (64 * KiB)
+#define MAX_BYTES     (1ULL << 40)
 /* Slices beyond the capacity, so that a miss need not wait for readers of an evicted slice. */
 #define SPARE_SLICES(capacity) (64 + (capacity) / 8)
 
@@ -42,8 +48,7 @@ int l2_cache_init(struct qed_image *img, uint64_t bytes)
 	uint64_t buckets = 64;
 	void *memory;
 
-	bytes = min_u64(max_u64(bytes ? bytes : QED_DEFAULT_L2_CACHE, QED_MIN_L2_CACHE),
-			QED_MAX_L2_CACHE);
+	bytes = min_u64(max_u64(bytes ? bytes : DEFAULT_BYTES, MIN_BYTES), MAX_BYTES);
 	co_queue_init(&cache->waiters);
 	cache->capacity = min_u64(bytes / QED_SLICE_BYTES, 1u << 30);
 	cache->nr_slices = cache->capacity + SPARE_SLICES(cache->capacity);
@@ -211,7 +216,7 @@ static struct l2_slice *take_slice(struct qed_image *img)
 		;
 	/* Full of dirty slices: a commit makes them evictable. */
 	if (cache->published >= cache->capacity && img->commit.nr_dirty)
-		qed_keeper_commit(img, true);
+		qed_flusher_commit(img, true);
 	slice = cache->free;
 	if (!slice) {
 		co_queue_wait(&cache->waiters, &img->meta_lock);
@@ -220,14 +225,6 @@ static struct l2_slice *take_slice(struct qed_image *img)
 	cache->free = slice->list_next;
 	cache->published++;
 	return slice;
-}
-
-uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index)
-{
-	uint64_t first = index * QED_SLICE_ENTRIES;
-
-	return atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire) +
-	       first % img->table_entries * 8;
 }
 
 /* Read the slice's entries from the file into memory.  *@blank tells whether all are 0. */
@@ -342,6 +339,6 @@ void l2_slice_set(struct qed_image *img, struct l2_slice *slice, unsigned int i,
 		slice->list_next = commit->dirty;
 		commit->dirty = slice;
 		commit->nr_dirty++;
-		qed_keeper_commit(img, false);
+		qed_flusher_commit(img, false);
 	}
 }

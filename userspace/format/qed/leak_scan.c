@@ -29,7 +29,9 @@
 #include <string.h>
 
 #include "aio/sys.h"
-#include "format/qed/qed.h"
+#include "format/qed/alloc.h"
+#include "format/qed/leak_scan.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
 
 /* A pause after each piece of a table, in ns, for the guest's requests. */
@@ -49,17 +51,6 @@ static int note_used(struct qed_image *img, uint64_t start, uint64_t count)
 	ret = cluster_set_add(&img->scan.used, start, min_u64(count, end - start));
 	pthread_mutex_unlock(&img->meta_lock);
 	return ret;
-}
-
-void qed_leak_scan_dropped(struct qed_image *img, uint64_t start, uint64_t count)
-{
-	struct qed_leak_scan *scan = &img->scan;
-
-	if (!scan->running || start >= scan->end)
-		return;
-	/* If there is no memory to note them, stop: a cluster in use must not be freed. */
-	if (cluster_set_add(&scan->used, start, min_u64(count, scan->end - start)))
-		scan->stop = true;
 }
 
 /*

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "format/qed/qed.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/map.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
 
 /* A number of guest clusters of one kind; 0: unknown until a slice is loaded, which yields. */
-struct cluster_run {
+struct map_run {
 	enum blk_map_kind kind;
 	uint64_t clusters;
 	uint64_t file_offset; /* DATA */
@@ -25,8 +27,7 @@ static int bad_entry(struct qed_image *img, const char *what, uint64_t cluster, 
 	return -EIO;
 }
 
-static int classify(struct qed_image *img, uint64_t cluster, uint64_t entry,
-		    struct cluster_run *run)
+static int classify(struct qed_image *img, uint64_t cluster, uint64_t entry, struct map_run *run)
 {
 	/*
 	 * Loaded after the entry: the allocator moves the end before it sets an
@@ -70,7 +71,7 @@ static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsign
 }
 
 /* Find the run at guest cluster @cluster, within one slice or one missing table. */
-static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct cluster_run *run)
+static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct map_run *run)
 {
 	uint64_t l1_index = cluster / img->table_entries;
 	uint64_t table = atomic_load_explicit(&img->l1[l1_index], memory_order_acquire);
@@ -98,8 +99,8 @@ static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct 
 }
 
 /* Does @next continue @run? */
-static bool continues(const struct qed_image *img, const struct cluster_run *run,
-		      const struct cluster_run *next)
+static bool continues(const struct qed_image *img, const struct map_run *run,
+		      const struct map_run *next)
 {
 	if (run->kind != next->kind)
 		return false;
@@ -107,13 +108,13 @@ static bool continues(const struct qed_image *img, const struct cluster_run *run
 	       run->file_offset + run->clusters * img->header.cluster_size == next->file_offset;
 }
 
-int qed_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+int qed_map_range(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
 	struct qed_image *img = node->opaque;
 	uint64_t cluster = offset >> img->cluster_bits;
 	uint64_t in_cluster = offset & (qed_cluster_size(img) - 1);
 	uint64_t clusters = ((offset + bytes - 1) >> img->cluster_bits) - cluster + 1;
-	struct cluster_run run, next;
+	struct map_run run, next;
 	int ret = run_at(img, cluster, clusters, &run);
 
 	if (ret)
@@ -148,13 +149,13 @@ int qed_co_load_slice(struct qed_image *img, uint64_t cluster)
 	return l2_cache_co_load(img, cluster / QED_SLICE_ENTRIES);
 }
 
-int qed_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
+int qed_co_map_range(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map)
 {
 	struct qed_image *img = node->opaque;
 	int ret;
 
 	for (;;) {
-		ret = qed_map(node, offset, bytes, map);
+		ret = qed_map_range(node, offset, bytes, map);
 		if (ret || map->kind != BLK_MAP_ASK)
 			return ret;
 		ret = qed_co_load_slice(img, offset >> img->cluster_bits);

@@ -6,7 +6,9 @@
 #include <errno.h>
 
 #include "block/io.h"
+#include "format/qed/format.h"
 #include "format/qed/qed.h"
+#include "util/units.h"
 
 /* Bytes of a cluster, of a table, and of the guest range that an L2 table covers. */
 struct geometry {

@@ -6,7 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/qed/alloc.h"
+#include "format/qed/commit.h"
+#include "format/qed/compact.h"
+#include "format/qed/flusher.h"
+#include "format/qed/header.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/leak_scan.h"
+#include "format/qed/map.h"
 #include "format/qed/qed.h"
+#include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
 
 static int qed_probe(const uint8_t *buf, size_t len)
@@ -140,8 +150,8 @@ static int qed_co_open(struct blk_node *node, const struct blk_open_opts *opts, 
 	pthread_mutex_init(&img->fill_lock, NULL);
 	range_lock_init(&img->clusters);
 	co_mutex_init(&img->header_lock);
-	co_queue_init(&img->keeper.wakeup);
-	co_queue_init(&img->keeper.stopped);
+	co_queue_init(&img->flusher.wakeup);
+	co_queue_init(&img->flusher.stopped);
 	co_queue_init(&img->scan.stopped);
 	node->opaque = img;
 	ret = open_image(img, opts, err);
@@ -166,7 +176,7 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	if (img->file->is_device)
 		return error_set(err, -ENOTSUP,
 				 "QED images on block devices can be opened for reading only");
-	ret = qed_keeper_start(img);
+	ret = qed_flusher_start(img, qed_co_commit_dirty, qed_co_recycle);
 	if (ret)
 		return error_set_errno(err, ret, "background writer");
 	if (!(node->flags & BLK_O_CHECK))
@@ -177,7 +187,7 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 		return ret;
 	qed_rescue_start(img);
 	/* If there is none now, the error goes to the request that needs a new table. */
-	(void)qed_co_take_l1_space(img, qed_l1_entries_used(img));
+	(void)qed_co_l1_take_space(img, qed_l1_entries_used(img));
 	/* A check finds the leaks, too. */
 	if (img->header.features & QED_F_NEED_CHECK)
 		return check_dirty(img, err);
@@ -202,14 +212,14 @@ static int qed_co_close(struct blk_node *node)
 	bool left;
 	int ret = 0;
 
-	if (img->keeper.running) {
+	if (img->flusher.running) {
 		qed_co_leak_scan_end(img);
 		ret = qed_co_commit(img);
 		if (!ret) {
 			qed_co_recycle(img, &left);
 			ret = qed_co_compact(img);
 		}
-		qed_co_keeper_stop(img);
+		qed_co_flusher_stop(img);
 		/* Before the hole at the end is cut: until then it makes the next opener search. */
 		if (!ret)
 			ret = note_leaks(img);
@@ -226,6 +236,21 @@ static int qed_co_close(struct blk_node *node)
 static int qed_co_sync(struct blk_node *node)
 {
 	return qed_co_commit(node->opaque);
+}
+
+static void qed_gauges(struct blk_node *node, uint64_t *values)
+{
+	struct qed_image *img = node->opaque;
+	const struct qed_allocator *a = &img->alloc;
+
+	pthread_mutex_lock(&img->meta_lock);
+	values[BLK_GAUGE_free_clusters] = a->free.members;
+	values[BLK_GAUGE_pending_clusters] =
+		a->dropping + cluster_runs_total(&a->durable) + cluster_runs_total(&a->waiting);
+	values[BLK_GAUGE_dirty_slices] = img->commit.nr_dirty + img->commit.nr_batch;
+	values[BLK_GAUGE_cached_slices] = img->cache.published;
+	values[BLK_GAUGE_largest_group] = img->commit.largest_group;
+	pthread_mutex_unlock(&img->meta_lock);
 }
 
 static int qed_co_info(struct blk_node *node, struct blk_info *info)
@@ -253,8 +278,8 @@ const struct blk_driver blk_driver_qed = {
 	.check_create = qed_check_create,
 	.co_create = qed_co_create,
 	.co_measure = qed_co_measure,
-	.map = qed_map,
-	.co_map = qed_co_map,
+	.map = qed_map_range,
+	.co_map = qed_co_map_range,
 	.co_pread = qed_co_pread,
 	.co_pwrite = qed_co_pwrite,
 	.co_pwrite_durable = qed_co_pwrite_durable,

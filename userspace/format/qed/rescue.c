@@ -24,8 +24,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "format/qed/qed.h"
 #include "format/qed/rescue.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
 
 #define RESCUE_MAGIC 0x314b4c4244455172ULL /* changes with the layout below */
@@ -134,10 +134,20 @@ void qed_rescue_tables_clean(struct qed_image *img)
 				      memory_order_release);
 }
 
-void qed_rescue_lost(struct qed_image *img, int error)
+void qed_rescue_lost(struct qed_image *img)
 {
-	if (img->rescue.area)
+	int error = blk_file_lost(img->file);
+
+	if (error && img->rescue.area)
 		atomic_store_explicit(&img->rescue.area->lost, error, memory_order_release);
+}
+
+int qed_co_flush_file(struct qed_image *img)
+{
+	int ret = blk_file_co_flush(img->file);
+
+	qed_rescue_lost(img);
+	return ret;
 }
 
 /* ---- Opening ---- */
@@ -269,9 +279,6 @@ void qed_rescue_close(struct qed_image *img)
 
 /* ---- Replaying ---- */
 
-/* L1 is written in blocks of this many bytes, as in a commit. */
-#define L1_BLOCK_BYTES 4096u
-
 /* Write the L1 entries, from which the slices' offsets follow. */
 static int replay_tables(struct qed_image *img)
 {
@@ -282,7 +289,7 @@ static int replay_tables(struct qed_image *img)
 		return -ESTALE;
 	for (uint64_t n = area->table_tail; n != area->table_head; n++) {
 		const struct qed_rescue_table *table = &area->tables[n % NR_TABLES];
-		uint64_t block = round_down(table->index * 8, L1_BLOCK_BYTES), old;
+		uint64_t old;
 		int ret;
 
 		if (table->index >= img->table_entries ||
@@ -293,9 +300,7 @@ static int replay_tables(struct qed_image *img)
 			return -ESTALE;
 		img->l1_disk[table->index] = htole64(table->offset);
 		atomic_store_explicit(&img->l1[table->index], table->offset, memory_order_relaxed);
-		ret = blk_file_co_pwrite(img->file, (uint8_t *)img->l1_disk + block,
-					 min_u64(L1_BLOCK_BYTES, img->table_bytes - block),
-					 img->header.l1_table_offset + block);
+		ret = qed_co_l1_write_entry(img, table->index);
 		if (ret)
 			return ret;
 	}

@@ -12,14 +12,12 @@
  * here before they are set.  Stores to a shared mapping survive the process that
  * made them, in program order.
  *
- * All functions but those for opening, closing, replaying and starting are called
- * under meta_lock, do nothing if the image has no such area, and make no system
- * call.
+ * Functions that are called for a change of metadata are called under meta_lock, do
+ * nothing if the image has no such area, and make no system call.
  */
 #ifndef QEDBLK_FORMAT_QED_RESCUE_H
 #define QEDBLK_FORMAT_QED_RESCUE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,20 +26,6 @@
 
 struct qed_image;
 struct l2_slice;
-struct qed_rescue_area;
-
-#define QED_BOOT_ID_LEN 36
-
-struct qed_rescue {
-	struct qed_rescue_area *area; /* mapped; NULL: none */
-	bool replay; /* the area is a dead server's, for qed_co_rescue_replay() */
-	bool started; /* the area holds this server's metadata */
-	unsigned int *free; /* stack of slots without a slice */
-	unsigned int nr_free;
-	unsigned int nr_slots, nr_tables; /* most slices and L1 entries to note */
-	char boot_id[QED_BOOT_ID_LEN]; /* of the running kernel */
-	uint64_t tables_in_commit; /* L1 entries noted before this one are in the running commit */
-};
 
 /*
  * Map the file of @opts->rescue, if any.  An area to be replayed is not written to, except to note
@@ -75,7 +59,9 @@ void qed_rescue_table(struct qed_image *img, uint64_t i, uint64_t offset);
 /* A commit takes the L1 entries noted so far (@all), or none.  _clean(): it succeeded. */
 void qed_rescue_tables_taken(struct qed_image *img, bool all);
 void qed_rescue_tables_clean(struct qed_image *img);
-/* Note that flushes of the file fail for good, with @error (blk_file_lost()). */
-void qed_rescue_lost(struct qed_image *img, int error);
+/* Note whether flushes of the file fail for good (blk_file_lost()).  Without a lock. */
+void qed_rescue_lost(struct qed_image *img);
+/* Flush the file (fdatasync), and note that.  Returns 0 or a negative errno.  Yields. */
+int qed_co_flush_file(struct qed_image *img);
 
 #endif

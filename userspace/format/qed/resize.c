@@ -14,6 +14,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "format/qed/commit.h"
+#include "format/qed/header.h"
+#include "format/qed/map.h"
 #include "format/qed/qed.h"
 
 /* Return the size of the longest image of the backing chain, in bytes. */
@@ -69,7 +72,7 @@ static int check_last_cluster(struct qed_image *img, uint64_t old, struct error 
 
 	if (!img->has_backing || img->node->backing || !(old & (qed_cluster_size(img) - 1)))
 		return 0;
-	ret = qed_co_map(img->node, old - 1, 1, &map);
+	ret = qed_co_map_range(img->node, old - 1, 1, &map);
 	if (ret)
 		return error_set_errno(err, ret, "could not look at the last cluster");
 	if (map.kind == BLK_MAP_BACKING)

@@ -6,7 +6,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "format/qed/alloc.h"
+#include "format/qed/copy.h"
+#include "format/qed/entries.h"
+#include "format/qed/l2_cache.h"
+#include "format/qed/map.h"
 #include "format/qed/qed.h"
+#include "format/qed/tables.h"
 
 /* What a request does to its whole clusters. */
 enum whole_op {
@@ -79,7 +85,7 @@ static int zero_in_place(struct qed_image *img, uint64_t offset, uint64_t bytes)
 {
 	while (bytes) {
 		struct blk_map map;
-		int ret = qed_co_map(img->node, offset, bytes, &map);
+		int ret = qed_co_map_range(img->node, offset, bytes, &map);
 
 		if (!ret && map.kind == BLK_MAP_DATA)
 			ret = blk_file_co_write_zeroes(map.file, map.file_offset, map.bytes, false);
@@ -140,7 +146,7 @@ static int zero_part(struct qed_image *img, uint64_t offset, uint64_t bytes, uns
 	while (bytes) {
 		struct blk_map map;
 		uint64_t backing_end, done;
-		int ret = qed_co_map(img->node, offset, bytes, &map);
+		int ret = qed_co_map_range(img->node, offset, bytes, &map);
 
 		if (ret)
 			return ret;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "aio/loop.h"
-#include "format/qed/qed.h"
+#include "format/qed/flusher.h"
+#include "format/qed/image.h"
 
 /* Dirty metadata is committed after this long if no flush comes first, in nanoseconds. */
 #define COMMIT_DELAY_NS (2 * 1000000000ULL)
@@ -16,18 +17,18 @@
 /* How soon to retry a commit that failed. */
 #define RETRY_DELAY_NS (200 * 1000000ULL)
 
-static void keeper_tick(struct aio_timer *timer)
+static void flusher_tick(struct aio_timer *timer)
 {
-	struct qed_keeper *k = container_of(timer, struct qed_keeper, timer);
-	struct qed_image *img = container_of(k, struct qed_image, keeper);
+	struct qed_flusher *f = container_of(timer, struct qed_flusher, timer);
+	struct qed_image *img = container_of(f, struct qed_image, flusher);
 
 	pthread_mutex_lock(&img->meta_lock);
-	co_queue_wake_all(&k->wakeup);
+	co_queue_wake_all(&f->wakeup);
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
 /* Under meta_lock: set *@deadline to @delay from now.  One that is set moves only for @delay 0. */
-static void schedule(struct qed_keeper *k, uint64_t *deadline, uint64_t delay)
+static void schedule(struct qed_flusher *f, uint64_t *deadline, uint64_t delay)
 {
 	uint64_t at;
 
@@ -38,17 +39,17 @@ static void schedule(struct qed_keeper *k, uint64_t *deadline, uint64_t delay)
 	if (*deadline && *deadline <= at)
 		return;
 	*deadline = at;
-	co_queue_wake_all(&k->wakeup);
+	co_queue_wake_all(&f->wakeup);
 }
 
-void qed_keeper_commit(struct qed_image *img, bool now)
+void qed_flusher_commit(struct qed_image *img, bool now)
 {
-	schedule(&img->keeper, &img->keeper.commit_at, now ? 0 : COMMIT_DELAY_NS);
+	schedule(&img->flusher, &img->flusher.commit_at, now ? 0 : COMMIT_DELAY_NS);
 }
 
-void qed_keeper_recycle(struct qed_image *img)
+void qed_flusher_recycle(struct qed_image *img)
 {
-	schedule(&img->keeper, &img->keeper.recycle_at, 0);
+	schedule(&img->flusher, &img->flusher.recycle_at, 0);
 }
 
 /* Under meta_lock: has the deadline passed?  If so, clear it. */
@@ -63,32 +64,32 @@ static bool take_due(uint64_t *deadline, uint64_t now)
 /* Under meta_lock, dropped to sleep: wait until there is work.  False: stop. */
 static bool wait_for_work(struct qed_image *img, bool *commit, bool *recycle)
 {
-	struct qed_keeper *k = &img->keeper;
+	struct qed_flusher *f = &img->flusher;
 
-	while (!k->stop) {
+	while (!f->stop) {
 		uint64_t now = aio_now(), next = UINT64_MAX;
 
-		*commit = take_due(&k->commit_at, now);
-		*recycle = take_due(&k->recycle_at, now);
+		*commit = take_due(&f->commit_at, now);
+		*recycle = take_due(&f->recycle_at, now);
 		if (*commit || *recycle)
 			break;
-		if (k->commit_at)
-			next = k->commit_at;
-		if (k->recycle_at)
-			next = min_u64(next, k->recycle_at);
+		if (f->commit_at)
+			next = f->commit_at;
+		if (f->recycle_at)
+			next = min_u64(next, f->recycle_at);
 		/* The timer belongs to this loop: only the background flusher may arm it. */
 		if (next != UINT64_MAX)
-			aio_timer_arm(&k->timer, next - now);
-		co_queue_wait(&k->wakeup, &img->meta_lock);
-		aio_timer_cancel(&k->timer);
+			aio_timer_arm(&f->timer, next - now);
+		co_queue_wait(&f->wakeup, &img->meta_lock);
+		aio_timer_cancel(&f->timer);
 	}
-	return !k->stop;
+	return !f->stop;
 }
 
-static void keeper_main(void *arg)
+static void flusher_main(void *arg)
 {
 	struct qed_image *img = arg;
-	struct qed_keeper *k = &img->keeper;
+	struct qed_flusher *f = &img->flusher;
 	bool commit, recycle, left;
 
 	pthread_mutex_lock(&img->meta_lock);
@@ -99,41 +100,44 @@ static void keeper_main(void *arg)
 		left = false;
 		/* An error is logged there, and reported to the next flush or waiting writer. */
 		if (commit)
-			ret = qed_co_commit_dirty(img);
+			ret = f->co_commit(img);
 		if (recycle)
-			qed_co_recycle(img, &left);
+			f->co_recycle(img, &left);
 		pthread_mutex_lock(&img->meta_lock);
 		if (ret)
-			schedule(k, &k->commit_at, RETRY_DELAY_NS);
+			schedule(f, &f->commit_at, RETRY_DELAY_NS);
 		if (left)
-			schedule(k, &k->recycle_at, RECYCLE_DELAY_NS);
+			schedule(f, &f->recycle_at, RECYCLE_DELAY_NS);
 	}
-	k->running = false;
-	co_queue_wake_all(&k->stopped);
+	f->running = false;
+	co_queue_wake_all(&f->stopped);
 	pthread_mutex_unlock(&img->meta_lock);
 }
 
-int qed_keeper_start(struct qed_image *img)
+int qed_flusher_start(struct qed_image *img, int (*co_commit)(struct qed_image *img),
+		      void (*co_recycle)(struct qed_image *img, bool *left))
 {
-	struct qed_keeper *k = &img->keeper;
+	struct qed_flusher *f = &img->flusher;
 	int ret;
 
-	aio_timer_init(&k->timer, keeper_tick);
-	k->running = true;
-	ret = co_start(keeper_main, img);
+	aio_timer_init(&f->timer, flusher_tick);
+	f->co_commit = co_commit;
+	f->co_recycle = co_recycle;
+	f->running = true;
+	ret = co_start(flusher_main, img);
 	if (ret)
-		k->running = false;
+		f->running = false;
 	return ret;
 }
 
-void qed_co_keeper_stop(struct qed_image *img)
+void qed_co_flusher_stop(struct qed_image *img)
 {
-	struct qed_keeper *k = &img->keeper;
+	struct qed_flusher *f = &img->flusher;
 
 	pthread_mutex_lock(&img->meta_lock);
-	k->stop = true;
-	co_queue_wake_all(&k->wakeup);
-	while (k->running)
-		co_queue_wait(&k->stopped, &img->meta_lock);
+	f->stop = true;
+	co_queue_wake_all(&f->wakeup);
+	while (f->running)
+		co_queue_wait(&f->stopped, &img->meta_lock);
 	pthread_mutex_unlock(&img->meta_lock);
 }

@@ -174,7 +174,7 @@ FILLING = (
     Mutant(
         "mark-gone-before-the-flush",
         ("header_io.c",
-         "	int ret = qed_co_flush(node);\n",
+         "	int ret = qed_co_commit(img);\n",
          "	int ret = 0;\n"),
         Crash("converted", "30")),
     Mutant(

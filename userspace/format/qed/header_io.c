@@ -74,7 +74,7 @@ int qed_co_set_complete(struct blk_node *node)
 	struct qed_image *img = node->opaque;
 	struct qed_header header;
 	/* The image's contents are durable before the header says that it is complete. */
-	int ret = qed_co_flush(node);
+	int ret = qed_co_commit(img);
 
 	if (ret)
 		return ret;

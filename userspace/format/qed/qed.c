@@ -186,7 +186,10 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 	if (ret || (node->flags & BLK_O_CHECK))
 		return ret;
 	qed_rescue_start(img);
-	/* If there is none now, the error goes to the request that needs a new table. */
+	/*
+	 * Before requests come: the first writes, many at once, would each take it, and then
+	 * allocate in the order in which that ends.  An error goes to the one that needs a table.
+	 */
 	(void)qed_co_l1_take_space(img, qed_l1_entries_used(img));
 	/* A check finds the leaks, too. */
 	if (img->header.features & QED_F_NEED_CHECK)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # One file and one row: a copy of the tree gets the files of tests/extend/ (a format, a protocol, a
-# verb of qed-img, a command of qed-io), the rows below and a device option. It is built, and each
+# verb of qed-img and of qedctl, a command of qed-io), the rows below and a device option. It is built, and each
 # of them works, and is in the programs' help, in the manual pages' lists and in bash completion.
 # Nothing else is changed in the copy.
 set -u
@@ -52,6 +52,7 @@ mapfile -t added < <(cd "$root/tests/extend" && printf '%s\n' userspace/*/*.c to
 row userspace/format/formats.c 'ROW(raw)' '	ROW(framed)  \'
 row userspace/file/protocols.c 'ROW(null)' '	ROW(ram)       \'
 row tools/qed-img/img.h 'X(create)' '	X(crc)       \'
+row tools/qedctl/qedctl.h 'X(ls)' '	X(where)     \'
 row tools/qed-io/command_table.h 'IO_COMMAND(discard)' 'IO_COMMAND(count)'
 row userspace/device/option_table.h 'DEVICE_OPTION(DEVICE_COUNT, depth,' \
 	'DEVICE_OPTION(DEVICE_COUNT_FROM_0, nice, "nice", "N", 19, ON_UBLK, SUCCESSOR_SAME, NULL, "0",
@@ -176,6 +177,12 @@ says "verb: its help" "--decimal" qed-img crc --help
 completes "verb: completion" crc qed-img cr
 completes "verb: completion of its options" --decimal qed-img crc -
 says "verb: runs" "$(qed-img crc -f raw disk.raw)" qed-img crc back.raw
+
+says "verb of qedctl: in --help" "  where " qedctl --help
+says "verb of qedctl: its help" "--json" qedctl where --help
+completes "verb of qedctl: completion" where qedctl whe
+completes "verb of qedctl: completion of its options" --json qedctl where -
+says "verb of qedctl: runs" "\"folder\": \"$work\"" env QEDBLK_RUN_DIR="$work" qedctl where --json
 
 # ---- The command ----
 

@@ -102,13 +102,16 @@ static int co_read_on(struct blk_node *node, struct stream *stream, uint64_t *to
 {
 	uint64_t end = aio_now() + READ_NS, blocks = node->size / READ_BYTES;
 	void *buf = aligned_alloc(READ_BYTES, READ_BYTES);
+	struct stream_status status;
 	int ret = buf ? 0 : -ENOMEM;
 
 	*n = 0;
 	while (!ret && *n < MAX_READS && aio_now() < end) {
 		uint64_t begin = aio_now();
 
-		if (stream && job_state_is_last(job_get_state(&stream->job)))
+		if (stream)
+			stream_get_status(stream, &status);
+		if (stream && job_state_is_last(status.state))
 			break;
 		ret = blk_co_pread(node, (uint64_t)random() % blocks * READ_BYTES, READ_BYTES, buf,
 				   0);

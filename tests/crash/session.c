@@ -105,8 +105,7 @@ static void co_end_stream(struct stream *stream, uint64_t seed, struct tally *ta
 	job_set_speed(&stream->job, 0);
 	if (mix64(seed + 1) % 3 == 0)
 		job_cancel(&stream->job);
-	job_co_wait_end(&stream->job);
-	tally->streamed += job_get_state(&stream->job) == JOB_DONE;
+	tally->streamed += job_co_wait_end(&stream->job) == JOB_DONE;
 	stream_co_free(stream);
 }
 

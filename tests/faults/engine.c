@@ -326,17 +326,17 @@ static struct stream *co_begin_stream(void)
 
 static void co_end_stream(struct stream *stream)
 {
-	enum job_state state;
+	struct stream_status status;
 
 	if (!stream)
 		return;
 	/* After many consecutive failures it pauses. */
-	while (state = job_get_state(&stream->job), !job_state_is_last(state)) {
-		if (state == JOB_PAUSED)
+	while (stream_get_status(stream, &status), !job_state_is_last(status.state)) {
+		if (status.state == JOB_PAUSED)
 			job_cancel(&stream->job);
-		job_co_wait_change(&stream->job, state);
+		aio_co_sleep(100000);
 	}
-	work.failed |= state != JOB_DONE;
+	work.failed |= status.state != JOB_DONE;
 	stream_co_free(stream);
 }
 

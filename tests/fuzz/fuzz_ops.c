@@ -245,14 +245,19 @@ static struct stream_range *hints(const struct blk_node *node, size_t *nr)
 static void co_stream(struct blk_node *node, unsigned int arg)
 {
 	struct stream_opts opts = { .only_first = arg & 1 };
+	struct stream_status status;
 	struct stream *stream;
 
 	if (arg & 1)
 		opts.first = hints(node, &opts.nr_first);
 	if (stream_co_start(&stream, node, &opts, NULL))
 		return;
-	for (int i = 0; i < MAX_TURNS && !job_state_is_last(job_get_state(&stream->job)); i++)
+	for (int i = 0; i < MAX_TURNS; i++) {
+		stream_get_status(stream, &status);
+		if (job_state_is_last(status.state))
+			break;
 		aio_co_sleep(1000000);
+	}
 	job_cancel(&stream->job);
 	job_co_wait_end(&stream->job);
 	stream_co_free(stream);

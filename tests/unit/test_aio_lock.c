@@ -122,7 +122,7 @@ static void token_passer(void *arg)
 			co_queue_wait(&token_queues[self], &token_mutex);
 		CHECK(token == i * THREADS + self);
 		token++;
-		co_queue_wake_one(&token_queues[(self + 1) % THREADS]);
+		co_queue_wake_all(&token_queues[(self + 1) % THREADS]);
 		pthread_mutex_unlock(&token_mutex);
 	}
 }

@@ -246,7 +246,7 @@ static void control(void *arg)
 	begin(&ret);
 	job_pause(&job);
 	aio_co_sleep(20 * MSEC);
-	CHECK(job_get_state(&job) == JOB_PAUSED && !work.busy);
+	CHECK(job.state == JOB_PAUSED && !work.busy);
 	then = told;
 	aio_co_sleep(20 * MSEC);
 	CHECK(told == then && then < work.pieces.end && ret == 1);

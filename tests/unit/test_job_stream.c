@@ -155,7 +155,8 @@ static void control(void *arg)
 
 	(void)arg;
 	job_pause(&stream->job);
-	job_co_wait_change(&stream->job, JOB_RUNNING);
+	while (stream_get_status(stream, &status), status.state == JOB_RUNNING)
+		aio_co_sleep(MSEC);
 	aio_co_sleep(100 * MSEC);
 	stream_get_status(stream, &status);
 	CHECK(status.state == JOB_PAUSED && status.error[0] == '\0');
@@ -200,7 +201,7 @@ static void failing(void *arg)
 	stream = start_stream(node, &opts);
 	/* It retries, then pauses with an error text. */
 	do {
-		job_co_wait_change(&stream->job, job_get_state(&stream->job));
+		aio_co_sleep(MSEC);
 		stream_get_status(stream, &status);
 	} while (status.state != JOB_PAUSED);
 	CHECK(source_failures >= 10 && status.errors >= 10);

@@ -430,8 +430,7 @@ static void one_run(struct test *t, uint64_t *seed)
 	aio_co_sleep(test_random(seed) % 8 * MSEC);
 	CHECK(stream_co_start(&stream, t->node, &opts, NULL) == 0);
 	group_wait(&group);
-	job_co_wait_end(&stream->job);
-	CHECK(job_get_state(&stream->job) == JOB_DONE);
+	CHECK(job_co_wait_end(&stream->job) == JOB_DONE);
 	stream_co_free(stream);
 	for (uint64_t b = first; b < RUN_BLOCKS; b++)
 		expect_block(t, b * BLOCK, 2);
@@ -481,8 +480,7 @@ static void growing(void *arg)
 	for (uint64_t at = 8 * CLUSTER; at < IMAGE_SIZE; at += BLOCK)
 		expect_block(t, at, 0);
 	job_resume(&stream->job);
-	job_co_wait_end(&stream->job);
-	CHECK(job_get_state(&stream->job) == JOB_DONE);
+	CHECK(job_co_wait_end(&stream->job) == JOB_DONE);
 	stream_co_free(stream);
 	for (uint64_t at = 8 * CLUSTER; at < IMAGE_SIZE; at += BLOCK)
 		expect_block(t, at, 0);

@@ -33,7 +33,8 @@ void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex)
 	pthread_mutex_lock(mutex);
 }
 
-bool co_queue_wake_one(struct co_queue *queue)
+/* Wake the first waiter; false if there is none. */
+static bool wake_one(struct co_queue *queue)
 {
 	struct co_waiter *waiter;
 
@@ -48,7 +49,7 @@ bool co_queue_wake_one(struct co_queue *queue)
 
 void co_queue_wake_all(struct co_queue *queue)
 {
-	while (co_queue_wake_one(queue))
+	while (wake_one(queue))
 		;
 }
 
@@ -86,7 +87,7 @@ void co_mutex_lock(struct co_mutex *mutex)
 void co_mutex_unlock(struct co_mutex *mutex)
 {
 	pthread_mutex_lock(&mutex->guard);
-	if (!co_queue_wake_one(&mutex->waiters))
+	if (!wake_one(&mutex->waiters))
 		mutex->locked = false;
 	pthread_mutex_unlock(&mutex->guard);
 }

@@ -26,8 +26,7 @@ void co_queue_init(struct co_queue *queue);
  */
 void co_queue_wait(struct co_queue *queue, pthread_mutex_t *mutex);
 
-/* Wake the first waiter (false if there is none), or all.  The caller holds the mutex. */
-bool co_queue_wake_one(struct co_queue *queue);
+/* Wake all waiters.  The caller holds the mutex. */
 void co_queue_wake_all(struct co_queue *queue);
 
 /*

@@ -158,30 +158,15 @@ uint64_t job_get_speed(struct job *job)
 	return speed;
 }
 
-enum job_state job_get_state(struct job *job)
+enum job_state job_co_wait_end(struct job *job)
 {
 	enum job_state state;
 
 	pthread_mutex_lock(&job->mutex);
-	state = job->state;
+	while (state = job->state, !job_state_is_last(state))
+		co_queue_wait(&job->watchers, &job->mutex);
 	pthread_mutex_unlock(&job->mutex);
 	return state;
-}
-
-void job_co_wait_change(struct job *job, enum job_state state)
-{
-	pthread_mutex_lock(&job->mutex);
-	while (job->state == state && !job_state_is_last(state))
-		co_queue_wait(&job->watchers, &job->mutex);
-	pthread_mutex_unlock(&job->mutex);
-}
-
-void job_co_wait_end(struct job *job)
-{
-	pthread_mutex_lock(&job->mutex);
-	while (!job_state_is_last(job->state))
-		co_queue_wait(&job->watchers, &job->mutex);
-	pthread_mutex_unlock(&job->mutex);
 }
 
 /* ---- For the work ---- */

@@ -88,11 +88,8 @@ void job_cancel(struct job *job);
 /* @speed in bytes a second, 0: no limit. */
 void job_set_speed(struct job *job, uint64_t speed);
 uint64_t job_get_speed(struct job *job);
-enum job_state job_get_state(struct job *job);
-/* Yield until the state is no longer @state. Returns at once when @state is final. */
-void job_co_wait_change(struct job *job, enum job_state state);
-/* Yield until the job has ended. */
-void job_co_wait_end(struct job *job);
+/* Yield until the job has ended, and return how. */
+enum job_state job_co_wait_end(struct job *job);
 
 /* ---- For the work itself; coroutines of the one loop it runs on ---- */
 

@@ -338,6 +338,10 @@ static void raw_images(void *arg)
 	opts.backing_file = "golden";
 	expect_no_create(&opts, -ENOTSUP,
 			 "new.raw: Backing file not supported for file format 'raw'");
+	opts.backing_file = NULL;
+	opts.cluster_size = 65536;
+	expect_no_create(&opts, -EINVAL, "new.raw: format raw has no option cluster_size");
+	opts.cluster_size = 0;
 	opts.format = "fake";
 	expect_no_create(&opts, -ENOTSUP, "new.raw: format fake cannot be created");
 	opts.format = "bar";

@@ -3,10 +3,12 @@
  * New images: their options, from the rows of the format and of its file, and creating them.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "block/node_internal.h"
+#include "util/units.h"
 
 static const struct blk_option_row size_row = {
 	.name = "size",
@@ -44,13 +46,37 @@ const struct blk_option_row *blk_create_option(const struct blk_driver *driver, 
 	return row;
 }
 
+/* Options that a caller can give as a field of struct blk_create_opts, too; 0 is not given. */
+static const struct {
+	const char *name;
+	size_t field; /* a uint32_t */
+} fields[] = {
+	{ "cluster_size", offsetof(struct blk_create_opts, cluster_size) },
+	{ "table_size", offsetof(struct blk_create_opts, table_size) },
+};
+
+static uint32_t field_of(const struct blk_create_opts *opts, size_t i)
+{
+	return *(const uint32_t *)((const char *)opts + fields[i].field);
+}
+
+static const struct blk_option_row *find_row(const struct blk_driver *driver, const char *name)
+{
+	const struct blk_option_row *row = driver->create_options;
+
+	while (row && row->name && strcmp(row->name, name))
+		row++;
+	return row && row->name ? row : NULL;
+}
+
 uint64_t blk_create_number(const struct blk_create_opts *opts, const char *name)
 {
-	const struct blk_option_row *row = blk_driver_find(opts->format)->create_options;
+	const struct blk_option_row *row = find_row(blk_driver_find(opts->format), name);
 	uint64_t number;
 
-	while (strcmp(row->name, name))
-		row++;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (!strcmp(fields[i].name, name) && field_of(opts, i))
+			return field_of(opts, i);
 	(void)blk_options_take_row(opts->options, row, &number, NULL);
 	return number;
 }
@@ -67,6 +93,10 @@ static int prepare(struct blk_create_opts *opts, const struct blk_driver **drive
 		ret = blk_file_create_take(file, opts->options, err);
 	if (ret)
 		return ret;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (field_of(opts, i) && !find_row(*driver, fields[i].name))
+			return error_set(err, -EINVAL, "format %s has no option %s",
+					 (*driver)->name, fields[i].name);
 	for (row = (*driver)->create_options; row && row->name; row++)
 		if (row->type == BLK_OPTION_SIZE &&
 		    blk_options_take_row(opts->options, row, &number, err))

@@ -9,7 +9,7 @@
 #include "file/protocol.h"
 #include "util/units.h"
 
-/* Formats that are recognized but unsupported: none of them has a driver. */
+/* Formats that are recognized but unsupported, unless there is a driver of that name. */
 static const struct foreign_format {
 	const char *name;
 	unsigned int offset; /* of the magic, bytes */
@@ -79,7 +79,8 @@ static const char *find_foreign(const uint8_t *buf, size_t len)
 	for (size_t i = 0; i < ARRAY_SIZE(foreign_formats); i++) {
 		const struct foreign_format *f = &foreign_formats[i];
 
-		if (f->offset + f->len <= len && !memcmp(buf + f->offset, f->magic, f->len))
+		if (f->offset + f->len <= len && !memcmp(buf + f->offset, f->magic, f->len) &&
+		    !blk_driver_find(f->name))
 			return f->name;
 	}
 	return NULL;

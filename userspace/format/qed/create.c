@@ -27,26 +27,14 @@ const struct blk_option_row qed_create_options[] = {
 	{ 0 },
 };
 
-uint32_t qed_new_cluster_size(const struct blk_create_opts *opts)
-{
-	return opts->cluster_size ? opts->cluster_size :
-				    (uint32_t)blk_create_number(opts, "cluster_size");
-}
-
-uint32_t qed_new_table_size(const struct blk_create_opts *opts)
-{
-	return opts->table_size ? opts->table_size :
-				  (uint32_t)blk_create_number(opts, "table_size");
-}
-
 static int fill_header(const struct blk_create_opts *opts, struct qed_header *h, struct error *err)
 {
 	size_t name = opts->backing_file ? strlen(opts->backing_file) : 0;
 	int ret;
 
 	memset(h, 0, sizeof(*h));
-	h->cluster_size = qed_new_cluster_size(opts);
-	h->table_size = qed_new_table_size(opts);
+	h->cluster_size = (uint32_t)blk_create_number(opts, "cluster_size");
+	h->table_size = (uint32_t)blk_create_number(opts, "table_size");
 	h->header_size = 1;
 	h->image_size = opts->size;
 	ret = qed_geometry_validate(h->cluster_size, h->table_size, h->image_size, err);

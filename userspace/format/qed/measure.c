@@ -56,7 +56,8 @@ static int count_data(struct blk_node *source, const struct geometry *g, uint64_
 int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 		   struct blk_measure *result, struct error *err)
 {
-	uint32_t cluster = qed_new_cluster_size(opts), table = qed_new_table_size(opts);
+	uint64_t cluster = blk_create_number(opts, "cluster_size");
+	uint64_t table = blk_create_number(opts, "table_size");
 	uint64_t tables = 0, clusters = 0;
 	struct geometry g = { .cluster = cluster, .table = (uint64_t)table * cluster };
 	int ret;

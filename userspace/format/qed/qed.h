@@ -27,9 +27,6 @@ int qed_co_flush(struct blk_node *node);
 
 /* create.c, measure.c */
 extern const struct blk_option_row qed_create_options[];
-/* Return the size of a new image's clusters in bytes, or of its tables in clusters. */
-uint32_t qed_new_cluster_size(const struct blk_create_opts *opts);
-uint32_t qed_new_table_size(const struct blk_create_opts *opts);
 int qed_check_create(const struct blk_create_opts *opts, struct error *err);
 int qed_co_create(struct blk_file *file, const struct blk_create_opts *opts, struct error *err);
 int qed_co_measure(const struct blk_create_opts *opts, struct blk_node *source,

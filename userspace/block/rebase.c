@@ -39,7 +39,7 @@ void blk_co_wait_requests(struct blk_node *node)
 {
 	uint64_t ticket = inflight_ticket(&node->inflight);
 
-	/* No request wakes a waiter: that would cost each one an access to memory that others write. */
+	/* No request wakes a waiter: each would have to read memory that other threads write. */
 	while (!inflight_passed(&node->inflight, ticket))
 		aio_co_sleep(LOOK_NS);
 }

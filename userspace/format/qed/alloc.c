@@ -12,6 +12,7 @@
 
 #include "format/qed/alloc.h"
 #include "format/qed/image.h"
+#include "util/units.h"
 
 /* The file grows by an eighth of its size, within these bounds. */
 #define GROW_MIN_BYTES (16 * MiB)

@@ -14,6 +14,7 @@
 #include "format/qed/header.h"
 #include "format/qed/qed.h"
 #include "format/qed/rescue.h"
+#include "util/units.h"
 
 /* Return where in the header @len bytes have room beside the old name; 0: nowhere. */
 static uint32_t place_name(const struct qed_image *img, size_t len)

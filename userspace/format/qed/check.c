@@ -20,6 +20,7 @@
 #include "format/qed/qed.h"
 #include "format/qed/rescue.h"
 #include "format/qed/tables.h"
+#include "util/units.h"
 
 struct image_check {
 	struct qed_image *img;

@@ -33,6 +33,7 @@
 #include "format/qed/rescue.h"
 #include "format/qed/tables.h"
 #include "util/log.h"
+#include "util/units.h"
 
 /* A coroutine that waits for a commit which starts after the coroutine asked for one. */
 struct flush_waiter {

@@ -27,6 +27,7 @@
 #include "format/qed/l2_cache.h"
 #include "format/qed/tables.h"
 #include "util/log.h"
+#include "util/units.h"
 
 /* Most bytes of data that closing an image moves. */
 #define MOVE_BUDGET (256 * MiB)

@@ -25,6 +25,7 @@
 #include "format/qed/alloc.h"
 #include "format/qed/copy.h"
 #include "format/qed/entries.h"
+#include "util/units.h"
 
 /* A write of @buf (NULL: zeroes) to the bytes [from, to) of one cluster. */
 struct part {

@@ -14,6 +14,7 @@
 #include "format/qed/map.h"
 #include "format/qed/rescue.h"
 #include "format/qed/tables.h"
+#include "util/units.h"
 
 /*
  * Allocate the disk space of a slice.  A table is made as a hole, and a slice gets its

@@ -9,6 +9,7 @@
 #include "aio/loop.h"
 #include "format/qed/flusher.h"
 #include "format/qed/image.h"
+#include "util/units.h"
 
 /* Dirty metadata is committed after this long if no flush comes first, in nanoseconds. */
 #define COMMIT_DELAY_NS (2 * 1000000000ULL)

@@ -21,6 +21,7 @@
 #include "format/qed/flusher.h"
 #include "format/qed/image.h"
 #include "util/log.h"
+#include "util/units.h"
 
 /*
  * Return how many dropped clusters may wait for a commit, at most.  While they wait,

@@ -51,7 +51,6 @@
 #include "file/range_lock.h"
 #include "format/qed/cluster_set.h"
 #include "format/qed/format.h"
-#include "util/units.h"
 
 struct qed_image;
 

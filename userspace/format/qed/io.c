@@ -14,6 +14,7 @@
 #include "format/qed/qed.h"
 #include "format/qed/rescue.h"
 #include "format/qed/tables.h"
+#include "util/units.h"
 
 int qed_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf)
 {

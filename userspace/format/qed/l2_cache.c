@@ -29,6 +29,7 @@
 #include "format/qed/l2_cache.h"
 #include "format/qed/rescue.h"
 #include "format/qed/tables.h"
+#include "util/units.h"
 
 #define DEFAULT_BYTES (16 * MiB)
 #define MIN_BYTES     (64 * KiB)

@@ -33,6 +33,7 @@
 #include "format/qed/leak_scan.h"
 #include "format/qed/tables.h"
 #include "util/log.h"
+#include "util/units.h"
 
 /* A pause after each piece of a table, in ns, for the guest's requests. */
 #define PIECE_PAUSE_NS 1000000ULL

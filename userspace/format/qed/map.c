@@ -9,6 +9,7 @@
 #include "format/qed/map.h"
 #include "format/qed/tables.h"
 #include "util/log.h"
+#include "util/units.h"
 
 /* A number of guest clusters of one kind; 0: unknown until a slice is loaded, which yields. */
 struct map_run {

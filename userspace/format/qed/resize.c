@@ -18,6 +18,7 @@
 #include "format/qed/header.h"
 #include "format/qed/map.h"
 #include "format/qed/qed.h"
+#include "util/units.h"
 
 /* Return the size of the longest image of the backing chain, in bytes. */
 static uint64_t chain_end(const struct qed_image *img)

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "format/qed/tables.h"
+#include "util/units.h"
 
 /* L1 is read in pieces of this many bytes. */
 #define L1_READ_BYTES (1u << 20)

@@ -13,6 +13,7 @@
 #include "format/qed/map.h"
 #include "format/qed/qed.h"
 #include "format/qed/tables.h"
+#include "util/units.h"
 
 /* What a request does to its whole clusters. */
 enum whole_op {

@@ -4,11 +4,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cmdline/verbs.h"
 #include "device/run_files.h"
 #include "qedctl/qedctl.h"
+#include "util/path.h"
 #include "util/units.h"
 
 #define VERB_ROW(name) &ctl_##name##_verb,
@@ -21,16 +21,14 @@ static const struct verb *const verbs[] = { CTL_VERBS(VERB_ROW) };
 static int fix_run_dir(void)
 {
 	const char *dir = getenv(RUN_DIR_VARIABLE);
-	char *here, *full = NULL;
-	int ret = -1;
+	char *full;
+	int ret;
 
-	if (!dir || !dir[0] || dir[0] == '/')
+	if (!dir || !dir[0])
 		return 0;
-	here = getcwd(NULL, 0);
-	if (here && asprintf(&full, "%s/%s", here, dir) >= 0)
-		ret = setenv(RUN_DIR_VARIABLE, full, 1);
+	full = path_absolute(dir);
+	ret = full ? setenv(RUN_DIR_VARIABLE, full, 1) : -1;
 	free(full);
-	free(here);
 	return ret;
 }
 

@@ -15,6 +15,7 @@
 #include "cmdline/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
+#include "util/path.h"
 #include "util/units.h"
 
 struct stream_options {
@@ -62,19 +63,9 @@ static void on_event(void *arg, const char *event, const json_t *data)
  */
 static char *base_name(const char *name)
 {
-	char *full;
-
-	if (name[0] == '/' || blk_name_is_url(name) || blk_name_is_json(name) || access(name, F_OK))
+	if (blk_name_is_url(name) || blk_name_is_json(name) || access(name, F_OK))
 		return strdup(name);
-	full = getcwd(NULL, 0);
-	if (full) {
-		char *dir = full;
-
-		if (asprintf(&full, "%s/%s", dir, name) < 0)
-			full = NULL;
-		free(dir);
-	}
-	return full;
+	return path_absolute(name);
 }
 
 /* Return the arguments, or NULL after an error line: without the base, more would be streamed. */

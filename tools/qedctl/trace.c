@@ -3,7 +3,6 @@
  * qedctl trace: record which parts of a device are read first.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +13,7 @@
 #include "cmdline/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
-
-/* Return @path as an absolute path, since the server has another working directory. */
-static char *full_path(const char *path)
-{
-	char cwd[PATH_MAX], *full;
-
-	if (path[0] == '/')
-		return strdup(path);
-	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&full, "%s/%s", cwd, path) < 0)
-		return NULL;
-	return full;
-}
+#include "util/path.h"
 
 static int ask(const char *name, const char *command, const char *file, json_t **answer)
 {
@@ -53,7 +41,7 @@ static int ask(const char *name, const char *command, const char *file, json_t *
 
 static int start(const char *name, const char *file)
 {
-	char *path = full_path(file);
+	char *path = path_absolute(file);
 	int status;
 
 	if (!path)
@@ -65,7 +53,7 @@ static int start(const char *name, const char *file)
 
 static int stop(const char *name, const char *file)
 {
-	char *path = file ? full_path(file) : NULL;
+	char *path = file ? path_absolute(file) : NULL;
 	json_t *answer = NULL;
 	long long lost;
 	int status;

@@ -13,29 +13,17 @@
 #include "device/device_image.h"
 #include "populate/populate.h"
 #include "util/log.h"
+#include "util/path.h"
 #include "util/units.h"
 
 /* How long to wait for the I/O that a dead server had in flight. */
 #define LOCK_PATIENCE_NS (60 * 1000000000ULL)
 #define LOCK_NAP_NS	 (10 * 1000000ULL)
 
-/*
- * Return @path as an absolute path, since the server changes its directory later.
- * Heap; NULL: errno.
- */
-static char *absolute_path(const char *path)
+/* The server changes its directory later. Heap; NULL: errno. */
+static char *absolute_name(const char *name)
 {
-	char *cwd, *result;
-
-	if (path[0] == '/' || blk_name_is_url(path))
-		return strdup(path);
-	cwd = getcwd(NULL, 0);
-	if (!cwd)
-		return NULL;
-	if (asprintf(&result, "%s/%s", strcmp(cwd, "/") ? cwd : "", path) < 0)
-		result = NULL;
-	free(cwd);
-	return result;
+	return blk_name_is_url(name) ? strdup(name) : path_absolute(name);
 }
 
 static bool exists(const char *path)
@@ -61,7 +49,7 @@ static bool same_file(const char *a, const char *b)
  */
 static int backing_name(const char *image_path, const char *typed, char **stored, struct error *err)
 {
-	char *here = absolute_path(typed), *beside = blk_resolve_backing(image_path, typed);
+	char *here = absolute_name(typed), *beside = blk_resolve_backing(image_path, typed);
 	int ret = 0;
 
 	*stored = NULL;
@@ -314,7 +302,7 @@ int device_image_co_open(struct device_image *image, const struct device_options
 {
 	int ret;
 
-	*image = (struct device_image){ .path = absolute_path(options->image) };
+	*image = (struct device_image){ .path = absolute_name(options->image) };
 	if (!image->path)
 		return error_set_errno(err, -errno, "%s", options->image);
 	ret = check_backing_dir(options, err);

@@ -51,7 +51,7 @@ const struct blk_driver *blk_driver_find(const char *name)
 		if (!strcmp((*driver)->name, name))
 			return *driver;
 	/* A protocol's bytes unchanged. */
-	return blk_format_is_protocol(name) || !strcmp(name, "file") ? blk_driver_fallback() : NULL;
+	return blk_protocol_find(name) || !strcmp(name, "file") ? blk_driver_fallback() : NULL;
 }
 
 bool blk_format_is_known(const char *name)

@@ -16,7 +16,7 @@
 
 const char *blk_stored_format(const char *format)
 {
-	return format && blk_format_is_protocol(format) ? blk_driver_fallback()->name : format;
+	return format && blk_protocol_find(format) ? blk_driver_fallback()->name : format;
 }
 
 int blk_co_change_backing(struct blk_node *node, const char *name, const char *format,

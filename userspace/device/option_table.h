@@ -74,13 +74,12 @@ DEVICE_OPTION(DEVICE_FORMAT, backing_format, "backing-format", "FORMAT", 0, EVER
 	      "opened with this one.")
 
 DEVICE_OPTION(DEVICE_SIZE, cluster_size, "cluster-size", "SIZE", UINT32_MAX, EVERYWHERE,
-	      SUCCESSOR_SAME, NULL, NULL,
-	      "cluster size of a new image, a power of 2 from 4K to 64M; 64K if not given", NULL)
+	      SUCCESSOR_SAME, NULL, NULL, "cluster size of a new image, if its format has clusters",
+	      "**qed-img**\\(1), *create*, has the limits and the default.")
 
 DEVICE_OPTION(DEVICE_COUNT, table_size, "table-size", "N", UINT32_MAX, EVERYWHERE, SUCCESSOR_SAME,
-	      NULL, NULL,
-	      "clusters in an L1 or L2 table of a new image: 1, 2, 4, 8 or 16; 4 if not given",
-	      NULL)
+	      NULL, NULL, "clusters in an L1 or L2 table of a new image, if its format has tables",
+	      "Limits and default are in **qed-img**\\(1), too.")
 
 DEVICE_OPTION(DEVICE_FLAG, copy_on_read, "copy-on-read", NULL, 0, EVERYWHERE, SUCCESSOR_SAME, NULL,
 	      NULL,

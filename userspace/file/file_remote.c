@@ -29,11 +29,6 @@ bool blk_name_is_url(const char *name)
 	return blk_name_is_json(name) || blk_protocol_of(name);
 }
 
-bool blk_format_is_protocol(const char *format)
-{
-	return blk_protocol_find(format);
-}
-
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err)
 {
 	const struct blk_protocol *protocol = blk_protocol_of(file->name);

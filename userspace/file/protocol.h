@@ -56,7 +56,4 @@ const struct blk_protocol *blk_protocol_find(const char *name);
 int blk_file_take_options(struct blk_options *options, bool direct, bool *no_lock,
 			  struct error *err);
 
-/* Is @format the name of a protocol, which stands for raw over that protocol? */
-bool blk_format_is_protocol(const char *format);
-
 #endif

@@ -128,7 +128,7 @@ static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entr
 	struct qed_image *img = check->img;
 	uint64_t cluster = *entry >> img->cluster_bits;
 
-	if (*entry == QED_L2_UNALLOCATED || *entry == QED_L2_ZERO)
+	if (!qed_entry_is_data(*entry))
 		return 0;
 	if (!check_offset(check, guest, entry, changed))
 		return 0;

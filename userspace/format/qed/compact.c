@@ -96,7 +96,7 @@ static int note_moves(void *arg, uint64_t first, uint64_t *entries, unsigned int
 
 		if (!qed_entry_valid(c->img, entries[i], end))
 			return -EUCLEAN;
-		if (entries[i] <= QED_L2_ZERO)
+		if (!qed_entry_is_data(entries[i]))
 			continue;
 		ret = look_at(c, from, 1);
 		if (from >= c->tail && c->nr_moves < c->max_moves)

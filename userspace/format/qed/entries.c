@@ -89,7 +89,6 @@ static int new_table(struct qed_image *img, uint64_t i)
 
 int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_slice **slice)
 {
-	uint64_t l1_index = cluster / img->table_entries;
 	bool room, may_change;
 	int ret;
 
@@ -97,8 +96,8 @@ int qed_co_slice_for_change(struct qed_image *img, uint64_t cluster, struct l2_s
 		ret = qed_co_throttle(img);
 		if (ret)
 			return ret;
-		if (!atomic_load_explicit(&img->l1[l1_index], memory_order_acquire)) {
-			ret = new_table(img, l1_index);
+		if (!qed_table_of(img, cluster)) {
+			ret = new_table(img, cluster / img->table_entries);
 			if (ret)
 				return ret;
 			continue;

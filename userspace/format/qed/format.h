@@ -1,7 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The QED format as it is on disk (QEMU's docs/interop/qed_spec), and the
+ * The QED format as it is on disk, after QEMU's docs/interop/qed_spec.txt, and the
  * arithmetic of its geometry.  No I/O here.
+ *
+ * A file is a row of clusters.  All numbers are little-endian; offsets are in bytes from the
+ * file's start, and those of tables and data clusters are multiples of the cluster size:
+ *
+ *	+--------+----------+----------+------+------+----------+------+---
+ *	| header | L1 table | L2 table | data | data | L2 table | data | ...
+ *	+--------+----------+----------+------+------+----------+------+---
+ *	0        l1_table_offset: anywhere behind the header
+ *
+ * header_size clusters belong to the header; only its first 64 bytes have a fixed place.  L1 and
+ * each L2 table have table_size clusters, in one run.  L2 tables and data clusters come in any
+ * order.
+ *
+ *	    0           4              8             12            16
+ *	  0 +-----------+--------------+-------------+-------------+
+ *	    |   magic   | cluster_size | table_size  | header_size |
+ *	 16 +-----------+--------------+-------------+-------------+
+ *	    |         features         |      compat_features      |
+ *	 32 +--------------------------+---------------------------+
+ *	    |    autoclear_features    |      l1_table_offset      |
+ *	 48 +--------------------------+-------------+-------------+
+ *	    |        image_size        | backing_    | backing_    |
+ *	    |                          | filename_   | filename_   |
+ *	    |                          | offset      | size        |
+ *	 64 +--------------------------+-------------+-------------+
+ *	    The backing file's name, without a NUL at its end, is here or further on in the header.
+ *
+ * A table has n = table_size * cluster_size / 8 entries of 8 bytes.  A guest offset is looked up in
+ * two steps:
+ *
+ *	 log2(n) bits  log2(n) bits  log2(cluster_size) bits
+ *	+-------------+-------------+-------------------------+
+ *	|  L1 index   |  L2 index   |   offset in a cluster   |
+ *	+-------------+-------------+-------------------------+
+ *
+ *	L1 entry	0		no L2 table: the clusters below it are unallocated
+ *			offset		of the L2 table
+ *	L2 entry	0		unallocated: shows the backing file, zeroes behind its end
+ *			1		reads as zeroes, and has no data cluster
+ *			offset		of the data cluster
+ *
+ * The low 12 bits of an offset are reserved and 0.  What lies behind the file's last whole cluster
+ * may be lost.
  */
 #ifndef QEDBLK_FORMAT_QED_FORMAT_H
 #define QEDBLK_FORMAT_QED_FORMAT_H
@@ -12,22 +55,27 @@
 
 #include "util/error.h"
 
-#define QED_MAGIC 0x00444551u /* "QED\0", little-endian */
+#define QED_MAGIC 0x00444551u /* the bytes "QED\0" */
 
-#define QED_MIN_CLUSTER_SIZE	 (4u << 10)
-#define QED_MAX_CLUSTER_SIZE	 (64u << 20)
+/* cluster_size in bytes and table_size in clusters: powers of 2 in these ranges (the spec). */
+#define QED_MIN_CLUSTER_SIZE (4u << 10)
+#define QED_MAX_CLUSTER_SIZE (64u << 20)
+#define QED_MIN_TABLE_SIZE   1u
+#define QED_MAX_TABLE_SIZE   16u
+/* Those of a new image, as of QEMU's. */
 #define QED_DEFAULT_CLUSTER_SIZE (64u << 10)
-#define QED_MIN_TABLE_SIZE	 1u /* clusters */
-#define QED_MAX_TABLE_SIZE	 16u
 #define QED_DEFAULT_TABLE_SIZE	 4u
 
-#define QED_HEADER_BYTES     64u /* the fixed part, which says where the backing file's name is */
+#define QED_HEADER_BYTES     64u /* the header's fixed part */
 #define QED_MAX_BACKING_NAME 1023u /* bytes; QEMU reads no more */
 
-/* features: an image with an unknown bit cannot be opened. */
-#define QED_F_BACKING_FILE	      0x01u
-#define QED_F_NEED_CHECK	      0x02u
-#define QED_F_BACKING_FORMAT_NO_PROBE 0x04u
+/*
+ * features: an image with an unknown bit must not be opened.  (An unknown bit of compat_features
+ * changes nothing for a reader or writer; the spec defines none.)
+ */
+#define QED_F_BACKING_FILE	      0x01u /* backing_filename_* are valid */
+#define QED_F_NEED_CHECK	      0x02u /* tables may be inconsistent: check before use */
+#define QED_F_BACKING_FORMAT_NO_PROBE 0x04u /* the backing file is raw, whatever it contains */
 #define QED_F_KNOWN		      0x07u /* all of these */
 /*
  * Our own bit, set while an image is being filled, so that no other program (QEMU's included)
@@ -36,12 +84,12 @@
 #define QED_F_INCOMPLETE (UINT64_C(1) << 63)
 
 /*
- * autoclear_features: a writer clears the bits it does not know.  Our own bit: the file may hold
- * leaked clusters, since the last writer did not finish its search for them.
+ * autoclear_features: a writer clears the bits it does not know; the spec defines none.  Our own
+ * bit: the file may hold leaked clusters, since the last writer did not finish its search for them.
  */
 #define QED_AUTOCLEAR_LEAKS (UINT64_C(1) << 62)
 
-/* L2 entries below the first cluster. */
+/* L2 entries that are no offset. */
 #define QED_L2_UNALLOCATED 0u
 #define QED_L2_ZERO	   1u
 

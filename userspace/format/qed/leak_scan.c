@@ -74,7 +74,7 @@ static int scan_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int
 	(void)first;
 	(void)changed;
 	for (unsigned int i = 0; !ret && i < n; i++) {
-		if (entries[i] <= QED_L2_ZERO)
+		if (!qed_entry_is_data(entries[i]))
 			continue;
 		/* The image is damaged: which clusters it uses is unknown. */
 		if (!qed_entry_valid(img, entries[i], end_of_file(img)))

@@ -58,7 +58,7 @@ static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsign
 			   uint64_t first, uint64_t max)
 {
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
-	uint64_t step = first > QED_L2_ZERO ? qed_cluster_size(img) : 0;
+	uint64_t step = qed_entry_is_data(first) ? qed_cluster_size(img) : 0;
 	uint64_t n = 1;
 
 	max = min_u64(max, QED_SLICE_ENTRIES - i);
@@ -74,8 +74,7 @@ static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsign
 /* Find the run at guest cluster @cluster, within one slice or one missing table. */
 static int run_at(struct qed_image *img, uint64_t cluster, uint64_t max, struct map_run *run)
 {
-	uint64_t l1_index = cluster / img->table_entries;
-	uint64_t table = atomic_load_explicit(&img->l1[l1_index], memory_order_acquire);
+	uint64_t table = qed_table_of(img, cluster);
 	struct l2_slice *slice;
 	uint64_t entry;
 	unsigned int i = cluster % QED_SLICE_ENTRIES;
@@ -141,8 +140,7 @@ int qed_map_range(struct blk_node *node, uint64_t offset, uint64_t bytes, struct
 
 int qed_co_load_slice(struct qed_image *img, uint64_t cluster)
 {
-	uint64_t table =
-		atomic_load_explicit(&img->l1[cluster / img->table_entries], memory_order_acquire);
+	uint64_t table = qed_table_of(img, cluster);
 	uint64_t end = atomic_load_explicit(&img->alloc.end, memory_order_acquire);
 
 	if (!qed_table_offset_valid(img, table, end))

@@ -28,7 +28,27 @@
 #include "format/qed/tables.h"
 #include "util/log.h"
 
-#define RESCUE_MAGIC 0x314b4c4244455172ULL /* changes with the layout below */
+/*
+ * The file, in this machine's byte order:
+ *
+ *	    0 magic           8  the bytes "rQEDBLK1"; changes with this layout
+ *	    8 started         1  0: nothing to replay yet
+ *	    9 boot_id        36  of the running kernel: the area is worthless after a reboot
+ *	   48 dev, ino        8  each: the image file
+ *	   64 l1_table_offset 8  its geometry, in the units of the header
+ *	   72 cluster_size    4
+ *	   76 table_size      4
+ *	   80 lost            4  0, or the negative errno of a flush that has failed for good
+ *	   88 table_head      8  a ring of notes about L1: those numbered [table_tail, table_head)
+ *	   96 table_tail      8  are not on disk; note n is tables[n % 1024]
+ *	  104 tables         16  each of 1024: an index in L1, the L2 table's offset in bytes
+ *	16488 owner           8  each of 1024 slots: its slice's index + 1; 0: the slot is free
+ *	24680                    unused, up to a whole page
+ *	28672 entries      4096  each of 1024 slots: the 512 entries of its slice
+ *
+ * A slice's index is that of its first guest cluster, divided by 512.
+ */
+#define RESCUE_MAGIC 0x314b4c4244455172ULL
 
 /* As many slices as a commit takes at once, so that one commit frees all slots. */
 #define NR_SLOTS  1024u
@@ -37,24 +57,25 @@
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 struct qed_rescue_table {
-	uint64_t index, offset; /* L1 entry @index became @offset (bytes) */
+	uint64_t index, offset;
 };
 
 struct qed_rescue_area {
 	uint64_t magic;
 	_Atomic bool started;
-	/* The running kernel and the image that the area belongs to. */
 	char boot_id[QED_BOOT_ID_LEN];
 	uint64_t dev, ino, l1_table_offset;
 	uint32_t cluster_size, table_size;
 	_Atomic int lost;
-	/* A ring: the notes [@table_tail, @table_head) are not on disk. */
 	_Atomic uint64_t table_head, table_tail;
 	struct qed_rescue_table tables[NR_TABLES];
-	/* For each slot, the index + 1 of its slice; 0: none. */
 	_Atomic uint64_t owner[NR_SLOTS];
 	_Alignas(QED_SLICE_BYTES) _Atomic uint64_t entries[NR_SLOTS][QED_SLICE_ENTRIES];
 };
+
+_Static_assert(offsetof(struct qed_rescue_area, owner) == 16488 &&
+		       sizeof(struct qed_rescue_area) == 28672 + NR_SLOTS * QED_SLICE_BYTES,
+	       "the layout is that of the picture");
 
 /* ---- While the server runs ---- */
 
@@ -312,8 +333,7 @@ static int replay_slice(struct qed_image *img, uint64_t index, const _Atomic uin
 {
 	uint64_t first = index * QED_SLICE_ENTRIES;
 
-	if (first / img->table_entries >= img->table_entries ||
-	    !atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_relaxed))
+	if (first / img->table_entries >= img->table_entries || !qed_table_of(img, first))
 		return -ESTALE;
 	/* No validation, as in a commit: an entry that was damaged stays as it was. */
 	for (unsigned int i = 0; i < QED_SLICE_ENTRIES; i++)

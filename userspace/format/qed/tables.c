@@ -147,8 +147,7 @@ uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index)
 {
 	uint64_t first = index * QED_SLICE_ENTRIES;
 
-	return atomic_load_explicit(&img->l1[first / img->table_entries], memory_order_acquire) +
-	       first % img->table_entries * 8;
+	return qed_table_of(img, first) + first % img->table_entries * 8;
 }
 
 static int walk_piece(struct qed_image *img, uint64_t first_cluster, uint64_t offset,

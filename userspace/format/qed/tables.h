@@ -60,6 +60,12 @@ int qed_co_l1_write_entry(struct qed_image *img, uint64_t i);
 
 /* ---- L2 tables on disk ---- */
 
+/* Return the file offset in bytes of the table that has guest cluster @cluster's entry; 0: none. */
+static inline uint64_t qed_table_of(const struct qed_image *img, uint64_t cluster)
+{
+	return atomic_load_explicit(&img->l1[cluster / img->table_entries], memory_order_acquire);
+}
+
 /* Return the file offset of slice @index, in bytes.  Its table must exist. */
 uint64_t qed_slice_offset(const struct qed_image *img, uint64_t index);
 

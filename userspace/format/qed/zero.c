@@ -69,11 +69,11 @@ static int change_entries(struct qed_image *img, struct l2_slice *slice, uint64_
 		if (!qed_entry_valid(img, old, end))
 			return -EIO;
 		if (new == old) {
-			*kept |= old > QED_L2_ZERO;
+			*kept |= qed_entry_is_data(old);
 			continue;
 		}
 		l2_slice_set(img, slice, i, new);
-		if (old > QED_L2_ZERO)
+		if (qed_entry_is_data(old))
 			qed_drop_clusters(img, old >> img->cluster_bits, 1);
 		zeroed += new == QED_L2_ZERO;
 	}
@@ -124,12 +124,10 @@ static int whole_clusters(struct qed_image *img, uint64_t cluster, uint64_t n, e
 	while (n) {
 		uint64_t in_table = img->table_entries - cluster % img->table_entries;
 		uint64_t step = min_u64(n, QED_SLICE_ENTRIES - cluster % QED_SLICE_ENTRIES);
-		uint64_t table = atomic_load_explicit(&img->l1[cluster / img->table_entries],
-						      memory_order_acquire);
 		int ret = 0;
 
 		/* No table: all is unallocated, and reads as zeroes if there is no backing file. */
-		if (!table && op == WHOLE_DISCARD && !shows_backing(img))
+		if (!qed_table_of(img, cluster) && op == WHOLE_DISCARD && !shows_backing(img))
 			step = min_u64(n, in_table);
 		else
 			ret = whole_in_slice(img, cluster, step, op);

@@ -18,8 +18,8 @@
 
 #define RING_ENTRIES 512
 
-/* Long options without a letter. */
-enum { OPT_OBJECT = 256, OPT_IMAGE_OPTS };
+/* What parsing an option returns to end the program with success. */
+#define DONE 2
 
 struct program {
 	struct io_open how; /* without a filename and options: open no image at first */
@@ -56,40 +56,30 @@ static void print_help(void)
 	printf("\n`qed-io -c help` lists the commands.\n");
 }
 
-/* Returns -1 to continue, else the exit status. */
-static int parse_option(struct program *p, int opt)
+static int take(void *program, const struct verb_option *option, const char *value)
 {
-	int ret;
+	struct program *p = program;
 
-	switch (opt) {
+	switch (option->letter) {
 	case 'c':
-		p->lines[p->line_count++] = optarg;
-		return -1;
-	case 'f':
-		p->how.format = optarg;
-		return -1;
-	case 'm':
-		p->io.misalign = true;
-		return -1;
+		p->lines[p->line_count++] = (char *)value;
+		return 0;
 	case 'T':
-		return trace_option(optarg) ? 1 : -1;
-	case OPT_OBJECT:
-		return object_option(optarg) ? 1 : -1;
-	case OPT_IMAGE_OPTS:
-		p->io.image_opts = true;
-		return -1;
+		return trace_option(value) ? -EINVAL : 0;
 	case 'V':
 		printf("qed-io version %s\n", QEDBLK_VERSION);
-		return 0;
+		return DONE;
 	case 'h':
 		print_help();
-		return 0;
+		return DONE;
 	default:
-		ret = io_open_letter(&p->how, opt, optarg);
-		if (ret > 0)
-			print_help();
-		return ret ? 1 : -1;
+		return object_option(value) ? -EINVAL : 0;
 	}
+}
+
+static int next_option(int argc, char **argv, const char *letters, const struct option *names)
+{
+	return getopt_long(argc, argv, letters, names, NULL);
 }
 
 /* Returns -1 to continue, else the exit status. */
@@ -108,34 +98,25 @@ static int take_operand(struct program *p, const char *text)
 
 static int parse_arguments(struct program *p, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "cmd", required_argument, NULL, 'c' },
-		{ "format", required_argument, NULL, 'f' },
-		{ "read-only", no_argument, NULL, 'r' },
-		{ "snapshot", no_argument, NULL, 's' },
-		{ "nocache", no_argument, NULL, 'n' },
-		{ "copy-on-read", no_argument, NULL, 'C' },
-		{ "misalign", no_argument, NULL, 'm' },
-		{ "native-aio", no_argument, NULL, 'k' },
-		{ "aio", required_argument, NULL, 'i' },
-		{ "discard", required_argument, NULL, 'd' },
-		{ "cache", required_argument, NULL, 't' },
-		{ "force-share", no_argument, NULL, 'U' },
-		{ "trace", required_argument, NULL, 'T' },
-		{ "object", required_argument, NULL, OPT_OBJECT },
-		{ "image-opts", no_argument, NULL, OPT_IMAGE_OPTS },
-		{ NULL, 0, NULL, 0 },
+	static const struct verb_option options[] = {
+		OPT_CALL('h', "help", take),
+		OPT_CALL('V', "version", take),
+		OPT_CALL_VALUE('c', "cmd", take),
+		OPT_TEXT('f', "format", struct program, how.format),
+		IO_OPEN_OPTIONS(struct program),
+		OPT_SWITCH('m', "misalign", struct program, io.misalign),
+		OPT_CALL_VALUE('T', "trace", take),
+		OPT_CALL_VALUE(0, "object", take),
+		OPT_SWITCH(0, "image-opts", struct program, io.image_opts),
+		OPT_END,
 	};
-	int opt, status;
+	int ret = verb_options_parse(argc, argv, options, p, next_option);
 
-	while ((opt = getopt_long(argc, argv, "hVc:d:f:rsnCmki:t:T:U", options, NULL)) != -1) {
-		status = parse_option(p, opt);
-		if (status >= 0)
-			return status;
-	}
-	if (argc - optind > 1) {
+	if (ret == DONE)
+		return 0;
+	if (ret < 0)
+		return 1;
+	if (ret || argc - optind > 1) {
 		print_help();
 		return 1;
 	}

@@ -214,23 +214,13 @@ int io_parse_options(const char *text, struct blk_options **options)
 	return 0;
 }
 
-int io_open_letter(struct io_open *how, int letter, const char *value)
+int io_open_take(void *verb, const struct verb_option *option, const char *value)
 {
-	switch (letter) {
-	case 'r':
-		how->read_only = true;
-		return 0;
-	case 's':
-		how->snapshot = true;
-		return 0;
-	case 'C':
-		how->copy_on_read = true;
-		return 0;
+	struct io_open *how = (struct io_open *)((char *)verb + option->field);
+
+	switch (option->letter) {
 	case 'n':
 		how->cache = (struct image_cache){ .direct = true };
-		return 0;
-	case 'U':
-		how->force_share = true;
 		return 0;
 	case 't':
 		return io_parse_cache(value, &how->cache);
@@ -239,63 +229,75 @@ int io_open_letter(struct io_open *how, int letter, const char *value)
 			return 0;
 		io_error("Invalid discard option: %s", value);
 		return -EINVAL;
-	case 'i': /* the kernel's interface, which has no effect here */
-		if (strcmp(value, "native") && strcmp(value, "threads") &&
-		    strcmp(value, "io_uring")) {
-			io_error("Invalid aio option: %s", value);
-			return -EINVAL;
-		}
+	default: /* -i: the kernel's interface, which has no effect here */
 		how->native_aio |= !strcmp(value, "native");
-		return 0;
-	case 'k':
-		how->native_aio = true;
-		return 0;
-	default:
-		return 1;
+		if (!strcmp(value, "native") || !strcmp(value, "threads") ||
+		    !strcmp(value, "io_uring"))
+			return 0;
+		io_error("Invalid aio option: %s", value);
+		return -EINVAL;
 	}
 }
 
 /* ---- Commands ---- */
 
+struct arguments {
+	struct io_open how;
+	struct blk_options *options;
+};
+
 /* Parse the operand: a path, or with --image-opts options. */
-static int parse_operand(const struct io_session *io, struct io_open *how, char *operand,
-			 struct blk_options **options)
+static int parse_operand(const struct io_session *io, struct arguments *args, char *operand)
 {
 	if (!io->image_opts) {
-		how->filename = operand; /* or NULL */
+		args->how.filename = operand; /* or NULL */
 		return 0;
 	}
-	if (*options) {
+	if (args->options) {
 		printf("--image-opts and 'open -o' are mutually exclusive\n");
 		return -EINVAL;
 	}
-	return operand ? io_parse_options(operand, options) : 0;
+	return operand ? io_parse_options(operand, &args->options) : 0;
 }
 
-static int parse(const struct io_call *call, struct io_open *how, struct blk_options **options)
+static int take_options(void *args, const struct verb_option *option, const char *value)
 {
-	int opt, ret = 0;
+	(void)option;
+	return io_parse_options(value, &((struct arguments *)args)->options);
+}
 
-	while (ret == 0 && (opt = getopt(call->argc, call->argv, "Cd:i:kno:rst:U")) != -1)
-		ret = opt == 'o' ? io_parse_options(optarg, options) :
-				   io_open_letter(how, opt, optarg);
+/* Commands have no long options. */
+static int next_letter(int argc, char **argv, const char *letters, const struct option *names)
+{
+	(void)names;
+	return getopt(argc, argv, letters);
+}
+
+static int parse(const struct io_call *call, struct arguments *args)
+{
+	static const struct verb_option options[] = {
+		IO_OPEN_OPTIONS(struct arguments),
+		OPT_CALL_VALUE('o', NULL, take_options),
+		OPT_END,
+	};
+	int ret = verb_options_parse(call->argc, call->argv, options, args, next_letter);
+
 	if (ret == 0)
-		ret = parse_operand(call->io, how, call->argv[optind], options);
-	/* Other letters are usage errors, and so is a second operand. */
+		ret = parse_operand(call->io, args, call->argv[optind]);
+	/* An unknown option is a usage error, and so is a second operand. */
 	return ret > 0 || (ret == 0 && optind < call->argc - 1) ? io_usage(call) : ret;
 }
 
 static int co_open(const struct io_call *call)
 {
-	struct io_open how = { 0 };
-	struct blk_options *options = NULL;
-	int ret = parse(call, &how, &options);
+	struct arguments args = { 0 };
+	int ret = parse(call, &args);
 
 	if (ret == 0) {
-		how.options = options;
-		ret = io_session_co_open(call->io, &how);
+		args.how.options = args.options;
+		ret = io_session_co_open(call->io, &args.how);
 	}
-	blk_options_free(options);
+	blk_options_free(args.options);
 	return ret;
 }
 

@@ -7,6 +7,7 @@
 
 #include "aio/lock.h"
 #include "block/node.h"
+#include "cmdline/options.h"
 #include "image/image.h"
 
 /* An image and how to open it. */
@@ -85,11 +86,21 @@ void io_session_tell(struct io_session *io, bool holding);
 
 /* Open an image. Coroutine; yields. Returns 0 or a negative errno with an error line. */
 int io_co_open(struct blk_node **node, const struct io_open *how, struct error *err);
-/*
- * Take an option that `open` and the program have in common into @how. Returns 0, -EINVAL after
- * an error message, or 1: it is none of them.
- */
-int io_open_letter(struct io_open *how, int letter, const char *value);
+/* The options that `open` and the program have in common, for a struct @s with a struct io_open. */
+#define IO_OPEN_OPTIONS(s)                                            \
+	OPT_SWITCH('r', "read-only", s, how.read_only),               \
+		OPT_SWITCH('s', "snapshot", s, how.snapshot),         \
+		IO_OPEN_CALL('n', "nocache", CALL, s),                \
+		OPT_SWITCH('C', "copy-on-read", s, how.copy_on_read), \
+		OPT_SWITCH('k', "native-aio", s, how.native_aio),     \
+		IO_OPEN_CALL('i', "aio", CALL_VALUE, s),              \
+		IO_OPEN_CALL('d', "discard", CALL_VALUE, s),          \
+		IO_OPEN_CALL('t', "cache", CALL_VALUE, s),            \
+		OPT_SWITCH('U', "force-share", s, how.force_share)
+#define IO_OPEN_CALL(l, n, k, s) \
+	OPT(l, n, k, .field = OPT_FIELD(s, how, struct io_open), .call = io_open_take)
+/* Returns 0, or -EINVAL after an error message. */
+int io_open_take(void *verb, const struct verb_option *option, const char *value);
 /* Parse -t. Returns 0, or -EINVAL after an error message. */
 int io_parse_cache(const char *text, struct image_cache *cache);
 /* Parse the value of -d and of the option discard. Returns 0 or -EINVAL. */

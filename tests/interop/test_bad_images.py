@@ -200,6 +200,15 @@ def name_for_a_terminal():
         if result.status != 1 or result.err.count("\n") != 1 or "\x1b" in result.err or \
                 "none\\x0aqed-img" not in result.err:
             raise Failure("%s: %r" % (command, result.err))
+    out = must(interop.QED_IMG, "info", "-f", "qed", "bad.qed").out
+    if "\x1b" in out or not any(line.startswith("backing file: none\\x0aqed-img:")
+                               for line in out.splitlines()):
+        raise Failure("info: %r" % out)
+    os.rename("bad.qed", "a\x1b[2Jb.qed")
+    for verb in "info", "map":
+        out = must(interop.QED_IMG, verb, "-f", "raw", "a\x1b[2Jb.qed").out
+        if "\x1b" in out or "a\\x1b[2Jb.qed" not in out:
+            raise Failure("%s: %r" % (verb, out))
 
 
 def missing_backing():

@@ -4,10 +4,13 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "util/text.h"
 
 static const char *report_name = "qedblk";
 static char report_doing[320];
@@ -28,11 +31,28 @@ void report_context(const char *fmt, ...)
 
 void report_line(const char *what, const char *fmt, va_list ap)
 {
-	flockfile(stderr);
-	fprintf(stderr, "%s: %s%s", report_name, what, *what ? ": " : "");
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	funlockfile(stderr);
+	/* Line breaks are kept if they are ours: in the format, or in an error's text. */
+	bool ours = strchr(fmt, '\n') || !strcmp(fmt, "%s");
+	char *text = text_format(ours ? "\n" : "", fmt, ap);
+
+	fprintf(stderr, "%s: %s%s%s\n", report_name, what, *what ? ": " : "",
+		text ? text : strerror(ENOMEM));
+	free(text);
+}
+
+void print_line(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = text_format("", fmt, ap);
+	va_end(ap);
+	if (text)
+		puts(text);
+	else
+		report_error("%s", strerror(ENOMEM));
+	free(text);
 }
 
 int report_error(const char *fmt, ...)

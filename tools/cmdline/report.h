@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A tool's one line on standard error: `PROGRAM: CONTEXT: reason`.
+ * A tool's one line on standard error: `PROGRAM: CONTEXT: reason`. In these lines and in those of
+ * print_line() control characters of names are \xNN.
  */
 #ifndef QEDBLK_CMDLINE_REPORT_H
 #define QEDBLK_CMDLINE_REPORT_H
@@ -39,6 +40,9 @@ void report_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Print @err's line, free it, and return 1. */
 int report_fail(struct error *err);
+
+/* Print a line, whose line break is added, on standard output. */
+void print_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Flush standard output. Returns 0, or 1 after an error line when a write failed. */
 int report_flush(void);

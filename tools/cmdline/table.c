@@ -23,12 +23,10 @@ int table_add(struct table *table, const char *fmt, ...)
 {
 	char **cells, *text;
 	va_list ap;
-	int len;
 
 	va_start(ap, fmt);
-	len = vasprintf(&text, fmt, ap);
+	text = text_format("", fmt, ap);
 	va_end(ap);
-	text = len < 0 ? NULL : text_make_printable(text, "");
 	if (!text)
 		return -ENOMEM;
 	cells = reallocarray(table->cells, table->count + 1, sizeof(*cells));

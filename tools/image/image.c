@@ -9,6 +9,7 @@
 
 #include "block/image_name.h"
 #include "file/protocol.h"
+#include "cmdline/report.h"
 #include "image/image.h"
 #include "util/units.h"
 
@@ -263,7 +264,7 @@ static void print_item(const struct blk_info_item *item)
 		printf(": %" PRIu64 "\n", item->number);
 		break;
 	case BLK_INFO_TEXT:
-		printf(": %s\n", item->text);
+		print_line(": %s", item->text);
 		break;
 	}
 }

@@ -74,16 +74,18 @@ static int co_look(const char *filename, const char *format, unsigned int source
 
 static void print_backing(const struct image_facts *facts)
 {
-	if (!facts->backing_name)
+	const char *name = facts->backing_name, *path = facts->backing_path;
+
+	if (!name)
 		return;
-	printf("backing file: %s", facts->backing_name);
-	if (!facts->backing_path)
-		printf(" (cannot determine actual path)");
-	else if (strcmp(facts->backing_path, facts->backing_name))
-		printf(" (actual path: %s)", facts->backing_path);
-	printf("\n");
+	if (!path)
+		print_line("backing file: %s (cannot determine actual path)", name);
+	else if (strcmp(path, name))
+		print_line("backing file: %s (actual path: %s)", name, path);
+	else
+		print_line("backing file: %s", name);
 	if (facts->backing_format)
-		printf("backing file format: %s\n", facts->backing_format);
+		print_line("backing file format: %s", facts->backing_format);
 }
 
 static void print_human(const struct image_facts *facts)
@@ -95,9 +97,9 @@ static void print_human(const struct image_facts *facts)
 		snprintf(disk_size, sizeof(disk_size), "unavailable");
 	else
 		format_size(disk_size, sizeof(disk_size), facts->info.actual_size);
-	printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\n"
-	       "disk size: %s\n",
-	       facts->filename, facts->format, virtual_size, facts->info.virtual_size, disk_size);
+	print_line("image: %s", facts->filename);
+	printf("file format: %s\nvirtual size: %s (%" PRIu64 " bytes)\ndisk size: %s\n",
+	       facts->format, virtual_size, facts->info.virtual_size, disk_size);
 	if (facts->info.cluster_size)
 		printf("cluster_size: %" PRIu32 "\n", facts->info.cluster_size);
 	if (facts->info.dirty)

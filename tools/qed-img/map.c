@@ -37,8 +37,8 @@ static int print_human(const struct map_extent *e)
 		return 0;
 	if (!e->has_offset)
 		return report_error("File contains external, encrypted or compressed clusters.");
-	printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", e->start, e->length, e->offset,
-	       e->file->name);
+	print_line("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s", e->start, e->length,
+		   e->offset, e->file->name);
 	return 0;
 }
 

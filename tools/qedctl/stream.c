@@ -102,7 +102,7 @@ static void print_answer(const struct stream_options *opts, const json_t *answer
 	if (opts->json)
 		json_print(answer);
 	else if (note)
-		printf("%s: nothing to stream: %s\n", opts->name, note);
+		print_line("%s: nothing to stream: %s", opts->name, note);
 }
 
 static int run(const struct stream_options *opts)

@@ -10,17 +10,6 @@
 #include "util/error.h"
 #include "util/text.h"
 
-/*
- * Format a heap string, or NULL.  Names in it may come from an image or a server: control
- * characters become \xNN, except those in @keep.
- */
-static char *format_line(const char *keep, const char *fmt, va_list ap)
-{
-	char *line;
-
-	return vasprintf(&line, fmt, ap) < 0 ? NULL : text_make_printable(line, keep);
-}
-
 int error_set(struct error *err, int code, const char *fmt, ...)
 {
 	va_list ap;
@@ -33,7 +22,7 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	/* If there is no memory for the line, error_text() falls back to the code. */
 	/* Line breaks are kept if they are ours: in the format, or in another error's text. */
-	err->text = format_line(strchr(fmt, '\n') || !strcmp(fmt, "%s") ? "\n" : "", fmt, ap);
+	err->text = text_format(strchr(fmt, '\n') || !strcmp(fmt, "%s") ? "\n" : "", fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -49,7 +38,7 @@ int error_set_errno(struct error *err, int code, const char *fmt, ...)
 		return err->code;
 	err->code = code;
 	va_start(ap, fmt);
-	line = format_line("", fmt, ap);
+	line = text_format("", fmt, ap);
 	va_end(ap);
 	if (!line || asprintf(&err->text, "%s: %s", line, strerror(-code)) < 0)
 		err->text = NULL;
@@ -65,7 +54,7 @@ void error_prefix(struct error *err, const char *fmt, ...)
 	if (!err || !err->code)
 		return;
 	va_start(ap, fmt);
-	prefix = format_line("", fmt, ap);
+	prefix = text_format("", fmt, ap);
 	va_end(ap);
 	if (prefix && asprintf(&text, "%s: %s", prefix, error_text(err)) >= 0) {
 		free(err->text);

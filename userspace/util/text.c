@@ -53,3 +53,10 @@ char *text_make_printable(char *text, const char *keep)
 	free(text);
 	return copy;
 }
+
+char *text_format(const char *keep, const char *fmt, va_list ap)
+{
+	char *line;
+
+	return vasprintf(&line, fmt, ap) < 0 ? NULL : text_make_printable(line, keep);
+}

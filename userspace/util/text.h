@@ -6,6 +6,7 @@
 #ifndef QEDBLK_UTIL_TEXT_H
 #define QEDBLK_UTIL_TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /*
@@ -19,5 +20,12 @@ size_t text_printable(char *to, size_t size, const char *from, const char *keep)
  * of memory.  Takes ownership of @text (heap), and the caller owns the result.
  */
 char *text_make_printable(char *text, const char *keep);
+
+/*
+ * Format (printf style) to heap, with control characters as in text_make_printable(); NULL: out of
+ * memory.  The caller owns the result.
+ */
+char *text_format(const char *keep, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 
 #endif

@@ -331,6 +331,11 @@ check-sanitize: build-sanitized
 format-check:
 	$(Q)$(RUN_TESTS) format
 
+# QEMU's own block tests, fetched by the first run, with our programs in the place of theirs.
+.PHONY: check-iotests
+check-iotests: all
+	$(Q)$(RUN_TESTS) iotests
+
 # A long run, with libFuzzer where there is clang: FUZZ_SECONDS for each target, FUZZ_TARGET=qcow2
 # for one.
 .PHONY: fuzz
@@ -369,6 +374,7 @@ check           deps, build, all tests; ends with: N passed, N failed, N skipped
 check-unit check-interop check-extend check-fuzz check-crash check-faults check-vm check-vm-7
 check-sanitize check-module kunit format-check
                 one layer of them
+check-iotests   QEMU's own block tests, with our programs in the place of theirs; not in check
 check-long      the tests that take hours: a million crash images, each mutant several times,
                 a failure at every place, zero detection at every length, offset and byte
 demo            deps, build, the main job on real input

@@ -18,7 +18,7 @@ import report
 SANITIZERS = ("address,undefined", "thread")
 # Seconds; sanitized programs get SLOWER times as long.
 TIME_LIMITS = {"self": 180, "format": 120, "unit": 300, "interop": 600, "extend": 600, "fuzz": 120,
-               "crash": 1200, "faults": 900, "vm": 900, "kunit": 2400, "module": 2400}
+               "crash": 1200, "faults": 900, "vm": 900, "kunit": 2400, "module": 2400, "iotests": 1800}
 SLOWER = 3
 # make check-long: tests do more, with this factor on their time limits.
 LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
@@ -120,6 +120,9 @@ def discover(root, build, layers, only):
     if "module" in layers:
         script = os.path.join(root, "tests/kunit/run-builds")
         add("module", script, script)
+    if "iotests" in layers:
+        script = os.path.join(root, "tests/iotests/run-iotests")
+        add("iotests", script, script)
     if "vm" in layers:
         script = os.path.join(root, "tests/vm/selftest")
         add("vm", script, script)

@@ -13,16 +13,16 @@ debian_codename() {
 
 # own_lists FOLDER [CODENAME]: make apt use package lists that are fetched to FOLDER. This machine's
 # apt may have no lists yet, may lack the security archive (where Debian 12 has the 6.12 kernel), or
-# may belong to another user.
+# may belong to another user. With deb_type=deb-src they are lists of source packages.
 own_lists() {
 	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg codename=${2:-}
-	local signed="[arch=amd64 signed-by=$keyring]"
+	local signed="[arch=amd64 signed-by=$keyring]" type=${deb_type:-deb}
 	codename=${codename:-$(debian_codename)}
 	mkdir -p "$1/apt/lists/partial" "$1/apt/archives/partial" || return 1
 	[ -e $keyring ] || { echo "no $keyring" >&2 && return 1; }
 	cat >"$1/apt/sources.list" <<-END
-		deb $signed http://deb.debian.org/debian $codename main
-		deb $signed http://deb.debian.org/debian-security $codename-security main
+		$type $signed http://deb.debian.org/debian $codename main
+		$type $signed http://deb.debian.org/debian-security $codename-security main
 	END
 	apt_options=(-o Dir::Etc::SourceList="$1/apt/sources.list" -o Dir::Etc::SourceParts=-
 		-o Dir::State::Lists="$1/apt/lists" -o Dir::Cache="$1/apt"

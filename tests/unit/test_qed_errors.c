@@ -166,8 +166,13 @@ static int make_empty(struct test *t)
 	return blk_co_make_empty(t->node, NULL);
 }
 
-static int (*const internal[])(struct test *t) = { change_backing, grow, sync_node, commit_dirty,
-						   make_empty };
+static int set_complete(struct test *t)
+{
+	return blk_co_set_complete(t->node);
+}
+
+static int (*const internal[])(struct test *t) = { change_backing, grow,       sync_node,
+						   commit_dirty,   make_empty, set_complete };
 
 /* A commit of the background flusher fails, and others succeed before the guest's FLUSH. */
 static void owed(void *arg)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cluster_set;
 struct qed_image;
 
 int qed_alloc_init(struct qed_image *img);
@@ -51,5 +52,12 @@ void qed_co_recycle(struct qed_image *img, bool *left);
  * run is leaked.  Yields.
  */
 int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count);
+
+/*
+ * Do that with all clusters before @end that are not in @used, which changes under meta_lock only,
+ * until *@stop (NULL: never).  Return how many became free.  Yields.
+ */
+uint64_t qed_co_free_others(struct qed_image *img, const struct cluster_set *used, uint64_t end,
+			    const _Atomic bool *stop);
 
 #endif

@@ -240,28 +240,12 @@ static int mend_offsets(struct image_check *check)
 	return ret ? ret : qed_co_flush_file(check->img);
 }
 
-/* Free all unreferenced clusters of the file; return how many. */
-static uint64_t free_leaks(struct image_check *check)
-{
-	struct qed_image *img = check->img;
-	uint64_t cluster = 0, end = img->alloc.frontier, freed = 0, start;
-
-	while (cluster < end) {
-		uint64_t n = cluster_set_next_run(&check->used, cluster, UINT64_MAX, &start);
-		uint64_t gap_end = n ? min_u64(start, end) : end;
-
-		if (gap_end > cluster && !qed_co_free_run(img, cluster, gap_end - cluster))
-			freed += gap_end - cluster;
-		cluster = n ? start + n : end;
-	}
-	return freed;
-}
-
 static int fix_leaks(struct image_check *check)
 {
 	struct blk_check_result *result = check->result;
 	uint64_t found = result->leaks;
-	uint64_t kept = found - free_leaks(check);
+	uint64_t kept = found - qed_co_free_others(check->img, &check->used,
+						   check->img->alloc.frontier, NULL);
 	int ret;
 
 	check->img->scan.unfinished = kept;

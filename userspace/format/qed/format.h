@@ -93,8 +93,9 @@
 #define QED_L2_UNALLOCATED 0u
 #define QED_L2_ZERO	   1u
 
-/* The header in this machine's byte order. */
+/* The header in this machine's byte order; its layout is that of the disk. */
 struct qed_header {
+	uint32_t magic; /* QED_MAGIC; qed_header_encode() sets it */
 	uint32_t cluster_size; /* bytes */
 	uint32_t table_size; /* clusters a table */
 	uint32_t header_size; /* clusters */

@@ -147,6 +147,25 @@ int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count)
 	return ret;
 }
 
+uint64_t qed_co_free_others(struct qed_image *img, const struct cluster_set *used, uint64_t end,
+			    const _Atomic bool *stop)
+{
+	uint64_t cluster = 0, freed = 0, start;
+
+	while (cluster < end && !(stop && *stop)) {
+		uint64_t n, gap_end;
+
+		pthread_mutex_lock(&img->meta_lock);
+		n = cluster_set_next_run(used, cluster, UINT64_MAX, &start);
+		pthread_mutex_unlock(&img->meta_lock);
+		gap_end = n ? min_u64(start, end) : end;
+		if (gap_end > cluster && !qed_co_free_run(img, cluster, gap_end - cluster))
+			freed += gap_end - cluster;
+		cluster = n ? start + n : end;
+	}
+	return freed;
+}
+
 /*
  * Under meta_lock: start the wait of the durable clusters if none wait.  True: the requests that
  * the waiting clusters waited for have completed, and the clusters are in @unused.

@@ -10,81 +10,42 @@
 #include "format/qed/format.h"
 #include "util/units.h"
 
-/* Byte positions of the fields on disk. */
-enum {
-	POS_MAGIC = 0,
-	POS_CLUSTER_SIZE = 4,
-	POS_TABLE_SIZE = 8,
-	POS_HEADER_SIZE = 12,
-	POS_FEATURES = 16,
-	POS_COMPAT_FEATURES = 24,
-	POS_AUTOCLEAR_FEATURES = 32,
-	POS_L1_TABLE_OFFSET = 40,
-	POS_IMAGE_SIZE = 48,
-	POS_BACKING_OFFSET = 56,
-	POS_BACKING_SIZE = 60,
-};
+_Static_assert(sizeof(struct qed_header) == QED_HEADER_BYTES, "the layout of the disk");
 
-static uint32_t get32(const uint8_t *p)
+/* Convert between this machine's byte order and the disk's. */
+static void convert(struct qed_header *h)
 {
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(p, &v, sizeof(v));
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(p, &v, sizeof(v));
+	h->magic = le32toh(h->magic);
+	h->cluster_size = le32toh(h->cluster_size);
+	h->table_size = le32toh(h->table_size);
+	h->header_size = le32toh(h->header_size);
+	h->features = le64toh(h->features);
+	h->compat_features = le64toh(h->compat_features);
+	h->autoclear_features = le64toh(h->autoclear_features);
+	h->l1_table_offset = le64toh(h->l1_table_offset);
+	h->image_size = le64toh(h->image_size);
+	h->backing_filename_offset = le32toh(h->backing_filename_offset);
+	h->backing_filename_size = le32toh(h->backing_filename_size);
 }
 
 bool qed_is_magic(const uint8_t *buf, size_t len)
 {
-	return len >= 4 && get32(buf) == QED_MAGIC;
+	return len >= 4 && !memcmp(buf, "QED", 4);
 }
 
 void qed_header_decode(struct qed_header *h, const uint8_t *disk)
 {
-	h->cluster_size = get32(disk + POS_CLUSTER_SIZE);
-	h->table_size = get32(disk + POS_TABLE_SIZE);
-	h->header_size = get32(disk + POS_HEADER_SIZE);
-	h->features = get64(disk + POS_FEATURES);
-	h->compat_features = get64(disk + POS_COMPAT_FEATURES);
-	h->autoclear_features = get64(disk + POS_AUTOCLEAR_FEATURES);
-	h->l1_table_offset = get64(disk + POS_L1_TABLE_OFFSET);
-	h->image_size = get64(disk + POS_IMAGE_SIZE);
-	h->backing_filename_offset = get32(disk + POS_BACKING_OFFSET);
-	h->backing_filename_size = get32(disk + POS_BACKING_SIZE);
+	memcpy(h, disk, sizeof(*h));
+	convert(h);
 }
 
 void qed_header_encode(const struct qed_header *h, uint8_t *disk)
 {
-	put32(disk + POS_MAGIC, QED_MAGIC);
-	put32(disk + POS_CLUSTER_SIZE, h->cluster_size);
-	put32(disk + POS_TABLE_SIZE, h->table_size);
-	put32(disk + POS_HEADER_SIZE, h->header_size);
-	put64(disk + POS_FEATURES, h->features);
-	put64(disk + POS_COMPAT_FEATURES, h->compat_features);
-	put64(disk + POS_AUTOCLEAR_FEATURES, h->autoclear_features);
-	put64(disk + POS_L1_TABLE_OFFSET, h->l1_table_offset);
-	put64(disk + POS_IMAGE_SIZE, h->image_size);
-	put32(disk + POS_BACKING_OFFSET, h->backing_filename_offset);
-	put32(disk + POS_BACKING_SIZE, h->backing_filename_size);
+	struct qed_header copy = *h;
+
+	copy.magic = QED_MAGIC;
+	convert(&copy);
+	memcpy(disk, &copy, sizeof(copy));
 }
 
 /* Return the largest image_size (bytes, a multiple of 512) that a geometry can map. */

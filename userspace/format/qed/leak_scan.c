@@ -120,28 +120,6 @@ static int scan_tables(struct qed_image *img)
 	return ret;
 }
 
-/* Free all clusters that are not in scan->used; return how many. */
-static uint64_t free_leaks(struct qed_image *img)
-{
-	struct qed_leak_scan *scan = &img->scan;
-	uint64_t cluster = 0, freed = 0, start;
-
-	while (cluster < scan->end && !scan->stop) {
-		uint64_t n, gap_end;
-
-		pthread_mutex_lock(&img->meta_lock);
-		n = cluster_set_next_run(&scan->used, cluster, UINT64_MAX, &start);
-		pthread_mutex_unlock(&img->meta_lock);
-		gap_end = n ? start : scan->end;
-		if (gap_end > cluster) {
-			if (!qed_co_free_run(img, cluster, gap_end - cluster))
-				freed += gap_end - cluster;
-		}
-		cluster = n ? start + n : scan->end;
-	}
-	return freed;
-}
-
 static void scan_main(void *arg)
 {
 	struct qed_image *img = arg;
@@ -150,7 +128,7 @@ static void scan_main(void *arg)
 	int ret = scan_tables(img);
 
 	if (!ret)
-		freed = free_leaks(img);
+		freed = qed_co_free_others(img, &scan->used, scan->end, &scan->stop);
 	if (freed)
 		log_info("%s: %" PRIu64 " clusters that an unclean end had leaked are free again",
 			 img->node->filename, freed);

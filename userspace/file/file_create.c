@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "aio/sys.h"
+#include "file/file.h"
 #include "file/file_create.h"
 #include "file/image_lock.h"
 

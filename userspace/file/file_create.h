@@ -5,8 +5,12 @@
 #ifndef QEDBLK_FILE_FILE_CREATE_H
 #define QEDBLK_FILE_FILE_CREATE_H
 
-#include "file/file.h"
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "file/options.h"
+
+struct blk_file;
 
 /* How the disk space of a new part of a file is allocated. */
 enum blk_prealloc {

@@ -6,10 +6,6 @@
 #include "aio/sys.h"
 #include "populate/background.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
-
 #define RING_ENTRIES 128
 
 /* Shared by start_thread(), on a worker thread, and the new thread. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,83 +22,86 @@
 #include "util/log.h"
 #include "util/units.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
+/* The longest report that is printed whole. */
+#define LINE_MAX_BYTES 16384
 
-/*
- * Read the server's line, for the caller to free(). NULL: the server died without one.
- * Closes @fd.
- */
-static char *read_line(int fd)
+/* Read the server's report, until it closes its end of the pipe; "": it died without one. */
+static void read_report(int fd, char line[LINE_MAX_BYTES])
 {
-	FILE *stream = fdopen(fd, "r");
-	char *line = NULL;
-	size_t size = 0;
+	size_t len = 0;
 	ssize_t n;
 
-	if (!stream)
-		return NULL;
-	n = getline(&line, &size, stream);
-	fclose(stream);
-	if (n <= 0) {
-		free(line);
-		return NULL;
-	}
+	while (len < LINE_MAX_BYTES - 1 && (n = read(fd, line + len, LINE_MAX_BYTES - 1 - len)) > 0)
+		len += n;
+	line[len] = '\0';
 	line[strcspn(line, "\n")] = '\0';
-	return line;
 }
 
 /* ---- The parent, which waits for its child, the server, to start ---- */
 
-static pid_t server_pid;
-static volatile sig_atomic_t interrupted;
-
-/* The server has a session of its own and does not get the terminal's signals. */
-static void end_server(int number)
+/* Add the signals that end a start to @set: those that the caller neither ignores nor blocks. */
+static void add_signals(sigset_t *set, const sigset_t *blocked)
 {
-	(void)number;
-	interrupted = 1;
-	kill(server_pid, SIGTERM);
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (!sigaction(numbers[i], NULL, &action) && action.sa_handler != SIG_IGN &&
+		    !sigismember(blocked, numbers[i]))
+			sigaddset(set, numbers[i]);
 }
 
 /*
- * Pass the first signal on: the server undoes what it has done and exits. A second one
- * ends this process.
+ * Wait until the pipe @fd has the server's report. Returns true when a signal came first. All
+ * signals are blocked on entry, and as in @old on return.
  */
-static void pass_signals_on(const sigset_t *set)
+static bool is_interrupted(int fd, const sigset_t *old)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = end_server,
-				    .sa_flags = SA_RESTART | SA_RESETHAND };
-	struct sigaction old;
+	struct pollfd pfd[2] = { { .fd = fd, .events = POLLIN }, { .events = POLLIN } };
+	sigset_t set, mask;
 
-	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &action, NULL);
-	sigprocmask(SIG_SETMASK, set, NULL);
+	sigemptyset(&set);
+	add_signals(&set, old);
+	sigorset(&mask, &set, old);
+	pfd[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
+	sigprocmask(SIG_SETMASK, pfd[1].fd < 0 ? old : &mask, NULL);
+	while (poll(pfd, 2, -1) < 0 && errno == EINTR)
+		;
+	if (pfd[1].revents) {
+		struct signalfd_siginfo info;
+
+		/* What is read is not delivered; a second signal ends this process. */
+		(void)!read(pfd[1].fd, &info, sizeof(info));
+	}
+	sigprocmask(SIG_SETMASK, old, NULL);
+	close(pfd[1].fd);
+	return pfd[1].revents;
 }
 
-static int wait_for_server(int fd, const char *name)
+static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *old)
 {
-	char *line = read_line(fd);
+	char line[LINE_MAX_BYTES];
 	int status = 1;
 
-	if (interrupted) {
-		waitpid(server_pid, NULL, 0);
+	if (is_interrupted(fd, old)) {
+		/* The server, in a session of its own, did not get the terminal's signal. */
+		kill(pid, SIGTERM);
+		waitpid(pid, NULL, 0);
 		fprintf(stderr, "qedd: %s: interrupted\n", name);
-	} else if (line && !strncmp(line, "ready ", 6)) {
+		return 1;
+	}
+	read_report(fd, line);
+	if (!strncmp(line, "ready ", 6)) {
 		line[6 + strcspn(line + 6, " ")] = '\0';
 		status = puts(line + 6) < 0 || fflush(stdout);
 		if (status)
 			fprintf(stderr, "qedd: %s: %s is live, but standard output: %s\n", name,
 				line + 6, strerror(errno));
-	} else if (line && !strncmp(line, "error ", 6)) {
+	} else if (!strncmp(line, "error ", 6)) {
 		fprintf(stderr, "qedd: %s: %s\n", name, line + 6);
 	} else {
 		fprintf(stderr, "qedd: %s: the server died while starting\n", name);
 	}
-	free(line);
 	return status;
 }
 
@@ -107,6 +112,7 @@ static int fork_server(const struct device_options *options, struct starter *sta
 {
 	sigset_t all, old;
 	int fds[2];
+	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC)) {
 		fprintf(stderr, "qedd: %s: pipe: %s\n", options->name, strerror(errno));
@@ -114,15 +120,14 @@ static int fork_server(const struct device_options *options, struct starter *sta
 	}
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
-	server_pid = fork();
-	if (server_pid < 0) {
+	pid = fork();
+	if (pid < 0) {
 		fprintf(stderr, "qedd: %s: fork: %s\n", options->name, strerror(errno));
 		return 1;
 	}
-	if (server_pid) {
+	if (pid) {
 		close(fds[1]);
-		pass_signals_on(&old);
-		return wait_for_server(fds[0], options->name);
+		return wait_for_server(pid, fds[0], options->name, &old);
 	}
 	detach_from_session();
 	detach_from_files(fds[1]);

@@ -15,10 +15,6 @@
 #include "util/log.h"
 #include "util/units.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
-
 /* /dev/ublkcN in the ring's table of registered files. */
 #define CHAR_FILE_INDEX 0
 

@@ -41,7 +41,7 @@ void blk_print_formats(FILE *to)
 	for (const struct blk_driver *const *driver = blk_drivers; *driver; driver++)
 		fprintf(to, " %s", (*driver)->name);
 	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
-		if (!(*protocol)->keeps_nothing)
+		if ((*protocol)->matches && !(*protocol)->keeps_nothing)
 			fprintf(to, " %s", (*protocol)->name);
 }
 
@@ -51,7 +51,7 @@ const struct blk_driver *blk_driver_find(const char *name)
 		if (!strcmp((*driver)->name, name))
 			return *driver;
 	/* A protocol's bytes unchanged. */
-	return blk_protocol_find(name) || !strcmp(name, "file") ? blk_driver_fallback() : NULL;
+	return blk_protocol_find(name) ? blk_driver_fallback() : NULL;
 }
 
 bool blk_format_is_known(const char *name)

@@ -224,8 +224,8 @@ void blk_print_formats(FILE *to);
 bool blk_format_is_known(const char *name);
 
 /*
- * Return the driver of that name, or NULL.  A protocol's name, or "file" for a local file, stands
- * for the raw driver over that protocol.
+ * Return the driver of that name, or NULL.  A protocol's name stands for the raw driver over that
+ * protocol.
  */
 const struct blk_driver *blk_driver_find(const char *name);
 

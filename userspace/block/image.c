@@ -16,7 +16,10 @@
 
 const char *blk_stored_format(const char *format)
 {
-	return format && blk_protocol_find(format) ? blk_driver_fallback()->name : format;
+	/* Files are left: QEMU probes an image that was made so. */
+	if (!format || !strcmp(format, BLK_FILE) || !blk_protocol_find(format))
+		return format;
+	return blk_driver_fallback()->name;
 }
 
 int blk_co_change_backing(struct blk_node *node, const char *name, const char *format,

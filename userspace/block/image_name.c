@@ -103,56 +103,36 @@ static int take_common(struct blk_image_name *name, struct blk_options *o, struc
 
 /* ---- Protocols ---- */
 
-/* Return @path (heap) in a form that cannot be mistaken for a protocol's URL. */
-static char *plain_path(const char *path)
-{
-	char *copy;
-
-	if (!blk_name_is_url(path))
-		return strdup(path);
-	return asprintf(&copy, "./%s", path) < 0 ? NULL : copy;
-}
-
 /* Take the options @o of a protocol: of the child "file", or of an image without a format. */
 static int take_protocol(struct blk_image_name *name, const char *driver, struct blk_options *o,
 			 struct error *err)
 {
-	const struct blk_protocol *protocol = driver ? blk_protocol_find(driver) : NULL;
-	const char *path, *left;
+	const struct blk_protocol *protocol = blk_protocol_find(driver ? driver : BLK_FILE);
+	const char *left;
 	bool no_lock = false;
 	int ret;
 
-	if (driver && strcmp(driver, "file") && !protocol)
+	if (!protocol)
 		return error_set(err, -EINVAL,
 				 blk_driver_find(driver) ? "'%s' cannot be below another format" :
 							   "Unknown driver '%s'",
 				 driver);
 	ret = take_common(name, o, err);
+	if (!ret)
+		ret = driver ? protocol->name_from(o, &name->filename, err) :
+			       blk_file_name_from(o, &name->filename, err);
+	if (!ret && !strcmp(protocol->name, BLK_FILE))
+		ret = blk_file_take_options(o, name->flags_on & BLK_O_DIRECT, &no_lock, err);
 	if (ret)
 		return ret;
-	if (protocol) {
-		ret = protocol->name_from(o, &name->filename, err);
-	} else {
-		path = blk_options_take(o, "filename");
-		if (!path || !*path)
-			return error_set(err, -EINVAL,
-					 "The 'file' block driver requires a file name");
-		if (driver)
-			name->filename = plain_path(path);
-		else
-			name->filename = strdup(strncmp(path, "file:", 5) ? path : path + 5);
-		ret = name->filename ? blk_file_take_options(o, name->flags_on & BLK_O_DIRECT,
-							     &no_lock, err) :
-				       no_memory(err);
-		if (no_lock)
-			name->flags_on |= BLK_O_NO_LOCK;
-	}
-	left = ret ? NULL : blk_options_left(o);
+	if (no_lock)
+		name->flags_on |= BLK_O_NO_LOCK;
+	left = blk_options_left(o);
 	if (left)
 		return error_set(err, -EINVAL,
 				 "Block protocol '%s' doesn't support the option '%s'",
-				 driver ? driver : "file", left);
-	return ret;
+				 protocol->name, left);
+	return 0;
 }
 
 /* ---- Formats ---- */
@@ -213,11 +193,6 @@ static int take_format(struct blk_image_name *name, struct blk_options *o, const
 	return ret;
 }
 
-static bool is_protocol(const char *driver)
-{
-	return !strcmp(driver, "file") || blk_protocol_find(driver);
-}
-
 static int take_all(struct blk_image_name *name, const char *filename, const char *format,
 		    struct error *err)
 {
@@ -229,9 +204,9 @@ static int take_all(struct blk_image_name *name, const char *filename, const cha
 	name->format = driver ? strdup(driver) : NULL;
 	if (driver && !name->format)
 		return no_memory(err);
-	if (driver && strcmp(driver, "file") && !blk_driver_find(driver))
+	if (driver && !blk_driver_find(driver))
 		return error_set(err, -EINVAL, "Unknown driver '%s'", driver);
-	if (!driver || !is_protocol(driver) || blk_options_has(o, "file"))
+	if (!driver || !blk_protocol_find(driver) || blk_options_has(o, "file"))
 		return take_format(name, o, filename, err);
 	if (filename && blk_options_set(o, "filename", filename))
 		return no_memory(err);
@@ -299,8 +274,7 @@ bool blk_options_say_file(const struct blk_options *options)
 		for (const char *const *name = (*protocol)->address; name && *name; name++)
 			if (blk_options_has(options, *name))
 				return true;
-	return blk_options_has(options, "file") || blk_options_has(options, "filename") ||
-	       blk_options_has_part(options, "file");
+	return blk_options_has(options, "file") || blk_options_has_part(options, "file");
 }
 
 int blk_image_name_check_left(const struct blk_image_name *name, const char *driver,

@@ -121,26 +121,17 @@ static int settle_file(struct blk_node *node, const struct blk_open_opts *opts, 
 		     0;
 }
 
-/* Return the protocol's name if @format is one, and so stands for raw; NULL otherwise. */
-static const char *protocol_named(const char *format)
-{
-	const struct blk_protocol *protocol = blk_protocol_find(format);
-
-	if (!strcmp(format, "file"))
-		return "file";
-	return protocol ? protocol->name : NULL;
-}
-
 static int choose_driver(struct blk_node *node, const char *format, struct error *err)
 {
-	const char *below = node->file->protocol ? node->file->protocol->name : "file";
+	const char *below = node->file->protocol ? node->file->protocol->name : BLK_FILE;
+	const struct blk_protocol *named = format ? blk_protocol_find(format) : NULL;
 	int ret;
 
 	/* A file that keeps nothing has no bytes to probe. */
 	if (!format && node->file->keeps_nothing)
 		format = blk_driver_fallback()->name;
 	node->probed = !format;
-	node->protocol = format ? protocol_named(format) : NULL;
+	node->protocol = named ? named->name : NULL;
 	if (node->protocol && strcmp(below, format))
 		return error_set(err, -EINVAL, "not a name of %s", format);
 	if (format)

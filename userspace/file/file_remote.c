@@ -11,7 +11,7 @@
 const struct blk_protocol *blk_protocol_of(const char *filename)
 {
 	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
-		if ((*protocol)->matches(filename))
+		if ((*protocol)->matches && (*protocol)->matches(filename))
 			return *protocol;
 	return NULL;
 }

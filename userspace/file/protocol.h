@@ -14,12 +14,15 @@
 #include "file/options.h"
 #include "util/error.h"
 
+/* The protocol of local files.  Its row is for names and options; such a file has no protocol. */
+#define BLK_FILE "file"
+
 /* Functions with co_ in their name run in a coroutine of any loop and may yield. */
 struct blk_protocol {
 	/* As a format's name it stands for the protocol's bytes unchanged (raw). */
 	const char *name;
 	bool keeps_nothing; /* of each of its files, see struct blk_file */
-	/* Is @filename a name of this protocol? */
+	/* Is @filename a name of this protocol?  NULL: for local files, which any other name is. */
 	bool (*matches)(const char *filename);
 	/* The options that say which image it is, not how to open it.  NULL-terminated; or NULL. */
 	const char *const *address;
@@ -48,6 +51,11 @@ const struct blk_protocol *blk_protocol_of(const char *filename);
 
 /* Return the protocol with the name @name, or NULL. */
 const struct blk_protocol *blk_protocol_find(const char *name);
+
+/*
+ * As its name_from(), where no driver is given: the name may be one of a protocol, or file:PATH.
+ */
+int blk_file_name_from(struct blk_options *options, char **name, struct error *err);
 
 /*
  * Take the options of a local file, of the driver "file" but for its name.  @direct: with O_DIRECT.

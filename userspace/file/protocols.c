@@ -7,6 +7,7 @@
 #include "file/protocol.h"
 
 #define PROTOCOLS(ROW) \
+	ROW(file)      \
 	ROW(nbd)       \
 	ROW(null)
 

@@ -14,6 +14,7 @@
 
 static const char *report_name = "qedblk";
 static char report_doing[320];
+static bool line_is_missing;
 
 void report_program(const char *program)
 {
@@ -51,7 +52,7 @@ void print_line(const char *fmt, ...)
 	if (text)
 		puts(text);
 	else
-		report_error("%s", strerror(ENOMEM));
+		line_is_missing = report_error("%s", strerror(ENOMEM));
 	free(text);
 }
 
@@ -87,5 +88,5 @@ int report_flush(void)
 	errno = 0;
 	if (fflush(stdout) || ferror(stdout))
 		return report_error("standard output: %s", strerror(errno ? errno : EIO));
-	return 0;
+	return line_is_missing;
 }

@@ -41,7 +41,10 @@ void report_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Print @err's line, free it, and return 1. */
 int report_fail(struct error *err);
 
-/* Print a line, whose line break is added, on standard output. */
+/*
+ * Print a line, whose line break is added, on standard output. Without memory for it, prints an
+ * error line, and report_flush() returns 1.
+ */
 void print_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Flush standard output. Returns 0, or 1 after an error line when a write failed. */

@@ -8,9 +8,20 @@
 #include "util/error.h"
 #include "util/text.h"
 
+__attribute__((format(printf, 1, 2))) static char *formatted(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = text_format("", fmt, ap);
+	va_end(ap);
+	return text;
+}
+
 static void expect(const char *text, size_t size, const char *shown)
 {
-	char *copy = strdup(text), to[64];
+	char *copy, to[64];
 
 	assert_true(size <= sizeof(to));
 	memset(to, 'x', sizeof(to));
@@ -18,11 +29,9 @@ static void expect(const char *text, size_t size, const char *shown)
 	assert_string_equal(to, shown);
 	for (size_t i = size; i < sizeof(to); i++)
 		assert_int_equal(to[i], 'x');
-	if (size < sizeof(to)) {
-		free(copy);
+	if (size < sizeof(to))
 		return;
-	}
-	copy = text_make_printable(copy, "");
+	copy = formatted("%s", text);
 	assert_string_equal(copy, shown);
 	free(copy);
 }

@@ -36,7 +36,8 @@ size_t text_printable(char *to, size_t size, const char *from, const char *keep)
 	return len;
 }
 
-char *text_make_printable(char *text, const char *keep)
+/* Replace the control characters of @text (heap), and take ownership. NULL: out of memory. */
+static char *make_printable(char *text, const char *keep)
 {
 	const unsigned char *at = (const unsigned char *)text;
 	size_t size;
@@ -58,5 +59,5 @@ char *text_format(const char *keep, const char *fmt, va_list ap)
 {
 	char *line;
 
-	return vasprintf(&line, fmt, ap) < 0 ? NULL : text_make_printable(line, keep);
+	return vasprintf(&line, fmt, ap) < 0 ? NULL : make_printable(line, keep);
 }

@@ -16,14 +16,8 @@
 size_t text_printable(char *to, size_t size, const char *from, const char *keep);
 
 /*
- * Return @text, or a copy (heap) with control characters except those in @keep as \xNN; NULL: out
- * of memory.  Takes ownership of @text (heap), and the caller owns the result.
- */
-char *text_make_printable(char *text, const char *keep);
-
-/*
- * Format (printf style) to heap, with control characters as in text_make_printable(); NULL: out of
- * memory.  The caller owns the result.
+ * Format (printf style) to heap, with control characters except those in @keep as \xNN; NULL: out
+ * of memory.  The caller owns the result.
  */
 char *text_format(const char *keep, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));

@@ -199,20 +199,20 @@ CLUSTERS = (
     Mutant(
         "freed-clusters-not-punched",
         ("free_list.c",
-         "	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);\n",
-         "	int ret = offset + bytes ? 0 : -1;\n"),
+         "			  blk_file_co_write_zeroes(img->file, offset, bytes, true);\n",
+         "			  0;\n"),
         Crash("discard-reuse", "R1", "R4", "7"),
         Crash("close-compacts", "18")),
     Mutant(
         "freed-clusters-punched-too-late",
         ("free_list.c",
-         "	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);\n\n"
+         "			  blk_file_co_write_zeroes(img->file, offset, bytes, true);\n\n"
          "	pthread_mutex_lock(&img->meta_lock);\n"
          "	if (!ret)\n"
          "		ret = make_free(img, start, count);\n"
          "	img->scan.leaked |= ret;\n"
          "	pthread_mutex_unlock(&img->meta_lock);\n",
-         "	int ret;\n\n"
+         "			  0;\n\n"
          "	pthread_mutex_lock(&img->meta_lock);\n"
          "	ret = make_free(img, start, count);\n"
          "	pthread_mutex_unlock(&img->meta_lock);\n"

@@ -243,6 +243,49 @@ static void failed_repair_leaves_leaks(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
+/* An entry that names the header, the L1 table or an L2 table: a discard frees none of them. */
+static void tables_stay(void *arg)
+{
+	struct test *t = arg;
+	uint64_t l1 = CLUSTER, table;
+
+	make_image(t);
+	table = peek(t, l1);
+	poke(t, entry_place(t, 20), l1);
+	poke(t, entry_place(t, 21), table);
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	CHECK(read_cluster(t, 20) == -EIO);
+	CHECK(write_cluster(t, 20, 'x') == -EIO);
+	CHECK(blk_co_pdiscard(t->node, 20 * CLUSTER, CLUSTER) == -EIO);
+	CHECK(blk_co_pdiscard(t->node, 21 * CLUSTER, CLUSTER) == 0);
+	CHECK(blk_co_close(t->node) == 0);
+	CHECK(peek(t, l1) == table && peek(t, entry_place(t, 20)) == l1);
+	CHECK(open_node(t, 0) == 0);
+	for (int i = 0; i < USED; i++)
+		expect_cluster(t, i, 'A' + i);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
+/* 300 entries share a cluster: copies of 16 MiB are made, and the rest if asked for. */
+static void copies_are_bounded(void *arg)
+{
+	const unsigned int fix = BLK_FIX_ERRORS | BLK_FIX_LEAKS;
+	struct blk_check_result result;
+	struct test *t = arg;
+
+	make_image(t);
+	for (unsigned int i = 20; i < 320; i++)
+		poke(t, entry_place(t, i), peek(t, entry_place(t, 3)));
+	CHECK(open_node(t, BLK_O_RDWR | BLK_O_CHECK) == 0);
+	CHECK(blk_co_check(t->node, fix, NULL, NULL, &result, NULL) == 0);
+	CHECK(result.corruptions_fixed == 256 && result.copies_refused == 44);
+	CHECK(result.corruptions == 44);
+	CHECK(blk_co_check(t->node, fix | BLK_FIX_MANY_COPIES, NULL, NULL, &result, NULL) == 0);
+	CHECK(result.corruptions_fixed == 44 && !result.copies_refused && !result.corruptions);
+	expect_cluster(t, 319, 'D');
+	CHECK(blk_co_close(t->node) == 0);
+}
+
 static void run(void **state)
 {
 	co_fn **fn = *state;
@@ -264,6 +307,8 @@ int main(void)
 		CO_TEST_BY(run, shared_cluster_is_separated),
 		CO_TEST_BY(run, checked_image_is_used),
 		CO_TEST_BY(run, failed_repair_leaves_leaks),
+		CO_TEST_BY(run, tables_stay),
+		CO_TEST_BY(run, copies_are_bounded),
 	};
 
 	return cmocka_run_group_tests_name("qed_damage", tests, NULL, NULL);

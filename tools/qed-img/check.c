@@ -23,7 +23,7 @@ enum check_status {
 struct check {
 	const char *filename, *format, *output, *cache;
 	unsigned int fix; /* enum blk_check_fix */
-	bool json, quiet, direct;
+	bool json, quiet, direct, many_copies;
 	unsigned int source_flags; /* BLK_O_NO_LOCK, IMG_O_IMAGE_OPTS */
 	struct blk_check_result result;
 };
@@ -106,6 +106,12 @@ static int co_check(struct check *c, struct blk_node *node)
 		return CHECK_UNSUPPORTED;
 	}
 	ret = blk_co_check(node, c->fix, NULL, NULL, &c->result, &err);
+	if (ret == 0 && c->result.copies_refused)
+		report_warning("%s: %" PRIu64
+			       " more clusters are shared; copies of them would take "
+			       "%" PRIu64 " bytes: --many-copies makes them",
+			       c->filename, c->result.copies_refused,
+			       c->result.copies_refused * node->cluster_size);
 	if (ret == 0)
 		ret = co_check_again(c, node, &err);
 	if (ret < 0) {
@@ -168,6 +174,7 @@ static const struct verb_option options[] = {
 	IMG_FORCE_SHARE(struct check, source_flags),
 	OPT_TEXT('f', "format", struct check, format),
 	OPT_CALL_VALUE('r', "repair", parse_fix),
+	OPT_SWITCH(0, "many-copies", struct check, many_copies),
 	OPT_TEXT(0, "output", struct check, output),
 	OPT_TEXT('T', NULL, struct check, cache),
 	OPT_SWITCH('q', NULL, struct check, quiet),
@@ -187,22 +194,27 @@ static int run(int argc, char **argv)
 	if (image_cache_parse(c.cache, &mode) < 0)
 		return report_error("Invalid source cache option: %s", c.cache);
 	c.direct = mode.direct;
+	if (c.many_copies && !(c.fix & BLK_FIX_ERRORS))
+		return img_usage("--many-copies needs -r all");
+	c.fix |= c.many_copies ? BLK_FIX_MANY_COPIES : 0;
 	return co_run_check(&c);
 }
 
 const struct verb img_check_verb = {
 	.name = "check",
-	.synopsis = "[--object OBJECT] [--image-opts] "
-		    "[-q] [-f FMT] [--output=human|json] [-r leaks|all] [-T CACHE] [-U] FILE",
+	.synopsis = "[--object OBJECT] [--image-opts] [-q] [-f FMT] [--output=human|json] "
+		    "[-r leaks|all] [--many-copies] [-T CACHE] [-U] FILE",
 	.summary = "check an image, and repair it with -r",
-	.options = "  --object OBJECT, --image-opts\n"
-		   "                          as qed-img(1) says under IMAGES BY OPTIONS\n"
-		   "  -f, --format FMT        format of the image; probed otherwise\n"
-		   "  -r, --repair leaks|all  repair leaked clusters, or all that can be repaired\n"
-		   "  --output=human|json     text, or a JSON object\n"
-		   "  -T CACHE                cache mode (writeback)\n"
-		   "  -q                      print nothing but errors\n"
-		   "  -U, --force-share       also when another process writes to the image\n",
+	.options =
+		"  --object OBJECT, --image-opts\n"
+		"                          as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -f, --format FMT        format of the image; probed otherwise\n"
+		"  -r, --repair leaks|all  repair leaked clusters, or all that can be repaired\n"
+		"  --many-copies           also copy shared clusters beyond the file's own size\n"
+		"  --output=human|json     text, or a JSON object\n"
+		"  -T CACHE                cache mode (writeback)\n"
+		"  -q                      print nothing but errors\n"
+		"  -U, --force-share       also when another process writes to the image\n",
 	.example = "qed-img check -r all vm1.qed",
 	.run = run,
 };

@@ -62,6 +62,7 @@ struct blk_check_result {
 	uint64_t corruptions, leaks, check_errors;
 	uint64_t corruptions_fixed, leaks_fixed;
 	uint64_t total_clusters, allocated_clusters, fragmented_clusters;
+	uint64_t copies_refused; /* in @corruptions: repairs that need BLK_FIX_MANY_COPIES */
 };
 
 /* The size of a new image file, in bytes. */
@@ -73,6 +74,8 @@ struct blk_measure {
 enum blk_check_fix {
 	BLK_FIX_LEAKS = 1 << 0,
 	BLK_FIX_ERRORS = 1 << 1,
+	/* Copy shared clusters also where the copies are larger than the file, and than 16 MiB. */
+	BLK_FIX_MANY_COPIES = 1 << 2,
 };
 
 /* Called with one line for each finding of a check; may be NULL. */

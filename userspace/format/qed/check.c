@@ -22,6 +22,9 @@
 #include "format/qed/tables.h"
 #include "util/units.h"
 
+/* Copies up to the file's size or this are made unasked: a small file may ask for millions. */
+#define COPIES_UNASKED (16 * MiB)
+
 struct image_check {
 	struct qed_image *img;
 	unsigned int fix; /* BLK_FIX_* */
@@ -30,6 +33,7 @@ struct image_check {
 	struct blk_check_result *result;
 	struct cluster_set used; /* file clusters found to be referenced */
 	uint64_t end; /* bytes: the file's end when the check began; copies lie behind it */
+	uint64_t copied; /* bytes */
 	uint64_t last_entry; /* of the current table, for counting fragments */
 };
 
@@ -123,6 +127,20 @@ static int check_offsets(void *arg, uint64_t first_cluster, uint64_t *entries, u
 	return 0;
 }
 
+/* May another cluster be copied?  Copies may fill the disk. */
+static bool copy_allowed(struct image_check *check)
+{
+	/* Only in a check that the user asked for. */
+	if (!(check->img->node->flags & BLK_O_CHECK))
+		return false;
+	check->copied += check->img->header.cluster_size;
+	if (!(check->fix & BLK_FIX_ERRORS) || (check->fix & BLK_FIX_MANY_COPIES) ||
+	    check->copied <= max_u64(check->end, COPIES_UNASKED))
+		return true;
+	check->result->copies_refused++;
+	return false;
+}
+
 static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	struct qed_image *img = check->img;
@@ -141,8 +159,7 @@ static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entr
 
 	report(check, "ERROR guest cluster %" PRIu64 ": offset 0x%" PRIx64 " is in use already",
 	       guest, *entry);
-	/* Copies may fill the disk: make them only in a check that the user asked for. */
-	if (!(img->node->flags & BLK_O_CHECK)) {
+	if (!copy_allowed(check)) {
 		check->result->corruptions++;
 		return 0;
 	}

@@ -15,11 +15,13 @@
  * an entry that points to another guest cluster's data; if before the requests have
  * completed, a late write would land in it.  The lists are protected by meta_lock.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "format/qed/alloc.h"
 #include "format/qed/flusher.h"
 #include "format/qed/image.h"
+#include "format/qed/tables.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -126,11 +128,27 @@ static int make_free(struct qed_image *img, uint64_t start, uint64_t count)
 	return 0;
 }
 
+/* Is an L2 table in the run?  An entry of a damaged image may name it as a data cluster. */
+static bool holds_table(const struct qed_image *img, uint64_t offset, uint64_t bytes)
+{
+	uint64_t nr = qed_l1_entries_used(img);
+
+	for (uint64_t i = 0; i < nr; i++) {
+		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
+
+		if (table && table < offset + bytes && offset < table + img->table_bytes)
+			return true;
+	}
+	return false;
+}
+
 int qed_co_free_run(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	uint64_t offset = start << img->cluster_bits;
 	uint64_t bytes = count << img->cluster_bits;
-	int ret = blk_file_co_write_zeroes(img->file, offset, bytes, true);
+	int ret = holds_table(img, offset, bytes) ?
+			  -EUCLEAN :
+			  blk_file_co_write_zeroes(img->file, offset, bytes, true);
 
 	pthread_mutex_lock(&img->meta_lock);
 	if (!ret)

@@ -18,14 +18,19 @@ static inline bool qed_entry_is_data(uint64_t entry)
 	return entry > QED_L2_ZERO;
 }
 
-/* May a table or a data cluster of @bytes be at file offset @offset, if clusters end at @end? */
+/*
+ * May a table or a data cluster of @bytes be at file offset @offset, if clusters end at @end?  Not
+ * over the header or the L1 table.
+ */
 static inline bool qed_place_valid(const struct qed_image *img, uint64_t offset, uint64_t bytes,
 				   uint64_t end)
 {
 	uint64_t header_bytes = (uint64_t)img->header.header_size * img->header.cluster_size;
+	uint64_t l1 = img->header.l1_table_offset;
 
 	return !(offset & (img->header.cluster_size - 1)) && offset >= header_bytes &&
-	       offset <= end && bytes <= end - offset;
+	       offset <= end && bytes <= end - offset &&
+	       (offset + bytes <= l1 || offset >= l1 + img->table_bytes);
 }
 
 /* Is L2 entry @entry 0, 1, or a valid offset of a data cluster in a file ending at @end bytes? */

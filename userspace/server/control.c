@@ -14,7 +14,7 @@
 #include "util/log.h"
 #include "util/units.h"
 
-/* Further clients wait until one disconnects. */
+/* For one more, the client that has waited longest with no command running is disconnected. */
 #define MAX_CLIENTS 64
 /* How long a client may take to read its last reply when the server stops. */
 #define PATIENCE_NS (2 * 1000000000ULL)
@@ -25,6 +25,7 @@ struct control_client {
 	struct control *control;
 	struct cds_list_head link; /* in control->clients */
 	int fd;
+	bool idle; /* no command runs */
 	struct event_sink sink;
 	size_t len; /* bytes in @buf */
 	char buf[PROTOCOL_MAX_LINE];
@@ -72,10 +73,11 @@ static int co_answer(struct control_client *client, const char *line, size_t len
 	return ret;
 }
 
+#define REFUSAL(text) "{\"error\":{\"class\":\"GenericError\",\"desc\":\"" text "\"}}\n"
+
 static int co_refuse_long_line(struct control_client *client)
 {
-	static const char answer[] = "{\"error\":{\"class\":\"GenericError\","
-				     "\"desc\":\"the line is too long\"}}\n";
+	static const char answer[] = REFUSAL("the line is too long");
 	int ret = co_write_all(client->fd, answer, sizeof(answer) - 1);
 
 	return ret < 0 ? ret : -EMSGSIZE;
@@ -126,15 +128,19 @@ static void client_fn(void *arg)
 	int ret = 0;
 
 	while (!ret && !client->control->closing) {
-		ssize_t n = aio_co_read(client->fd, client->buf + client->len,
-					sizeof(client->buf) - client->len);
+		ssize_t n;
 
+		client->idle = true;
+		n = aio_co_read(client->fd, client->buf + client->len,
+				sizeof(client->buf) - client->len);
+		client->idle = false;
 		if (n == -EINTR || n == -EAGAIN)
 			continue;
 		if (n <= 0)
 			break;
 		client->len += n;
 		ret = co_handle_lines(client);
+		cds_list_move(&client->link, &client->control->clients);
 	}
 	client_free(client);
 }
@@ -165,6 +171,38 @@ static void co_wait_change(struct control *control)
 	pthread_mutex_unlock(&control->mutex);
 }
 
+/* Disconnect the client that was active first, of those with no command running; false: none. */
+static bool disconnect_idle(struct control *control)
+{
+	struct control_client *client;
+
+	cds_list_for_each_entry_reverse(client, &control->clients,
+					link) if (client->idle) return !shutdown(client->fd,
+										 SHUT_RDWR);
+	return false;
+}
+
+/* A line fits in the socket's buffer: send() does not block. */
+static void refuse(int fd)
+{
+	static const char answer[] = REFUSAL("too many clients have commands running");
+
+	(void)send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
+/* Make room for a client; false: there is none, since all clients have commands running. */
+static bool co_make_room(struct control *control)
+{
+	if (control->nr_clients < MAX_CLIENTS)
+		return true;
+	if (!disconnect_idle(control))
+		return false;
+	while (control->nr_clients >= MAX_CLIENTS)
+		co_wait_change(control);
+	return true;
+}
+
 static void accept_fn(void *arg)
 {
 	struct control *control = arg;
@@ -172,13 +210,11 @@ static void accept_fn(void *arg)
 	while (!control->closing) {
 		int fd;
 
-		if (control->nr_clients >= MAX_CLIENTS) {
-			co_wait_change(control);
-			continue;
-		}
 		fd = aio_co_accept(control->listen_fd);
-		if (fd >= 0)
+		if (fd >= 0 && co_make_room(control))
 			add_client(control, fd);
+		else if (fd >= 0)
+			refuse(fd);
 		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
 			aio_co_sleep(RETRY_NS);
 		else if (fd != -EINTR && fd != -EAGAIN && fd != -ECONNABORTED)

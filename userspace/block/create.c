@@ -10,16 +10,11 @@
 #include "block/node_internal.h"
 #include "util/units.h"
 
-static const struct blk_option_row size_row = {
-	.name = "size",
-	.help = "Virtual disk size",
-	.type = BLK_OPTION_SIZE,
-};
-
-static const struct blk_option_row backing_rows[] = {
+/* Of every format; the last two where there are backing files. */
+static const struct blk_option_row common_rows[] = {
+	{ .name = "size", .help = "Virtual disk size", .type = BLK_OPTION_SIZE },
 	{ .name = "backing_file", .help = "File name of a base image" },
 	{ .name = "backing_fmt", .help = "Image format of the base image" },
-	{ 0 },
 };
 
 /* Return row *@index of @rows (NULL: none), or NULL with their number taken off *@index. */
@@ -34,16 +29,14 @@ static const struct blk_option_row *row_of(const struct blk_option_row *rows, si
 const struct blk_option_row *blk_create_option(const struct blk_driver *driver, bool of_file,
 					       size_t index)
 {
+	size_t common = driver->has_backing ? ARRAY_SIZE(common_rows) : 1;
 	const struct blk_option_row *row;
 
-	if (!index--)
-		return &size_row;
-	row = row_of(driver->has_backing ? backing_rows : NULL, &index);
-	if (!row)
-		row = row_of(driver->create_options, &index);
-	if (!row && of_file)
-		row = row_of(blk_file_create_options, &index);
-	return row;
+	if (index < common)
+		return &common_rows[index];
+	index -= common;
+	row = row_of(driver->create_options, &index);
+	return row || !of_file ? row : row_of(blk_file_create_options, &index);
 }
 
 /* Options that a caller can give as a field of struct blk_create_opts, too; 0 is not given. */

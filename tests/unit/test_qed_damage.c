@@ -266,6 +266,30 @@ static void tables_stay(void *arg)
 	CHECK(blk_co_close(t->node) == 0);
 }
 
+/* The entries of a row of clusters lead up to L1 and over it: a request for all of them fails. */
+static void run_ends_before_l1(void *arg)
+{
+	struct test *t = arg;
+	uint64_t table, last, l1;
+
+	make_image(t);
+	table = peek(t, CLUSTER);
+	last = file_size(t);
+	l1 = last + CLUSTER;
+	poke(t, l1 + CLUSTER - 8, 0);
+	poke(t, l1, table);
+	poke(t, 40, l1); /* l1_table_offset */
+	poke(t, entry_place(t, 20), last);
+	poke(t, entry_place(t, 21), l1);
+	CHECK(open_node(t, BLK_O_RDWR) == 0);
+	CHECK(read_cluster(t, 20) == 0);
+	CHECK(blk_co_pread(t->node, 20 * CLUSTER, 2 * CLUSTER, t->buf, 0) == -EIO);
+	memset(t->buf, 'x', 2 * CLUSTER);
+	CHECK(blk_co_pwrite(t->node, 20 * CLUSTER, 2 * CLUSTER, t->buf, 0) == -EIO);
+	CHECK(peek(t, l1) == table);
+	CHECK(blk_co_close(t->node) == 0);
+}
+
 /* 300 entries share a cluster: copies of 16 MiB are made, and the rest if asked for. */
 static void copies_are_bounded(void *arg)
 {
@@ -308,6 +332,7 @@ int main(void)
 		CO_TEST_BY(run, checked_image_is_used),
 		CO_TEST_BY(run, failed_repair_leaves_leaks),
 		CO_TEST_BY(run, tables_stay),
+		CO_TEST_BY(run, run_ends_before_l1),
 		CO_TEST_BY(run, copies_are_bounded),
 	};
 

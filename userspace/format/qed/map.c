@@ -62,7 +62,9 @@ static uint64_t run_length(struct qed_image *img, struct l2_slice *slice, unsign
 	uint64_t n = 1;
 
 	max = min_u64(max, QED_SLICE_ENTRIES - i);
-	/* Entry @i is valid; those after it must lie inside the file, too. */
+	/* Entry @i is valid; those after it must lie inside the file and not over L1, too. */
+	if (first < img->header.l1_table_offset)
+		end = min_u64(end, img->header.l1_table_offset);
 	if (step)
 		max = min_u64(max, (end - first) >> img->cluster_bits);
 	while (n < max && atomic_load_explicit(&slice->entries[i + n], memory_order_acquire) ==

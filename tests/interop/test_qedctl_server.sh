@@ -105,6 +105,11 @@ while not ended:
     elif manner == "leaves" and command == "stats":
         connection.close()
         continue
+    elif manner == "mute" and command == "stream":
+        if request["arguments"].get("wait"):
+            connection.sendall(b'{"event": "STREAM_PROGRESS", "data": {"percent": 1}}\n')
+        callers.append(connection)
+        continue
     elif manner == "dies" and command == "quit":
         os._exit(1)
     elif manner == "just-ended" and command == "quit":
@@ -245,6 +250,32 @@ stop
 start leaves
 bad "no answer" \
 	"qedctl: stats $name: the server did not answer 'stats': Connection reset by peer" stats "$name"
+stop
+
+start mute
+"$qedctl" stream "$name" >"$dir/silent" 2>&1 &
+silent=$!
+rm -f "$dir/out"
+env --default-signal=INT "$qedctl" stream -p "$name" >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_until 5 test -s "$dir/out"
+kill -INT $pid
+wait $pid
+if [ $? -eq 1 ] && [ "$(cat "$dir/err")" = "qedctl: stream $name: interrupted: the stream goes on; \
+\`qedctl stream $name --cancel\` ends it" ]; then
+	echo "ok a stream goes on when the wait is interrupted"
+else
+	not_ok "a stream goes on when the wait is interrupted" "$(cat "$dir/out" "$dir/err")"
+fi
+wait_until 15 test -s "$dir/silent"
+if [ "$(cat "$dir/silent")" = \
+	"qedctl: stream $name: the server did not answer 'stream': Connection timed out" ]; then
+	echo "ok a server that never answers is not waited for"
+else
+	not_ok "a server that never answers is not waited for" "$(cat "$dir/silent")"
+	kill $silent
+fi
+wait $silent
 stop
 
 start deaf

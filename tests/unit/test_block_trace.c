@@ -69,11 +69,28 @@ static void first_error_is_kept(void *arg)
 	close_over(node);
 }
 
+/* A FIFO without a writer: opening it does not block the main loop. */
+static void fifo(void *arg)
+{
+	struct error err = ERROR_INIT;
+	struct trace_range *ranges;
+	size_t nr;
+
+	(void)arg;
+	CHECK(!mkfifo(scratch("fifo"), 0600));
+	alarm(10);
+	CHECK(trace_read(scratch("fifo"), &ranges, &nr, &err) == -EINVAL);
+	alarm(0);
+	CHECK(strstr(error_text(&err), "/fifo: not a regular file"));
+	error_free(&err);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CO_TEST(in_order),
 		CO_TEST(first_error_is_kept),
+		CO_TEST(fifo),
 	};
 
 	return cmocka_run_group_tests_name("block_trace", tests, NULL, NULL);

@@ -226,10 +226,7 @@ static int take_answer(const json_t *reply, const char *execute, json_t **answer
 static int converse(int fd, const char *execute, json_t *arguments, int timeout_ms,
 		    client_event_fn *on_event, void *arg, json_t **answer, struct error *err)
 {
-	struct line_reader reader = {
-		.fd = fd,
-		.deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms,
-	};
+	struct line_reader reader = { .fd = fd };
 	int ret = send_command(fd, execute, arguments);
 	bool more = true;
 
@@ -238,6 +235,7 @@ static int converse(int fd, const char *execute, json_t *arguments, int timeout_
 		json_t *reply;
 		size_t len;
 
+		reader.deadline = timeout_ms < 0 ? -1 : client_now_ms() + timeout_ms;
 		ret = next_line(&reader, &line, &len);
 		if (ret)
 			break;
@@ -260,9 +258,9 @@ int client_command(int fd, const char *execute, json_t *arguments, int timeout_m
 	return converse(fd, execute, arguments, timeout_ms, NULL, NULL, answer, err);
 }
 
-int client_command_with_events(int fd, const char *execute, json_t *arguments,
+int client_command_with_events(int fd, const char *execute, json_t *arguments, int timeout_ms,
 			       client_event_fn *on_event, void *arg, json_t **answer,
 			       struct error *err)
 {
-	return converse(fd, execute, arguments, -1, on_event, arg, answer, err);
+	return converse(fd, execute, arguments, timeout_ms, on_event, arg, answer, err);
 }

@@ -32,8 +32,11 @@ int client_command(int fd, const char *execute, json_t *arguments, int timeout_m
 
 typedef void client_event_fn(void *arg, const char *event, const json_t *data);
 
-/* Like client_command(), without a limit; calls @on_event for each event line before the reply. */
-int client_command_with_events(int fd, const char *execute, json_t *arguments,
+/*
+ * Like client_command(), but @timeout_ms limits the wait for each line; calls @on_event for each
+ * event line before the reply.
+ */
+int client_command_with_events(int fd, const char *execute, json_t *arguments, int timeout_ms,
 			       client_event_fn *on_event, void *arg, json_t **answer,
 			       struct error *err);
 

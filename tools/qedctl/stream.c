@@ -18,6 +18,9 @@
 #include "util/path.h"
 #include "util/units.h"
 
+/* A server answers at once, and sends an event every half second while the client waits. */
+#define SILENCE_TIMEOUT_MS 10000
+
 struct stream_options {
 	const char *name, *base;
 	uint64_t speed;
@@ -118,8 +121,16 @@ static int run(const struct stream_options *opts)
 		if (opts->wait)
 			watch_signals();
 		ret = client_command_with_events(fd, opts->command, json_incref(arguments),
-						 on_event, (void *)opts, &answer, &err);
+						 SILENCE_TIMEOUT_MS, on_event, (void *)opts,
+						 &answer, &err);
 		close(fd);
+		if (ret == -EINTR) {
+			error_free(&err);
+			error_set(&err, ret,
+				  "interrupted: the stream goes on; `qedctl stream %s --cancel` "
+				  "ends it",
+				  opts->name);
+		}
 	} else if (fd == -ENOENT || fd == -ECONNREFUSED) {
 		error_free(&err);
 		error_set(&err, fd, "no such device, or its server does not run");

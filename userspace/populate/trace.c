@@ -7,10 +7,13 @@
  * periodically, swaps the list and writes it to the file.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "aio/sys.h"
 #include "block/io.h"
@@ -309,12 +312,26 @@ static int read_lines(FILE *file, const char *path, struct range_list *list, str
 
 int trace_read(const char *path, struct trace_range **ranges, size_t *nr, struct error *err)
 {
+	/* O_NONBLOCK: opening a FIFO would wait for a writer, maybe for ever. */
+	int ret, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct range_list list = { 0 };
-	FILE *file = fopen(path, "re");
-	int ret;
+	struct stat st;
+	FILE *file;
 
-	if (!file)
-		return error_set_errno(err, -errno, "%s", path);
+	if (fd < 0 || fstat(fd, &st))
+		ret = error_set_errno(err, -errno, "%s", path);
+	else if (!S_ISREG(st.st_mode))
+		ret = error_set(err, -EINVAL, "%s: not a regular file", path);
+	else
+		ret = 0;
+	file = ret ? NULL : fdopen(fd, "r");
+	if (!ret && !file)
+		ret = error_set_errno(err, -errno, "%s", path);
+	if (ret) {
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
 	ret = read_lines(file, path, &list, err);
 	(void)fclose(file);
 	if (ret) {

@@ -37,8 +37,8 @@
 
 /* A coroutine that waits for a commit which starts after the coroutine asked for one. */
 struct flush_waiter {
+	struct cds_list_head link; /* in img->commit.waiters */
 	struct co *co;
-	struct flush_waiter *next;
 	uint64_t want; /* the commit's number */
 	bool guest; /* it serves a FLUSH of the guest */
 	int ret;
@@ -53,6 +53,7 @@ int qed_commit_init(struct qed_image *img)
 	struct qed_commit *c = &img->commit;
 	void *copies;
 
+	CDS_INIT_LIST_HEAD(&c->waiters);
 	co_queue_init(&c->dirty_waiters);
 	c->max_batch = min_u64(MAX_BATCH, img->cache.capacity);
 	c->max_dirty = c->max_batch / 2;
@@ -304,17 +305,13 @@ static int run_commit(struct qed_image *img)
  */
 static unsigned int complete_waiters(struct qed_commit *c, uint64_t number, int ret, bool *told)
 {
-	struct flush_waiter **link = &c->waiters;
+	struct flush_waiter *waiter, *next;
 	unsigned int n = 0;
 
-	while (*link) {
-		struct flush_waiter *waiter = *link;
-
-		if (waiter->want > number) {
-			link = &waiter->next;
+	cds_list_for_each_entry_safe(waiter, next, &c->waiters, link) {
+		if (waiter->want > number)
 			continue;
-		}
-		*link = waiter->next;
+		cds_list_del(&waiter->link);
 		waiter->ret = ret;
 		waiter->done = true;
 		*told |= waiter->guest;
@@ -365,12 +362,10 @@ static int lead(struct qed_image *img, uint64_t want, bool guest)
 /* Under meta_lock, dropped to wait: wait for commit @want, or to be made a leader. */
 static int follow(struct qed_image *img, uint64_t want, bool guest)
 {
-	struct flush_waiter self = {
-		.co = co_self(), .want = want, .guest = guest, .next = img->commit.waiters
-	};
+	struct flush_waiter self = { .co = co_self(), .want = want, .guest = guest };
 
 	blk_stats_add(&img->node->stats, BLK_STAT_commit_waiters, 1);
-	img->commit.waiters = &self;
+	cds_list_add(&self.link, &img->commit.waiters);
 	pthread_mutex_unlock(&img->meta_lock);
 	co_park();
 	pthread_mutex_lock(&img->meta_lock);
@@ -380,11 +375,12 @@ static int follow(struct qed_image *img, uint64_t want, bool guest)
 /* Under meta_lock: hand the lead to one of the flushes that still wait. */
 static void pass_lead(struct qed_commit *c)
 {
-	struct flush_waiter *waiter = c->waiters;
+	struct flush_waiter *waiter;
 
-	if (!waiter)
+	if (cds_list_empty(&c->waiters))
 		return;
-	c->waiters = waiter->next;
+	waiter = cds_list_first_entry(&c->waiters, struct flush_waiter, link);
+	cds_list_del(&waiter->link);
 	c->running = true; /* so that no other flush leads before the waiter runs */
 	co_wake(waiter->co);
 }

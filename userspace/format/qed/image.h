@@ -43,6 +43,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <urcu/list.h>
 
 #include "aio/lock.h"
 #include "aio/rcu.h"
@@ -135,7 +136,7 @@ struct qed_commit {
 	bool succeeded; /* at least one commit has, since the image was opened */
 	unsigned int largest_group; /* most requests that one commit served */
 	int owed_error; /* of a commit that no guest FLUSH waited for; the next FLUSH reports it */
-	struct flush_waiter *waiters;
+	struct cds_list_head waiters; /* struct flush_waiter, the latest first */
 	struct co_queue dirty_waiters; /* writers, while too much is dirty */
 
 	struct l2_slice *dirty; /* list by list_next */

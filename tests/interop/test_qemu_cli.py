@@ -33,9 +33,9 @@ qemu-img create -f qed n ""
 qemu-img create -f qed n -1
 qemu-img create -f qed n -- -1
 qemu-img create -f qed n 8E
-~qemu-img create -f qed n 7E ~ QED image size 8070450532247928832 is more than 70368744177664 bytes
+~qemu-img create -f qed n 7E ~ QED image size is invalid
 qemu-img create -f qed n 64T
-~qemu-img create -f qed n 65T ~ QED image size 71468255805440 is more than 70368744177664 bytes
+~qemu-img create -f qed n 65T ~ QED image size is invalid
 qemu-img create -f qed n 9999999999999999999999
 qemu-img create -f foo n 1M
 qemu-img create -f qed -o foo=1 n 1M

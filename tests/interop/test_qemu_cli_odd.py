@@ -31,7 +31,7 @@ qemu-img resize -f raw odd 4001
 qemu-img resize -f raw --shrink odd 3500
 ~qemu-img resize -f raw odd 9223372036854775807 ~ Could not resize file: File too large
 qemu-img resize --image-opts driver=raw,offset=1024,file.filename=odd 4001
-~qemu-img resize -f qed new +1 ~ QED image size 2097153 is not a multiple of 512 bytes
+qemu-img resize -f qed new +1
 qemu-img resize -f qed --preallocation=falloc new 5M
 qemu-img resize -f qed --preallocation=full new 5M
 qemu-img resize -f qed --preallocation=metadata new 5M
@@ -100,7 +100,7 @@ qemu-img info --object tls-creds-psk,id=x,help base
 
 IO = """
 qemu-io -f qed -c 'read -P 0 0x1p3 1' -c 'read 0x1k 1' -c 'read 0x1kk 1' -c 'read 0xk 1' a
-~qemu-io -f qed -c 'truncate 1000' a ~ QED image size 1000 is not a multiple of 512 bytes
+qemu-io -f qed -c 'truncate 1000' a
 qemu-io -f qed -c 'truncate 512' a
 qemu-io -f raw -c 'truncate -m metadata 512' -c 'truncate -m metadata 5M' base
 qemu-io -f raw -c 'write -c 1M 64k' -c 'write -c 0 64k' odd

@@ -70,7 +70,7 @@ static void test_header_validate(void **state)
 	h.autoclear_features = UINT64_MAX;
 	assert_int_equal(qed_header_validate(&h, GOOD_FILE_SIZE, NULL), 0);
 
-	REFUSED(-ENOTSUP, features, 8, "features 0x8");
+	REFUSED(-ENOTSUP, features, 8, "features: 8");
 	REFUSED(-ENOTSUP, features, 1ULL << 62, "features");
 	REFUSED(-EINVAL, features, QED_F_INCOMPLETE | 8, "incomplete");
 	REFUSED(-EINVAL, cluster_size, 0, "cluster size");

@@ -10,7 +10,11 @@
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "util/version.h"
 #include "util/text.h"
+
+/* The version of QEMU whose tools' words and behaviour ours have. */
+#define QEMU_VERSION "7.2.0"
 
 static const char *report_name = "qedblk";
 static char report_doing[320];
@@ -19,6 +23,25 @@ static bool line_is_missing;
 void report_program(const char *program)
 {
 	report_name = program;
+}
+
+const char *report_name_of_program(void)
+{
+	return report_name;
+}
+
+bool report_as_qemu(void)
+{
+	return !strncmp(report_name, "qemu-", 5);
+}
+
+void report_version(void)
+{
+	/* Scripts compare the first number; QEMU's is of the version whose behaviour this is. */
+	if (report_as_qemu())
+		printf("%s version %s (qedblk %s)\n", report_name, QEMU_VERSION, QEDBLK_VERSION);
+	else
+		printf("%s version %s\n", report_name, QEDBLK_VERSION);
 }
 
 void report_context(const char *fmt, ...)
@@ -76,9 +99,16 @@ void report_warning(const char *fmt, ...)
 	va_end(ap);
 }
 
+const char *report_text(struct error *err)
+{
+	if (report_as_qemu())
+		error_drop_detail(err);
+	return error_text(err);
+}
+
 int report_fail(struct error *err)
 {
-	report_error("%s", error_text(err));
+	report_error("%s", report_text(err));
 	error_free(err);
 	return 1;
 }

@@ -7,11 +7,21 @@
 #define QEDBLK_CMDLINE_REPORT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include "util/error.h"
 
 /* Name the program, e.g. "qedctl".  @program is kept, not copied. */
 void report_program(const char *program);
+
+/* Return that name. */
+const char *report_name_of_program(void);
+
+/* Is the program called by a name of QEMU's, "qemu-..."? Then its words are QEMU's alone. */
+bool report_as_qemu(void);
+
+/* Print the line of --version: as QEMU's, for a program called by such a name. */
+void report_version(void);
 
 /*
  * Set the context printed after the program's name: "create vm1". Copied; an empty
@@ -37,6 +47,9 @@ int report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * output first, like QEMU's tools: the order is visible when both go to one file.
  */
 void report_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Return @err's line, without what is more than QEMU says where report_as_qemu(). */
+const char *report_text(struct error *err);
 
 /* Print @err's line, free it, and return 1. */
 int report_fail(struct error *err);

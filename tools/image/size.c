@@ -15,6 +15,7 @@ static bool is_hex_with_unit(const char *text)
 {
 	char *end;
 
+	text = skip_blanks(text);
 	text += *text == '+';
 	if (strncasecmp(text, "0x", 2) || !strspn(text + 2, "0123456789abcdefABCDEF"))
 		return false;
@@ -23,9 +24,19 @@ static bool is_hex_with_unit(const char *text)
 	return !errno && *end && strchr("kKmMgGtTpP", *end);
 }
 
+/* Does the text begin with a number below 0 whose digits fit in 64 bits? */
+static bool is_negative(const char *text)
+{
+	errno = 0;
+	return *skip_blanks(text) == '-' && (strtoull(text, NULL, 10), !errno);
+}
+
 int image_parse_size(const char *text, uint64_t *bytes)
 {
+	int ret;
+
 	if (is_hex_with_unit(text))
 		report_warning("Using a multiplier suffix on hex numbers is deprecated: %s", text);
-	return parse_size(text, bytes);
+	ret = parse_size(skip_blanks(text), bytes);
+	return ret == -ERANGE && is_negative(text) ? -EINVAL : ret;
 }

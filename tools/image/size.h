@@ -5,7 +5,10 @@
 
 #include <stdint.h>
 
-/* Call parse_size(), with QEMU's warning about a unit after a hexadecimal number. */
+/*
+ * Call parse_size() as QEMU does: blanks before the number are allowed, a unit after a hexadecimal
+ * number gives a warning, and a negative number is -EINVAL.
+ */
 int image_parse_size(const char *text, uint64_t *bytes);
 
 #endif

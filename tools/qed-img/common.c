@@ -20,11 +20,11 @@ int img_usage(const char *fmt, ...)
 	va_list ap;
 
 	fflush(stdout);
-	fprintf(stderr, "qed-img: ");
+	fprintf(stderr, "%s: ", report_name_of_program());
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nTry 'qed-img --help' for more information\n");
+	fprintf(stderr, "\nTry '%s --help' for more information\n", report_name_of_program());
 	return 1;
 }
 
@@ -53,7 +53,7 @@ int img_parse_size(const char *what, const char *text, uint64_t *bytes)
 {
 	int ret = image_parse_size(text, bytes);
 
-	if (ret == -ERANGE && text[0] != '-')
+	if (ret == -ERANGE)
 		return report_error("Invalid %s specified. Must be between 0 and %" PRId64 ".",
 				    what, INT64_MAX);
 	if (ret < 0) {
@@ -69,7 +69,7 @@ int img_parse_size_option(const char *name, const char *text, uint64_t *bytes, s
 {
 	int ret = image_parse_size(text, bytes);
 
-	if (ret == -ERANGE && text[0] != '-')
+	if (ret == -ERANGE)
 		return error_set(err, ret, "Value '%s' is out of range for parameter '%s'", text,
 				 name);
 	if (ret < 0)

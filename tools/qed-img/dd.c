@@ -30,7 +30,7 @@ static int parse_block(struct dd *dd, const char *text)
 
 	if (ret == 0 && dd->block && dd->block <= INT_MAX)
 		return 0;
-	if (ret == 0 || (ret == -ERANGE && text[0] != '-'))
+	if (ret == 0 || ret == -ERANGE)
 		return report_error("Invalid bs specified. Must be between 1 and %d.", INT_MAX);
 	return img_parse_size("bs", text, &dd->block);
 }

@@ -3,6 +3,7 @@
  * qed-img: qemu-img's verbs for the image formats of this project. A verb runs in a
  * coroutine, so that it may call the block layer.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,6 @@
 #include "block/driver.h"
 #include "cmdline/report.h"
 #include "image/object.h"
-#include "util/version.h"
 #include "qed-img/img.h"
 #include "util/json_memory.h"
 #include "util/log.h"
@@ -20,9 +20,8 @@
 
 #define VERB_ROW(name) &img_##name##_verb,
 static const struct verb *const verbs[] = { IMG_VERBS(VERB_ROW) };
-static const struct verb_table program = { "qed-img",
-					   "Makes, shows, checks and converts disk images.", verbs,
-					   ARRAY_SIZE(verbs) };
+static struct verb_table program = { "qed-img", "Makes, shows, checks and converts disk images.",
+				     verbs, ARRAY_SIZE(verbs) };
 
 struct verb_run {
 	const struct verb *verb;
@@ -35,16 +34,19 @@ static void print_help(void)
 {
 	size_t i;
 
-	printf("usage: qed-img [-h | -V | --version] [-T | --trace TRACE] VERB [ARGUMENT...]\n"
+	if (report_as_qemu())
+		report_version();
+	printf("usage: %s [-h | -V | --version] [-T | --trace TRACE] VERB [ARGUMENT...]\n"
 	       "%s\n\nVerbs:\n",
-	       program.about);
+	       program.program, program.about);
 	for (i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("  %s %s\n      %s\n", verbs[i]->name, verbs[i]->synopsis,
 		       verbs[i]->summary);
-	printf("\n`qed-img VERB --help` tells of each option.\n"
+	printf("\n`%s VERB --help` tells of each option.\n"
 	       "Sizes are in bytes, or take k, M, G, T, P or E (base 1024).\n"
 	       "Cache modes: none, writeback, writethrough, directsync, unsafe.\n"
-	       "Supported formats:");
+	       "Supported formats:",
+	       program.program);
 	blk_print_formats(stdout);
 	printf("\n");
 }
@@ -98,7 +100,7 @@ static int run_program(int argc, char **argv)
 			print_help();
 			return 0;
 		case 'V':
-			printf("qed-img version %s\n", QEDBLK_VERSION);
+			report_version();
 			return 0;
 		case 'T':
 			if (trace_option(optarg))
@@ -127,8 +129,9 @@ int main(int argc, char **argv)
 {
 	int status;
 
-	report_program("qed-img");
-	log_init("qed-img", false, LOG_LEVEL_ERROR);
+	program.program = program_invocation_short_name;
+	report_program(program.program);
+	log_init(program.program, false, LOG_LEVEL_ERROR);
 	status = run_program(argc, argv);
 	if (!status && json_memory_failures())
 		status = report_error("not enough memory for the output");

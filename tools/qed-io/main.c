@@ -14,7 +14,6 @@
 #include "qed-io/signals.h"
 #include "qed-io/text.h"
 #include "util/log.h"
-#include "util/version.h"
 
 #define RING_ENTRIES 512
 
@@ -32,7 +31,7 @@ struct program {
 
 static void print_help(void)
 {
-	printf("Usage: qed-io [OPTION]... [-c COMMAND]... [FILE]\n"
+	printf("Usage: %s [OPTION]... [-c COMMAND]... [FILE]\n"
 	       "Runs commands on a disk image: those of -c, or lines of standard input.\n\n"
 	       "  --object OBJECT        TYPE,id=ID,NAME=VALUE,...: an object for options to name\n"
 	       "  --image-opts           FILE is options of an image: NAME=VALUE,...\n"
@@ -51,9 +50,10 @@ static void print_help(void)
 	       "  -U, --force-share      read an image that another process is using\n"
 	       "  -h, --help             this text\n"
 	       "  -V, --version          the version\n\n"
-	       "Supported formats:");
+	       "Supported formats:",
+	       report_name_of_program());
 	blk_print_formats(stdout);
-	printf("\n`qed-io -c help` lists the commands.\n");
+	printf("\n`%s -c help` lists the commands.\n", report_name_of_program());
 }
 
 static int take(void *program, const struct verb_option *option, const char *value)
@@ -67,7 +67,7 @@ static int take(void *program, const struct verb_option *option, const char *val
 	case 'T':
 		return trace_option(value) ? -EINVAL : 0;
 	case 'V':
-		printf("qed-io version %s\n", QEDBLK_VERSION);
+		report_version();
 		return DONE;
 	case 'h':
 		print_help();
@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 	int status;
 
 	report_program(program_invocation_short_name);
-	log_init("qed-io", false, LOG_LEVEL_ERROR);
+	log_init(program_invocation_short_name, false, LOG_LEVEL_ERROR);
 	io_session_init(&p.io);
 	p.lines = calloc((size_t)argc, sizeof(*p.lines));
 	if (!p.lines) {

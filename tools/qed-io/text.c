@@ -11,19 +11,11 @@
 #include "image/size.h"
 #include "qed-io/text.h"
 
-/* Does the number overflow 64 bits? Regardless of the sign. */
-static bool is_too_large(const char *text)
-{
-	errno = 0;
-	strtoull(text, NULL, 10);
-	return errno == ERANGE || text[0] != '-';
-}
-
 int io_parse_bytes_as(const char *text, const char *shown, uint64_t *bytes)
 {
 	int ret = image_parse_size(text, bytes);
 
-	if (ret == -ERANGE && is_too_large(text)) {
+	if (ret == -ERANGE) {
 		printf("Parsing error: argument too large -- %s\n", shown);
 		return -EINVAL;
 	}
@@ -149,6 +141,6 @@ void io_error(const char *fmt, ...)
 
 void io_error_free(struct error *err)
 {
-	io_error("%s", error_text(err));
+	io_error("%s", report_text(err));
 	error_free(err);
 }

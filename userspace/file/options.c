@@ -277,7 +277,7 @@ int blk_options_take_size(struct blk_options *options, const char *name, uint64_
 
 	if (!text)
 		return 0;
-	if (parse_size(text, bytes))
+	if (parse_size(skip_blanks(text), bytes))
 		return error_set(err, -EINVAL,
 				 "Parameter '%s' expects a non-negative number below 2^64\n"
 				 "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "

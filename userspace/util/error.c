@@ -46,6 +46,29 @@ int error_set_errno(struct error *err, int code, const char *fmt, ...)
 	return code;
 }
 
+int error_set_detail(struct error *err, int code, const char *line, const char *fmt, ...)
+{
+	char *detail;
+	va_list ap;
+
+	if (!err || err->code)
+		return err ? err->code : code;
+	va_start(ap, fmt);
+	detail = text_format("", fmt, ap);
+	va_end(ap);
+	error_set(err, code, "%s%s%s", line, detail ? ": " : "", detail ? detail : "");
+	err->detail = detail ? (unsigned int)strlen(detail) + 2 : 0;
+	free(detail);
+	return code;
+}
+
+void error_drop_detail(struct error *err)
+{
+	if (err->text)
+		err->text[strlen(err->text) - err->detail] = '\0';
+	err->detail = 0;
+}
+
 void error_prefix(struct error *err, const char *fmt, ...)
 {
 	char *prefix, *text;

@@ -11,9 +11,10 @@
 struct error {
 	int code; /* negative errno; 0: not set */
 	char *text; /* heap string; NULL: not set, or there was no memory for it */
+	unsigned int detail; /* bytes at the end of the line that error_drop_detail() cuts off */
 };
 
-#define ERROR_INIT ((struct error){ 0, NULL })
+#define ERROR_INIT ((struct error){ .code = 0 })
 
 /*
  * Set the error's line (printf style) and return @code, a negative errno, so
@@ -27,6 +28,16 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 /* Like error_set(), with ": " and the text of errno -@code appended. */
 int error_set_errno(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Like error_set() for "LINE: DETAIL", where @line is what QEMU's tools say, and the detail is more
+ * than they say.
+ */
+int error_set_detail(struct error *err, int code, const char *line, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Cut off what error_set_detail() added to QEMU's line. */
+void error_drop_detail(struct error *err);
 
 /* Put "PREFIX: " in front of the line, if an error is set.  @err may be NULL. */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define KiB (1ULL << 10)
 #define MiB (1ULL << 20)
@@ -61,6 +62,12 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
  * Returns 0, -EINVAL (not a size) or -ERANGE (over 2^63 - 1 bytes, or negative).
  */
 int parse_size(const char *text, uint64_t *bytes);
+
+/* Return where the blanks, tabs and ends of lines before a number end, as strtol() skips them. */
+static inline const char *skip_blanks(const char *text)
+{
+	return text + strspn(text, " \t\n\v\f\r");
+}
 
 /*
  * Print @bytes in QEMU's format: "64 KiB", "1.5 GiB", "0 B" (three significant

@@ -202,7 +202,7 @@ static void *thread_main(void *arg)
 	if (ret) {
 		/* The ring failed: no request can be completed any more. */
 		log_error("%s: event loop: %s", client->name,
-			  error_text(&(struct error){ ret, NULL }));
+			  error_text(&(struct error){ .code = ret }));
 		abort();
 	}
 	aio_loop_destroy(client->loop);

@@ -126,4 +126,8 @@ int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct e
 int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
 			  struct error *err);
 
+/* The same for an image size in bytes; @line is what QEMU's tools say where it is invalid. */
+int qed_image_size_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
+			    const char *line, struct error *err);
+
 #endif

@@ -66,24 +66,30 @@ int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t i
 {
 	if (!is_power_of_2(cluster_size) || cluster_size < QED_MIN_CLUSTER_SIZE ||
 	    cluster_size > QED_MAX_CLUSTER_SIZE)
-		return error_set(err, -EINVAL,
-				 "QED cluster size %" PRIu32
-				 " is not a power of 2 between %u and %u",
-				 cluster_size, QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE);
+		return error_set_detail(err, -EINVAL, "QED cluster size is invalid",
+					"%" PRIu32 " is not a power of 2 between %u and %u",
+					cluster_size, QED_MIN_CLUSTER_SIZE, QED_MAX_CLUSTER_SIZE);
 	if (!is_power_of_2(table_size) || table_size < QED_MIN_TABLE_SIZE ||
 	    table_size > QED_MAX_TABLE_SIZE)
-		return error_set(err, -EINVAL,
-				 "QED table size %" PRIu32 " is not a power of 2 between %u and %u",
-				 table_size, QED_MIN_TABLE_SIZE, QED_MAX_TABLE_SIZE);
+		return error_set_detail(err, -EINVAL, "QED table size is invalid",
+					"%" PRIu32 " is not a power of 2 between %u and %u",
+					table_size, QED_MIN_TABLE_SIZE, QED_MAX_TABLE_SIZE);
+	return qed_image_size_validate(cluster_size, table_size, image_size,
+				       "QED image size is invalid", err);
+}
+
+int qed_image_size_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
+			    const char *line, struct error *err)
+{
 	if (image_size % SECTOR_SIZE)
-		return error_set(err, -EINVAL,
-				 "QED image size %" PRIu64 " is not a multiple of %u bytes",
-				 image_size, SECTOR_SIZE);
+		return error_set_detail(err, -EINVAL, line,
+					"%" PRIu64 " is not a multiple of %u bytes", image_size,
+					SECTOR_SIZE);
 	if (image_size > max_image_size(cluster_size, table_size))
-		return error_set(err, -EINVAL,
-				 "QED image size %" PRIu64 " is more than %" PRIu64
-				 " bytes, the most that its geometry can map",
-				 image_size, max_image_size(cluster_size, table_size));
+		return error_set_detail(err, -EINVAL, line,
+					"%" PRIu64 " is more than %" PRIu64
+					" bytes, the most that its geometry can map",
+					image_size, max_image_size(cluster_size, table_size));
 	return 0;
 }
 
@@ -96,7 +102,8 @@ static int validate_backing(const struct qed_header *h, uint64_t header_bytes, s
 	if (!h->backing_filename_size)
 		return error_set(err, -EINVAL, "QED backing file name is empty");
 	if (h->backing_filename_offset < QED_HEADER_BYTES || end > header_bytes)
-		return error_set(err, -EINVAL, "QED backing file name lies outside the header");
+		return error_set_detail(err, -EINVAL, "QED backing filename offset is invalid",
+					"the name lies outside the header");
 	if (h->backing_filename_size > QED_MAX_BACKING_NAME)
 		return error_set(err, -EINVAL, "QED backing file name is longer than %u bytes",
 				 QED_MAX_BACKING_NAME);
@@ -106,6 +113,7 @@ static int validate_backing(const struct qed_header *h, uint64_t header_bytes, s
 int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct error *err)
 {
 	uint64_t unknown = h->features & ~(uint64_t)QED_F_KNOWN;
+	static const char offset_line[] = "QED table offset is invalid";
 	uint64_t header_bytes, table_bytes;
 	int ret;
 
@@ -114,26 +122,27 @@ int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct e
 			err, -EINVAL,
 			"image is incomplete: what was to fill it did not come to its end");
 	if (unknown)
-		return error_set(err, -ENOTSUP, "unsupported QED features 0x%" PRIx64, unknown);
+		return error_set(err, -ENOTSUP, "Unsupported QED features: %" PRIx64, unknown);
 	ret = qed_geometry_validate(h->cluster_size, h->table_size, h->image_size, err);
 	if (ret)
 		return ret;
 
 	header_bytes = (uint64_t)h->header_size * h->cluster_size;
 	if (!h->header_size || header_bytes > file_size)
-		return error_set(err, -EINVAL,
-				 "QED header of %" PRIu32 " clusters does not fit in the file",
-				 h->header_size);
+		return error_set_detail(err, -EINVAL, offset_line,
+					"the header of %" PRIu32
+					" clusters does not fit in the file",
+					h->header_size);
 
 	table_bytes = (uint64_t)h->table_size * h->cluster_size;
 	if (h->l1_table_offset % h->cluster_size)
-		return error_set(err, -EINVAL,
-				 "QED L1 table offset 0x%" PRIx64 " is not cluster-aligned",
-				 h->l1_table_offset);
+		return error_set_detail(err, -EINVAL, offset_line,
+					"0x%" PRIx64 " of the L1 table is not cluster-aligned",
+					h->l1_table_offset);
 	if (h->l1_table_offset < header_bytes || h->l1_table_offset > file_size ||
 	    table_bytes > file_size - h->l1_table_offset)
-		return error_set(err, -EINVAL,
-				 "QED L1 table at offset 0x%" PRIx64 " lies outside the file",
-				 h->l1_table_offset);
+		return error_set_detail(err, -EINVAL, offset_line,
+					"the L1 table at 0x%" PRIx64 " lies outside the file",
+					h->l1_table_offset);
 	return validate_backing(h, header_bytes, err);
 }

@@ -90,7 +90,8 @@ static int resize(struct qed_image *img, uint64_t size, struct error *err)
 	uint64_t old = atomic_load_explicit(&node->size, memory_order_relaxed);
 	int ret;
 
-	ret = qed_geometry_validate(header.cluster_size, header.table_size, size, err);
+	ret = qed_image_size_validate(header.cluster_size, header.table_size, size,
+				      "Invalid image size specified", err);
 	if (!ret && size < old)
 		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	if (!ret && size > old)

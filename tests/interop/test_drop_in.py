@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Our programs in the place of QEMU's, by links named qemu-img and qemu-io: the name in messages, the
+version, numbers with blanks before them, the words of damaged headers. side_by_side.py describes the
+format of the lines."""
+
+import os
+import re
+import shutil
+
+import interop
+from interop import must
+import side_by_side
+
+# A shell script with a tab between arguments gives qemu-io a number with a tab before it.
+BLANKS = """
+qemu-img create -f qed n " 1M"
+qemu-img create -f qed n "	1M"
+qemu-img create -f qed n " -1M"
+qemu-img create -f qed n " - 1M"
+qemu-img create -f qed n "1M "
+qemu-img create -f qed n " "
+qemu-img create -f qed n " +1M"
+qemu-img create -f qed n " 0x100000"
+qemu-img create -f qed n " 0x1k"
+qemu-img create -f qed n " -99999999999999999999"
+qemu-img create -f qed -o "size= 1M" n
+qemu-img create -f qed -o "size=-99999999999999999999" n
+qemu-img create -f qed -o "size=1M,cluster_size= 4k" n
+qemu-img resize -f qed n " 2M"
+qemu-img resize -f qed n "+ 2M"
+qemu-img resize -f qed n " +2M"
+qemu-img resize -f qed n "- 2M"
+qemu-img dd "bs= 4k" "count= 3" if=base of=n1
+qemu-img dd "bs= 4k" "skip= 1" if=base of=n3
+qemu-img dd bs=-1 if=base of=n1
+qemu-img measure --size " 1M"
+qemu-img convert -f raw -O raw -S " 4k" -m " 2" base n2
+qemu-img map -f raw -s " 64k" -l " 64k" base
+qemu-img bench -f raw -c " 1" -d " 1" -s " 4k" -o " 0" base
+qemu-io -r --image-opts -c length "driver=raw,offset= 64k,size=	64k,file.filename=base"
+qemu-io -f raw -c 'read	0 512' base
+qemu-io -f raw -c 'readv 0 	8k	8k' -c 'readv 0 	8k 8k' base
+qemu-io -f raw -c 'write -P 	5 	64k 	1k' -c 'read -P 	5 	64k 	1k' base
+qemu-io -f raw -c 'writev 	64k 	1k 	2k' -c 'aio_read 	0 	1k' -c aio_flush base
+qemu-io -f raw -c 'write -z 	64k 	1k' -c 'discard 	0 	512' -c 'alloc 	0 	512' base
+qemu-io -f raw -c 'read -P 0 -s 	512 -l 	64 	0 1k' -c 'truncate 	2M' -c length base
+"""
+
+# What each image of make_headers() has in its header.
+HEADERS = {
+    "magic": {"magic": b"QEE\0"},
+    "cluster": {"cluster_size": 3},
+    "cluster-large": {"cluster_size": 0xffffffff},
+    "table": {"table_size": 3},
+    "table-large": {"table_size": 0xffffffff},
+    "header-large": {"header_size": 0xffffffff},
+    "header-file": {"header_size": 1000},
+    "features": {"features": 0x80 | 1 << 33},
+    "l1": {"l1_table_offset": 0xffffffffffffffff},
+    "l1-odd": {"l1_table_offset": 65537},
+    "l1-far": {"l1_table_offset": 1 << 40},
+    "l1-header": {"l1_table_offset": 0},
+    "size": {"image_size": 0xffffffffffffffff},
+    "size-odd": {"image_size": 1 << 20 | 1},
+    "size-large": {"image_size": 1 << 60},
+    "name": {"features": 1, "backing_filename_offset": 1 << 20, "backing_filename_size": 4},
+}
+
+
+def make_headers():
+    for name, fields in HEADERS.items():
+        shutil.copy("template/new", "template/" + name)
+        interop.write_header("template/" + name, **fields)
+    shutil.copy("template/new", "template/truncated")
+    os.truncate("template/truncated", 512)
+
+
+def headers():
+    lines = []
+    for name in [*HEADERS, "truncated"]:
+        lines += ["qemu-img info -f qed " + name, "qemu-img resize -f qed %s 4M" % name,
+                  "qemu-io -f qed -c length " + name, "qemu-io -c 'open -r -o driver=qed %s'" % name]
+    return "\n".join(lines)
+
+
+# ---- The program's name ----
+
+
+def expect(results, name, true, got):
+    if true:
+        results.ok(name)
+    else:
+        results.not_ok(name, str(got))
+
+
+# As cinder and nova look for it, and a line with a version anywhere in it.
+VERSIONS = (r"qemu-img version ([0-9.]*)", r"^qemu-img version (\d+\.\d+(?:\.\d+)?)[ ,(]",
+            r"\d+\.\d+(\.\d+)?")
+
+
+def test_version(results):
+    line = must(side_by_side.OURS["qemu-img"], "--version").out
+    for pattern in VERSIONS:
+        found = re.search(pattern, line)
+        number = re.search(r"[0-9.]+", found.group(0)).group(0) if found else "0"
+        if tuple(int(part) for part in number.split(".")) < (7, 2):
+            results.not_ok("version", "%r finds %s in %r" % (pattern, number, line))
+            return
+    line = must(side_by_side.OURS["qemu-io"], "-V").out
+    expect(results, "version", line.startswith("qemu-io version 7.2.0 (qedblk "), line)
+
+
+def test_own_name(results):
+    """By their own names they have their own version, and say more than QEMU does."""
+    line = must(interop.QED_IMG, "--version").out
+    expect(results, "own-version", re.match(r"qed-img version 0\.\d+\n$", line), line)
+    got = interop.run(interop.QED_IMG, "info", "-f", "qed", "template/cluster")
+    expect(results, "own-words", got.status == 1 and got.err.startswith("qed-img: Could not open ") and
+           "QED cluster size is invalid: 3 is not a power of 2" in got.err, str(got))
+
+
+def test_any_name(results):
+    os.symlink(interop.QED_IMG, "disk-tool")
+    got = interop.run("./disk-tool", "info")
+    expect(results, "any-name", got.err.startswith("disk-tool: Expecting one image file name\n"
+                                                     "Try 'disk-tool --help'"), str(got))
+
+
+def main(results):
+    if not side_by_side.need_reference(results, "drop-in"):
+        return
+    side_by_side.make_template()
+    make_headers()
+    test_version(results)
+    test_own_name(results)
+    test_any_name(results)
+    side_by_side.run_list(results, "blanks", BLANKS, images=("n", "n1", "n2", "n3", "base"))
+    side_by_side.run_list(results, "headers", headers())
+
+
+interop.main(main)

@@ -3,7 +3,9 @@
  * Image locks: between this project's processes, and with QEMU's programs in both
  * directions.
  */
+#include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "test_block_common.h"
@@ -238,12 +240,62 @@ static void test_we_hold(void **state)
 	assert_int_equal(qemu_io(NULL, "write 0 512"), 0);
 }
 
+/* Send @fd through @to, and close it. */
+static void send_away(int to, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	struct iovec byte = { "x", 1 };
+	struct msghdr message = { .msg_iov = &byte,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(to, &message, 0), 1);
+	close(fd);
+}
+
+static void *close_soon(void *arg)
+{
+	usleep(400000);
+	close(((int *)arg)[1]);
+	return NULL;
+}
+
+/*
+ * A file that no process has open, but the kernel: like that of a process that was killed, until
+ * its last I/O has ended.
+ */
+static void test_killed_process(void **state)
+{
+	int fd, sockets[2];
+	pthread_t thread;
+
+	(void)state;
+	use_plain_image();
+	fd = open_image();
+	assert_int_equal(image_lock_acquire(fd, WRITER, SHARED, NULL), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	send_away(sockets[0], fd);
+	expect_busy(READER, busy_reader);
+	assert_int_equal(pthread_create(&thread, NULL, close_soon, sockets), 0);
+	fd = open_image();
+	assert_int_equal(image_lock_wait(fd, READER, SHARED, NULL), 0);
+	pthread_join(thread, NULL);
+	close(fd);
+	close(sockets[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_among_ourselves),
-		cmocka_unit_test(test_stranger),
-		cmocka_unit_test(test_qemu_holds),
+		cmocka_unit_test(test_among_ourselves), cmocka_unit_test(test_killed_process),
+		cmocka_unit_test(test_stranger),	cmocka_unit_test(test_qemu_holds),
 		cmocka_unit_test(test_we_hold),
 	};
 

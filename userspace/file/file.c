@@ -163,7 +163,7 @@ static int find_alignment(struct open_call *call)
 static int lock_image(struct blk_file *file, unsigned int perm, unsigned int shared,
 		      struct error *err)
 {
-	int ret = image_lock_acquire(file->fd, perm, shared, err);
+	int ret = image_lock_wait(file->fd, perm, shared, err);
 
 	if (ret) {
 		error_prefix(err, "%s", file->name);

@@ -7,11 +7,18 @@
  * lock on the opposite byte would be possible.  Each process locks before it
  * checks, so of two that race at least one sees the other.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file/image_lock.h"
@@ -116,6 +123,64 @@ int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct er
 	if (ret)
 		image_lock_release(fd);
 	return ret;
+}
+
+/* Is the file behind @fd open, by another descriptor, in the process with the number @pid? */
+static bool process_has_open(const struct statx *file, int fd, const char *pid)
+{
+	char path[NAME_MAX + sizeof("/proc//fd")];
+	struct dirent *entry;
+	struct statx st;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || (atoi(pid) == getpid() && atoi(entry->d_name) == fd))
+			continue;
+		/* AT_STATX_DONT_SYNC: a file server may not respond. */
+		found = !statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st) &&
+			st.stx_ino == file->stx_ino && st.stx_dev_major == file->stx_dev_major &&
+			st.stx_dev_minor == file->stx_dev_minor;
+	}
+	closedir(dir);
+	return found;
+}
+
+/* Does a process, as far as this one may see, have the file open by another descriptor? */
+static bool any_has_open(int fd)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	struct statx file;
+	bool found = false;
+
+	if (!dir || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &file))
+		found = true;
+	while (!found && (entry = readdir(dir)))
+		found = isdigit((unsigned char)entry->d_name[0]) &&
+			process_has_open(&file, fd, entry->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+int image_lock_wait(int fd, unsigned int perm, unsigned int shared, struct error *err)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+
+	for (unsigned int n = 0;; n++) {
+		int ret = image_lock_acquire(fd, perm, shared, err);
+
+		if (ret != -EBUSY || n == 100 || (n >= 5 && any_has_open(fd)))
+			return ret;
+		if (err)
+			error_free(err);
+		nanosleep(&pause, NULL);
+	}
 }
 
 void image_lock_release(int fd)

@@ -5,7 +5,8 @@
  *
  * Open-file-description locks, all shared: a permission that is held locks
  * byte 100 + n, one that is denied to others locks byte 200 + n.  The kernel
- * drops them with the open file description, so a killed process leaves none.
+ * drops them with the open file description, so a killed process leaves none
+ * once its I/O has ended.
  */
 #ifndef QEDBLK_FILE_IMAGE_LOCK_H
 #define QEDBLK_FILE_IMAGE_LOCK_H
@@ -26,6 +27,13 @@ enum image_perm {
  * or another negative errno.  A file system without such locks is no error.
  */
 int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err);
+
+/*
+ * Like image_lock_acquire(), but wait for the locks of a process that has ended: its last I/O holds
+ * them for up to a second.  Blocks for 0.1 seconds at most while a process has the file open, for
+ * two where none has.
+ */
+int image_lock_wait(int fd, unsigned int perm, unsigned int shared, struct error *err);
 
 /* Release all locks that image_lock_acquire() took on @fd. */
 void image_lock_release(int fd);

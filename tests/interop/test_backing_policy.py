@@ -141,6 +141,28 @@ def new_images():
         raise Failure("an image was made without the backing directory")
 
 
+def image_tools():
+    """An image of a stranger: commit writes below the directory only, and nothing else is read."""
+    for name in "golden/base.raw", "secret/base.raw":
+        overlay("qed", name)
+        must(interop.QED_IO, "-f", "qed", "-c", "write -q -P 9 0 64k", "vm.qed")
+        before = interop.read_file(name)
+        for args in (("info", "--backing-chain"), ("map",), ("compare", "-f", "qed", "vm.qed"),
+                     ("commit", "-d"), ("commit",)):
+            result = interop.run(interop.QED_IMG, "--backing-dir", "golden", *args, "vm.qed")
+            if name.startswith("secret") and (result.status == 0 or result.out or
+                                              "must lie below golden" not in result.err):
+                raise Failure("not refused: %s" % result)
+            if name.startswith("golden") and result.status:
+                raise Failure(str(result))
+        io = interop.run(interop.QED_IO, "--backing-dir", "golden", "-c", "read 0 64k", "vm.qed")
+        if (io.status == 0) != name.startswith("golden"):
+            raise Failure(str(io))
+        if (interop.read_file(name) == before) != name.startswith("secret"):
+            raise Failure("%s is not as expected" % name)
+    interop.write_file("golden/base.raw", b"g" * MiB)
+
+
 def default_is_any():
     overlay("qed", "secret/base.raw")
     allowed("--image", "vm.qed")
@@ -157,6 +179,7 @@ def main(results):
         for name, words in NAMES[::4] if interop.SANITIZE else NAMES:
             results.run("backing-policy-%s %s" % (kind, name), one_name, kind, name, words)
     results.run("backing-policy-default", default_is_any)
+    results.run("backing-policy-image-tools", image_tools)
     results.run("backing-policy-new", new_images)
     results.run("backing-policy-network", nothing_connects)
 

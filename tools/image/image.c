@@ -212,9 +212,12 @@ static void reword_open(const char *path, const struct blk_open_opts *opts, stru
 	blk_image_name_free(&name);
 }
 
+const char *image_backing_dir;
+
 int image_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		  struct error *err)
 {
+	struct blk_open_opts limited = *opts;
 	const char *path;
 	int ret;
 
@@ -225,7 +228,8 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 		return err->code;
 	if (path && !*path)
 		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
-	ret = blk_co_open(node, path, opts, err);
+	limited.backing_dir = image_backing_dir;
+	ret = blk_co_open(node, path, &limited, err);
 	if (ret < 0) {
 		reword_open(path, opts, err);
 		return ret;

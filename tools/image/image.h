@@ -31,6 +31,12 @@ const char *image_path(const char *filename, struct error *err);
 const char *image_new_path(const char *filename, struct error *err);
 
 /*
+ * --backing-dir of the program, or NULL: files of a chain below the image itself must lie below
+ * this directory.
+ */
+extern const char *image_backing_dir;
+
+/*
  * Call blk_co_open() on a file named by the user (NULL: by opts->options). Coroutine;
  * yields. The error line is what QEMU prints after "Could not open 'FILE': ". Warns on
  * standard error when an image opened for writing was probed as raw.

@@ -48,6 +48,7 @@ static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 {
 	struct blk_open_opts look = { .format = c->format,
 				      .flags = BLK_O_NO_LOCK,
+				      .backing_dir = image_backing_dir,
 				      .options = c->options };
 	struct error err = ERROR_INIT;
 	const char *path = c->options ? NULL : image_path(c->filename, &err);

@@ -197,7 +197,7 @@ static int co_look_below(const struct info *in, struct image_facts *images, size
 		return report_error("Backing file '%s' creates an infinite loop.",
 				    above->backing_path);
 	return co_look(above->backing_path, above->backing_format,
-		       in->source_flags & ~IMG_O_IMAGE_OPTS, &images[count]);
+		       (in->source_flags & ~IMG_O_IMAGE_OPTS) | BLK_O_BELOW, &images[count]);
 }
 
 /* Print nothing if a part of the chain cannot be opened. */

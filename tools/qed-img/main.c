@@ -10,6 +10,7 @@
 #include "aio/loop.h"
 #include "block/driver.h"
 #include "cmdline/report.h"
+#include "image/image.h"
 #include "image/object.h"
 #include "qed-img/img.h"
 #include "util/json_memory.h"
@@ -36,8 +37,8 @@ static void print_help(void)
 
 	if (report_as_qemu())
 		report_version();
-	printf("usage: %s [-h | -V | --version] [-T | --trace TRACE] VERB [ARGUMENT...]\n"
-	       "%s\n\nVerbs:\n",
+	printf("usage: %s [-h | -V | --version] [-T | --trace TRACE] [--backing-dir DIR] VERB "
+	       "[ARGUMENT...]\n%s\n\nVerbs:\n",
 	       program.program, program.about);
 	for (i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("  %s %s\n      %s\n", verbs[i]->name, verbs[i]->synopsis,
@@ -89,6 +90,7 @@ static int run_program(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "trace", required_argument, NULL, 'T' },
+		{ "backing-dir", required_argument, NULL, 'B' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const struct verb *verb;
@@ -105,6 +107,9 @@ static int run_program(int argc, char **argv)
 		case 'T':
 			if (trace_option(optarg))
 				return 1;
+			break;
+		case 'B':
+			image_backing_dir = optarg;
 			break;
 		default:
 			return 1;

@@ -33,6 +33,7 @@ static void print_help(void)
 {
 	printf("Usage: %s [OPTION]... [-c COMMAND]... [FILE]\n"
 	       "Runs commands on a disk image: those of -c, or lines of standard input.\n\n"
+	       "  --backing-dir DIR      backing files must lie below it\n"
 	       "  --object OBJECT        TYPE,id=ID,NAME=VALUE,...: an object for options to name\n"
 	       "  --image-opts           FILE is options of an image: NAME=VALUE,...\n"
 	       "  -c, --cmd COMMAND      run COMMAND; may be given many times\n"
@@ -77,6 +78,13 @@ static int take(void *program, const struct verb_option *option, const char *val
 	}
 }
 
+static int take_backing_dir(void *program, const struct verb_option *option, const char *value)
+{
+	(void)program, (void)option;
+	image_backing_dir = value;
+	return 0;
+}
+
 static int next_option(int argc, char **argv, const char *letters, const struct option *names)
 {
 	return getopt_long(argc, argv, letters, names, NULL);
@@ -107,6 +115,7 @@ static int parse_arguments(struct program *p, int argc, char **argv)
 		OPT_SWITCH('m', "misalign", struct program, io.misalign),
 		OPT_CALL_VALUE('T', "trace", take),
 		OPT_CALL_VALUE(0, "object", take),
+		OPT_CALL_VALUE(0, "backing-dir", take_backing_dir),
 		OPT_SWITCH(0, "image-opts", struct program, io.image_opts),
 		OPT_END,
 	};

@@ -26,7 +26,7 @@ enum blk_open_flags {
 	BLK_O_CHECK = 1 << 4, /* for check: open an image that needs one without repairing it */
 	BLK_O_DISCARD_IGNORE = 1 << 5, /* discards do nothing */
 	BLK_O_REFUSE_BACKING = 1 << 6, /* an image that names a backing file is refused */
-	BLK_O_BELOW = 1 << 7, /* backing_dir applies to the image itself, too; read-only */
+	BLK_O_BELOW = 1 << 7, /* backing_dir applies to the image itself, too */
 	BLK_O_NO_FLUSH = 1 << 8, /* nothing is made durable: for images that can be recreated */
 	/* The caller has just made it with blk_co_create(), as incomplete, and fills it. */
 	BLK_O_INCOMPLETE = 1 << 9,

@@ -163,7 +163,7 @@ static int find_alignment(struct open_call *call)
 static int lock_image(struct blk_file *file, unsigned int perm, unsigned int shared,
 		      struct error *err)
 {
-	int ret = image_lock_wait(file->fd, perm, shared, err);
+	int ret = image_lock_acquire(file->fd, perm, shared, err);
 
 	if (ret) {
 		error_prefix(err, "%s", file->name);
@@ -182,7 +182,8 @@ static int open_on_worker(void *arg)
 	int ret;
 
 	if (call->dir)
-		ret = call->file->fd = blk_file_open_below(call->file->name, call->dir, call->err);
+		ret = call->file->fd = blk_file_open_below(call->file->name, call->dir,
+							   call->flags & BLK_FILE_RDWR, call->err);
 	else
 		ret = open_fd(call);
 	if (ret < 0)
@@ -307,7 +308,7 @@ int blk_file_co_open_below(struct blk_file **file, const char *name, const char 
 {
 	struct open_call call = { .dir = dir, .flags = flags, .err = err };
 
-	if (flags & (BLK_FILE_RDWR | BLK_FILE_CREATE))
+	if (flags & BLK_FILE_CREATE)
 		return error_set_errno(err, -EINVAL, "%s", name);
 	return co_open(file, name, &call);
 }

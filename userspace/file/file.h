@@ -127,7 +127,7 @@ struct blk_file {
 int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
 		     unsigned int perm, unsigned int shared, struct error *err);
 /*
- * The same for reading, without image locks, if the file lies below folder @dir
+ * The same without image locks, if the file lies below folder @dir
  * after all symbolic links are followed, whatever its name is.  Else -EPERM,
  * without opening it.  Names of protocols are always refused.
  */

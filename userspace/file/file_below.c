@@ -72,17 +72,17 @@ static int check_place(int fd, const char *name, const char *dir, struct error *
 			 dir, here);
 }
 
-static int reopen(int path_fd, const char *name, struct error *err)
+static int reopen(int path_fd, const char *name, bool writable, struct error *err)
 {
 	char link[64];
 	int fd;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
-	fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = open(link, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	return fd >= 0 ? fd : error_set_errno(err, -errno, "%s", name);
 }
 
-int blk_file_open_below(const char *name, const char *dir, struct error *err)
+int blk_file_open_below(const char *name, const char *dir, bool writable, struct error *err)
 {
 	int fd = open(name, O_PATH | O_CLOEXEC);
 	struct stat st;
@@ -96,7 +96,7 @@ int blk_file_open_below(const char *name, const char *dir, struct error *err)
 	if (!ret)
 		ret = blk_file_check_type(name, st.st_mode, err);
 	if (!ret)
-		ret = reopen(fd, name, err);
+		ret = reopen(fd, name, writable, err);
 	close(fd);
 	return ret;
 }

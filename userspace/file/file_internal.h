@@ -17,11 +17,11 @@ int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct er
 int blk_file_check_type(const char *name, mode_t mode, struct error *err);
 
 /*
- * Open @name for reading if the file that it resolves to lies below folder @dir.
+ * Open @name for reading, or for both, if the file that it resolves to lies below folder @dir.
  * Blocks; for worker threads.  Returns a descriptor (with O_NONBLOCK), or a negative
  * errno with a line that names the file; -EPERM: the file lies elsewhere.
  */
-int blk_file_open_below(const char *name, const char *dir, struct error *err);
+int blk_file_open_below(const char *name, const char *dir, bool writable, struct error *err);
 
 /* file_flush.c */
 void blk_file_flushes_init(struct blk_file_flushes *flushes);

@@ -96,7 +96,7 @@ static int check_conflicts(int fd, unsigned int perm, unsigned int denied, struc
 	return 0;
 }
 
-int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err)
+static int try_lock(int fd, unsigned int perm, unsigned int shared, struct error *err)
 {
 	unsigned int denied = IMAGE_PERM_ALL & ~shared;
 	int ret = lock_bytes(fd, perm, denied);
@@ -168,12 +168,12 @@ static bool any_has_open(int fd)
 	return found;
 }
 
-int image_lock_wait(int fd, unsigned int perm, unsigned int shared, struct error *err)
+int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
 
 	for (unsigned int n = 0;; n++) {
-		int ret = image_lock_acquire(fd, perm, shared, err);
+		int ret = try_lock(fd, perm, shared, err);
 
 		if (ret != -EBUSY || n == 100 || (n >= 5 && any_has_open(fd)))
 			return ret;

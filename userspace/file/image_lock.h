@@ -22,18 +22,15 @@ enum image_perm {
 };
 
 /*
- * Take the permissions @perm and deny other processes all but @shared on @fd.  Does
- * not block.  Returns 0, -EBUSY (conflict with another process; nothing is held then),
- * or another negative errno.  A file system without such locks is no error.
- */
-int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err);
-
-/*
- * Like image_lock_acquire(), but wait for the locks of a process that has ended: its last I/O holds
- * them for up to a second.  Blocks for 0.1 seconds at most while a process has the file open, for
+ * Take the permissions @perm and deny other processes all but @shared on @fd.  Returns 0,
+ * -EBUSY (conflict with another process; nothing is held then), or another negative
+ * errno.  A file system without such locks is no error.
+ *
+ * Waits for the locks of a process that was killed: its last I/O holds them for up to a
+ * second.  So it blocks for 0.1 seconds at most while a process has the file open, and for
  * two where none has.
  */
-int image_lock_wait(int fd, unsigned int perm, unsigned int shared, struct error *err);
+int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err);
 
 /* Release all locks that image_lock_acquire() took on @fd. */
 void image_lock_release(int fd);

@@ -93,6 +93,18 @@ check "a second signal ends the caller at once" test $status = 130
 kill -CONT "$server"
 check "and the server does not stay either" wait_until 10 nothing_left
 
+# Two at once, as some service managers send: the server gets one, whichever ends the caller.
+start INT
+kill -STOP $pid
+kill -INT $pid
+kill -TERM $pid
+kill -CONT $pid
+wait $pid
+status=$?
+check "two signals at once end the caller" test $status -gt 0
+check "and the server" wait_until 10 nothing_left
+kill -TERM "$server" 2>/dev/null
+
 # In the foreground there is one process, which keeps its inherited files and signals.
 start INT --foreground
 check "--foreground is one process" test "$server" = $pid

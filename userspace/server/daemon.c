@@ -52,8 +52,8 @@ static void add_signals(sigset_t *set, const sigset_t *blocked)
 }
 
 /*
- * Wait until the pipe @fd has the server's report. Returns true when a signal came first. All
- * signals are blocked on entry, and as in @old on return.
+ * Wait until the pipe @fd has the server's report. Returns true when a signal came first. On entry
+ * all signals are blocked, on return those in @old and those that end a start.
  */
 static bool is_interrupted(int fd, const sigset_t *old)
 {
@@ -73,19 +73,22 @@ static bool is_interrupted(int fd, const sigset_t *old)
 		/* What is read is not delivered; a second signal ends this process. */
 		(void)!read(pfd[1].fd, &info, sizeof(info));
 	}
-	sigprocmask(SIG_SETMASK, old, NULL);
 	close(pfd[1].fd);
 	return pfd[1].revents;
 }
 
 static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *old)
 {
+	bool interrupted = is_interrupted(fd, old);
 	char line[LINE_MAX_BYTES];
 	int status = 1;
 
-	if (is_interrupted(fd, old)) {
-		/* The server, in a session of its own, did not get the terminal's signal. */
+	/* The server, in a session of its own, did not get the terminal's signal. */
+	if (interrupted)
 		kill(pid, SIGTERM);
+	/* Only now, since a second signal may be pending. */
+	sigprocmask(SIG_SETMASK, old, NULL);
+	if (interrupted) {
 		waitpid(pid, NULL, 0);
 		fprintf(stderr, "qedd: %s: interrupted\n", name);
 		return 1;

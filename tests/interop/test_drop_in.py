@@ -47,6 +47,55 @@ qemu-io -f raw -c 'write -z 	64k 	1k' -c 'discard 	0 	512' -c 'alloc 	0 	512' ba
 qemu-io -f raw -c 'read -P 0 -s 	512 -l 	64 	0 1k' -c 'truncate 	2M' -c length base
 """
 
+COLONS = """
+qemu-img create -f qed file:co:lon 1M
+qemu-img info file:co:lon
+qemu-img info ./co:lon
+qemu-img info co:lon
+qemu-img info file:no:pe
+qemu-img info -f qed file:no:pe
+qemu-img create -f qed -b base -F raw file:co:top
+qemu-img info file:co:top
+qemu-img info --output=json file:co:top
+qemu-img info --backing-chain file:co:top
+qemu-img map file:co:top
+qemu-img map --output=json file:co:top
+qemu-img check file:co:top
+qemu-img convert -O raw file:co:top file:ou:t
+qemu-img compare file:co:top file:ou:t
+qemu-img dd -f raw -O raw if=file:ou:t of=file:du:p
+qemu-img compare -f raw -F raw file:du:p ./ou:t
+qemu-img resize -f qed file:co:top 2M
+qemu-img rebase -u -b base -F raw file:co:top
+qemu-img commit -f qed file:co:top
+qemu-io -f qed -c length -c 'write 0 4k' file:co:lon
+qemu-io -c 'open -o driver=qed file:co:lon' -c length -c 'open file:no:pe'
+"""
+
+DRIVERS = "\n".join(line.replace("DRIVER", driver) for driver in ("file", "host_device", "host_cdrom")
+                    for line in """
+qemu-img info -f DRIVER base
+qemu-img info -f DRIVER dir
+qemu-img info -f DRIVER nope
+qemu-img info -f DRIVER /dev/null
+qemu-img info --image-opts driver=DRIVER,filename=base
+qemu-img info --image-opts driver=DRIVER,filename=dir
+qemu-img info --image-opts driver=qed,file.driver=DRIVER,file.filename=a
+qemu-img info --image-opts driver=raw,file.driver=DRIVER,file.filename=/dev/null,file.locking=off
+qemu-img info 'json:{"driver":"raw","file":{"driver":"DRIVER","filename":"nope"}}'
+qemu-img map -f DRIVER a
+qemu-io -f DRIVER -c length base
+qemu-io -f DRIVER -c length -c 'write 0 512' dir
+qemu-io -r -f DRIVER -c length dir
+qemu-io -c 'open -r -o driver=DRIVER,filename=dir' -c 'open -o driver=DRIVER,filename=dir'
+qemu-io -c 'open -r -o driver=DRIVER,filename=/dev/null,locking=off'
+qemu-io -c 'open -o driver=DRIVER,filename=/dev/null,locking=off'
+qemu-io -c 'open -o driver=host_device,filename=/dev/null,locking=off' -c length -c flush
+qemu-io -c 'open -o driver=raw,file.driver=DRIVER,file.filename=base' -c length
+qemu-img convert -f DRIVER -O raw base n
+qemu-img compare -f DRIVER base base
+""".strip().splitlines())
+
 # What each image of make_headers() has in its header.
 HEADERS = {
     "magic": {"magic": b"QEE\0"},
@@ -137,6 +186,8 @@ def main(results):
     test_any_name(results)
     side_by_side.run_list(results, "blanks", BLANKS, images=("n", "n1", "n2", "n3", "base"))
     side_by_side.run_list(results, "headers", headers())
+    side_by_side.run_list(results, "colons", COLONS, images=("./co:lon", "./co:top", "./ou:t"))
+    side_by_side.run_list(results, "drivers", DRIVERS)
 
 
 interop.main(main)

@@ -89,7 +89,7 @@ qemu-img bitmap --add -F a
 qemu-img bitmap --remove -g 3
 qemu-img bitmap --add -b a -F qed -g 3 a b c
 qemu-img info --object secret,help base
-~qemu-img info file:co:lon ~ image: co:lon
+qemu-img info file:co:lon
 qemu-img info --object secret,id=s,? nope
 qemu-img convert --object tls-creds-anon,help
 qemu-img info --object tls-creds-psk,id=x,help base

@@ -37,16 +37,41 @@ int image_cache_parse(const char *mode, struct image_cache *cache)
 	return -EINVAL;
 }
 
+/* Return "./@path", which is kept until the program ends; NULL without memory. */
+static const char *dot_path(const char *path)
+{
+	static char **kept;
+	static size_t count;
+	char **more;
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(kept[i] + 2, path))
+			return kept[i];
+	more = reallocarray(kept, count + 1, sizeof(*kept));
+	if (!more)
+		return NULL;
+	kept = more;
+	return asprintf(&kept[count], "./%s", path) < 0 ? NULL : kept[count++];
+}
+
 const char *image_path(const char *filename, struct error *err)
 {
-	size_t len = strcspn(filename, ":/");
+	const char *path = filename;
 
-	if (filename[len] != ':' || blk_protocol_of(filename) || blk_name_is_json(filename))
+	if (!blk_name_has_protocol(filename) || blk_name_is_url(filename))
 		return filename;
-	if (!strncmp(filename, "file:", 5))
-		return filename + 5;
-	error_set(err, -EINVAL, "Unknown protocol '%.*s'", (int)len, filename);
-	return NULL;
+	if (strncmp(filename, "file:", 5)) {
+		error_set(err, -EINVAL, "Unknown protocol '%.*s'", (int)strcspn(filename, ":"),
+			  filename);
+		return NULL;
+	}
+	path += 5;
+	/* What is left must not be taken for another protocol's name. */
+	if (blk_name_has_protocol(path))
+		path = dot_path(path);
+	if (!path)
+		error_set_errno(err, -ENOMEM, "%s", filename);
+	return path;
 }
 
 static bool same_path(const char *a, const char *b)

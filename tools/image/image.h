@@ -22,7 +22,7 @@ struct image_cache {
 int image_cache_parse(const char *mode, struct image_cache *cache);
 
 /*
- * Return the path of @filename, a pointer into it: PATH of "file:PATH", else @filename
+ * Return the path of @filename: PATH of "file:PATH", "./PATH" if it has a colon, else @filename
  * itself. NULL, with @err set, for any other "PROTOCOL:...".
  */
 const char *image_path(const char *filename, struct error *err);

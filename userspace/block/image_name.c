@@ -121,7 +121,9 @@ static int take_protocol(struct blk_image_name *name, const char *driver, struct
 	if (!ret)
 		ret = driver ? protocol->name_from(o, &name->filename, err) :
 			       blk_file_name_from(o, &name->filename, err);
-	if (!ret && !strcmp(protocol->name, BLK_FILE))
+	if (driver)
+		name->file_flags = protocol->file_flags;
+	if (!ret && !protocol->co_open)
 		ret = blk_file_take_options(o, name->flags_on & BLK_O_DIRECT, &no_lock, err);
 	if (ret)
 		return ret;
@@ -249,6 +251,8 @@ int blk_image_name_parse(struct blk_image_name *name, const char *filename, cons
 	} else if (!ret) {
 		name->filename = strdup(filename);
 		name->format = format ? strdup(format) : NULL;
+		if (format && blk_protocol_find(format))
+			name->file_flags = blk_protocol_find(format)->file_flags;
 		if (!name->filename || (format && !name->format))
 			ret = no_memory(err);
 	}

@@ -13,6 +13,7 @@ struct blk_image_name {
 	char *filename; /* heap: a path, or a protocol's name for the image */
 	char *format; /* heap: a driver or a protocol; NULL: to be probed */
 	unsigned int flags_on, flags_off; /* BLK_O_* to set and clear in the caller's flags */
+	unsigned int file_flags; /* BLK_FILE_* that a driver of local files adds */
 	bool read_only, force_share; /* the image must not be opened for writing */
 	struct blk_options *options; /* the options left for the driver (heap), or NULL */
 	/* Options of the backing file, which win over what the image says (heap); NULL: none. */

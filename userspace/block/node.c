@@ -70,10 +70,10 @@ static struct blk_node *node_alloc(const char *filename, unsigned int flags)
 	return node;
 }
 
-static int open_file(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
+/* @flags: BLK_FILE_* of the driver of the file. */
+static int open_file(struct blk_node *node, const struct blk_open_opts *opts, unsigned int flags,
+		     struct error *err)
 {
-	unsigned int flags = 0;
-
 	if (node->flags & BLK_O_RDWR)
 		flags |= BLK_FILE_RDWR;
 	if (node->flags & BLK_O_DIRECT)
@@ -123,7 +123,7 @@ static int settle_file(struct blk_node *node, const struct blk_open_opts *opts, 
 
 static int choose_driver(struct blk_node *node, const char *format, struct error *err)
 {
-	const char *below = node->file->protocol ? node->file->protocol->name : BLK_FILE;
+	const struct blk_protocol *below = node->file->protocol;
 	const struct blk_protocol *named = format ? blk_protocol_find(format) : NULL;
 	int ret;
 
@@ -132,7 +132,7 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 		format = blk_driver_fallback()->name;
 	node->probed = !format;
 	node->protocol = named ? named->name : NULL;
-	if (node->protocol && strcmp(below, format))
+	if (named && (named->co_open ? below != named : below != NULL))
 		return error_set(err, -EINVAL, "not a name of %s", format);
 	if (format)
 		ret = blk_driver_get(format, &node->driver, err);
@@ -180,7 +180,7 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 	int ret;
 
 	mine.options = name->options;
-	ret = open_file(node, opts, err);
+	ret = open_file(node, opts, name->file_flags, err);
 	if (!ret)
 		ret = check_loop(top, node, err);
 	if (!ret)

@@ -40,12 +40,26 @@ struct open_call {
 	struct dio_align align;
 };
 
-int blk_file_check_type(const char *name, mode_t mode, struct error *err)
+int blk_file_check_type(const char *name, mode_t mode, unsigned int flags, struct error *err)
 {
-	if (S_ISREG(mode) || S_ISBLK(mode))
-		return 0;
-	if (S_ISDIR(mode))
+	const char *device = flags & BLK_FILE_HOST_DEVICE ? "host_device" :
+			     flags & BLK_FILE_HOST_CDROM  ? "host_cdrom" :
+							    NULL;
+
+	if (S_ISDIR(mode) && (!device || flags & BLK_FILE_RDWR))
 		return error_set_errno(err, -EISDIR, "%s", name);
+	if (device && !S_ISBLK(mode) && !S_ISCHR(mode))
+		return error_set(err, -EINVAL,
+				 "%s: '%s' driver requires '%s' to be either a character or block "
+				 "device",
+				 name, device, name);
+	if (flags & BLK_FILE_REGULAR && !S_ISREG(mode))
+		return error_set(err, -EINVAL,
+				 "%s: 'file' driver requires '%s' to be a regular file", name,
+				 name);
+	/* Opening a character device can have side effects: only where the user says that it is one. */
+	if (S_ISREG(mode) || S_ISBLK(mode) || (device && S_ISCHR(mode)))
+		return 0;
 	return error_set(err, -EINVAL, "%s: Not a regular file or block device", name);
 }
 
@@ -60,7 +74,7 @@ static int open_fd(struct open_call *call)
 
 	/* Check before opening: opening a device or a FIFO can have side effects. */
 	if (stat(file->name, &st) == 0) {
-		int ret = blk_file_check_type(file->name, st.st_mode, call->err);
+		int ret = blk_file_check_type(file->name, st.st_mode, call->flags, call->err);
 
 		if (ret)
 			return ret;
@@ -127,9 +141,11 @@ static int find_identity(struct open_call *call)
 
 	if (fstat(file->fd, &st) < 0)
 		return error_set_errno(call->err, -errno, "%s", file->name);
-	ret = blk_file_check_type(file->name, st.st_mode, call->err);
+	ret = blk_file_check_type(file->name, st.st_mode, call->flags, call->err);
 	if (ret)
 		return ret;
+	/* There is nothing to make durable. */
+	file->no_flush |= S_ISCHR(st.st_mode);
 
 	file->is_device = S_ISBLK(st.st_mode);
 	find_file_system(file);

@@ -36,6 +36,10 @@ enum blk_file_flags {
 	BLK_FILE_CREATE = 1 << 3, /* create it if missing; an existing file is not truncated */
 	BLK_FILE_EXCL = 1 << 4, /* with CREATE: fail with -EEXIST if it exists */
 	BLK_FILE_NO_FLUSH = 1 << 5, /* flushes do nothing */
+	BLK_FILE_REGULAR = 1 << 6, /* refuse what is no regular file */
+	/* Refuse what is neither a block nor a character device, with the driver's name. */
+	BLK_FILE_HOST_DEVICE = 1 << 7,
+	BLK_FILE_HOST_CDROM = 1 << 8,
 };
 
 struct blk_file;
@@ -229,5 +233,8 @@ static inline bool blk_file_is_aligned(const struct blk_file *file, const void *
  * relative to a folder.
  */
 bool blk_name_is_url(const char *name);
+
+/* Does @name begin like one of a protocol, known or not: with a colon before any slash? */
+bool blk_name_has_protocol(const char *name);
 
 #endif

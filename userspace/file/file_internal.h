@@ -13,8 +13,11 @@
 /* Open @file, of which name and writable are set, by the protocol of its name.  Yields. */
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err);
 
-/* Return 0 if a file of type @mode can be an image, else a negative errno with an error line. */
-int blk_file_check_type(const char *name, mode_t mode, struct error *err);
+/*
+ * Return 0 if a file of type @mode can be an image and is what @flags (BLK_FILE_*) demand, else a
+ * negative errno with an error line.
+ */
+int blk_file_check_type(const char *name, mode_t mode, unsigned int flags, struct error *err);
 
 /*
  * Open @name for reading, or for both, if the file that it resolves to lies below folder @dir.

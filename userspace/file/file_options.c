@@ -23,8 +23,10 @@ static int set_name(char **name, const char *prefix, const char *path, struct er
 int blk_file_name_from(struct blk_options *options, char **name, struct error *err)
 {
 	const char *path = blk_options_take(options, "filename");
+	bool prefixed = path && !strncmp(path, "file:", 5);
 
-	return set_name(name, "", path && !strncmp(path, "file:", 5) ? path + 5 : path, err);
+	path += prefixed ? 5 : 0;
+	return set_name(name, prefixed && blk_name_has_protocol(path) ? "./" : "", path, err);
 }
 
 /* A path that looks like a protocol's name must not be taken for one. */
@@ -41,6 +43,21 @@ const struct blk_protocol blk_protocol_file = {
 	.name = BLK_FILE,
 	.address = address,
 	.name_from = path_from,
+	.file_flags = BLK_FILE_REGULAR,
+};
+
+const struct blk_protocol blk_protocol_host_device = {
+	.name = "host_device",
+	.address = address,
+	.name_from = path_from,
+	.file_flags = BLK_FILE_HOST_DEVICE,
+};
+
+const struct blk_protocol blk_protocol_host_cdrom = {
+	.name = "host_cdrom",
+	.address = address,
+	.name_from = path_from,
+	.file_flags = BLK_FILE_HOST_CDROM,
 };
 
 int blk_file_take_options(struct blk_options *o, bool direct, bool *no_lock, struct error *err)

@@ -29,6 +29,11 @@ bool blk_name_is_url(const char *name)
 	return blk_name_is_json(name) || blk_protocol_of(name);
 }
 
+bool blk_name_has_protocol(const char *name)
+{
+	return name[strcspn(name, ":/")] == ':';
+}
+
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err)
 {
 	const struct blk_protocol *protocol = blk_protocol_of(file->name);

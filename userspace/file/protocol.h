@@ -21,6 +21,7 @@
 struct blk_protocol {
 	/* As a format's name it stands for the protocol's bytes unchanged (raw). */
 	const char *name;
+	unsigned int file_flags; /* of local files (without co_open): BLK_FILE_* besides others */
 	bool keeps_nothing; /* of each of its files, see struct blk_file */
 	/* Is @filename a name of this protocol?  NULL: for local files, which any other name is. */
 	bool (*matches)(const char *filename);

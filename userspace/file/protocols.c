@@ -6,9 +6,11 @@
 
 #include "file/protocol.h"
 
-#define PROTOCOLS(ROW) \
-	ROW(file)      \
-	ROW(nbd)       \
+#define PROTOCOLS(ROW)   \
+	ROW(file)        \
+	ROW(host_device) \
+	ROW(host_cdrom)  \
+	ROW(nbd)         \
 	ROW(null)
 
 #define DECLARE(name)	 extern const struct blk_protocol blk_protocol_##name;

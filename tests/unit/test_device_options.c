@@ -110,7 +110,8 @@ static void test_refused(void **state)
 	refused("x", NULL, "x: unexpected argument");
 	refused("-q", NULL, "-q: unexpected argument");
 	refused("--size", NULL, "--size: needs a value");
-	refused("--size", "0", "--size: '0' is not a size");
+	refused("--size", "0", "--size: '0' is not a size: it must be above 0");
+	refused("--size", "1 Gi", "--size: '1 Gi' is not a size");
 	refused("--size", "-1", "--size: '-1' is not a size");
 	refused("--size", "9223372036854775807",
 		"--size: '9223372036854775807' is more than 9223372036854775295");

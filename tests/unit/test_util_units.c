@@ -160,11 +160,37 @@ static void test_rounding(void **state)
 	assert_false(is_power_of_2(0) || is_power_of_2(12));
 }
 
+/* What is printed is accepted, and means about the same. */
+static void test_printed(void **state)
+{
+	static const char *const same[] = {
+		"1G", "1GiB", "1 GiB", "1 G", "1024 MiB", "1073741824 B"
+	};
+	static const char *const bad[] = { "GiB",  " GiB",   "1  GiB", "1GB",
+					   "1 iB", "1 GiB ", "iB",     "" };
+	uint64_t bytes;
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		assert_int_equal(parse_printed_size(same[i], &bytes), 0);
+		assert_int_equal(bytes, GiB);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(parse_printed_size(bad[i], &bytes), -EINVAL);
+	for (uint64_t n = 1; n < UINT64_MAX / 7; n = n * 3 + 1) {
+		format_size(text, sizeof(text), n);
+		assert_int_equal(parse_printed_size(text, &bytes), 0);
+		assert_in_range(bytes, n - n / 100, n + n / 100);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_printed),
 		cmocka_unit_test(test_rounding),
 	};
 

@@ -20,7 +20,7 @@ void create_options_print_help(FILE *to)
 {
 	device_options_print_help(to, DEVICE_QEDCTL);
 	fprintf(to, "\nThe device's path is printed when it is ready for I/O. Sizes take K M G T "
-		    "(base 1024).\n");
+		    "(base 1024), or KiB MiB GiB TiB.\n");
 }
 
 static int add_argument(struct create_options *opts, const char *text)

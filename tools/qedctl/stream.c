@@ -171,7 +171,7 @@ static int take_speed(void *verb, const struct verb_option *option, const char *
 	opts->has_speed = true;
 	if (!strcmp(value, "0"))
 		return 0;
-	if (parse_size(value, &opts->speed) || opts->speed > INT64_MAX)
+	if (parse_printed_size(value, &opts->speed) || opts->speed > INT64_MAX)
 		return report_error("--speed: '%s' is not a number of bytes a second", value);
 	return 0;
 }

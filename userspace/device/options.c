@@ -47,7 +47,9 @@ static const char *parse_bytes(const char *text, bool allow_0, uint64_t *bytes)
 		*bytes = 0;
 		return NULL;
 	}
-	return parse_size(text, bytes) || !*bytes ? "is not a size" : NULL;
+	if (parse_printed_size(text, bytes))
+		return "is not a size";
+	return *bytes ? NULL : "is not a size: it must be above 0";
 }
 
 /* Return the index of @text among @words, separated by "|", or -1. */

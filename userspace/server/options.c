@@ -66,5 +66,5 @@ void options_print_help(FILE *to)
 	fprintf(to, "Usage: qedd --name NAME --image FILE [OPTIONS]\n"
 		    "Serve a disk image as a block device.\n\n");
 	device_options_print_help(to, DEVICE_QEDD);
-	fprintf(to, "\nSizes take K, M, G, T (base 1024).\n");
+	fprintf(to, "\nSizes take K, M, G, T (base 1024), or KiB, MiB, GiB, TiB.\n");
 }

@@ -110,6 +110,23 @@ int parse_size(const char *text, uint64_t *bytes)
 	return negative && !ret ? -ERANGE : ret;
 }
 
+int parse_printed_size(const char *text, uint64_t *bytes)
+{
+	size_t len = strlen(text), unit;
+	char plain[64];
+
+	if (len >= sizeof(plain))
+		return parse_size(text, bytes);
+	memcpy(plain, text, len + 1);
+	if (len > 3 && isalpha((unsigned char)plain[len - 3]) && !strcmp(plain + len - 2, "iB"))
+		plain[len -= 2] = '\0';
+	unit = len - 1;
+	if (len > 2 && isalpha((unsigned char)plain[unit]) && plain[unit - 1] == ' ' &&
+	    isdigit((unsigned char)plain[unit - 2]))
+		memmove(plain + unit - 1, plain + unit, 2);
+	return parse_size(plain, bytes);
+}
+
 char *format_size(char *buf, size_t len, uint64_t bytes)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

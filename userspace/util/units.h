@@ -63,6 +63,12 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
  */
 int parse_size(const char *text, uint64_t *bytes);
 
+/*
+ * The same, and sizes as format_size() prints them: a blank may stand before the unit, and K, M, ...
+ * may be KiB, MiB, ...
+ */
+int parse_printed_size(const char *text, uint64_t *bytes);
+
 /* Return where the blanks, tabs and ends of lines before a number end, as strtol() skips them. */
 static inline const char *skip_blanks(const char *text)
 {

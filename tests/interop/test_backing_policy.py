@@ -163,6 +163,27 @@ def image_tools():
     interop.write_file("golden/base.raw", b"g" * MiB)
 
 
+def overlay_is_no_more_readable():
+    """Bytes of a golden image that only some users may read are copied into its overlays."""
+    os.umask(0o022)
+    for mode, expected in (0o600, 0o600), (0o640, 0o640), (0o644, 0o644), (0o444, 0o644), \
+            (0o604, 0o604):
+        os.chmod("golden/base.raw", mode)
+        overlay("qed", "golden/base.raw")
+        got = os.stat("vm.qed").st_mode & 0o777
+        if got != expected:
+            raise Failure("%o below: %o" % (mode, got))
+        os.unlink("vm.qed")
+    os.chmod("golden/base.raw", 0o640)
+    if not os.geteuid():
+        os.chown("golden/base.raw", -1, 12345)
+        overlay("qed", "golden/base.raw")
+        if os.stat("vm.qed").st_mode & 0o777 != 0o600:
+            raise Failure("another group may read it")
+        os.chown("golden/base.raw", -1, os.getegid())
+    os.chmod("golden/base.raw", 0o644)
+
+
 def default_is_any():
     overlay("qed", "secret/base.raw")
     allowed("--image", "vm.qed")
@@ -179,6 +200,7 @@ def main(results):
         for name, words in NAMES[::4] if interop.SANITIZE else NAMES:
             results.run("backing-policy-%s %s" % (kind, name), one_name, kind, name, words)
     results.run("backing-policy-default", default_is_any)
+    results.run("backing-policy-readable", overlay_is_no_more_readable)
     results.run("backing-policy-image-tools", image_tools)
     results.run("backing-policy-new", new_images)
     results.run("backing-policy-network", nothing_connects)

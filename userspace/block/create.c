@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,12 +133,18 @@ int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 	struct blk_file_create create = { .exclusive = opts->exclusive };
 	struct blk_create_opts full = *opts;
 	const struct blk_driver *driver;
+	char *source = NULL;
 	int ret = prepare(&full, &driver, &create, err);
 
 	if (!ret)
 		ret = check(driver, &full, err);
+	if (!ret && opts->backing_file)
+		create.source = source = blk_resolve_backing(opts->filename, opts->backing_file);
+	if (!ret && opts->backing_file && !source)
+		ret = -ENOMEM;
 	if (!ret)
 		ret = create_file(driver, &full, &create, err);
+	free(source);
 	if (ret) {
 		error_set_errno(err, ret, "%s", opts->filename);
 		blk_error_name_file(err, opts->filename);

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aio/sys.h"
@@ -63,6 +64,21 @@ struct hints_call {
 	const struct blk_file_create *create;
 };
 
+/* Take read permissions away that the source does not give.  A file of another owner keeps them. */
+static void hide_from_strangers(const struct hints_call *call)
+{
+	struct stat to, from;
+	mode_t allowed;
+
+	if (stat(call->create->source, &from) || !S_ISREG(from.st_mode) || fstat(call->fd, &to))
+		return;
+	/* Members of another group have the permissions of all others. */
+	allowed = from.st_gid == to.st_gid ? from.st_mode & S_IRGRP : (from.st_mode & S_IROTH) << 3;
+	allowed |= from.st_mode & S_IROTH;
+	if (to.st_mode & (S_IRGRP | S_IROTH) & ~allowed)
+		(void)fchmod(call->fd, to.st_mode & 07777 & ~((S_IRGRP | S_IROTH) & ~allowed));
+}
+
 /* The file has to be empty.  Where the file system does not support a hint there is none. */
 static int set_hints_on_worker(void *arg)
 {
@@ -70,6 +86,8 @@ static int set_hints_on_worker(void *arg)
 	struct fsxattr attr;
 	int flags;
 
+	if (call->create->source)
+		hide_from_strangers(call);
 	if (call->create->nocow && ioctl(call->fd, FS_IOC_GETFLAGS, &flags) == 0) {
 		flags |= FS_NOCOW_FL;
 		(void)ioctl(call->fd, FS_IOC_SETFLAGS, &flags);
@@ -93,7 +111,7 @@ static int prepare(struct blk_file *file, const struct blk_file_create *create, 
 	if (file->is_device)
 		return 0;
 	ret = blk_file_co_truncate(file, 0);
-	if (!ret && (create->nocow || create->extent_size))
+	if (!ret && (create->source || create->nocow || create->extent_size))
 		ret = aio_co_call(set_hints_on_worker, &call);
 	return ret;
 }

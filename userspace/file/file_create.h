@@ -30,6 +30,7 @@ enum blk_prealloc blk_prealloc_named(const char *name);
 /* Options of a new file. */
 struct blk_file_create {
 	bool exclusive; /* fail if the file exists */
+	const char *source; /* a file whose bytes may be copied into it, or NULL */
 	enum blk_prealloc prealloc; /* of what its format puts into it; not done by the file */
 	bool nocow; /* do not copy on write, on file systems that can do without */
 	uint64_t extent_size; /* a hint, bytes; 0: none */
@@ -46,7 +47,8 @@ int blk_file_create_take(struct blk_file_create *create, struct blk_options *opt
 
 /*
  * Open the file of a new image for writing, and lock it: a file that another process uses is not
- * changed.  An existing one is cut to 0 bytes, unless it is a device.  The caller closes *@file.
+ * changed.  An existing one is cut to 0 bytes, unless it is a device.  No user may read it who may
+ * not read create->source.  The caller closes *@file.
  * Coroutine; yields.  Returns 0 or a negative errno with an error line.
  */
 int blk_file_co_create(struct blk_file **file, const char *name,

@@ -64,8 +64,8 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 int parse_size(const char *text, uint64_t *bytes);
 
 /*
- * The same, and sizes as format_size() prints them: a blank may stand before the unit, and K, M, ...
- * may be KiB, MiB, ...
+ * The same, and sizes as format_size() prints them: a blank may stand before the unit, and K, M
+ * and so on may be KiB, MiB and so on.
  */
 int parse_printed_size(const char *text, uint64_t *bytes);
 

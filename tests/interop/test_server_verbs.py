@@ -448,12 +448,13 @@ def quit_while_starting(server):
     """A device that is recovered is in use before its server is live: `quit` must not remove it."""
     server.kill()
     os.unlink(os.path.join(server.run_dir, NAME + ".sock"))
-    os.mkfifo("fifo")
+    # Reading it takes the program half a second or more; its socket exists by then.
+    with open("trace", "wb") as trace:
+        trace.write(TRACE_HEAD + b"0 4096\n" * 3000000)
     with open("qedd.err", "ab") as errors:
-        # The program waits for the trace; its socket exists by then.
         server.process = subprocess.Popen(
             [server.qedd, "--foreground", "--name", NAME, "--image", "top.qed", "--recover",
-             "--no-copy-on-read", "--prefetch", "fifo"],
+             "--no-copy-on-read", "--prefetch", "trace"],
             env=dict(os.environ, NODEV_WAITING="1", NODEV_USED="1"), stdout=subprocess.PIPE,
             stderr=errors)
     end = time.monotonic() + LIMIT
@@ -464,8 +465,6 @@ def quit_while_starting(server):
         time.sleep(0.01)
     client = server.connect()
     client.send("quit", {})
-    with open("fifo", "w") as fifo:
-        fifo.write(TRACE_HEAD.decode() + "0 4096\n")
     answer = client.receive()
     if not answer or answer.get("error", {}).get("class") != "DeviceBusy":
         raise Failure("answered by %s" % answer)

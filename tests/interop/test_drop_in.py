@@ -129,7 +129,8 @@ def headers():
     lines = []
     for name in [*HEADERS, "truncated"]:
         lines += ["qemu-img info -f qed " + name, "qemu-img resize -f qed %s 4M" % name,
-                  "qemu-io -f qed -c length " + name, "qemu-io -c 'open -r -o driver=qed %s'" % name]
+                  "qemu-io -f qed -c length " + name, "qemu-io -c 'open -r -o driver=qed %s'" % name,
+                  "qemu-img create -f qed -b %s -F qed over" % name]
     return "\n".join(lines)
 
 

@@ -172,7 +172,8 @@ void image_hint(struct error *err, const char *fmt, ...)
 	if (vasprintf(&line, fmt, ap) < 0)
 		line = NULL;
 	va_end(ap);
-	if (line && asprintf(&words, "%s\n%s", error_text(err), line) < 0)
+	/* What is more than QEMU says goes first: later it would not be at the end. */
+	if (line && asprintf(&words, "%s\n%s", report_text(err), line) < 0)
 		words = NULL;
 	free(line);
 	reword(err, words);

@@ -57,7 +57,8 @@ int error_set_detail(struct error *err, int code, const char *line, const char *
 	detail = text_format("", fmt, ap);
 	va_end(ap);
 	error_set(err, code, "%s%s%s", line, detail ? ": " : "", detail ? detail : "");
-	err->detail = detail ? (unsigned int)strlen(detail) + 2 : 0;
+	/* Without memory for the line there is nothing to cut off. */
+	err->detail = detail && err->text ? (unsigned int)strlen(detail) + 2 : 0;
 	free(detail);
 	return code;
 }

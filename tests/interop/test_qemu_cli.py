@@ -39,6 +39,10 @@ qemu-img create -f qed n 64T
 qemu-img create -f qed n 9999999999999999999999
 qemu-img create -f foo n 1M
 qemu-img create -f qed -o foo=1 n 1M
+qemu-img create -f qed -o =x n 1M
+qemu-img create -f qed -o cluster_size=4k,=x n 1M
+qemu-img create -f raw -o = n 1M
+qemu-img measure -O qed -o size=1M,=x
 qemu-img create -f qed -o help n 1M
 qemu-img create -f qed -o help
 qemu-img create -f raw -o ?

@@ -80,7 +80,8 @@ static int parse_items(struct blk_options *o, char *text, const char *implied,
 		if (text[len] == '=') {
 			text[len] = '\0';
 			text = cut_value(value);
-			ret = *name ? set(o, name, value, err) : 0;
+			/* Of an image's options QEMU ignores one without a name. */
+			ret = *name || switches != IMAGE_OPTS_WARN ? set(o, name, value, err) : 0;
 		} else {
 			text = cut_value(name);
 			if (implied)

@@ -79,8 +79,8 @@ static void ask(const uint8_t *data, size_t size, bool events)
 	(void)!send(fds[1], data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fds[1], SHUT_WR);
 	if (events)
-		ret = client_command_with_events(fds[0], "stream", NULL, on_event, NULL, &value,
-						 &err);
+		ret = client_command_with_events(fds[0], "stream", NULL, 1000, on_event, NULL,
+						 &value, &err);
 	else
 		ret = client_command(fds[0], "status", NULL, 1000, &value, &err);
 	fuzz_require((ret < 0) == (err.code < 0) && (ret < 0 || value), "neither error nor answer");

@@ -57,7 +57,7 @@ int blk_file_check_type(const char *name, mode_t mode, unsigned int flags, struc
 		return error_set(err, -EINVAL,
 				 "%s: 'file' driver requires '%s' to be a regular file", name,
 				 name);
-	/* Opening a character device can have side effects: only where the user says that it is one. */
+	/* Opening a character device can have side effects: the user has to say that it is one. */
 	if (S_ISREG(mode) || S_ISBLK(mode) || (device && S_ISCHR(mode)))
 		return 0;
 	return error_set(err, -EINVAL, "%s: Not a regular file or block device", name);

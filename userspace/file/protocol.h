@@ -47,9 +47,6 @@ struct blk_protocol {
 /* All protocols, NULL-terminated.  Defined in protocols.c. */
 extern const struct blk_protocol *const blk_protocols[];
 
-/* Return the protocol that matches @filename, or NULL. */
-const struct blk_protocol *blk_protocol_of(const char *filename);
-
 /* Return the protocol with the name @name, or NULL. */
 const struct blk_protocol *blk_protocol_find(const char *name);
 

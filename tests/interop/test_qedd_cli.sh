@@ -60,4 +60,34 @@ same "a device's path: standard output is full" \
 	"1 qedd: vm1: /dev/ublkb77 is live, but standard output: No space left on device"
 kill "$(cat run/vm1.lock)" && wait_until 20 test ! -e run/vm1.lock ||
 	not_ok "its server ends" "$(ls run)"
+
+# ---- What is no disk image is not taken for raw unasked ----
+head -c 1M /dev/urandom >golden.img
+gzip -c golden.img >golden.gz
+xz -0 -c golden.img >golden.xz
+tar cf golden.tar golden.img
+sha256sum golden.img >golden.txt
+qedd=${qedd%/*}/tests/interop/nodev_qedd
+no_disk() {
+	says "a backing file that is $2" 1 "" "qedd: vm2: .*$1: is $2, not a disk image; --backing-format \
+raw takes its bytes as they are" --name vm2 --image vm2.qed --size 1M --backing "$1"
+	says "an image that is $2" 1 "" "qedd: vm2: .*$1: is $2, not a disk image; --format raw takes its \
+bytes as they are" --name vm2 --image "$1"
+	[ ! -e vm2.qed ] || not_ok "nothing is made over $1" "vm2.qed is there"
+}
+no_disk golden.gz "gzip data"
+no_disk golden.xz "xz data"
+no_disk golden.tar "a tar archive"
+no_disk golden.txt "a text"
+serves() {
+	says "$@"
+	kill "$(cat run/vm2.lock)" && wait_until 20 test ! -e run/vm2.lock ||
+		not_ok "the server of $1 ends" "$(ls run)"
+}
+serves "its bytes, when asked for" 0 "/dev/ublkb77" "" --name vm2 --image vm2.qed \
+	--backing golden.gz --backing-format raw
+rm vm2.qed
+serves "a size below the backing file's" 0 "/dev/ublkb77" "qedd: vm2: warning: [^ ]*/vm2.qed: the \
+size is below the backing file's, whose end is cut off" --name vm2 --image vm2.qed --size 64K \
+	--backing golden.img --backing-format raw
 finish

@@ -167,7 +167,7 @@ static int co_open_image(struct engine_call *call)
 	int ret = device_image_co_open(&engine.image, open->options, -1, open->err);
 
 	if (!ret)
-		device_image_warn_of_probing(&engine.image, NULL);
+		device_image_warn(&engine.image, NULL);
 	return ret;
 }
 

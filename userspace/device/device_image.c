@@ -11,9 +11,11 @@
 #include "aio/timer.h"
 #include "file/protocol.h"
 #include "device/device_image.h"
+#include "device/foreign.h"
 #include "populate/populate.h"
 #include "util/log.h"
 #include "util/path.h"
+#include "util/text.h"
 #include "util/units.h"
 
 /* How long to wait for the I/O that a dead server had in flight. */
@@ -94,10 +96,12 @@ static int co_look_at_backing(const char *image_path, struct blk_create_opts *cr
 	 * Record the probed format in the image, so that later guest data in the backing file
 	 * cannot change it.
 	 */
+	ret = foreign_co_refuse(node, "--backing-format", err);
 	create->backing_format = node->driver->name;
 	if (!create->size)
 		create->size = round_up(node->size, SECTOR_SIZE);
-	return blk_co_close(node);
+	blk_co_close(node);
+	return ret;
 }
 
 static int co_create(struct device_image *image, const struct device_options *options,
@@ -213,16 +217,29 @@ const char *device_image_probe_warning(const struct device_image *image,
 		       NULL;
 }
 
-void device_image_warn_of_probing(const struct device_image *image, const char *prefix)
+static void warn(const char *prefix, const char *filename, const char *text)
 {
+	char shown[1024];
+
+	log_warning("%s: %s", filename, text);
+	text_printable(shown, sizeof(shown), filename, "");
+	if (prefix)
+		fprintf(stderr, "%s: warning: %s: %s\n", prefix, shown, text);
+}
+
+void device_image_warn(const struct device_image *image, const char *prefix)
+{
+	const struct blk_node *backing = image->node->backing;
+
+	if (image->created && backing && backing->size > image->node->size)
+		warn(prefix, image->path,
+		     "the size is below the backing file's, whose end is cut off");
 	for (const struct blk_node *node = image->node; node; node = node->backing) {
 		const char *text = device_image_probe_warning(image, node);
 
 		if (!text || !node->driver->is_fallback)
 			continue;
-		log_warning("%s: %s", node->filename, text);
-		if (prefix)
-			fprintf(stderr, "%s: warning: %s: %s\n", prefix, node->filename, text);
+		warn(prefix, node->filename, text);
 	}
 }
 
@@ -277,6 +294,9 @@ static int co_open_node(struct device_image *image, const struct device_options 
 		return ret;
 	node = image->node;
 	ret = populate_co_attach(node, !options->no_copy_on_read, err);
+	if (ret < 0)
+		return ret;
+	ret = options->recover ? 0 : foreign_co_refuse(node, "--format", err);
 	if (ret < 0)
 		return ret;
 	if (node->size < SECTOR_SIZE)

@@ -59,10 +59,11 @@ const char *device_image_probe_warning(const struct device_image *image,
 				       const struct blk_node *node);
 
 /*
- * Log each warning of device_image_probe_warning() about a raw image, the dangerous kind.
+ * Log each warning of device_image_probe_warning() about a raw image, the dangerous kind, and that
+ * a new image is smaller than its backing file.
  * With @prefix, also print it on standard error after the prefix: the user that starts a
  * server reads neither the log nor the status.
  */
-void device_image_warn_of_probing(const struct device_image *image, const char *prefix);
+void device_image_warn(const struct device_image *image, const char *prefix);
 
 #endif

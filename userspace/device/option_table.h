@@ -69,7 +69,8 @@ DEVICE_OPTION(DEVICE_FORMAT, backing_format, "backing-format", "FORMAT", 0, EVER
 	      SUCCESSOR_BACKING, NULL, NULL,
 	      "format of the backing file; by default it is probed when the image is made",
 	      "It needs a backing file. *nbd* is the bytes of a network image as they are, which "
-	      "is raw. A new image records that its backing file is raw, which is not probed "
+	      "is raw. A file that is compressed, an archive or a text is refused unless raw is "
+	      "given. A new image records that its backing file is raw, which is not probed "
 	      "again. Where an image that exists does not say the format, the backing file is "
 	      "opened with this one.")
 

@@ -35,8 +35,7 @@ static int co_open_image(struct server *server, struct error *err)
 	snprintf(prefix, sizeof(prefix), "qedd: %s", server->options->name);
 	/* In the foreground the log already goes to standard error. */
 	if (!ret)
-		device_image_warn_of_probing(&server->image,
-					     server->options->foreground ? NULL : prefix);
+		device_image_warn(&server->image, server->options->foreground ? NULL : prefix);
 	return ret;
 }
 

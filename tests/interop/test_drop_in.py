@@ -96,6 +96,32 @@ qemu-img convert -f DRIVER -O raw base n
 qemu-img compare -f DRIVER base base
 """.strip().splitlines())
 
+# "outer" is a qed image whose bytes are those of "a", a qed image.
+NESTED = """
+qemu-img convert -f raw -O qed a outer
+qemu-img map --image-opts driver=raw,file.driver=qed,file.file.filename=base
+qemu-io -r --image-opts -c 'read -P 1 0 64k' -c 'read -P 3 64k 4k' -c 'read -P 0 128k 64k' driver=raw,file.driver=qed,file.file.filename=a
+qemu-io -r --image-opts -c 'read -P 2 0 64k' -c 'read -P 1 64k 36k' -c length driver=raw,file.driver=qcow2,file.file.filename=q2
+qemu-img compare --image-opts driver=qed,file.driver=qed,file.file.filename=outer driver=qed,file.filename=a
+qemu-img compare 'json:{"driver":"qed","file":{"driver":"qed","file":{"driver":"file","filename":"outer"}}}' a
+qemu-img check --image-opts driver=qed,file.driver=qed,file.file.filename=outer
+qemu-img convert --image-opts -O raw driver=raw,offset=64k,size=1M,file.driver=qed,file.file.filename=a part
+qemu-io -c 'open -o driver=qed,file.driver=qed,file.file.filename=outer' -c length -c 'read -P 1 0 64k' -c 'read -P 3 64k 4k' -c 'write -P 7 4k 4k' -c 'read -P 7 4k 4k' -c flush
+qemu-io --image-opts -c 'write -P 9 512k 100k' -c 'write -z 0 64k' -c 'discard 128k 64k' driver=raw,offset=64k,file.driver=qed,file.file.filename=top
+qemu-io -r -f qed -c 'read -P 9 576k 100k' -c 'read -P 0 64k 64k' top
+~qemu-io -r --image-opts -c 'read -P 7 4k 4k' driver=qed,file.driver=qed,file.file.filename=outer ~[0] read 4096/4096 bytes at offset 4096
+qemu-io -c length 'json:{"driver":"qed","file":{"driver":"raw","file":{"driver":"qed","file.filename":"outer"}}}'
+qemu-img info --image-opts driver=raw,file.driver=qed,file.file.filename=nope
+qemu-img info --image-opts driver=raw,file.driver=qed,file.file.filename=base
+qemu-img info --image-opts driver=raw,file.driver=qed
+qemu-img info --image-opts driver=qed,file.driver=raw,file.file.filename=base
+qemu-img info --image-opts driver=raw,file.driver=qed,file.foo=1,file.file.filename=a
+qemu-img info --image-opts driver=raw,file.driver=foo,file.file.filename=a
+qemu-img create -q -f qed -u -b 'json:{"driver":"raw","file":{"driver":"qed","file.filename":"a"}}' -F raw on 2M
+qemu-io -r -f qed -c 'read -P 1 0 64k' -c 'read -P 3 64k 4k' on
+~qemu-img info --image-opts driver=raw,file.driver=raw,file.file.driver=raw,file.file.file.driver=raw,file.file.file.file.driver=raw,file.file.file.file.file.filename=a ~[1] too many images lie on top of each other
+"""
+
 # What each image of make_headers() has in its header.
 HEADERS = {
     "magic": {"magic": b"QEE\0"},
@@ -177,6 +203,14 @@ def test_any_name(results):
                                                      "Try 'disk-tool --help'"), str(got))
 
 
+def test_nested_loop(results):
+    """An image whose backing file is made of itself is refused, at any depth."""
+    must("qemu-img", "create", "-q", "-f", "qed", "-u", "-b",
+         'json:{"driver":"raw","file":{"driver":"qed","file.filename":"itself"}}', "-F", "raw", "itself", "1M")
+    got = interop.run(interop.QED_IMG, "map", "itself")
+    expect(results, "nested-loop", got.status == 1 and "images lie on top of each other" in got.err, got)
+
+
 def main(results):
     if not side_by_side.need_reference(results, "drop-in"):
         return
@@ -189,6 +223,8 @@ def main(results):
     side_by_side.run_list(results, "headers", headers())
     side_by_side.run_list(results, "colons", COLONS, images=("./co:lon", "./co:top", "./ou:t"))
     side_by_side.run_list(results, "drivers", DRIVERS)
+    side_by_side.run_list(results, "nested", NESTED, images=("part", "a", "top"))
+    test_nested_loop(results)
 
 
 interop.main(main)

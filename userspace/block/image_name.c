@@ -113,10 +113,7 @@ static int take_protocol(struct blk_image_name *name, const char *driver, struct
 	int ret;
 
 	if (!protocol)
-		return error_set(err, -EINVAL,
-				 blk_driver_find(driver) ? "'%s' cannot be below another format" :
-							   "Unknown driver '%s'",
-				 driver);
+		return error_set(err, -EINVAL, "Unknown driver '%s'", driver);
 	ret = take_common(name, o, err);
 	if (!ret)
 		ret = driver ? protocol->name_from(o, &name->filename, err) :
@@ -161,6 +158,38 @@ static int take_backing(struct blk_image_name *name, struct blk_options *o, stru
 	return 0;
 }
 
+/* Take the options @o of an image that is in the place of the file of another one. */
+static int take_image_below(struct blk_image_name *name, struct blk_options *o, struct error *err)
+{
+	struct blk_image_name below;
+	int ret;
+
+	/* Names come from headers, too. */
+	if (blk_options_has_part(o, "file.file.file"))
+		return error_set(err, -EINVAL, "too many images lie on top of each other");
+	ret = blk_options_new(&name->below, err);
+	if (!ret && blk_options_add_missing(name->below, o))
+		ret = no_memory(err);
+	if (!ret)
+		ret = blk_image_name_parse(&below, NULL, NULL, o, err);
+	if (ret)
+		return ret;
+	name->filename = below.filename;
+	below.filename = NULL;
+	blk_image_name_free(&below);
+	return 0;
+}
+
+/* Take the options @o of the child "file": a protocol, or another image with a format. */
+static int take_child(struct blk_image_name *name, struct blk_options *o, struct error *err)
+{
+	const char *driver = blk_options_take(o, "driver");
+
+	if (driver && blk_driver_find(driver) && !blk_protocol_find(driver))
+		return take_image_below(name, o, err);
+	return take_protocol(name, driver, o, err);
+}
+
 /* Take an image with a format, known or to be probed, over the child "file". */
 static int take_format(struct blk_image_name *name, struct blk_options *o, const char *filename,
 		       struct error *err)
@@ -190,7 +219,7 @@ static int take_format(struct blk_image_name *name, struct blk_options *o, const
 	else if (!child)
 		ret = error_set(err, -EINVAL, "Must specify either driver or file");
 	if (!ret && child)
-		ret = take_protocol(name, blk_options_take(child, "driver"), child, err);
+		ret = take_child(name, child, err);
 	blk_options_free(child);
 	return ret;
 }
@@ -267,6 +296,7 @@ void blk_image_name_free(struct blk_image_name *name)
 	free(name->format);
 	blk_options_free(name->options);
 	blk_options_free(name->backing);
+	blk_options_free(name->below);
 	*name = (struct blk_image_name){ 0 };
 }
 

@@ -10,7 +10,7 @@
 #include "file/options.h"
 
 struct blk_image_name {
-	char *filename; /* heap: a path, or a protocol's name for the image */
+	char *filename; /* heap: a path, or a protocol's name for the image; the lowest one's */
 	char *format; /* heap: a driver or a protocol; NULL: to be probed */
 	unsigned int flags_on, flags_off; /* BLK_O_* to set and clear in the caller's flags */
 	unsigned int file_flags; /* BLK_FILE_* that a driver of local files adds */
@@ -18,6 +18,7 @@ struct blk_image_name {
 	struct blk_options *options; /* the options left for the driver (heap), or NULL */
 	/* Options of the backing file, which win over what the image says (heap); NULL: none. */
 	struct blk_options *backing;
+	struct blk_options *below; /* of the image that is in the place of the file (heap), or NULL */
 	bool no_backing; /* no backing file, whatever the image says */
 };
 

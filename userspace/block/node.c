@@ -70,10 +70,30 @@ static struct blk_node *node_alloc(const char *filename, unsigned int flags)
 	return node;
 }
 
-/* @flags: BLK_FILE_* of the driver of the file. */
-static int open_file(struct blk_node *node, const struct blk_open_opts *opts, unsigned int flags,
-		     struct error *err)
+/* Open the file of @node, which is another image. */
+static int open_nested(struct blk_node *node, const struct blk_open_opts *opts,
+		       const struct blk_image_name *name, struct error *err)
 {
+	struct blk_open_opts below = {
+		.options = name->below,
+		.flags = (node->flags &
+			  (BLK_O_RDWR | BLK_O_DIRECT | BLK_O_NO_LOCK | BLK_O_NO_FLUSH)) |
+			 (opts->flags & (BLK_O_BELOW | BLK_O_REFUSE_BACKING)),
+		.backing_dir = opts->backing_dir,
+		.l2_cache_size = opts->l2_cache_size,
+		.nesting = opts->nesting + 1,
+	};
+
+	return blk_co_open_nested(&node->file, node->filename, &below, err);
+}
+
+static int open_file(struct blk_node *node, const struct blk_open_opts *opts,
+		     const struct blk_image_name *name, struct error *err)
+{
+	unsigned int flags = name->file_flags;
+
+	if (name->below)
+		return open_nested(node, opts, name, err);
 	if (node->flags & BLK_O_RDWR)
 		flags |= BLK_FILE_RDWR;
 	if (node->flags & BLK_O_DIRECT)
@@ -180,7 +200,7 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 	int ret;
 
 	mine.options = name->options;
-	ret = open_file(node, opts, name->file_flags, err);
+	ret = open_file(node, opts, name, err);
 	if (!ret)
 		ret = check_loop(top, node, err);
 	if (!ret)
@@ -248,6 +268,7 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 			 (depth == top_opts->writable_depth ? BLK_O_RDWR : 0),
 		.backing_dir = top_opts->backing_dir,
 		.l2_cache_size = top_opts->l2_cache_size,
+		.nesting = top_opts->nesting,
 	};
 	char *path = elsewhere ? NULL : blk_backing_path(node);
 	struct blk_node *backing = NULL;

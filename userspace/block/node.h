@@ -65,6 +65,7 @@ struct blk_open_opts {
 	 * the file.  Not changed.  A driver gets its own options only.
 	 */
 	struct blk_options *options;
+	unsigned int nesting; /* the images whose file it is part of; set by this layer */
 };
 
 struct blk_create_opts {

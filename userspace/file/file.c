@@ -311,6 +311,18 @@ static int co_open(struct blk_file **file_out, const char *name, struct open_cal
 	return 0;
 }
 
+struct blk_file *blk_file_new(const char *name, bool writable, const struct blk_protocol *protocol,
+			      void *remote)
+{
+	struct blk_file *file = file_alloc(name, writable);
+
+	if (file) {
+		file->protocol = protocol;
+		file->remote = remote;
+	}
+	return file;
+}
+
 int blk_file_co_open(struct blk_file **file, const char *name, unsigned int flags,
 		     unsigned int perm, unsigned int shared, struct error *err)
 {
@@ -461,8 +473,11 @@ static int allocated_on_worker(void *arg)
 int blk_file_co_allocated(struct blk_file *file, uint64_t *bytes)
 {
 	struct allocated_call call = { .fd = file->fd };
-	int ret = file->protocol ? -ENOTSUP : aio_co_call(allocated_on_worker, &call);
+	int ret;
 
+	if (file->protocol && file->protocol->co_allocated)
+		return file->protocol->co_allocated(file, bytes);
+	ret = file->protocol ? -ENOTSUP : aio_co_call(allocated_on_worker, &call);
 	*bytes = call.bytes;
 	return ret;
 }

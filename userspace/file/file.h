@@ -139,6 +139,13 @@ int blk_file_co_open_below(struct blk_file **file, const char *name, const char 
 			   unsigned int flags, struct error *err);
 void blk_file_co_close(struct blk_file *file);
 
+/*
+ * Return a file for @remote, which is open already, with @protocol's co_close(); the caller sets ops
+ * and size.  NULL without memory.
+ */
+struct blk_file *blk_file_new(const char *name, bool writable, const struct blk_protocol *protocol,
+			      void *remote);
+
 /* Are both the same file, or exports with the same name? */
 bool blk_file_is_same(const struct blk_file *a, const struct blk_file *b);
 

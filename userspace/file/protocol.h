@@ -42,6 +42,8 @@ struct blk_protocol {
 	void (*co_close)(struct blk_file *file);
 	/* As blk_file_co_is_data(), for a range inside the file. */
 	int (*co_is_data)(struct blk_file *file, uint64_t offset, uint64_t len, uint64_t *run);
+	/* As blk_file_co_allocated(); NULL: it is unknown. */
+	int (*co_allocated)(struct blk_file *file, uint64_t *bytes);
 };
 
 /* All protocols, NULL-terminated.  Defined in protocols.c. */

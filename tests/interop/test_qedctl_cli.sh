@@ -28,13 +28,14 @@ good() {
 	fi
 }
 
-# bad NAME LINE ARGS...: exit 1, exactly LINE on standard error, nothing on standard output.
+# bad NAME LINE ARGS...: exit $wanted, exactly LINE on standard error, nothing on standard output.
+wanted=2
 bad() {
 	local name=$1 line=$2
 	shift 2
 	run "$@"
-	if [ $status -ne 1 ]; then
-		not_ok "$name" "status $status, wanted 1"
+	if [ $status -ne $wanted ]; then
+		not_ok "$name" "status $status, wanted $wanted"
 	elif [ -s "$dir/out" ]; then
 		not_ok "$name" "on standard output: $(head -n 3 "$dir/out")"
 	elif [ "$(cat "$dir/err")" != "$line" ]; then
@@ -55,11 +56,20 @@ good "help among other arguments" "^usage: qedctl create" create vm1 "$dir/x" --
 good "--help" "^usage: qedctl VERB" --help
 good "help --help" "^usage: qedctl VERB" help --help
 good "--version" "^qedctl [0-9]" --version
+good "version as JSON" '^    "qedctl": "[0-9.]+",$' version --json
 
 bad "no verb" "qedctl: a verb is needed; \`qedctl help\` lists them"
-bad "unknown verb" "qedctl: no verb 'crate'; \`qedctl help\` lists them" crate
+bad "unknown verb" "qedctl: no verb 'crate'; did you mean 'create'? \`qedctl help\` lists them" crate
 bad "a verb of a later version" "qedctl: no verb 'snapshot'; \`qedctl help\` lists them" snapshot a b
-bad "help of an unknown verb" "qedctl: help: no verb 'crate'" help crate
+bad "help of an unknown verb" "qedctl: no verb 'crate'; did you mean 'create'? \`qedctl help\` lists them" \
+	help crate
+bad "a letter too many" "qedctl: no verb 'statuss'; did you mean 'status'? \`qedctl help\` lists them" statuss
+bad "a word that is no verb" "qedctl: no verb 'xyzzy'; \`qedctl help\` lists them" xyzzy
+good "rm" "^usage: qedctl remove" rm --help
+good "show" "^usage: qedctl status" show --help
+good "list" "^usage: qedctl ls" list --help
+good "a verb's other name" "^Also called rm\.\$" help remove
+bad "a wrong use by another name" "qedctl: status: NAME is needed" show
 bad "help of two" "qedctl: help: too many arguments" help ls info
 bad "version with an argument" "qedctl: version: unexpected argument 'x'" version x
 bad "ls with an argument" "qedctl: ls: unexpected argument 'x'" ls x
@@ -128,18 +138,19 @@ bad "two choices" "qedctl: create: --format: 'qed|raw' is not one of qed|qcow2|r
 	"${new[@]}" --format "qed|raw"
 bad "an empty backing file" "qedctl: create: --backing: an empty file name" "${new[@]}" --backing ""
 bad "an empty image" "qedctl: create vm1: an empty image name" create vm1 "" --size 1M
-bad "an image in no directory" "qedctl: create vm1: $dir/none/x: No such file or directory" \
+wanted=1 bad "an image in no directory" "qedctl: create vm1: $dir/none/x: No such file or directory" \
 	create vm1 "$dir/none/x" --size 1M
 
 if [ "$(id -u)" -eq 0 ]; then
-	bad "create of no image" "qedctl: create vm1: $dir/x: No such file or directory" "${new[@]}"
-	bad "status of no device" "qedctl: status no-such-device: no such device" status no-such-device
-	bad "stream of no device" \
+	wanted=3 bad "create of no image" "qedctl: create vm1: $dir/x: No such file or directory: give \
+--size or --backing to make it" "${new[@]}"
+	wanted=3 bad "status of no device" "qedctl: status no-such-device: no such device" status no-such-device
+	wanted=3 bad "stream of no device" \
 		"qedctl: stream no-such-device: no such device, or its server does not run" \
 		stream no-such-device
-	bad "trace of no device" "qedctl: trace no-such-device: no such device" \
+	wanted=3 bad "trace of no device" "qedctl: trace no-such-device: no such device" \
 		trace no-such-device start x
-	bad "remove of no device" "qedctl: remove no-such-device: no such device" remove no-such-device
+	wanted=3 bad "remove of no device" "qedctl: remove no-such-device: no such device" remove no-such-device
 	good "features as JSON" '"ublk": \{' features --json
 	check_json='import json, sys; d = json.load(sys.stdin); d["kernel"], d["device-mapper"]["library"]'
 	if python3 -c "$check_json" <"$dir/out"; then

@@ -172,15 +172,17 @@ sys.exit(0 if ($expression) else 1)" <"$dir/out"; then
 	fi
 }
 
-# bad NAME LINE ARGS...: exit status 1, and LINE is all of standard error.
+# bad NAME LINE ARGS...: exit status $wanted, and LINE is all of standard error.
+wanted=1
 bad() {
 	local title=$1 line=$2
 	shift 2
 	"$qedctl" "$@" >"$dir/out" 2>&1
-	if [ $? -eq 1 ] && [ "$(cat "$dir/out")" = "$line" ]; then
+	status=$?
+	if [ $status -eq $wanted ] && [ "$(cat "$dir/out")" = "$line" ]; then
 		echo "ok $title"
 	else
-		not_ok "$title" "it said '$(cat "$dir/out")', wanted '$line'"
+		not_ok "$title" "status $status, it said '$(cat "$dir/out")', wanted '$line'"
 	fi
 }
 
@@ -213,7 +215,7 @@ if kill -0 "$server" 2>/dev/null; then
 else
 	echo "ok remove waits for the server's end"
 fi
-bad "afterwards it is gone" "qedctl: status $name: no such device" status "$name"
+wanted=3 bad "afterwards it is gone" "qedctl: status $name: no such device" status "$name"
 stop
 
 start odd
@@ -225,7 +227,7 @@ has "so does status" '^image +/images/ä\\x0a\\x1b' status "$name"
 stop
 
 start busy
-bad "remove of a busy device" "qedctl: remove $name: device is in use" remove "$name"
+wanted=4 bad "remove of a busy device" "qedctl: remove $name: device is in use" remove "$name"
 has "it goes on" "^state +live\$" status "$name"
 has "remove by force" "" remove --force "$name"
 stop
@@ -298,7 +300,7 @@ bad "create over a dead one" \
 	create "$name" "$dir/new"
 exec 8>"$QEDBLK_RUN_DIR/$name.lock"
 flock 8
-bad "remove of one that lives but is silent" \
+wanted=4 bad "remove of one that lives but is silent" \
 	"qedctl: remove $name: its server lives, but does not answer" remove "$name"
 exec 8>&-
 
@@ -355,7 +357,7 @@ start leaving
 has "remove of all waits for one that is leaving" "" remove --all
 stop
 start leaving
-bad "recover of one that is leaving" "qedctl: recover $name: no such device" recover "$name"
+wanted=3 bad "recover of one that is leaving" "qedctl: recover $name: no such device" recover "$name"
 stop
 
 # ---- `remove --deferred` that was left waiting does not end another device of that name ----

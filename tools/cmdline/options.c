@@ -94,13 +94,13 @@ int verb_getopt(int argc, char **argv, const char *letters, const struct option 
 	if (opt >= -1)
 		return opt;
 	if (opt == OPTION_NEEDS_VALUE)
-		report_error("option '%s' needs an argument", option_word(argv));
+		report_usage("option '%s' needs an argument", option_word(argv));
 	else if (opt == OPTION_TAKES_NO_VALUE)
-		report_error("option '%s' takes no argument", option_word(argv));
+		report_usage("option '%s' takes no argument", option_word(argv));
 	else if (optopt)
-		report_error("unknown option '-%c'", optopt);
+		report_usage("unknown option '-%c'", optopt);
 	else
-		report_error("unknown option '%s'", option_word(argv));
+		report_usage("unknown option '%s'", option_word(argv));
 	return '?';
 }
 

@@ -42,6 +42,19 @@ void report_line(const char *what, const char *fmt, va_list ap)
  */
 int report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for a command line that cannot be carried out. */
+int report_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What the last error line was about: qedctl's exit statuses. */
+enum report_status {
+	REPORT_FAILED = 1,
+	REPORT_USAGE,
+	REPORT_NOT_THERE, /* -ENODEV or -ENOENT in report_fail() */
+	REPORT_BUSY, /* -EBUSY in report_fail() */
+};
+
+enum report_status report_last_status(void);
+
 /*
  * Print "PROGRAM: warning: ...". Unlike report_error() it does not flush standard
  * output first, like QEMU's tools: the order is visible when both go to one file.

@@ -8,20 +8,81 @@
 #include "util/json_memory.h"
 #include "util/version.h"
 
+/* A longer word is no mistyped verb. */
+#define MAX_TYPED 16
+
 const struct verb *verb_find(const struct verb_table *table, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < table->count; i++)
-		if (!strcmp(table->verbs[i]->name, name))
+		if (!strcmp(table->verbs[i]->name, name) ||
+		    (table->verbs[i]->alias && !strcmp(table->verbs[i]->alias, name)))
 			return table->verbs[i];
 	return NULL;
+}
+
+static unsigned int least(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+/* Return how many letters have to be inserted, left out or replaced to make @b of @a. */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[MAX_TYPED + 1], nr = strlen(b);
+
+	for (unsigned int i = 0; i <= nr; i++)
+		row[i] = i;
+	for (unsigned int n = 1; *a; a++, n++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = n;
+		for (unsigned int i = 1; i <= nr; i++) {
+			unsigned int replaced = diagonal + (*a != b[i - 1]);
+
+			diagonal = row[i];
+			row[i] = least(replaced, 1 + least(row[i], row[i - 1]));
+		}
+	}
+	return row[nr];
+}
+
+/* Return the verb that @typed may have meant, or NULL. */
+static const char *suggestion(const struct verb_table *table, const char *typed)
+{
+	const char *best = NULL;
+	unsigned int nearest = 3;
+
+	if (strlen(typed) < 2 || strlen(typed) > MAX_TYPED)
+		return NULL;
+	for (size_t i = 0; i < table->count; i++) {
+		unsigned int d = distance(table->verbs[i]->name, typed);
+
+		if (d < nearest && d < strlen(typed)) {
+			nearest = d;
+			best = table->verbs[i]->name;
+		}
+	}
+	return best;
+}
+
+static int no_verb(const struct verb_table *table, const char *typed)
+{
+	const char *meant = suggestion(table, typed);
+
+	if (meant)
+		return report_usage("no verb '%s'; did you mean '%s'? `%s help` lists them", typed,
+				    meant, table->program);
+	return report_usage("no verb '%s'; `%s help` lists them", typed, table->program);
 }
 
 void verb_print_help(FILE *out, const struct verb_table *table, const struct verb *verb)
 {
 	fprintf(out, "usage: %s %s%s%s\n%s\n", table->program, verb->name,
 		verb->synopsis[0] ? " " : "", verb->synopsis, verb->summary);
+	if (verb->alias)
+		fprintf(out, "Also called %s.\n", verb->alias);
 	if (verb->options)
 		fprintf(out, "\n%s", verb->options);
 	if (verb->print_options) {
@@ -63,10 +124,10 @@ static int run_help(const struct verb_table *table, int argc, char **argv)
 		return 0;
 	}
 	if (argc > 2)
-		return report_error("help: too many arguments");
+		return report_usage("help: too many arguments");
 	verb = verb_find(table, argv[1]);
 	if (!verb)
-		return report_error("help: no verb '%s'", argv[1]);
+		return no_verb(table, argv[1]);
 	verb_print_help(stdout, table, verb);
 	return 0;
 }
@@ -80,6 +141,7 @@ static int run_verb(const struct verb_table *table, int argc, char **argv)
 			verb_print_help(stdout, table, verb);
 			return 0;
 		}
+		argv[0] = (char *)verb->name; /* not its alias */
 		report_context("%s", verb->name);
 		optind = 0;
 		return verb->run(argc, argv);
@@ -91,7 +153,7 @@ static int run_verb(const struct verb_table *table, int argc, char **argv)
 		printf("%s %s\n", table->program, QEDBLK_VERSION);
 		return 0;
 	}
-	return report_error("no verb '%s'; `%s help` lists them", argv[0], table->program);
+	return no_verb(table, argv[0]);
 }
 
 int verbs_main(const struct verb_table *table, int argc, char **argv)
@@ -99,10 +161,11 @@ int verbs_main(const struct verb_table *table, int argc, char **argv)
 	int status;
 
 	report_program(table->program);
-	if (argc < 2)
-		return report_error("a verb is needed; `%s help` lists them", table->program);
-	status = run_verb(table, argc - 1, argv + 1);
+	status = argc < 2 ? report_usage("a verb is needed; `%s help` lists them", table->program) :
+			    run_verb(table, argc - 1, argv + 1);
 	if (!status && json_memory_failures())
 		status = report_error("not enough memory for the output");
-	return report_flush() ? 1 : status;
+	if (report_flush())
+		return 1;
+	return status == 1 ? (int)report_last_status() : status;
 }

@@ -11,6 +11,7 @@
 
 struct verb {
 	const char *name;
+	const char *alias; /* another name, or NULL */
 	const char *synopsis; /* arguments in help: "NAME IMAGE [OPTION...]", or "" */
 	const char *summary; /* one line, lower case, no full stop */
 	const char *options; /* further lines of help, each ending in '\n', or NULL */
@@ -33,11 +34,12 @@ struct verb_table {
 /*
  * Run the verb named by @argv[1] and return its exit status. Handles `help [VERB]`,
  * `--help`, `VERB --help`, `version` (unless the table has one) and `--version`
- * itself. An unknown verb gives an error line and status 1.
+ * itself. An unknown verb gives an error line. A status of 1 becomes that of
+ * report_last_status().
  */
 int verbs_main(const struct verb_table *table, int argc, char **argv);
 
-/* Return the verb called @name, or NULL. */
+/* Return the verb with the name or alias @name, or NULL. */
 const struct verb *verb_find(const struct verb_table *table, const char *name);
 
 /* Print the help of one verb. */

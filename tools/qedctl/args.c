@@ -12,6 +12,13 @@ const struct verb_option ctl_json_option[] = {
 	OPT_END,
 };
 
+int fail_usage(struct error *err)
+{
+	report_usage("%s", error_text(err));
+	error_free(err);
+	return 1;
+}
+
 int parse_one_device(int argc, char **argv, const struct verb_option *options,
 		     struct one_device_args *args)
 {
@@ -21,15 +28,15 @@ int parse_one_device(int argc, char **argv, const struct verb_option *options,
 	if (verb_options_parse(argc, argv, options, args, verb_getopt))
 		return 1;
 	if (args->json && args->prometheus)
-		return report_error("--json and --prometheus exclude each other");
+		return report_usage("--json and --prometheus exclude each other");
 	if (optind == argc)
-		return report_error("NAME is needed");
+		return report_usage("NAME is needed");
 	if (optind + 1 < argc)
-		return report_error("unexpected argument '%s'", argv[optind + 1]);
+		return report_usage("unexpected argument '%s'", argv[optind + 1]);
 	args->name = argv[optind];
 	report_context("%s %s", argv[0], args->name);
 	if (device_check_name(args->name, &err))
-		return report_fail(&err);
+		return fail_usage(&err);
 	return 0;
 }
 
@@ -40,7 +47,7 @@ int parse_json_only(int argc, char **argv, bool *json)
 	if (verb_options_parse(argc, argv, ctl_json_option, &args, verb_getopt))
 		return 1;
 	if (optind < argc)
-		return report_error("unexpected argument '%s'", argv[optind]);
+		return report_usage("unexpected argument '%s'", argv[optind]);
 	*json = args.json;
 	return 0;
 }

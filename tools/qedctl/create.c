@@ -91,7 +91,8 @@ static int check_image(const struct create_options *opts, bool *is_missing, stru
 	if (blk_name_is_url(opts->image) || !stat(opts->image, &st) || errno != ENOENT)
 		return 0;
 	if (!opts->device.size && !opts->device.backing)
-		return error_set_errno(err, -ENOENT, "%s", opts->image);
+		return error_set(err, -ENOENT, "%s: %s: give --size or --backing to make it",
+				 opts->image, strerror(ENOENT));
 	*is_missing = true;
 	return 0;
 }

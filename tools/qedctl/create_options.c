@@ -15,6 +15,7 @@
 #include "cmdline/options.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
+#include "qedctl/qedctl.h"
 
 void create_options_print_help(FILE *to)
 {
@@ -97,7 +98,7 @@ static int choose_target(struct create_options *opts)
 	if (!device->no_dm)
 		return 0;
 	if (opts->target.known_zero || target_is_qed(&opts->target))
-		return report_error("--no-dm: there is no target then");
+		return report_usage("--no-dm: there is no target then");
 	opts->target.target = TARGET_LINEAR;
 	return 0;
 }
@@ -117,17 +118,17 @@ static int parse_operands(int argc, char **argv, struct create_options *opts)
 	struct error err = ERROR_INIT;
 
 	if (argc - optind < 2)
-		return report_error("NAME and IMAGE are needed");
+		return report_usage("NAME and IMAGE are needed");
 	if (argc - optind > 2)
-		return report_error("unexpected argument '%s'", argv[optind + 2]);
+		return report_usage("unexpected argument '%s'", argv[optind + 2]);
 	opts->name = argv[optind];
 	if (device_check_name(opts->name, &err)) {
 		error_prefix(&err, "%s", opts->name);
-		return report_fail(&err);
+		return fail_usage(&err);
 	}
 	report_context("create %s", opts->name);
 	if (!argv[optind + 1][0])
-		return report_error("an empty image name");
+		return report_usage("an empty image name");
 	if (blk_name_is_url(argv[optind + 1]))
 		opts->image = strdup(argv[optind + 1]);
 	else
@@ -144,7 +145,7 @@ static int take_option(struct create_options *opts, size_t id)
 	struct error err = ERROR_INIT;
 
 	return device_option_set(&opts->device, &device_option_table[id], optarg, &err) ?
-		       report_fail(&err) :
+		       fail_usage(&err) :
 		       0;
 }
 
@@ -163,7 +164,7 @@ int create_options_parse(int argc, char **argv, struct create_options *opts)
 	if (parse_operands(argc, argv, opts))
 		return 1;
 	if (device_options_check(&opts->device, &err))
-		return report_fail(&err);
+		return fail_usage(&err);
 	return choose_target(opts) || add_options(opts);
 }
 

@@ -68,6 +68,7 @@ static int run_ls(int argc, char **argv)
 
 const struct verb ctl_ls_verb = {
 	.name = "ls",
+	.alias = "list",
 	.synopsis = "[--json]",
 	.summary = "list devices: name, device, size, image, state",
 	.options = "  --json  one JSON array\n",

@@ -57,13 +57,13 @@ static int run_message(int argc, char **argv)
 	if (verb_options_parse(argc, argv, NULL, NULL, verb_getopt))
 		return 1;
 	if (argc - optind < 2)
-		return report_error("NAME and a message are needed");
+		return report_usage("NAME and a message are needed");
 	name = argv[optind++];
 	report_context("message %s", name);
 	if (device_find(name, &dev, &err))
 		return report_fail(&err);
 	if (!dev.map.exists)
-		ret = error_set(&err, -ENODEV, "it has no device mapping");
+		ret = error_set(&err, -ENOTSUP, "it has no device mapping");
 	else if (!strcmp(dev.map.target, TARGET_QED))
 		ret = to_target(name, argc - optind, argv + optind, &err);
 	else

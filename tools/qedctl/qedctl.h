@@ -7,6 +7,7 @@
 
 #include "cmdline/options.h"
 #include "cmdline/verbs.h"
+#include "util/error.h"
 
 /* The verbs, in the order of help. NAME is defined as ctl_NAME_verb at the end of its file. */
 #define CTL_VERBS(X) \
@@ -48,6 +49,9 @@ extern const struct verb_option ctl_json_option[];
  */
 int parse_one_device(int argc, char **argv, const struct verb_option *options,
 		     struct one_device_args *args);
+
+/* report_usage() with the line of @err, which it frees. Returns 1. */
+int fail_usage(struct error *err);
 
 /* Parse `[--json]`, for a verb without operands. Returns 0, or 1 after an error line. */
 int parse_json_only(int argc, char **argv, bool *json);

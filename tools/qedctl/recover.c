@@ -186,9 +186,9 @@ static int run_recover(int argc, char **argv)
 	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
 		return 1;
 	if (opts.all && optind < argc)
-		return report_error("--all takes no NAME");
+		return report_usage("--all takes no NAME");
 	if (!opts.all && optind == argc)
-		return report_error("NAME or --all is needed");
+		return report_usage("NAME or --all is needed");
 	if (geteuid() != 0)
 		return report_error("permission denied: not root");
 	if (opts.all)

@@ -46,7 +46,7 @@ static int reload(const struct device *dev, const struct target_choice *old,
 static int check(const struct device *dev, struct error *err)
 {
 	if (!dev->map.exists || !dev->map.lower)
-		return error_set(err, -ENODEV, "it has no device mapping");
+		return error_set(err, -ENOTSUP, "it has no device mapping");
 	if (!dev->status)
 		/* Without a server the reload would wait for its I/O forever. */
 		return error_set(err, -ENOTCONN, "its server does not run any more");
@@ -76,14 +76,14 @@ static int parse(int argc, char **argv, struct reload_args *args)
 		return 1;
 	if (args->target && strcmp(args->target, "auto") && strcmp(args->target, TARGET_QED) &&
 	    strcmp(args->target, TARGET_LINEAR))
-		return report_error("--target: '%s' is not one of auto|linear|qed", args->target);
+		return report_usage("--target: '%s' is not one of auto|linear|qed", args->target);
 	if (args->detect_zeroes && detect_zeroes_mode(args->detect_zeroes) == DETECT_ZEROES_MODES)
-		return report_error("--detect-zeroes: '%s' is not one of off|on|unmap",
+		return report_usage("--detect-zeroes: '%s' is not one of off|on|unmap",
 				    args->detect_zeroes);
 	if (args->known_zero && args->no_known_zero)
-		return report_error("--known-zero and --no-known-zero exclude each other");
+		return report_usage("--known-zero and --no-known-zero exclude each other");
 	if (argc - optind != 1)
-		return report_error(argc == optind ? "NAME is needed" : "one NAME is needed");
+		return report_usage(argc == optind ? "NAME is needed" : "one NAME is needed");
 	args->name = argv[optind];
 	report_context("reload %s", args->name);
 	return 0;

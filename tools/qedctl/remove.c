@@ -226,9 +226,9 @@ static int run_remove(int argc, char **argv)
 	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
 		return 1;
 	if (opts.all && optind < argc)
-		return report_error("--all takes no NAME");
+		return report_usage("--all takes no NAME");
 	if (!opts.all && optind == argc)
-		return report_error("NAME or --all is needed");
+		return report_usage("NAME or --all is needed");
 	if (geteuid() != 0)
 		return report_error("permission denied: not root");
 	if (opts.all)
@@ -240,6 +240,7 @@ static int run_remove(int argc, char **argv)
 
 const struct verb ctl_remove_verb = {
 	.name = "remove",
+	.alias = "rm",
 	.synopsis = "[OPTION...] NAME...|--all",
 	.summary = "take devices away, everything written made durable",
 	.options = "  --all        every device\n"

@@ -20,7 +20,7 @@ static int run_resume(int argc, char **argv)
 	if (ret)
 		return report_fail(&err);
 	if (!dev.map.exists)
-		ret = error_set(&err, -ENODEV, "it has no device mapping");
+		ret = error_set(&err, -ENOTSUP, "it has no device mapping");
 	device_put(&dev);
 	if (!ret)
 		ret = mapping_resume(args.name, &err);

@@ -13,6 +13,7 @@ static int run_status(int argc, char **argv)
 
 const struct verb ctl_status_verb = {
 	.name = "status",
+	.alias = "show",
 	.synopsis = "[--json] NAME",
 	.summary = "how a device is",
 	.options = VERB_JSON_HELP,

@@ -133,7 +133,7 @@ static int run(const struct stream_options *opts)
 		}
 	} else if (fd == -ENOENT || fd == -ECONNREFUSED) {
 		error_free(&err);
-		error_set(&err, fd, "no such device, or its server does not run");
+		error_set(&err, -ENODEV, "no such device, or its server does not run");
 	}
 	if (!ret)
 		print_answer(opts, answer);
@@ -150,14 +150,14 @@ static int check(const struct stream_options *opts)
 
 	if (device_check_name(opts->name, &err)) {
 		error_prefix(&err, "%s", opts->name);
-		return report_fail(&err);
+		return fail_usage(&err);
 	}
 	if (opts->actions > 1)
-		return report_error("only one of --pause, --resume and --cancel");
+		return report_usage("only one of --pause, --resume and --cancel");
 	if (opts->actions && (opts->base || opts->has_speed || opts->wait))
-		return report_error("--pause, --resume and --cancel take no other option");
+		return report_usage("--pause, --resume and --cancel take no other option");
 	if (opts->base && !opts->base[0])
-		return report_error("--base: an empty file name");
+		return report_usage("--base: an empty file name");
 	if (geteuid() != 0)
 		return report_error("permission denied: not root");
 	return 0;
@@ -172,7 +172,7 @@ static int take_speed(void *verb, const struct verb_option *option, const char *
 	if (!strcmp(value, "0"))
 		return 0;
 	if (parse_printed_size(value, &opts->speed) || opts->speed > INT64_MAX)
-		return report_error("--speed: '%s' is not a number of bytes a second", value);
+		return report_usage("--speed: '%s' is not a number of bytes a second", value);
 	return 0;
 }
 
@@ -214,8 +214,8 @@ static int run_stream(int argc, char **argv)
 	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
 		return 1;
 	if (argc - optind != 1)
-		return optind < argc ? report_error("unexpected argument '%s'", argv[optind + 1]) :
-				       report_error("NAME is needed");
+		return optind < argc ? report_usage("unexpected argument '%s'", argv[optind + 1]) :
+				       report_usage("NAME is needed");
 	opts.name = argv[optind];
 	report_context("stream %s", opts.name);
 	if (check(&opts))

@@ -60,7 +60,7 @@ static int run_suspend(int argc, char **argv)
 		return report_fail(&err);
 	was_suspended = dev.map.suspended;
 	if (!dev.map.exists)
-		ret = error_set(&err, -ENODEV, "it has no device mapping");
+		ret = error_set(&err, -ENOTSUP, "it has no device mapping");
 	else if (!dev.status)
 		/* Without a server the suspend would wait for its I/O forever. */
 		ret = error_set(&err, -ENOTCONN, "its server does not run any more");

@@ -40,7 +40,7 @@ static int run_table(int argc, char **argv)
 	ret = device_find(args.name, &dev, &err);
 	if (!ret) {
 		if (!dev.map.exists)
-			ret = error_set(&err, -ENODEV, "it has no device mapping");
+			ret = error_set(&err, -ENOTSUP, "it has no device mapping");
 		device_put(&dev);
 	}
 	if (!ret)

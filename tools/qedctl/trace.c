@@ -77,15 +77,15 @@ static int run_trace(int argc, char **argv)
 	if (verb_options_parse(argc, argv, NULL, NULL, verb_getopt))
 		return 1;
 	if (argc - optind < 2)
-		return report_error("NAME and 'start FILE' or 'stop' are needed");
+		return report_usage("NAME and 'start FILE' or 'stop' are needed");
 	report_context("trace %s", argv[optind]);
 	starts = !strcmp(argv[optind + 1], "start");
 	if (!starts && strcmp(argv[optind + 1], "stop"))
-		return report_error("'%s' is neither start nor stop", argv[optind + 1]);
+		return report_usage("'%s' is neither start nor stop", argv[optind + 1]);
 	if (starts && argc - optind == 2)
-		return report_error("start takes a FILE");
+		return report_usage("start takes a FILE");
 	if (argc - optind > 3)
-		return report_error("unexpected argument '%s'", argv[optind + 3]);
+		return report_usage("unexpected argument '%s'", argv[optind + 3]);
 	if (geteuid() != 0)
 		return report_error("permission denied: not root");
 	return starts ? start(argv[optind], argv[optind + 2]) :

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "client/json.h"
 #include "cmdline/report.h"
 #include "util/version.h"
 #include "qedctl/dm.h"
@@ -14,25 +15,33 @@
 static int run_version(int argc, char **argv)
 {
 	struct error err = ERROR_INIT;
-	char version[64];
+	char library[64], driver[64];
+	bool json, none;
 
-	(void)argv;
-	if (argc > 1)
-		return report_error("unexpected argument '%s'", argv[1]);
-	printf("qedctl %s\n", QEDBLK_VERSION);
-	printf("libdevmapper %s\n", mapping_library_version(version, sizeof(version)));
-	if (mapping_driver_version(version, sizeof(version), &err))
-		printf("device-mapper: %s\n", error_text(&err));
-	else
-		printf("device-mapper %s\n", version);
+	if (parse_json_only(argc, argv, &json))
+		return 1;
+	mapping_library_version(library, sizeof(library));
+	none = mapping_driver_version(driver, sizeof(driver), &err);
+	if (json) {
+		json_t *object = json_pack("{s:s,s:s,s:s*}", "qedctl", QEDBLK_VERSION,
+					   "libdevmapper", library, "device-mapper",
+					   none ? NULL : driver);
+
+		json_print(object);
+		json_decref(object);
+	} else {
+		printf("qedctl %s\nlibdevmapper %s\n", QEDBLK_VERSION, library);
+		print_line("device-mapper%s %s", none ? ":" : "", none ? error_text(&err) : driver);
+	}
 	error_free(&err);
 	return 0;
 }
 
 const struct verb ctl_version_verb = {
 	.name = "version",
-	.synopsis = "",
+	.synopsis = "[--json]",
 	.summary = "versions of this program, of libdevmapper and of the kernel's part",
+	.options = "  --json  one JSON object\n",
 	.example = "qedctl version",
 	.run = run_version,
 };

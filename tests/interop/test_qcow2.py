@@ -300,6 +300,19 @@ def below_by_an_option():
             raise Failure(out)
 
 
+def not_made():
+    """No image is made, and the line says why; under QEMU's name it is QEMU's line."""
+    os.symlink(interop.QED_IMG, "qemu-img")
+    interop.write_file("raw", bytes(4096))
+    line = "Format driver 'qcow2' does not support image creation"
+    for args in (("create", "-f", "qcow2", "-o", "compat=1.1", "x", "1M"),
+                 ("convert", "-f", "raw", "-O", "qcow2", "raw", "x")):
+        for tool, more in (interop.QED_IMG, ": qcow2 is read-only here\n"), ("./qemu-img", "\n"):
+            result = interop.run(tool, *args)
+            if result.status != 1 or not result.err.endswith(line + more) or os.path.exists("x"):
+                raise Failure(str(result))
+
+
 def main(results):
     if not interop.need_qemu(results, "qcow2"):
         return
@@ -323,6 +336,7 @@ def main(results):
         case("chain %d" % i, chain_of_three, i)
     case("small-cache", small_cache)
     results.run("qcow2-not-for-writing", not_for_writing)
+    results.run("qcow2-not-made", not_made)
     results.run("qcow2-below-by-an-option", below_by_an_option)
 
 

@@ -35,6 +35,10 @@ says "a depth too large" 1 "" "qedd: --depth: '5000' is more than 4096" "${new[@
 says "an unknown choice" 1 "" "qedd: --cache: 'fast' is not one of none.writeback" "${new[@]}" --cache fast
 says "nobody to tell" 1 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${new[@]}" --ready-fd 99
 
+"${qedd%/*}/qed-img" create -q -f qed -u -b gone.raw -F raw gone.qed 1M
+says "a missing backing file" 1 "" "qedd: vm1: [^ ]*/gone.raw: No such file or directory: it is in the \
+backing chain of [^ ]*/gone.qed; .qed-img rebase -u. records another name" --name vm1 --image gone.qed
+
 # ---- Standard output is full ----
 # same NAME WANTED: status and err are like that.
 same() {

@@ -63,7 +63,8 @@ expect_line "remove of a mapping that is not ours" \
 	"remove foreign: the device-mapper device of that name is not ours" qedctl remove foreign
 same "ls does not show it" "$(qedctl ls | grep -c foreign)" 0
 expect_line "an image in use" "" qedctl create vm2 vm1.qed
-expect_line "an image that is not there" "create vm2: $SCRATCH/none.qed: No such file or directory" \
+expect_line "an image that is not there" "create vm2: $SCRATCH/none.qed: No such file or directory: give \
+--size or --backing to make it" \
 	qedctl create vm2 none.qed
 expect_line "a cluster size that cannot be" "" qedctl create vm2 new.qed --size 64M --cluster-size 5000
 check "the new image is taken back" test ! -e new.qed

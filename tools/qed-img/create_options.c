@@ -20,6 +20,14 @@ static int no_memory(struct error *err)
 	return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 }
 
+static void no_creation(const char *format, struct error *err)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "Format driver '%s' does not support image creation", format);
+	error_set_detail(err, -ENOTSUP, line, "%s is read-only here", format);
+}
+
 const struct blk_driver *img_new_driver(const char *format, struct error *err)
 {
 	const struct blk_driver *driver = blk_driver_find(format);
@@ -27,8 +35,7 @@ const struct blk_driver *img_new_driver(const char *format, struct error *err)
 	if (!driver)
 		error_set(err, -EINVAL, "Unknown file format '%s'", format);
 	else if (!driver->co_create)
-		error_set(err, -ENOTSUP, "Format driver '%s' does not support image creation",
-			  format);
+		no_creation(driver->name, err);
 	return driver && driver->co_create ? driver : NULL;
 }
 

@@ -264,6 +264,18 @@ static int co_open_unlocked(struct device_image *image, const struct blk_open_op
 	}
 }
 
+/* The image is there: a file of its chain is not. */
+static void tell_whose(const struct device_image *image, struct error *err)
+{
+	struct error said = *err;
+
+	*err = ERROR_INIT;
+	error_set(err, said.code,
+		  "%s: it is in the backing chain of %s; `qed-img rebase -u` records another name",
+		  error_text(&said), image->path);
+	error_free(&said);
+}
+
 static int co_open_node(struct device_image *image, const struct device_options *options,
 			int rescue_fd, struct error *err)
 {
@@ -290,6 +302,8 @@ static int co_open_node(struct device_image *image, const struct device_options 
 		opts.flags |= BLK_O_REFUSE_BACKING;
 
 	ret = co_open_unlocked(image, &opts, options->recover, err);
+	if (ret == -ENOENT && exists(image->path))
+		tell_whose(image, err);
 	if (ret < 0)
 		return ret;
 	node = image->node;

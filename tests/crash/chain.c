@@ -137,7 +137,7 @@ static int co_rebase(struct blk_node *top, const struct files *files, struct err
 	int ret;
 
 	CHECK(blk_co_open(&base, *to == 'o' ? files->other : files->backing, &opts, NULL) == 0);
-	ret = rebase_co_copy(top, base, NULL, err);
+	ret = rebase_co_copy(top, base, false, NULL, err);
 	if (!ret)
 		ret = blk_co_change_backing(top, to, "raw", err);
 	CHECK(blk_co_close(base) == 0);

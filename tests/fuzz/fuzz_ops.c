@@ -278,7 +278,7 @@ static void co_commit(struct blk_node *node, unsigned int arg)
 
 static void co_rebase(struct blk_node *node)
 {
-	if (!rebase_co_copy(node, NULL, NULL, NULL))
+	if (!rebase_co_copy(node, NULL, false, NULL, NULL))
 		(void)blk_co_change_backing(node, NULL, NULL, NULL);
 }
 

@@ -96,6 +96,40 @@ qemu-img convert -f DRIVER -O raw base n
 qemu-img compare -f DRIVER base base
 """.strip().splitlines())
 
+# Clusters of data and of zeroes beside each other, of which rebase makes extents. Each cluster of the
+# old backing file that the new one has, too, differs there or is the same.
+REBASED = """
+qemu-img create -q -f qed old 1M
+qemu-img create -q -f qed new2 1M
+qemu-img create -q -f qed -b old -F qed over
+qemu-io -f qed -c 'write -P 17 0 128k' -c 'write -P 17 192k 64k' -c 'write -P 5 512k 64k' old
+qemu-io -f qed -c 'write -P 34 64k 128k' -c 'write -P 17 192k 64k' -c 'write -P 6 512k 256k' new2
+qemu-img rebase -f qed -b new2 -F qed over
+qemu-io -r -f qed -c 'read -P 17 0 128k' -c 'read -P 0 128k 64k' -c 'read -P 17 192k 64k' -c 'read -P 5 512k 64k' -c 'read -P 0 576k 448k' over
+qemu-img info over
+qemu-img create -q -f qed -b old -F qed second
+qemu-io -f qed -c 'write -P 0 64k 64k' old
+qemu-img create -q -f raw ones 1M
+qemu-io -f raw -c 'write -P 255 0 256k' ones
+qemu-img rebase -f qed -b ones -F raw second
+qemu-io -r -f qed -c 'read -P 17 0 64k' -c 'read -P 0 64k 128k' -c 'read -P 17 192k 64k' second
+"""
+
+
+def test_rebased_extents(results):
+    """As QEMU's own block test 024: what map shows of an image after rebase, without offsets in files."""
+    for name in ("old", "new2"):
+        must("qemu-img", "create", "-q", "-f", "qed", name, "1M")
+    must("qemu-img", "create", "-q", "-f", "qed", "-b", "old", "-F", "qed", "over")
+    must("qemu-io", "-f", "qed", "-c", "write -P 17 0 128k", "-c", "write -P 17 192k 64k", "old")
+    must("qemu-io", "-f", "qed", "-c", "write -P 34 64k 128k", "-c", "write -P 17 192k 64k", "-c",
+         "write -P 6 512k 256k", "new2")
+    must(side_by_side.OURS["qemu-img"], "rebase", "-f", "qed", "-b", "new2", "-F", "qed", "over")
+    lines = must(side_by_side.OURS["qemu-img"], "map", "over").out.splitlines()[1:]
+    got = [(line.split()[0], line.split()[1], line.split()[3]) for line in lines]
+    expect(results, "rebased-extents", got == [("0", "0x30000", "over"), ("0x30000", "0x10000", "new2")], got)
+
+
 # "outer" is a qed image whose bytes are those of "a", a qed image.
 NESTED = """
 qemu-img convert -f raw -O qed a outer
@@ -225,6 +259,8 @@ def main(results):
     side_by_side.run_list(results, "drivers", DRIVERS)
     side_by_side.run_list(results, "nested", NESTED, images=("part", "a", "top"))
     test_nested_loop(results)
+    side_by_side.run_list(results, "rebased", REBASED, images=("over", "second"))
+    test_rebased_extents(results)
 
 
 interop.main(main)

@@ -122,7 +122,7 @@ static void siblings(void *arg)
 	make("top", "left", "------------t");
 	top = open_image("top", BLK_O_RDWR, 0);
 	right = open_image("right", 0, 0);
-	CHECK(rebase_co_copy(top, right, NULL, NULL) == 0);
+	CHECK(rebase_co_copy(top, right, false, NULL, NULL) == 0);
 	expect(top, "A--0eF-0Z--lt");
 	/* Where only one of them has data, the other shows the base. */
 	CHECK(read_of(top->backing) == 7 && read_of(top->backing->backing) == 2);
@@ -133,7 +133,7 @@ static void siblings(void *arg)
 	/* Rebase onto an image of its own chain: only the images between are read. */
 	top = open_image("top", BLK_O_RDWR, 0);
 	right = open_image("base", 0, 0);
-	CHECK(rebase_co_copy(top, right, NULL, NULL) == 0);
+	CHECK(rebase_co_copy(top, right, false, NULL, NULL) == 0);
 	expect(top, "AB00eFG0Z--lt");
 	CHECK(read_of(top->backing) == 2 && read_of(right) == 2);
 	CHECK(blk_co_close(right) == 0);
@@ -152,14 +152,14 @@ static void none(void *arg)
 	make("other", NULL, "0x0y-z");
 	make("top", "base", "--tt");
 	top = open_image("top", BLK_O_RDWR, 0);
-	CHECK(rebase_co_copy(top, NULL, NULL, NULL) == 0);
+	CHECK(rebase_co_copy(top, NULL, false, NULL, NULL) == 0);
 	expect(top, "abtte");
 	CHECK(read_of(top->backing) == 3);
 	CHECK(blk_co_change_backing(top, NULL, NULL, NULL) == 0);
 	CHECK(blk_co_close(top) == 0);
 	top = open_image("top", BLK_O_RDWR, 0);
 	other = open_image("other", 0, 0);
-	CHECK(!top->backing && rebase_co_copy(top, other, NULL, NULL) == 0);
+	CHECK(!top->backing && rebase_co_copy(top, other, false, NULL, NULL) == 0);
 	expect(top, "abtte0");
 	/* Zero clusters of the image are not compared. */
 	CHECK(read_of(other) == 0);

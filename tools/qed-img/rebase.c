@@ -92,7 +92,7 @@ static int co_rebase(struct rebase *r)
 	}
 	if (check_change(r))
 		return 1;
-	if (!r->unsafe && rebase_co_copy(r->top, r->new, progress_update, &err))
+	if (!r->unsafe && rebase_co_copy(r->top, r->new, true, progress_update, &err))
 		return report_fail(&err);
 	ret = blk_co_change_backing(r->top, has_base(r) ? r->base : NULL, r->base_format, &err);
 	if (ret == -ENOSPC) {

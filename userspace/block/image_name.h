@@ -18,7 +18,7 @@ struct blk_image_name {
 	struct blk_options *options; /* the options left for the driver (heap), or NULL */
 	/* Options of the backing file, which win over what the image says (heap); NULL: none. */
 	struct blk_options *backing;
-	struct blk_options *below; /* of the image that is in the place of the file (heap), or NULL */
+	struct blk_options *below; /* of the image in the place of the file (heap), or NULL */
 	bool no_backing; /* no backing file, whatever the image says */
 };
 

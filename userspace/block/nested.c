@@ -114,7 +114,7 @@ static int nested_co_truncate(struct blk_file *file, uint64_t size)
 	co_mutex_lock(&nested->grow);
 	ret = blk_co_truncate(nested->node, round_up(size, SECTOR_SIZE), &err);
 	old = atomic_load(&nested->node->size);
-	/* Few formats shrink: what is cut off the file has to read as zeroes when it grows again. */
+	/* Few formats shrink: what is cut off has to read as zeroes when it grows again. */
 	if (ret == -ENOTSUP && size < old)
 		ret = blk_co_pwrite_zeroes(nested->node, size, old - size, BLK_REQ_MAY_UNMAP);
 	co_mutex_unlock(&nested->grow);

@@ -140,8 +140,8 @@ int blk_file_co_open_below(struct blk_file **file, const char *name, const char 
 void blk_file_co_close(struct blk_file *file);
 
 /*
- * Return a file for @remote, which is open already, with @protocol's co_close(); the caller sets ops
- * and size.  NULL without memory.
+ * Return a file for @remote, which is open already, with @protocol's co_close(); the caller sets
+ * ops and size.  NULL without memory.
  */
 struct blk_file *blk_file_new(const char *name, bool writable, const struct blk_protocol *protocol,
 			      void *remote);

@@ -47,6 +47,7 @@ struct rebase_job {
 	struct blk_node *top;
 	struct side old, new;
 	uint64_t cluster; /* bytes */
+	bool join; /* see rebase_co_copy() */
 	/* The image's last answer: does it show its backing file in [start, end)? */
 	bool shown;
 	uint64_t start, end;
@@ -177,6 +178,22 @@ static uint64_t read_limit(const struct rebase_job *r, uint64_t offset)
 		       round_down(offset, unit) + unit);
 }
 
+/* Add one zero cluster of the old one that follows @piece, which is read, to it. */
+static int co_join(struct rebase_job *r, struct piece *piece, uint64_t limit, struct error *err)
+{
+	uint64_t offset = piece->offset + piece->bytes, end;
+	int ret;
+
+	if (!r->join || offset >= limit || offset + r->cluster > read_limit(r, piece->offset))
+		return 0;
+	ret = co_look_far(r, &r->old, offset, limit, &end, err);
+	if (!ret && r->old.kind == SIDE_ZERO && end == offset + r->cluster) {
+		piece->kind = PIECE_BOTH;
+		piece->bytes += r->cluster;
+	}
+	return ret;
+}
+
 /* Cut a piece where the image shows its backing file from piece->offset to @limit. */
 static int co_cut_shown(struct rebase_job *r, struct piece *piece, uint64_t limit,
 			struct error *err)
@@ -204,6 +221,8 @@ static int co_cut_shown(struct rebase_job *r, struct piece *piece, uint64_t limi
 	else if (piece->kind != PIECE_NOTHING)
 		end = min_u64(end, read_limit(r, offset));
 	piece->bytes = end - offset;
+	if (piece->kind == PIECE_OLD || piece->kind == PIECE_BOTH)
+		return co_join(r, piece, limit, err);
 	return 0;
 }
 
@@ -266,6 +285,12 @@ static enum difference compare(const uint8_t *old, const uint8_t *new, uint64_t 
 	return zero ? DIFFERENT_ZERO : DIFFERENT_DATA;
 }
 
+/* Is the cluster at @pos, of @bytes bytes at @buf, all zeroes? */
+static bool is_zero_at(const struct rebase_job *r, const uint8_t *buf, uint64_t pos, uint64_t bytes)
+{
+	return pos < bytes && buffer_is_zero(buf + pos, min_u64(bytes - pos, r->cluster));
+}
+
 /* Write the clusters of @old that differ from @new (NULL: zeroes). */
 static int co_write_different(struct rebase_job *r, uint64_t offset, uint64_t bytes,
 			      const uint8_t *old, const uint8_t *new, struct error *err)
@@ -277,6 +302,9 @@ static int co_write_different(struct rebase_job *r, uint64_t offset, uint64_t by
 	for (pos = 0; !ret && pos < bytes; pos += n) {
 		n = min_u64(bytes - pos, r->cluster);
 		next = compare(old + pos, new ? new + pos : NULL, n);
+		if (next == DIFFERENT_ZERO && run == DIFFERENT_DATA && r->join &&
+		    !is_zero_at(r, old, pos + n, bytes))
+			next = DIFFERENT_DATA;
 		/* Part of a cluster cannot become a zero cluster: write its zeroes as data. */
 		if (next == DIFFERENT_ZERO && r->cluster > PIECES_BUF_BYTES)
 			next = DIFFERENT_DATA;
@@ -309,14 +337,15 @@ static int co_do(struct pieces *p, const struct piece *piece, uint8_t *buf, stru
 	return co_write_different(r, piece->offset, piece->bytes, buf, new, err);
 }
 
-int rebase_co_copy(struct blk_node *top, struct blk_node *base, pieces_progress_fn *progress,
-		   struct error *err)
+int rebase_co_copy(struct blk_node *top, struct blk_node *base, bool join,
+		   pieces_progress_fn *progress, struct error *err)
 {
 	struct rebase_job r = {
 		.top = top,
 		.old.node = top->backing,
 		.new.node = base,
 		.cluster = top->cluster_size,
+		.join = join,
 		.pieces = { .end = atomic_load(&top->size),
 			    .buffers = 2,
 			    .progress = progress,

@@ -33,6 +33,7 @@ struct chain {
 	unsigned int workers; /* coroutines per thread */
 	unsigned int rounds;
 	unsigned int max_slices, max_tables; /* limits of the rescue area; 0: what fits */
+	bool below_raw; /* the image is the file of a raw one */
 
 	uint64_t seed;
 	struct scratch scratch;
@@ -115,11 +116,21 @@ static void open_image(struct chain *c, bool replay)
 		.rescue = &rescue,
 	};
 	struct error err = ERROR_INIT;
+	char nested[PATH_MAX + 100];
+	const char *name = c->scratch.image;
 	int ret;
 
+	if (c->below_raw) {
+		snprintf(nested, sizeof(nested),
+			 "json:{\"driver\":\"raw\",\"file\":{\"driver\":\"qed\",\"file.filename\":"
+			 "\"%s\"}}",
+			 c->scratch.image);
+		name = nested;
+		opts.format = NULL;
+	}
 	rescue.fd = open(c->rescue, O_RDWR | O_CREAT, 0600);
 	CHECK(rescue.fd >= 0);
-	while ((ret = blk_co_open(&c->node, c->scratch.image, &opts, &err)) == -EBUSY) {
+	while ((ret = blk_co_open(&c->node, name, &opts, &err)) == -EBUSY) {
 		error_free(&err);
 		aio_co_sleep(MSEC);
 	}
@@ -225,7 +236,8 @@ static void victim_main(void *arg)
 
 	CHECK(workers);
 	compare_all(c);
-	watch(c);
+	if (!c->below_raw)
+		watch(c);
 	for (unsigned int i = 0; i < owners; i++)
 		workers[i] = (struct worker){ c, i, mix64(c->seed + i) };
 	for (unsigned int i = 0; i < THREADS; i++)
@@ -416,6 +428,54 @@ static void test_backing(void **state)
 	run_chain(&c);
 }
 
+static void test_below_raw(void **state)
+{
+	struct chain c = {
+		.what = "below a raw image",
+		.cluster_size = 4 * KiB,
+		.table_size = 1,
+		.blocks = 4 * MiB / BLOCK,
+		.stride = 1,
+		.workers = 6,
+		.rounds = 10,
+		.below_raw = true,
+	};
+
+	(void)state;
+	run_chain(&c);
+}
+
+/* The area is for one image: where both have metadata, the upper one is for reading only. */
+static void over_raw_main(void *arg)
+{
+	struct chain *c = arg;
+	struct blk_rescue rescue = { .fd = open(c->rescue, O_RDWR | O_CREAT, 0600) };
+	struct blk_open_opts opts = { .flags = BLK_O_RDWR, .rescue = &rescue };
+	char name[PATH_MAX + 100];
+
+	snprintf(name, sizeof(name),
+		 "json:{\"driver\":\"qed\",\"file\":{\"driver\":\"raw\",\"file.filename\":\"%s\"}}",
+		 c->scratch.image);
+	CHECK(rescue.fd >= 0 && blk_co_open(&c->node, name, &opts, NULL) == -ENOTSUP);
+	opts.flags = 0;
+	CHECK(blk_co_open(&c->node, name, &opts, NULL) == 0);
+	CHECK(blk_co_close(c->node) == 0);
+	close(rescue.fd);
+}
+
+static void test_over_raw(void **state)
+{
+	struct chain c = { .cluster_size = 4 * KiB, .table_size = 1, .blocks = 4, .stride = 1 };
+
+	(void)state;
+	scratch_make(&c.scratch);
+	snprintf(c.rescue, sizeof(c.rescue), "%s/rescue", c.scratch.dir);
+	run_to_end(&c, create_main);
+	run_to_end(&c, over_raw_main);
+	(void)unlink(c.rescue);
+	scratch_remove(&c.scratch);
+}
+
 /*
  * Each block is in a slice and a table of its own, and many more of them are dirty than fit into
  * the area: a request that finds it full waits, and what was acknowledged before is there.
@@ -452,10 +512,9 @@ static void test_tables_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_small_clusters),
-		cmocka_unit_test(test_backing),
-		cmocka_unit_test(test_slices_full),
-		cmocka_unit_test(test_tables_full),
+		cmocka_unit_test(test_small_clusters), cmocka_unit_test(test_backing),
+		cmocka_unit_test(test_below_raw),      cmocka_unit_test(test_over_raw),
+		cmocka_unit_test(test_slices_full),    cmocka_unit_test(test_tables_full),
 	};
 
 	return cmocka_run_group_tests_name("qed_rescue", tests, NULL, NULL);

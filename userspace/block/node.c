@@ -81,9 +81,20 @@ static int open_nested(struct blk_node *node, const struct blk_open_opts *opts,
 			 (opts->flags & (BLK_O_BELOW | BLK_O_REFUSE_BACKING)),
 		.backing_dir = opts->backing_dir,
 		.l2_cache_size = opts->l2_cache_size,
+		.rescue = opts->rescue,
 		.nesting = opts->nesting + 1,
 	};
+	const struct blk_driver *driver = name->format ? blk_driver_find(name->format) : NULL;
 
+	/*
+	 * The area has room for one image's metadata: the lower one's, where the upper one has
+	 * none.
+	 */
+	if (opts->rescue && (node->flags & BLK_O_RDWR) && !(driver && driver->is_fallback))
+		return error_set(err, -ENOTSUP,
+				 "over another image it can be served for reading only, unless its "
+				 "format is given as %s",
+				 blk_driver_fallback()->name);
 	return blk_co_open_nested(&node->file, node->filename, &below, err);
 }
 

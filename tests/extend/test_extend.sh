@@ -50,7 +50,7 @@ find "$copy/build/obj" -name '*.d' -exec sed -i -E "1s|^.*obj/([^ ]*\.o:)|build/
 (cd "$root/tests/extend" && cp -a --parents userspace/*/*.c tools/*/*.c "$copy")
 mapfile -t added < <(cd "$root/tests/extend" && printf '%s\n' userspace/*/*.c tools/*/*.c)
 row userspace/format/formats.c 'ROW(raw)' '	ROW(framed)  \'
-row userspace/file/protocols.c 'ROW(null)' '	ROW(ram)       \'
+row userspace/file/protocols.c 'ROW(null)' '	ROW(ram)         \'
 row tools/qed-img/img.h 'X(create)' '	X(crc)       \'
 row tools/qedctl/qedctl.h 'X(ls)' '	X(where)     \'
 row tools/qed-io/command_table.h 'IO_COMMAND(discard)' 'IO_COMMAND(count)'

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "block/image_name.h"
+#include "cmdline/report.h"
 #include "file/protocol.h"
 #include "cmdline/report.h"
 #include "image/image.h"
@@ -201,9 +202,10 @@ static void reword_for(const char *filename, const char *doing, struct error *er
 	if (*colon == '}')
 		colon++;
 	reason = words_for(text, (int)(colon - text), colon + 2, doing, err->code);
-	/* A reason other than a bare errno keeps its file name. */
-	if (!reason || asprintf(&words, "Could not open backing file: %s",
-				!strcmp(reason, colon + 2) ? text : reason) < 0)
+	/* A reason other than a bare errno keeps its file name, which QEMU's tools do not say. */
+	if (!reason ||
+	    asprintf(&words, "Could not open backing file: %s",
+		     !strcmp(reason, colon + 2) && !report_as_qemu() ? text : reason) < 0)
 		words = NULL;
 	free(reason);
 	reword(err, words);

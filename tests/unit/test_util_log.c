@@ -51,6 +51,29 @@ static void test_errno_text(void **state)
 	assert_int_equal(error_set(NULL, -EIO, "nobody asks"), -EIO);
 }
 
+static void test_detail(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	error_drop_detail(&err);
+	assert_int_equal(error_set_detail(NULL, -EIO, "bad", "%d", 3), -EIO);
+	assert_int_equal(error_set_detail(&err, -EINVAL, "size is bad", "%d is odd", 3), -EINVAL);
+	assert_int_equal(error_set_detail(&err, -EIO, "later", "%d", 3), -EINVAL);
+	error_prefix(&err, "%s", "a.qed");
+	assert_string_equal(error_text(&err), "a.qed: size is bad: 3 is odd");
+	error_drop_detail(&err);
+	error_drop_detail(&err);
+	assert_string_equal(error_text(&err), "a.qed: size is bad");
+	error_free(&err);
+	/* Replaced by a caller's own, shorter text. */
+	error_set_detail(&err, -EINVAL, "size is bad", "%d is odd", 3);
+	strcpy(err.text, "short");
+	error_drop_detail(&err);
+	assert_string_equal(error_text(&err), "short");
+	error_free(&err);
+}
+
 /* ---- log lines ---- */
 
 static int saved_stderr, ends[2];
@@ -145,9 +168,8 @@ static void test_rate_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_error_wins),
-		cmocka_unit_test(test_errno_text),
-		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_first_error_wins), cmocka_unit_test(test_errno_text),
+		cmocka_unit_test(test_detail),		 cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_rate_limit),
 	};
 

@@ -65,8 +65,11 @@ int error_set_detail(struct error *err, int code, const char *line, const char *
 
 void error_drop_detail(struct error *err)
 {
-	if (err->text)
-		err->text[strlen(err->text) - err->detail] = '\0';
+	size_t len = err->text ? strlen(err->text) : 0;
+
+	/* A caller may have replaced the text, by one without the detail. */
+	if (err->detail && len > err->detail && !strncmp(err->text + len - err->detail, ": ", 2))
+		err->text[len - err->detail] = '\0';
 	err->detail = 0;
 }
 

@@ -71,6 +71,9 @@ def make_tree():
          "golden/fine.qed", "1M")
 
 
+# An image in the place of a file.
+NESTED = 'json:{"driver":"raw","file":{"driver":"qed","file.filename":"%s"}}'
+
 # A backing file's name, and the expected error line below golden/: None if it is allowed.
 NAMES = (
     ("golden/base.raw", None), ("golden/good-link", None), ("secret/link-in", None),
@@ -84,6 +87,7 @@ NAMES = (
     ("/dev/zero", "must lie below"), ("/proc/self/mem", "must lie below"),
     ("/proc/self/fd/0", "must lie below"), ("/proc/self/cwd/secret/base.raw", "must lie below"),
     ("nbd://localhost/x", "must lie below"), ("nbd+unix:///?socket={}/sock", "must lie below"),
+    (NESTED % "{}/golden/fine.qed", None), (NESTED % "{}/golden/leads-out.qed", "must lie below"),
     ("golden/fifo", "Not a regular file"), ("golden/none", "No such file"),
 )
 

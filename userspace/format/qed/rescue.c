@@ -54,6 +54,8 @@
 #define NR_SLOTS  1024u
 #define NR_TABLES 1024u
 
+#define MAX_ERRNO 4095
+
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 struct qed_rescue_table {
@@ -249,6 +251,8 @@ static int check_left(struct qed_image *img, struct error *err)
 		area->lost = blk_file_lost(img->file);
 	if (!area->lost)
 		return 0;
+	if (area->lost > 0 || area->lost < -MAX_ERRNO)
+		area->lost = -EIO;
 	return error_set(err, area->lost,
 			 "a flush had failed (%s): what was written before may be lost; remove "
 			 "the device and create it again to see what is left",

@@ -260,6 +260,8 @@ static int qed_co_info(struct blk_node *node, struct blk_info *info)
 {
 	struct qed_image *img = node->opaque;
 
+	/* A job on another thread may be changing the header. */
+	co_mutex_lock(&img->header_lock);
 	info->virtual_size = img->header.image_size;
 	info->cluster_size = img->header.cluster_size;
 	info->table_size = img->header.table_size;
@@ -267,6 +269,7 @@ static int qed_co_info(struct blk_node *node, struct blk_info *info)
 	info->features = img->header.features;
 	info->compat_features = img->header.compat_features;
 	info->autoclear_features = img->header.autoclear_features;
+	co_mutex_unlock(&img->header_lock);
 	return 0;
 }
 

@@ -38,15 +38,15 @@ json_verdicts() {
 	rm -f "$SCRATCH"/.json*
 }
 
-# expect_line NAME LINE COMMAND...: exit status 1 and one line, "qedctl: LINE", on standard error;
-# an empty LINE matches any.
+# [exits=N] expect_line NAME LINE COMMAND...: that exit status (1) and one line, "qedctl: LINE", on
+# standard error; an empty LINE matches any.
 expect_line() {
-	local name=$1 wanted=$2 rc lines
+	local name=$1 wanted=$2 expected=${exits:-1} rc lines
 	shift 2
 	"$@" >"$SCRATCH/.out" 2>"$SCRATCH/.err"
 	rc=$?
 	lines=$(wc -l <"$SCRATCH/.err")
-	if [ $rc -eq 1 ] && [ "$lines" -eq 1 ] && [ ! -s "$SCRATCH/.out" ] &&
+	if [ $rc -eq "$expected" ] && [ "$lines" -eq 1 ] && [ ! -s "$SCRATCH/.out" ] &&
 		{ [ -z "$wanted" ] && grep -q '^qedctl: ' "$SCRATCH/.err" ||
 			[ "$(cat "$SCRATCH/.err")" = "qedctl: $wanted" ]; }; then
 		ok "$name"

@@ -63,7 +63,7 @@ expect_line "remove of a mapping that is not ours" \
 	"remove foreign: the device-mapper device of that name is not ours" qedctl remove foreign
 same "ls does not show it" "$(qedctl ls | grep -c foreign)" 0
 expect_line "an image in use" "" qedctl create vm2 vm1.qed
-expect_line "an image that is not there" "create vm2: $SCRATCH/none.qed: No such file or directory: give \
+exits=3 expect_line "an image that is not there" "create vm2: $SCRATCH/none.qed: No such file or directory: give \
 --size or --backing to make it" \
 	qedctl create vm2 none.qed
 expect_line "a cluster size that cannot be" "" qedctl create vm2 new.qed --size 64M --cluster-size 5000
@@ -77,15 +77,15 @@ same "the device is as before" "$(device_state_of vm1)" "$before"
 only_these "nothing is left of what was refused" vm1
 
 exec 7<$dev
-expect_line "remove of a device in use" "remove vm1: device is in use" qedctl remove vm1
-expect_line "remove of all, one in use" "remove vm1: device is in use" qedctl remove --all
+exits=4 expect_line "remove of a device in use" "remove vm1: device is in use" qedctl remove vm1
+exits=4 expect_line "remove of all, one in use" "remove vm1: device is in use" qedctl remove --all
 same "the device goes on" "$(device_state_of vm1)" "$before"
 check "data can be read" dd if=$dev of=/dev/null bs=1M count=4 iflag=direct
 exec 7<&-
 
 lower=$(status_of vm1 ublk-device)
 exec 7<"$lower"
-expect_line "remove while the device below is in use" "" qedctl remove vm1
+exits=4 expect_line "remove while the device below is in use" "" qedctl remove vm1
 same "the mapping is back" "$(qedctl table vm1)" "$(dmsetup table vm1)"
 check "data can be read then" dd if=$dev of=/dev/null bs=1M count=4 iflag=direct
 exec 7<&-
@@ -94,7 +94,7 @@ exec 7<&-
 sum=$(dd if=$dev bs=1M count=4 iflag=direct 2>/dev/null | sha256sum)
 check "remove" qedctl remove vm1
 check "its node is gone" test ! -e $dev
-expect_line "remove once more" "remove vm1: no such device" qedctl remove vm1
+exits=3 expect_line "remove once more" "remove vm1: no such device" qedctl remove vm1
 only_these "nothing is left"
 check "the image is clean" qemu-img check -q -f qed vm1.qed
 check "create of an image that exists" qedctl create vm1 vm1.qed

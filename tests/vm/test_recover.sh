@@ -16,8 +16,8 @@ mkdir base && cp data base/golden.img
 require "create" qedctl create vm1 "$image" --backing base/golden.img --backing-format raw --size 64M
 expect_line "recover of a live one" "recover vm1: its server runs" qedctl recover vm1
 check "recover --all where all live" qedctl recover --all
-expect_line "recover of nothing" "recover nix: no such device" qedctl recover nix
-expect_line "recover without a name" "recover: NAME or --all is needed" qedctl recover
+exits=3 expect_line "recover of nothing" "recover nix: no such device" qedctl recover nix
+exits=2 expect_line "recover without a name" "recover: NAME or --all is needed" qedctl recover
 same "status tells that it can be recovered" "$(status_of vm1 recovery)" yes
 
 # ---- Acknowledged, never flushed ----

@@ -53,6 +53,7 @@ static struct workload {
 	struct blk_node *node;
 	uint32_t versions; /* the last version written */
 	bool failed; /* some request failed since inject_arm() */
+	bool durable_failed; /* so did a durable write: its sync may have failed */
 	bool flush_failed; /* an fdatasync failed, in any request: flushes may fail from then on */
 } work;
 
@@ -199,6 +200,8 @@ static void account(struct request *r)
 	bool ok = !r->ret;
 
 	work.failed |= !ok;
+	/* Judged so when parts of blocks were dirty in the page cache (file_align.c). */
+	work.durable_failed |= !ok && r->kind == WRITE_FUA;
 	CHECK(r->ret <= 0);
 	switch (r->kind) {
 	case READ:
@@ -445,6 +448,7 @@ static void co_try(void *arg)
 			inject_disarm();
 			work.flush_failed = plan->kind == INJECT_FLUSH && plan->nth &&
 					    plan->counts[INJECT_FLUSH] >= plan->nth;
+			work.flush_failed |= work.durable_failed;
 			flushed = co_use_afterwards(&requests[0]);
 		}
 		ret = blk_co_close(work.node);

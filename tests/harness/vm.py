@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The layer of the virtual machine: scripts that share boots, each with its own result."""
+"""The layer of the virtual machine: scripts that share boots, each with its own result.
 
+The work is cut into guests, each with some scripts. Several may run at once: guests share nothing
+but the host's files, which they see below an overlay of their own."""
+
+import functools
 import glob
 import os
 import re
 import subprocess
+import threading
 import time
 
 import program
@@ -17,6 +22,9 @@ END = re.compile(r"^== end (\S+) (\d+)$")
 CANNOT_RUN = 77
 EMULATOR_FAULT = 75
 EMULATOR_FAULTS_FORGIVEN = 3
+# A boot takes as long as a short script. With fewer scripts in a guest, two guests end at about the
+# same time.
+SCRIPTS_IN_GUEST = 5
 
 
 # Scripts that also run on the newer kernel: those that a kernel's change may break.
@@ -51,12 +59,12 @@ def scripts_by_options(root, build, only, layer):
 class Boot:
     """One boot that runs some scripts. Afterwards: finished (outcomes), interrupted."""
 
-    def __init__(self, scripts, options, build, layer, env):
+    def __init__(self, scripts, options, logs, env):
         self.env = env
         self.scripts = {script.path: script for script in scripts}
-        self.logs = os.path.join(build, "test-logs", layer)
-        self.console = os.path.join(self.logs, "console.log")
-        self.build = build
+        first = os.path.splitext(os.path.basename(scripts[0].path))[0]
+        self.console = os.path.join(logs, "console-%s.log" % first)
+        self.run_vm_log = os.path.join(logs, "run-vm-%s.log" % first)
         self.options = options
         self.finished = {}
         self.current = None
@@ -70,8 +78,7 @@ class Boot:
                 + ["%s:%d" % (script.path, script.limit) for script in self.scripts.values()])
 
     def run(self, summary):
-        messages_path = os.path.join(self.logs, "run-vm.log")
-        with open(messages_path, "w") as messages:
+        with open(self.run_vm_log, "w") as messages:
             process = program.start(self.command(), env=self.env, stdout=subprocess.PIPE,
                                     stderr=messages)
             if process is None:
@@ -79,7 +86,7 @@ class Boot:
             for line in process.stdout:
                 self.take_line(line.decode(errors="replace").rstrip("\r\n"), summary)
             self.status = process.wait()
-        with open(messages_path, errors="replace") as messages:
+        with open(self.run_vm_log, errors="replace") as messages:
             self.messages = messages.read().splitlines()
 
     def take_line(self, line, summary):
@@ -130,12 +137,12 @@ def skip(scripts, reason, summary):
         summary.add(outcome)
 
 
-def run_group(scripts, options, build, layer, env, summary):
+def run_group(scripts, options, logs, env, summary):
     """Run scripts with the same options of run-vm, in as many boots as it takes."""
     pending = list(scripts)
     forgiven = 0
     while pending:
-        boot = Boot(pending, options, build, layer, env)
+        boot = Boot(pending, options, logs, env)
         boot.run(summary)
         if program.stopping:
             return
@@ -191,20 +198,46 @@ def too_late():
     return None
 
 
-def run(root, build, only, summary, newer=False):
-    """Run the scripts. newer: on a 7.x kernel, and only those about the kernel."""
-    layer = "vm7" if newer else "vm"
-    env = dict(os.environ, QEDBLK_BUILD=build, QEDBLK_VM_KERNEL="7" if newer else "6.12")
-    groups = scripts_by_options(root, build, only, layer)
-    scripts = sum(groups.values(), [])
-    if newer and too_late():
-        skip(scripts, too_late(), summary)
-        return
-    if any(NEWER in script.path for script in scripts):
-        reason = build_module(layer, build, env, summary)
-        # Fetching a kernel fails slowly if no mirror responds: do not retry for each boot.
+class Layer:
+    """The scripts of a layer for one kernel. newer: a 7.x kernel, and only those about the kernel."""
+
+    def __init__(self, root, build, only, summary, newer=False):
+        self.name = "vm7" if newer else "vm"
+        self.build = build
+        self.summary = summary
+        self.newer = newer
+        self.env = dict(os.environ, QEDBLK_BUILD=build, QEDBLK_VM_KERNEL="7" if newer else "6.12")
+        self.groups = scripts_by_options(root, build, only, self.name)
+        # Held while the first guest prepares; the reason why there are no guests, or None.
+        self.lock = threading.Lock()
+        self.prepared = False
+        self.reason = None
+
+    def guests(self):
+        """Return the work as functions. Any threads may call them, concurrently, in any order."""
+        work = []
+        for options, scripts in self.groups.items():
+            for first in range(0, len(scripts), SCRIPTS_IN_GUEST):
+                some = scripts[first:first + SCRIPTS_IN_GUEST]
+                work.append(functools.partial(self.run_guest, options, some))
+        return work
+
+    def run_guest(self, options, scripts):
+        reason = self.prepare()
         if reason:
-            skip(scripts, reason, summary)
-            return
-    for options, scripts in groups.items():
-        run_group(scripts, options, build, layer, env, summary)
+            skip(scripts, reason, self.summary)
+        else:
+            logs = os.path.join(self.build, "test-logs", self.name)
+            run_group(scripts, options, logs, self.env, self.summary)
+
+    def prepare(self):
+        """Build the module, once. Fetching a kernel fails slowly if no mirror responds: that is not
+        tried again for each guest."""
+        with self.lock:
+            if not self.prepared:
+                self.prepared = True
+                self.reason = too_late() if self.newer else None
+                scripts = sum(self.groups.values(), [])
+                if not self.reason and any(NEWER in script.path for script in scripts):
+                    self.reason = build_module(self.name, self.build, self.env, self.summary)
+            return self.reason

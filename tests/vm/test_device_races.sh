@@ -62,7 +62,7 @@ kill -CONT $creator
 touch go-on
 wait $creator
 same "create notices" "$? $(cat create.out create.err)" \
-	"1 qedctl: create vm1: it was removed in this moment"
+	"3 qedctl: create vm1: it was removed in this moment"
 wait $remover
 same "remove is content" "$? $(cat remove.out)" "0 "
 check "nothing is left" is_whole

@@ -36,7 +36,7 @@ dd if=$dev of=back bs=64k skip=128 count=64 iflag=direct status=none &
 reader=$!
 sleep 1
 check "its reader waits" kill -0 $reader
-expect_line "remove of one that can be recovered" "remove vm1: its server died: recover it first, \
+exits=4 expect_line "remove of one that can be recovered" "remove vm1: its server died: recover it first, \
 or use --force, which loses what was not flushed" qedctl remove vm1
 expect_line "create in its place" "create vm1: device exists, but its server died: recover or \
 remove it first" qedctl create vm1 other.qed --size 1M

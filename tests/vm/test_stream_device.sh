@@ -105,7 +105,7 @@ check "cancelled: removed" qedctl remove cancelled --retry
 mv golden.copy golden.img
 require "trace: a device" qedctl create trace trace.qed --backing golden.img --backing-format raw
 check "trace: started" qedctl trace trace start first.trace
-expect_line "trace: once at a time" \
+exits=4 expect_line "trace: once at a time" \
 	"trace trace: a trace is recorded already, to $SCRATCH/first.trace" \
 	qedctl trace trace start second.trace
 dd if=/dev/mapper/trace of=/dev/null bs=64k skip=100 count=2 iflag=direct status=none

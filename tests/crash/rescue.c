@@ -87,25 +87,27 @@ void rescue_closed(struct record *rec)
 
 /*
  * While the image is being opened, only the opening coroutine changes the area, and
- * that is the one being killed.
+ * that is the one being killed. The copy is made before any operation fails by the
+ * kill: a flush that fails notes it in the area without meta_lock, which a dead server
+ * would not do.
  */
 void rescue_freeze(struct record *rec)
 {
 	struct rescue *rescue = rec->faults.rescue;
 
-	if (rescue && rescue->img)
+	if (!rescue)
+		return;
+	if (rescue->img)
 		pthread_mutex_lock(&rescue->img->meta_lock);
+	/* Before it has created the area a server has completed no request. */
+	if (lseek(rescue->opts.fd, 0, SEEK_END) > 0)
+		rescue->copy = copy_area(rescue->opts.fd);
 }
 
 void rescue_thaw(struct record *rec)
 {
 	struct rescue *rescue = rec->faults.rescue;
 
-	if (!rescue)
-		return;
-	/* Before it has created the area a server has completed no request. */
-	if (lseek(rescue->opts.fd, 0, SEEK_END) > 0)
-		rescue->copy = copy_area(rescue->opts.fd);
-	if (rescue->img)
+	if (rescue && rescue->img)
 		pthread_mutex_unlock(&rescue->img->meta_lock);
 }

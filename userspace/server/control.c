@@ -171,14 +171,18 @@ static void co_wait_change(struct control *control)
 	pthread_mutex_unlock(&control->mutex);
 }
 
-/* Disconnect the client that was active first, of those with no command running; false: none. */
+/*
+ * Disconnect the client that was active first, of those with no command running; false: none.
+ * Only for reading: a command that was on its way still gets its reply.
+ */
 static bool disconnect_idle(struct control *control)
 {
 	struct control_client *client;
 
-	cds_list_for_each_entry_reverse(client, &control->clients,
-					link) if (client->idle) return !shutdown(client->fd,
-										 SHUT_RDWR);
+	cds_list_for_each_entry_reverse(client, &control->clients, link) {
+		if (client->idle)
+			return !shutdown(client->fd, SHUT_RD);
+	}
 	return false;
 }
 

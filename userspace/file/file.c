@@ -67,8 +67,11 @@ static int open_fd(struct open_call *call)
 {
 	struct blk_file *file = call->file;
 	int oflags = O_CLOEXEC | O_NOCTTY | (file->writable ? O_RDWR : O_RDONLY);
+	mode_t mode = S_IRUSR | S_IWUSR;
 	struct stat st;
 
+	mode |= call->flags & BLK_FILE_HIDE_GROUP ? 0 : S_IRGRP;
+	mode |= call->flags & BLK_FILE_HIDE_OTHERS ? 0 : S_IROTH;
 	if (call->flags & BLK_FILE_CREATE)
 		oflags |= O_CREAT | (call->flags & BLK_FILE_EXCL ? O_EXCL : 0);
 
@@ -80,7 +83,7 @@ static int open_fd(struct open_call *call)
 			return ret;
 	}
 	/* If the name becomes a FIFO in between, O_NONBLOCK keeps open() from blocking. */
-	file->fd = open(file->name, oflags | O_NONBLOCK, 0644);
+	file->fd = open(file->name, oflags | O_NONBLOCK, mode);
 	if (file->fd < 0)
 		return error_set_errno(call->err, -errno, "%s", file->name);
 	return 0;

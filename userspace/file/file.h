@@ -40,6 +40,9 @@ enum blk_file_flags {
 	/* Refuse what is neither a block nor a character device, with the driver's name. */
 	BLK_FILE_HOST_DEVICE = 1 << 7,
 	BLK_FILE_HOST_CDROM = 1 << 8,
+	/* With CREATE: the group, or all others, may not read a new file. */
+	BLK_FILE_HIDE_GROUP = 1 << 9,
+	BLK_FILE_HIDE_OTHERS = 1 << 10,
 };
 
 struct blk_file;

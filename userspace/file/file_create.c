@@ -64,19 +64,39 @@ struct hints_call {
 	const struct blk_file_create *create;
 };
 
-/* Take read permissions away that the source does not give.  A file of another owner keeps them. */
+#define READERS (S_IRGRP | S_IROTH)
+
+/* Return the read permissions with which a file of @group has no more readers than @source. */
+static mode_t readers(const char *source, gid_t group)
+{
+	struct stat st;
+
+	if (stat(source, &st) || !S_ISREG(st.st_mode))
+		return READERS;
+	/* Members of another group have the permissions of all others. */
+	return (st.st_gid == group ? st.st_mode & S_IRGRP : (st.st_mode & S_IROTH) << 3) |
+	       (st.st_mode & S_IROTH);
+}
+
+static int readers_on_worker(void *source)
+{
+	return (int)readers(source, getegid());
+}
+
+/*
+ * A new file may have the group of its directory, and an existing one has permissions of its own:
+ * take those away that the source does not give.  A file of another owner keeps them.
+ */
 static void hide_from_strangers(const struct hints_call *call)
 {
-	struct stat to, from;
-	mode_t allowed;
+	mode_t excess;
+	struct stat st;
 
-	if (stat(call->create->source, &from) || !S_ISREG(from.st_mode) || fstat(call->fd, &to))
+	if (fstat(call->fd, &st))
 		return;
-	/* Members of another group have the permissions of all others. */
-	allowed = from.st_gid == to.st_gid ? from.st_mode & S_IRGRP : (from.st_mode & S_IROTH) << 3;
-	allowed |= from.st_mode & S_IROTH;
-	if (to.st_mode & (S_IRGRP | S_IROTH) & ~allowed)
-		(void)fchmod(call->fd, to.st_mode & 07777 & ~((S_IRGRP | S_IROTH) & ~allowed));
+	excess = st.st_mode & READERS & ~readers(call->create->source, st.st_gid);
+	if (excess)
+		(void)fchmod(call->fd, st.st_mode & 07777 & ~excess);
 }
 
 /* The file has to be empty.  Where the file system does not support a hint there is none. */
@@ -123,6 +143,14 @@ int blk_file_co_create(struct blk_file **file, const char *name,
 			     (create->exclusive ? BLK_FILE_EXCL : 0);
 	int ret;
 
+	/* From the start: a descriptor that is opened before a change of the mode stays. */
+	if (create->source) {
+		ret = aio_co_call(readers_on_worker, (void *)create->source);
+		if (ret < 0)
+			return error_set_errno(err, ret, "%s", name);
+		flags |= ret & S_IRGRP ? 0 : BLK_FILE_HIDE_GROUP;
+		flags |= ret & S_IROTH ? 0 : BLK_FILE_HIDE_OTHERS;
+	}
 	ret = blk_file_co_open(file, name, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE, 0, err);
 	if (ret)
 		return ret;

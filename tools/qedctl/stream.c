@@ -20,6 +20,8 @@
 
 /* A server answers at once, and sends an event every half second while the client waits. */
 #define SILENCE_TIMEOUT_MS 10000
+/* A cancel is answered when the pieces in work have ended, and their source may be slow. */
+#define CANCEL_TIMEOUT_MS 120000
 
 struct stream_options {
 	const char *name, *base;
@@ -112,6 +114,7 @@ static int run(const struct stream_options *opts)
 {
 	struct error err = ERROR_INIT;
 	json_t *arguments = make_arguments(opts, &err), *answer = NULL;
+	bool cancel = !strcmp(opts->command, "stream-cancel");
 	int fd, ret;
 
 	if (!arguments)
@@ -121,8 +124,8 @@ static int run(const struct stream_options *opts)
 		if (opts->wait)
 			watch_signals();
 		ret = client_command_with_events(fd, opts->command, json_incref(arguments),
-						 SILENCE_TIMEOUT_MS, on_event, (void *)opts,
-						 &answer, &err);
+						 cancel ? CANCEL_TIMEOUT_MS : SILENCE_TIMEOUT_MS,
+						 on_event, (void *)opts, &answer, &err);
 		close(fd);
 		if (ret == -EINTR) {
 			error_free(&err);

@@ -150,7 +150,7 @@ def environment(test, folder):
         ASAN_OPTIONS="exitcode=86:detect_stack_use_after_return=0:" + reports,
         UBSAN_OPTIONS="print_stacktrace=1:" + reports,
         LSAN_OPTIONS="exitcode=86:" + reports,
-        TSAN_OPTIONS="exitcode=86:second_deadlock_stack=1:" + reports)
+        TSAN_OPTIONS="exitcode=86:second_deadlock_stack=1:atexit_sleep_ms=50:" + reports)
     return env
 
 

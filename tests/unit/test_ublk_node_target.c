@@ -75,6 +75,18 @@ static void use(struct blk_node *node)
 	ublk_node_target_init(&s.target, node);
 }
 
+/* Fill the buffer with clusters: '.' zero, 'd' data in its last byte, 'h' all data. */
+static void fill_clusters(const char *text)
+{
+	char *p = request_buffer();
+
+	for (; *text; text++, p += BYTES) {
+		memset(p, *text == 'h' ? 'h' : 0, BYTES);
+		if (*text == 'd')
+			p[BYTES - 1] = 'd';
+	}
+}
+
 /* ---- raw: all requests can go directly to the file ---- */
 
 static void co_raw(void *arg)
@@ -214,19 +226,73 @@ static void test_asked(void **state)
 	fake_clear();
 }
 
-/* ---- Zeroes in guests' writes ---- */
+/* ---- A full file system ---- */
 
-/* Fill the buffer with clusters: '.' zero, 'd' data in its last byte, 'h' all data. */
-static void fill_clusters(const char *text)
+/* After this time there is room again, or the wait is called off. */
+static void co_later(void *arg)
 {
-	char *p = request_buffer();
+	int *wait_s = arg;
 
-	for (; *text; text++, p += BYTES) {
-		memset(p, *text == 'h' ? 'h' : 0, BYTES);
-		if (*text == 'd')
-			p[BYTES - 1] = 'd';
-	}
+	aio_co_sleep(300 * 1000000ULL);
+	CHECK(atomic_load(&s.target.full.waiting) == 1 && !s.completed);
+	CHECK(atomic_load(&s.target.full.since) > time(NULL) - 3);
+	if (wait_s)
+		atomic_store(&s.target.full.wait_s, *wait_s);
+	else
+		fake.fail_write = fake.fail_flush = 0;
 }
+
+static int co_serve_full(unsigned int op, uint32_t flags, int *wait_s)
+{
+	int ret;
+
+	CHECK(co_start(co_later, wait_s) == 0);
+	ret = co_serve_one(op, flags, 0, op == UBLK_IO_OP_FLUSH ? 0 : BYTES);
+	CHECK(atomic_load(&s.target.full.waiting) == 0);
+	return ret;
+}
+
+static void co_full(void *arg)
+{
+	struct blk_node *node = must_open("fake", "fake", BLK_O_RDWR);
+	uint64_t begin;
+	int at_once = 0;
+
+	(void)arg;
+	use(node);
+	atomic_store(&s.target.full.wait_s, 60);
+	memset(request_buffer(), 'f', BYTES);
+	fake.fail_write = ENOSPC;
+	CHECK(co_serve_full(UBLK_IO_OP_WRITE, 0, NULL) == 0);
+	fake.fail_write = EDQUOT;
+	CHECK(co_serve_full(UBLK_IO_OP_WRITE, UBLK_IO_F_FUA, NULL) == 0);
+	fake.fail_flush = ENOSPC;
+	CHECK(co_serve_full(UBLK_IO_OP_FLUSH, 0, NULL) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == 0 && buffer_is('f', BYTES));
+	/* Runs of zeroes and data are retried from the first one. */
+	atomic_store(&s.target.detect_zeroes, DETECT_ZEROES_ON);
+	fill_clusters(".h");
+	fake.fail_write = ENOSPC;
+	CHECK(co_start(co_later, NULL) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, 2 * BYTES) == 0);
+	atomic_store(&s.target.detect_zeroes, DETECT_ZEROES_OFF);
+	CHECK(stat_of(node, BLK_STAT_errors) == 0);
+
+	/* Another error, also of a later try, is none to wait for. */
+	fake.fail_write = EIO;
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -EIO);
+	fake.fail_write = ENOSPC;
+	CHECK(co_serve_full(UBLK_IO_OP_WRITE, 0, &at_once) == -ENOSPC);
+	atomic_store(&s.target.full.wait_s, 1);
+	begin = aio_now();
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == -ENOSPC);
+	CHECK(aio_now() - begin >= 1000000000ULL);
+	CHECK(atomic_load(&s.target.full.waiting) == 0);
+	fake.fail_write = 0;
+	CHECK(blk_co_close(node) == 0);
+}
+
+/* ---- Zeroes in guests' writes ---- */
 
 /* Return whether writing @text at @offset leads to these writes and zeroes. */
 static bool makes(const char *text, uint64_t offset, unsigned int flags, unsigned int writes,
@@ -279,6 +345,17 @@ static void test_detect(void **state)
 	fake.fail_read = fake.fail_flush = 0;
 	fake_add(&fake);
 	run_co(32, co_detect, NULL);
+	fake_clear();
+}
+
+static void test_full(void **state)
+{
+	(void)state;
+	fake_add(&fake);
+	for (int slow = 0; slow < 2; slow++) {
+		fake.slow = slow;
+		run_co(32, co_full, NULL);
+	}
 	fake_clear();
 }
 
@@ -337,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_raw),   cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_asked), cmocka_unit_test(test_detect),
 		cmocka_unit_test(test_runs),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_full),
 	};
 	int failed;
 

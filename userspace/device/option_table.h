@@ -135,6 +135,14 @@ DEVICE_OPTION(DEVICE_CHOICE, detect_zeroes, "detect-zeroes", "off|on|unmap", 0, 
 DEVICE_OPTION(DEVICE_CHOICE, discard, "discard", "ignore|unmap", 0, EVERYWHERE, SUCCESSOR_SAME,
 	      NULL, "unmap", "what a discard does: nothing, or free the clusters", NULL)
 
+DEVICE_OPTION(DEVICE_WAIT, on_full, "on-full", "wait[=SECONDS]|error", 86400, ON_UBLK,
+	      SUCCESSOR_SAME, NULL, "wait=60",
+	      "what requests do that find no room in the image's file system: wait for some, "
+	      "then fail, or fail at once",
+	      "All others go on. As soon as there is room, within a second, those that wait go on "
+	      "by themselves. **qedctl status** says since when, and how many. A server that is "
+	      "to end fails them.")
+
 DEVICE_OPTION(DEVICE_CHOICE, cache, "cache", "none|writeback", 0, EVERYWHERE, SUCCESSOR_SAME, NULL,
 	      "none", "whether image files go through the host's page cache",
 	      "With none they are opened with O_DIRECT, where the file system has it. Both make "

@@ -52,6 +52,23 @@ static const char *parse_bytes(const char *text, bool allow_0, uint64_t *bytes)
 	return *bytes ? NULL : "is not a size: it must be above 0";
 }
 
+/* The time that "wait" alone means: dm-thin's. */
+#define DEFAULT_WAIT_S 60
+
+static const char *parse_wait(const char *text, uint64_t max, unsigned int *seconds)
+{
+	uint64_t count = DEFAULT_WAIT_S;
+
+	if (!strcmp(text, "error"))
+		count = 0;
+	else if (strncmp(text, "wait", 4) || (text[4] && text[4] != '='))
+		return "is neither error nor wait[=SECONDS]";
+	else if (text[4] && (parse_count(text + 5, 1, &count) || count > max))
+		return "does not wait for 1 second to a day";
+	*seconds = (unsigned int)count;
+	return NULL;
+}
+
 /* Return the index of @text among @words, separated by "|", or -1. */
 static int find_choice(const char *words, const char *text)
 {
@@ -158,6 +175,14 @@ static int set_choice(struct device_options *options, const struct device_option
 	return 0;
 }
 
+static int set_wait(struct device_options *options, const struct device_option *option,
+		    const char *value, struct error *err)
+{
+	const char *wrong = parse_wait(value, option->max, field_of(options, option));
+
+	return wrong ? error_set(err, -EINVAL, "--%s: '%s' %s", option->name, value, wrong) : 0;
+}
+
 static int check_format(const struct device_option *option, const char *value, struct error *err)
 {
 	char known[256] = "";
@@ -207,6 +232,9 @@ int device_option_set(struct device_options *options, const struct device_option
 		break;
 	case DEVICE_CHOICE:
 		ret = set_choice(options, option, value, err);
+		break;
+	case DEVICE_WAIT:
+		ret = set_wait(options, option, value, err);
 		break;
 	}
 	if (ret)

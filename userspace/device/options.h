@@ -28,6 +28,7 @@ enum device_option_type {
 	DEVICE_COUNT, /* at least 1 */
 	DEVICE_COUNT_FROM_0,
 	DEVICE_CHOICE, /* one of several words: the index of it */
+	DEVICE_WAIT, /* seconds, from wait=SECONDS; 0: error */
 };
 
 /* How a successor of a server gets an option. */
@@ -47,6 +48,7 @@ enum device_successor {
 #define DEVICE_COUNT_FIELD	  uint64_t
 #define DEVICE_COUNT_FROM_0_FIELD uint64_t
 #define DEVICE_CHOICE_FIELD	  unsigned int
+#define DEVICE_WAIT_FIELD	  unsigned int
 
 enum device_option_id {
 #define DEVICE_OPTION(type, field, ...) DEVICE_OPTION_##field,

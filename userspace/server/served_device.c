@@ -147,6 +147,7 @@ int served_device_co_create(struct server *server, struct error *err)
 	server->queue_ended.fn = on_queue_ended;
 	ublk_node_target_init(&server->target, node);
 	atomic_store(&server->target.detect_zeroes, options->detect_zeroes);
+	atomic_store(&server->target.full.wait_s, options->on_full);
 	return aio_co_call(options->recover ? device_take_over : device_create, &call);
 }
 

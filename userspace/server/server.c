@@ -167,6 +167,8 @@ static void co_stop(struct server *server)
 {
 	int ret;
 
+	/* Requests that wait for room would hold up the device's end. */
+	atomic_store(&server->target.full.wait_s, 0);
 	server_trace_co_stop(server);
 	server_stream_co_stop(server);
 	ret = co_stop_device(server);

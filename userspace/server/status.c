@@ -112,6 +112,27 @@ static void add_background(const struct server *server, json_t *json)
 		json_object_set_new(json, "stream", stream);
 }
 
+/* Add what is known of requests that wait for room, and a warning. */
+static void add_full(const struct server *server, json_t *json)
+{
+	unsigned int waiting = atomic_load(&server->target.full.waiting);
+	time_t since = atomic_load(&server->target.full.since);
+	char when[32], line[128];
+	struct tm tm;
+
+	json_object_set_new(
+		json, "on-full",
+		json_string(device_option_text(server->options, DEVICE_OPTION_on_full)));
+	if (!waiting || !localtime_r(&since, &tm) ||
+	    !strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm))
+		return;
+	json_object_set_new(json, "full",
+			    json_pack("{s:s, s:i}", "since", when, "waiting", (int)waiting));
+	snprintf(line, sizeof(line), "the image's file system is full since %s: %u requests wait",
+		 when, waiting);
+	json_array_append_new(json_object_get(json, "warnings"), json_string(line));
+}
+
 json_t *status_json(struct server *server)
 {
 	json_t *json = json_deep_copy(server->description);
@@ -129,6 +150,7 @@ json_t *status_json(struct server *server)
 		json_string(detect_zeroes_name(atomic_load(&server->target.detect_zeroes))));
 	json_object_set_new(json, "uptime",
 			    json_integer((aio_now() - server->live_since) / 1000000000));
+	add_full(server, json);
 	/* While the server stops, the image may already be closed. */
 	if (server->state == SERVER_LIVE)
 		add_background(server, json);

@@ -60,8 +60,15 @@ static void log_failure(const struct ublk_request *req, int error)
 			  req->bytes, req->offset, strerror(-error));
 }
 
+static void node_submit(struct ublk_request *req);
+
 static void finish(struct ublk_request *req, int error)
 {
+	if (ublk_full_holds(&target_of(req)->full, req, error, node_submit)) {
+		/* The block layer counted a failure; this one is none yet. */
+		blk_stats_add(&node_of(req)->stats, BLK_STAT_errors, -1);
+		return;
+	}
 	if (error)
 		log_failure(req, error);
 	ublk_request_complete(req, kernel_errno(error));
@@ -208,4 +215,5 @@ void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *nod
 	target->target.submit = node_submit;
 	target->node = node;
 	atomic_init(&target->detect_zeroes, DETECT_ZEROES_OFF);
+	target->full = (struct ublk_full){ 0 };
 }

@@ -7,6 +7,7 @@
 
 #include "block/node.h"
 #include "block/zero_run.h"
+#include "ublk/full.h"
 #include "ublk/queue.h"
 
 struct ublk_node_target {
@@ -14,9 +15,13 @@ struct ublk_node_target {
 	struct blk_node *node;
 	/* An enum detect_zeroes. Any thread may change it, relaxed. */
 	_Atomic int detect_zeroes;
+	struct ublk_full full;
 };
 
-/* Initialise @target. The caller owns @node, and keeps it open while requests may come. */
+/*
+ * Initialise @target, without zero detection; requests that find no room in a file system fail at
+ * once. The caller owns @node, and keeps it open while requests may come.
+ */
 void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *node);
 
 #endif

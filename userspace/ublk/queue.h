@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "aio/loop.h"
+#include "aio/timer.h"
 #include "block/request.h"
 #include "util/error.h"
 
@@ -31,7 +32,13 @@ struct ublk_request {
 	uint32_t bytes; /* below 2 GiB */
 	uint64_t offset; /* bytes */
 
-	struct blk_request io; /* for the target's use, from submit() to ublk_request_complete() */
+	/* For the target's use, from submit() to ublk_request_complete(). */
+	struct blk_request io;
+	struct {
+		uint64_t since; /* ns, monotonic: it waits for room; 0: it does not */
+		void (*retry)(struct ublk_request *req);
+		struct aio_timer timer;
+	} full; /* of full.c */
 };
 
 /* The server of a queue's requests. */

@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# timeout: 300
+# The image's file system becomes full under load, and has room again, ten times: the writes that
+# need room wait, everything else goes on, and nothing is lost. SEED=N repeats the choices.
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/device_lib.sh"
+
+cd "$SCRATCH" || exit 1
+. "$vm_dir/load_lib.sh"
+dev=/dev/mapper/vm1
+
+# A file system of 200 MiB for the image; `ballast` takes the room.
+truncate -s 200M host.img && mkfs.ext4 -q host.img && mkdir host
+require "the image's file system" mount -o loop host.img host
+at_exit umount "$SCRATCH/host"
+
+fill() {
+	local free
+	free=$(df --output=avail -k host | tail -n 1)
+	fallocate -l "$((${1:-free}))K" host/ballast && dd if=/dev/zero of=host/rest bs=4k status=none 2>/dev/null
+	sync -f host
+}
+
+make_room() {
+	rm -f host/ballast host/rest
+	sync -f host
+}
+
+is_full() {
+	[ "$(status_of vm1 full.waiting)" ]
+}
+
+# ---- Waiting ----
+require "create" qedctl create vm1 host/vm1.qed --size 4G
+same "the option" "$(status_of vm1 on-full)" wait=60
+require "data before" dd if=/dev/urandom of=before bs=1M count=4
+check "written" dd if=before of=$dev bs=1M oflag=direct conv=fsync
+fill
+dd if=/dev/urandom of=waits bs=1M count=24 status=none
+dd if=waits of=$dev bs=1M seek=64 oflag=direct conv=fsync 2>dd.err &
+writer=$!
+check "status says that requests wait" wait_until 20 is_full
+json_is "since when" "d['full']['waiting'] > 0 and d['full']['since'] >= '20' and any('full since' in w for w in d['warnings'])" \
+	qedctl status --json vm1
+check "reads go on" cmp -n 4M before $dev
+check "writes in place go on" dd if=before of=$dev bs=1M count=2 oflag=direct
+sleep 3
+check "they still wait" kill -0 $writer
+make_room
+check "they go on when there is room" wait $writer
+check "with their data" cmp -n 24M waits <(dd if=$dev bs=1M skip=64 count=24 status=none)
+json_is "nothing waits" "'full' not in d and not d['warnings']" qedctl status --json vm1
+no_errors vm1
+
+# ---- Ten times, under load ----
+cat >job <<-END
+	[global]
+	filename=$dev
+	direct=1
+	ioengine=io_uring
+	iodepth=16
+	randseed=$seed
+	verify_fatal=1
+		[writes]
+	rw=randwrite
+	bsrange=4k-256k
+	size=24M
+	verify=crc32c
+	verify_backlog=32
+	fsync=64
+	[trimmed]
+	rw=randtrimwrite
+	bs=64k
+	offset=2G
+	size=16M
+	verify=crc32c
+END
+load verified fio_rounds
+# one_round NUMBER: a write of 8 MiB that needs room waits for it, beside the load.
+one_round() {
+	fill
+	dd if=waits of=$dev bs=1M count=8 seek=$((3072 + $1 * 8)) oflag=direct conv=fsync 2>dd.err &
+	writer=$!
+	wait_until 30 is_full || { not_ok "round $1: it is full" "no request waits"; return 1; }
+	a_while
+	make_room
+	check "round $1: it goes on" wait $writer &&
+		check "round $1: with its data" cmp -n 8M waits <(dd if=$dev bs=1M skip=$((3072 + $1 * 8)) count=8 status=none)
+}
+for round in {1..10}; do
+	one_round $round || break
+done
+touch enough
+load_ended verified "fio verifies while the file system is full ten times"
+no_errors vm1
+check "remove" qedctl remove vm1
+check "the image is good" qed-img check -q host/vm1.qed
+
+# ---- The end of the wait, and no wait ----
+rm -f host/vm1.qed
+require "create again" qedctl create vm1 host/vm1.qed --size 1G --on-full wait=2
+fill
+expect_fail "after the time the write fails" dd if=waits of=$dev bs=1M oflag=direct
+make_room
+check "and later ones do not" dd if=waits of=$dev bs=1M oflag=direct conv=fsync
+check "removed" qedctl remove vm1
+rm -f host/vm1.qed
+require "create with error" qedctl create vm1 host/vm1.qed --size 1G --on-full error
+fill
+expect_fail "it fails at once" timeout 20 dd if=waits of=$dev bs=1M oflag=direct
+check "removed, too" qedctl remove --force vm1
+make_room
+
+# ---- The server ends, or dies, while requests wait ----
+rm -f host/vm1.qed
+require "create for removal" qedctl create vm1 host/vm1.qed --size 1G
+fill
+dd if=waits of=$dev bs=1M oflag=direct 2>dd.err &
+writer=$!
+wait_until 20 is_full
+kill_server vm1
+check "recover" qedctl recover vm1
+check "requests sent again wait, too" wait_until 20 is_full
+make_room
+check "and are done" wait $writer
+check "the data is there" cmp -n 24M waits $dev
+fill
+dd if=waits of=$dev bs=1M seek=100 oflag=direct 2>dd.err &
+writer=$!
+wait_until 20 is_full
+check "remove by force does not wait for room" within 30 qedctl remove --force vm1
+expect_fail "the request fails" wait $writer
+make_room
+json_verdicts
+finish

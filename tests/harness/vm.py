@@ -27,8 +27,10 @@ EMULATOR_FAULTS_FORGIVEN = 3
 SCRIPTS_IN_GUEST = 5
 
 
-# Scripts that also run on the newer kernel: those that a kernel's change may break.
-NEWER = "dm_qed"
+# Scripts that also run on the newer kernel have `# newer: yes` near their top.
+NEWER_MARK = re.compile(r"^# newer: yes$", re.MULTILINE)
+# Scripts that need the kernel's module.
+NEEDS_MODULE = "dm_qed"
 
 
 class Script:
@@ -40,8 +42,10 @@ class Script:
         # A script's limit is meant for an idle machine.
         self.limit = program.time_limit(path, TIME_LIMIT) * program.SLOWER
         with open(path) as file:
-            match = OPTIONS_MARK.search(file.read(2000))
+            head = file.read(2000)
+        match = OPTIONS_MARK.search(head)
         self.options = tuple(match.group(1).split()) if match else ()
+        self.newer = NEWER_MARK.search(head) is not None
 
 
 def scripts_by_options(root, build, only, layer):
@@ -50,8 +54,10 @@ def scripts_by_options(root, build, only, layer):
     os.makedirs(logs, exist_ok=True)
     groups = {}
     for path in sorted(glob.glob(os.path.join(root, "tests/vm/test_*.sh"))):
-        if only in path and (layer == "vm" or NEWER in path):
-            script = Script(root, path, logs, layer)
+        if only not in path:
+            continue
+        script = Script(root, path, logs, layer)
+        if layer == "vm" or script.newer:
             groups.setdefault(script.options, []).append(script)
     return groups
 
@@ -238,6 +244,6 @@ class Layer:
                 self.prepared = True
                 self.reason = too_late() if self.newer else None
                 scripts = sum(self.groups.values(), [])
-                if not self.reason and any(NEWER in script.path for script in scripts):
+                if not self.reason and any(NEEDS_MODULE in script.path for script in scripts):
                     self.reason = build_module(self.name, self.build, self.env, self.summary)
             return self.reason

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 240
 # A device's life at the command line: create, inspect, suspend, remove; and invalid commands, which
 # must change nothing.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 300
 # The image's file system becomes full under load, and has room again, ten times: the writes that
 # need room wait, everything else goes on, and nothing is lost. SEED=N repeats the choices.

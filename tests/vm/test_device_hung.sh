@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 240
 # Servers that hang, or die while they end: qedctl's error messages and its effects.
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 300
 # The device-mapper target `qed`, with dmsetup: tables, conversion of zero writes, the known-zero
 # map, messages and events.

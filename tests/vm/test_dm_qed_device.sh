@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 240
 # Zero detection through qedctl: in the server if the kernel has no target `qed`, in the target if
 # it has, and live changes between the two.

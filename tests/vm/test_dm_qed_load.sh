@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 400
 # The target `qed` under load, with all its features: fio verifies what it wrote, partly zeroes, on
 # several queues, while tables are swapped; then file systems.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 200
 # The device-mapper target `qed` on lower devices without write-zeroes: those that report it, and
 # one that fails them at run time.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 400
 # The server killed at random times, and recovered, under the target `qed` with all its features. An
 # acknowledged write-zeroes is never lost, so the known-zero map stays right; requests in flight are

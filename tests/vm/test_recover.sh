@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# newer: yes
 # timeout: 300
 # `qedctl recover`: which requests wait, which commands are refused, which work on a device without
 # server.

@@ -2,6 +2,7 @@
 /* Finding and deleting the devices that a killed server left in the kernel. */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "ublk/ctrl.h"
 #include "ublk/stale.h"
@@ -74,6 +75,30 @@ int ublk_stale_find_waiting(const char *name, struct ublk_dev_info *info, struct
 	return ret > 1 ? 1 : ret;
 }
 
+/* How long the kernel may take to notice that a server died. */
+#define SETTLE_TRIES  1500
+#define SETTLE_NAP_NS 20000000L
+
+/*
+ * Return whether the device has no server. Kernels from 7 on forget the pid of a server that died
+ * before they change the device's state. The caller holds the lock of the name, so no server is
+ * about to start: wait until the state is known.
+ */
+static bool is_gone_for_good(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info)
+{
+	const struct timespec nap = { .tv_nsec = SETTLE_NAP_NS };
+	struct ublk_dev_info now = *info;
+
+	for (int i = 0; !ublk_server_is_gone(&now); i++) {
+		if (now.server_pid > 0 || i == SETTLE_TRIES)
+			return false;
+		nanosleep(&nap, NULL);
+		if (ublk_ctrl_get_info(ctrl, info->dev_id, &now, NULL))
+			return true; /* the deletion says why */
+	}
+	return true;
+}
+
 static int delete_one(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, void *arg,
 		      struct error *err)
 {
@@ -81,7 +106,7 @@ static int delete_one(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info, 
 	int ret;
 
 	(void)arg;
-	if (!ublk_server_is_gone(info))
+	if (!is_gone_for_good(ctrl, info))
 		return error_set(err, -EBUSY, "already served by process %d (ublk device %u)",
 				 info->server_pid, info->dev_id);
 	ret = ublk_ctrl_del(ctrl, info->dev_id, &why);

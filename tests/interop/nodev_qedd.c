@@ -16,6 +16,7 @@
 #include "ublk/device.h"
 #include "ublk/stale.h"
 #include "ublk/write_back.h"
+#include "util/units.h"
 
 struct ublk_device {
 	struct ublk_dev_info info;
@@ -51,6 +52,20 @@ int ublk_device_start(struct ublk_device *dev, struct error *err)
 {
 	(void)dev;
 	(void)err;
+	return 0;
+}
+
+int ublk_device_check_resize(struct ublk_device *dev, struct error *err)
+{
+	(void)dev;
+	(void)err;
+	return 0;
+}
+
+int ublk_device_resize(struct ublk_device *dev, uint64_t bytes, struct error *err)
+{
+	(void)err;
+	dev->params.basic.dev_sectors = bytes / SECTOR_SIZE;
 	return 0;
 }
 

@@ -177,6 +177,8 @@ class Request:
         "file": lambda server, index: os.path.abspath("trace.%d" % index),
         "base": lambda server, index: os.path.abspath("base.raw"),
         "mode": lambda server, index: "on",
+        # That of the image, which stays: any order of two requests has the same outcome.
+        "size": lambda server, index: 16 * MiB,
         # The stream does not end.
         "wait": lambda server, index: False,
     }

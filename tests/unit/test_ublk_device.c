@@ -112,6 +112,25 @@ int ublk_ctrl_end_recovery(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error
 	return answer(-ENOENT, "going on", err);
 }
 
+static uint64_t features, updated_sectors;
+
+int ublk_ctrl_get_features(struct ublk_ctrl *ctrl, uint64_t *known, struct error *err)
+{
+	(void)ctrl;
+	(void)err;
+	*known = features;
+	return 0;
+}
+
+int ublk_ctrl_update_size(struct ublk_ctrl *ctrl, uint32_t dev_id, uint64_t sectors,
+			  struct error *err)
+{
+	(void)ctrl;
+	(void)dev_id;
+	updated_sectors = sectors;
+	return answer(sectors > 4096 ? -EINVAL : 0, "changing its size", err);
+}
+
 int ublk_write_back(uint32_t dev_id, struct error *err)
 {
 	(void)dev_id;
@@ -200,10 +219,37 @@ static void test_what_is_not_taken_over(void **state)
 	error_free(&err);
 	dead_device.flags = UBLK_F_USER_RECOVERY;
 	assert_int_equal(check_taken(dev, &opts, &err), 0);
+	/* An image that was made larger just before the server died. */
 	dead_sectors--;
+	assert_int_equal(check_taken(dev, &opts, &err), 0);
+	dead_sectors += 2;
 	assert_int_equal(check_taken(dev, &opts, &err), -EINVAL);
 	assert_string_equal(error_text(&err),
-			    "ublk device 3 has 1048064 bytes, and its image 1048576");
+			    "ublk device 3 has 1049088 bytes, and its image 1048576");
+	error_free(&err);
+	device_free(dev);
+}
+
+static void test_resize(void **state)
+{
+	struct ublk_device *dev = new_device();
+	struct error err = ERROR_INIT;
+
+	(void)state;
+	dev->params.basic.dev_sectors = 1024;
+	features = UBLK_F_USER_COPY;
+	assert_int_equal(ublk_device_resize(dev, 1 << 20, &err), -ENOTSUP);
+	assert_non_null(strstr(error_text(&err), "Linux 6.16"));
+	error_free(&err);
+	assert_int_equal(updated_sectors, 0);
+	features |= UBLK_F_UPDATE_SIZE;
+	assert_int_equal(ublk_device_resize(dev, 512 << 10, &err), 0);
+	assert_int_equal(updated_sectors, 0); /* it has that size */
+	assert_int_equal(ublk_device_resize(dev, 1 << 20, &err), 0);
+	assert_int_equal(updated_sectors, 2048);
+	assert_int_equal(ublk_device_params(dev)->basic.dev_sectors, 2048);
+	assert_int_equal(ublk_device_resize(dev, 1 << 30, &err), -EINVAL);
+	assert_int_equal(ublk_device_params(dev)->basic.dev_sectors, 2048);
 	error_free(&err);
 	device_free(dev);
 }
@@ -236,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_deleted_by_somebody_else),
 		cmocka_unit_test(test_after_another_error),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_what_is_not_taken_over),
 		cmocka_unit_test(test_taking_over_waits),
 	};

@@ -20,6 +20,7 @@
 	X(stats)     \
 	X(stream)    \
 	X(trace)     \
+	X(resize)    \
 	X(table)     \
 	X(message)   \
 	X(reload)    \

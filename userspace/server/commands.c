@@ -157,6 +157,7 @@ static const struct command commands[] = {
 	{ "stream-cancel", command_co_stream_cancel, "", true, SLOT_STREAM },
 	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
+	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },
 	{ "quit", co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },
 	{ "detect-zeroes", co_detect_zeroes, "mode:s", true, SLOT_NONE },

@@ -74,6 +74,21 @@ static int device_start(void *arg)
 	return ublk_device_start(call->server->device, call->err);
 }
 
+static int check_resize(void *arg)
+{
+	struct device_call *call = arg;
+
+	return ublk_device_check_resize(call->server->device, call->err);
+}
+
+static int device_resize(void *arg)
+{
+	struct device_call *call = arg;
+	uint64_t bytes = atomic_load(&call->server->image.node->size);
+
+	return ublk_device_resize(call->server->device, round_down(bytes, SECTOR_SIZE), call->err);
+}
+
 static int device_stop(void *arg)
 {
 	struct device_call *call = arg;
@@ -151,11 +166,41 @@ int served_device_co_create(struct server *server, struct error *err)
 	return aio_co_call(options->recover ? device_take_over : device_create, &call);
 }
 
+/* A dead server may have made the image larger, and not the device. */
+static void co_finish_resize(struct server *server)
+{
+	const struct ublk_params_v2 *params = ublk_device_params(server->device);
+	struct error why = ERROR_INIT;
+
+	if (params->basic.dev_sectors * SECTOR_SIZE < atomic_load(&server->image.node->size) &&
+	    served_device_co_resize(server, &why))
+		log_warning("%s: the device is smaller than its image: %s", server->options->name,
+			    error_text(&why));
+	error_free(&why);
+}
+
 int served_device_co_start(struct server *server, struct error *err)
 {
 	struct device_call call = { .server = server, .err = err };
+	int ret = aio_co_call(device_start, &call);
 
-	return aio_co_call(device_start, &call);
+	if (!ret && server->options->recover)
+		co_finish_resize(server);
+	return ret;
+}
+
+int served_device_co_check_resize(struct server *server, struct error *err)
+{
+	struct device_call call = { .server = server, .err = err };
+
+	return aio_co_call(check_resize, &call);
+}
+
+int served_device_co_resize(struct server *server, struct error *err)
+{
+	struct device_call call = { .server = server, .err = err };
+
+	return aio_co_call(device_resize, &call);
 }
 
 int served_device_co_end(struct server *server, struct error *err)

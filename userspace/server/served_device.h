@@ -24,6 +24,13 @@ int served_device_co_create(struct server *server, struct error *err);
 int served_device_co_start(struct server *server, struct error *err);
 
 /*
+ * Make the started device as large as its image. -ENOTSUP where the kernel cannot do that, which
+ * served_device_co_check_resize() finds without changing anything.
+ */
+int served_device_co_resize(struct server *server, struct error *err);
+int served_device_co_check_resize(struct server *server, struct error *err);
+
+/*
  * Stop and destroy the device, after which server->device is NULL. After an error queues may
  * still run: the image must stay open.
  */

@@ -9,7 +9,7 @@
  * thread, waits for a job) lets others run between its checks and its changes. So the state that a
  * command changes has a slot, which the command holds from its first check to its last change:
  *
- * SLOT_STREAM	@streaming, @wish, @backing_changes
+ * SLOT_STREAM	@streaming, @wish, @backing_changes, @resized and the image's size
  * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
  *
  * These run without the slot: the coroutine that follows a stream, which only ends the running
@@ -61,6 +61,7 @@ struct server {
 	/* The backing file is, or may soon be, another one than in the options. */
 	bool backing_changes;
 	struct stream_wish wish;
+	bool resized; /* the image may have another size than in the options */
 	bool tracing, trace_stop; /* a trace recorder runs; it is to end */
 	bool finish_pending; /* when stopping, first write pending copy-on-read clusters */
 	bool image_closes; /* too late to request that */

@@ -81,6 +81,8 @@ static json_t *options_json(struct server *server)
 		/* The successor must find it after our directory is gone, too. */
 		if (i == DEVICE_OPTION_image)
 			value = server->image.path;
+		if (i == DEVICE_OPTION_size && server->resized)
+			value = NULL;
 		if (value && rule != SUCCESSOR_LIVE &&
 		    !(rule == SUCCESSOR_BACKING && server->backing_changes))
 			append_option(options, device_option_table[i].name, value);

@@ -96,6 +96,16 @@ json_t *status_describe(struct server *server)
 	return json;
 }
 
+void status_refresh_size(struct server *server)
+{
+	const struct blk_node *node = server->image.node;
+
+	json_object_set_new(server->description, "size",
+			    json_integer((json_int_t)atomic_load(&node->size)));
+	json_object_set_new(json_object_get(server->description, "clusters"), "total",
+			    json_integer(count_all_clusters(node)));
+}
+
 void status_refresh_chain(struct server *server)
 {
 	json_object_set_new(server->description, "backing-chain", chain_json(server->image.node));

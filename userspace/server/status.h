@@ -15,8 +15,9 @@ struct server;
  */
 json_t *status_describe(struct server *server);
 
-/* Update that part after a change of the backing chain. */
+/* Update that part after a change of the backing chain, or of the image's size. */
 void status_refresh_chain(struct server *server);
+void status_refresh_size(struct server *server);
 
 /* Return the replies to `status` and `stats`, new references; NULL: no memory. */
 json_t *status_json(struct server *server);

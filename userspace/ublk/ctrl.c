@@ -218,6 +218,19 @@ int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
 	return command_result(ublk_ctrl_call(ctrl, &call), "starting it", dev_id, err);
 }
 
+int ublk_ctrl_update_size(struct ublk_ctrl *ctrl, uint32_t dev_id, uint64_t sectors,
+			  struct error *err)
+{
+	struct ublk_ctrl_call call = {
+		.op = UBLK_U_CMD_UPDATE_SIZE,
+		.dev_id = dev_id,
+		.data = sectors,
+		.timeout = TIMEOUT_ASK,
+	};
+
+	return command_result(ublk_ctrl_call(ctrl, &call), "changing its size", dev_id, err);
+}
+
 int ublk_ctrl_stop(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err)
 {
 	struct ublk_ctrl_call call = {

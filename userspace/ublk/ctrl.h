@@ -113,6 +113,9 @@ int ublk_ctrl_get_params(struct ublk_ctrl *ctrl, uint32_t dev_id, struct ublk_pa
  * on most kernels, the partition table has been read. So not on a queue's thread.
  */
 int ublk_ctrl_start(struct ublk_ctrl *ctrl, uint32_t dev_id, struct error *err);
+/* Change the size of a live device, in sectors of 512 bytes. Needs UBLK_F_UPDATE_SIZE. */
+int ublk_ctrl_update_size(struct ublk_ctrl *ctrl, uint32_t dev_id, uint64_t sectors,
+			  struct error *err);
 /*
  * Begin to take over a device whose server died; afterwards every tag must be fetched
  * again. -EBUSY: the kernel is not yet done with the dead server: its process, its

@@ -170,7 +170,7 @@ static int check_taken(struct ublk_device *dev, const struct ublk_device_opts *o
 	if (!ublk_device_waits(&dev->info))
 		return error_set(err, -EINVAL, "ublk device %u does not wait for a server", dev_id);
 	bytes = dev->params.basic.dev_sectors * SECTOR_SIZE;
-	if (bytes != round_down(opts->limits.size, SECTOR_SIZE))
+	if (bytes > opts->limits.size)
 		return error_set(err, -EINVAL, "ublk device %u has %llu bytes, and its image %llu",
 				 dev_id, (unsigned long long)bytes,
 				 (unsigned long long)opts->limits.size);
@@ -232,6 +232,31 @@ int ublk_device_start(struct ublk_device *dev, struct error *err)
 	if (dev->taken_over)
 		return ublk_ctrl_end_recovery(dev->ctrl, dev->info.dev_id, err);
 	return ublk_ctrl_start(dev->ctrl, dev->info.dev_id, err);
+}
+
+int ublk_device_check_resize(struct ublk_device *dev, struct error *err)
+{
+	uint64_t features;
+	int ret = ublk_ctrl_get_features(dev->ctrl, &features, err);
+
+	if (!ret && !(features & UBLK_F_UPDATE_SIZE))
+		return error_set(err, -ENOTSUP,
+				 "this kernel cannot change the size of a live block device "
+				 "(Linux 6.16 can)");
+	return ret;
+}
+
+int ublk_device_resize(struct ublk_device *dev, uint64_t bytes, struct error *err)
+{
+	uint64_t sectors = bytes / SECTOR_SIZE;
+	int ret = ublk_device_check_resize(dev, err);
+
+	if (ret || dev->params.basic.dev_sectors == sectors)
+		return ret;
+	ret = ublk_ctrl_update_size(dev->ctrl, dev->info.dev_id, sectors, err);
+	if (!ret)
+		dev->params.basic.dev_sectors = sectors;
+	return ret;
 }
 
 /*

@@ -39,9 +39,9 @@ int ublk_device_create(struct ublk_device **dev, const struct ublk_device_opts *
 
 /*
  * Take over the device @opts->dev_id, whose server died, and start its queues. Its
- * limits, queues and depth stay. The image must be ready. Waits up to 30 seconds for
- * the kernel to be done with the dead server. After an error the device still waits
- * for a server, but queues may run: the process must end.
+ * size, limits, queues and depth stay; the image may be larger. The image must be ready.
+ * Waits up to 30 seconds for the kernel to be done with the dead server. After an error
+ * the device still waits for a server, but queues may run: the process must end.
  */
 int ublk_device_take_over(struct ublk_device **dev, const struct ublk_device_opts *opts,
 			  struct error *err);
@@ -51,6 +51,13 @@ int ublk_device_take_over(struct ublk_device **dev, const struct ublk_device_opt
  * gets requests.
  */
 int ublk_device_start(struct ublk_device *dev, struct error *err);
+
+/*
+ * Change the size of the started device. -ENOTSUP with nothing changed where the kernel cannot do
+ * that; ublk_device_check_resize() only looks whether it can.
+ */
+int ublk_device_resize(struct ublk_device *dev, uint64_t bytes, struct error *err);
+int ublk_device_check_resize(struct ublk_device *dev, struct error *err);
 
 /*
  * Remove the block device and wait for its queues to end. Until then the target gets

@@ -31,6 +31,9 @@
 #ifndef UBLK_U_CMD_DEL_DEV_ASYNC /* 6.7 */
 #define UBLK_U_CMD_DEL_DEV_ASYNC _IOR('u', 0x14, struct ublksrv_ctrl_cmd)
 #endif
+#ifndef UBLK_U_CMD_UPDATE_SIZE /* 6.16 */
+#define UBLK_U_CMD_UPDATE_SIZE _IOWR('u', 0x15, struct ublksrv_ctrl_cmd)
+#endif
 
 /* Commands on the data rings. */
 #ifndef UBLK_U_IO_FETCH_REQ

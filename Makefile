@@ -287,13 +287,13 @@ deps:
 check: deps
 	$(Q)$(SUBMAKE) all tests man
 	$(Q)$(SUBMAKE) build-sanitized
-	$(Q)$(RUN_TESTS) self format unit interop extend crash faults sanitized vm vm7 kunit module
+	$(Q)$(RUN_TESTS) self format unit interop extend crash threads faults sanitized vm vm7 kunit module
 
 .PHONY: build-sanitized
 build-sanitized:
 	$(Q)$(foreach s,$(SANITIZERS),$(SUBMAKE) SANITIZE=$(s) all tests &&) true
 
-.PHONY: check-unit check-interop check-extend check-fuzz check-crash check-faults check-vm check-vm-7 kunit check-sanitize check-module
+.PHONY: check-unit check-interop check-extend check-fuzz check-crash check-threads check-faults check-vm check-vm-7 kunit check-sanitize check-module
 .PHONY: format-check
 check-unit: all tests
 	$(Q)$(RUN_TESTS) unit
@@ -306,9 +306,12 @@ check-fuzz: all tests
 # A longer run: CRASH_IMAGES=200000 make check-crash
 check-crash: all tests
 	$(Q)$(RUN_TESTS) crash
+# All of unit, interop and crash without io_uring.
+check-threads: all tests
+	$(Q)$(RUN_TESTS) threads-all
 # Tests too long for `make check`. A test that can do more looks for QEDBLK_LONG in its environment.
 .PHONY: check-long
-LONG_LAYERS := unit interop crash faults
+LONG_LAYERS := unit interop crash threads-all faults
 check-long: all tests
 	$(Q)CRASH_IMAGES=$${CRASH_IMAGES:-1000000} FAULT_TRIES=$${FAULT_TRIES:-0} QEDBLK_LONG=1 \
 		$(RUN_TESTS) $(LONG_LAYERS)
@@ -371,8 +374,8 @@ define HELP
 all             programs, into $(BUILD)/ (the default)
 deps            install missing Debian packages (as root or with sudo)
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
-check-unit check-interop check-extend check-fuzz check-crash check-faults check-vm check-vm-7
-check-sanitize check-module kunit format-check
+check-unit check-interop check-extend check-fuzz check-crash check-threads check-faults check-vm
+check-vm-7 check-sanitize check-module kunit format-check
                 one layer of them
 check-iotests   QEMU's own block tests, with our programs in the place of theirs; not in check
 check-long      the tests that take hours: a million crash images, each mutant several times,

@@ -10,6 +10,7 @@
  * described, and its record saved in FOLDER, for --replay. --help lists the workloads.
  *
  * timeout: 1200
+ * threads: yes
  */
 #include <getopt.h>
 #include <inttypes.h>

@@ -24,18 +24,22 @@ SLOWER = 3
 LONGER = 20 if os.environ.get("QEDBLK_LONG") else 1
 TIMEOUT_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*timeout:\s*(\d+)\b", re.MULTILINE)
 PLAIN_ONLY_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*sanitized: no\b", re.MULTILINE)
+THREADS_MARK = re.compile(r"^[ \t]*(?:#|//|/\*|\*)[ \t]*threads: yes\b", re.MULTILINE)
+# How many crash images `make check` judges without io_uring.
+THREADS_IMAGES = "1500"
 
 
 class Test:
     """A program to run. Its log is in the build directory, so clones do not collide."""
 
-    def __init__(self, layer, path, source, build, sanitizer, logs):
+    def __init__(self, layer, path, source, build, sanitizer, logs, extra=None):
         self.layer = layer
         self.path = path
         self.build = build
         self.sanitizer = sanitizer
+        self.extra = extra or {}  # of its environment
         self.name = os.path.splitext(os.path.basename(source))[0]
-        mark = "[%s]" % sanitizer if sanitizer else ""
+        mark = "[%s]" % sanitizer if sanitizer else "[threads]" if extra else ""
         self.title = "%s%s %s" % (layer, mark, self.name)
         folder = os.path.join(logs, (layer + mark).replace(",", "-"))
         os.makedirs(folder, exist_ok=True)
@@ -53,19 +57,26 @@ def time_limit(source, default):
     return int(match.group(1)) if match else default
 
 
-def plain_only(source):
-    """Return whether the head of a test's source says that sanitized programs are not its subject."""
+def has_mark(source, mark):
+    """Return whether the head of a test's source has this comment."""
     with open(source, errors="replace") as file:
-        return PLAIN_ONLY_MARK.search(file.read(2000)) is not None
+        return mark.search(file.read(2000)) is not None
 
 
 def discover(root, build, layers, only):
     logs = os.path.join(build, "test-logs")
     tests = []
 
+    # What add() adds is for the engine without io_uring.
+    threads = None
+    # Only tests with the mark for that.
+    marked = False
+
     def add(layer, path, source, where=build, sanitizer=""):
-        if only in source and not (sanitizer and plain_only(source)):
-            tests.append(Test(layer, path, source, where, sanitizer, logs))
+        if only not in source or (sanitizer and has_mark(source, PLAIN_ONLY_MARK)):
+            return
+        if not marked or has_mark(source, THREADS_MARK):
+            tests.append(Test(layer, path, source, where, sanitizer, logs, threads))
 
     def add_unit(where, sanitizer=""):
         for folder in ("tests/unit", "tests/kunit"):
@@ -126,6 +137,15 @@ def discover(root, build, layers, only):
     if "vm" in layers:
         script = os.path.join(root, "tests/vm/selftest")
         add("vm", script, script)
+    if "threads" in layers or "threads-all" in layers:
+        threads = {"QEDBLK_AIO": "threads"}
+        marked = "threads-all" not in layers
+        if marked:
+            threads["CRASH_IMAGES"] = THREADS_IMAGES
+        add_unit(build)
+        add_interop(build)
+        add_crash(build)
+        threads, marked = None, False
     if "sanitized" in layers:
         for sanitizer in SANITIZERS:
             where = os.path.join(build, "sanitize-" + sanitizer.replace(",", "-"))
@@ -150,7 +170,8 @@ def environment(test, folder):
         ASAN_OPTIONS="exitcode=86:detect_stack_use_after_return=0:" + reports,
         UBSAN_OPTIONS="print_stacktrace=1:" + reports,
         LSAN_OPTIONS="exitcode=86:" + reports,
-        TSAN_OPTIONS="exitcode=86:second_deadlock_stack=1:atexit_sleep_ms=50:" + reports)
+        TSAN_OPTIONS="exitcode=86:second_deadlock_stack=1:atexit_sleep_ms=50:" + reports,
+        **test.extra)
     return env
 
 

@@ -36,6 +36,7 @@ class Nbdkit:
         self.pid_file = os.path.abspath("nbd%d.pid" % Nbdkit.count)
         self.log_file = os.path.abspath("nbd%d.log" % Nbdkit.count)
         self.args, self.options, self.env = list(args), list(options), env
+        self.command = ["nbdkit"]
         self.process = None
 
     def url(self, export="", query="", scheme="nbd+unix"):
@@ -48,7 +49,7 @@ class Nbdkit:
         with open(self.log_file, "ab") as log:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(
-                ["nbdkit", "-f", "--exit-with-parent", "-P", self.pid_file,
+                [*self.command, "-f", "--exit-with-parent", "-P", self.pid_file,
                  # nbdkit makes a relative path absolute, and so too long.
                  "-U", "/proc/self/cwd/" + self.socket,
                  *self.options, *self.args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# threads: yes
 """nbdkit-qed-plugin.so: the standard NBD clients on images that it serves, what it reports about
 itself, many connections, and the image after it is killed."""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# threads: yes
 # timeout: 600
 """qemu-io and qed-io side by side: asynchronous requests, the order of the output, sessions on
 standard input, exports, and an image that two programs open. side_by_side.py describes the

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* System calls as coroutines: results and errors are those of the calls. */
+/*
+ * System calls as coroutines: results and errors are those of the calls.
+ *
+ * threads: yes
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>

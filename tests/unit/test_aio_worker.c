@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The pool of worker threads: results, saturation, and the end of workers. */
+/*
+ * The pool of worker threads: results, saturation, and the end of workers.
+ *
+ * threads: yes
+ */
 #include <dirent.h>
 
 #include "aio/loop_internal.h"

@@ -2,6 +2,8 @@
 /*
  * Image files: any offset, length and address, whatever O_DIRECT requires,
  * sequentially and concurrently.
+ *
+ * threads: yes
  */
 #include <linux/loop.h>
 #include <sys/ioctl.h>

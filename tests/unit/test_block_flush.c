@@ -2,6 +2,8 @@
 /*
  * Flushing image files. The kernel reports a write-back error once, to the next
  * fdatasync. After that, or concurrently, no flush may succeed.
+ *
+ * threads: yes
  */
 #include <limits.h>
 

@@ -3,6 +3,8 @@
  * Streaming: it ends with all data in the image and no backing file; what it does not
  * read; speed, pause, cancellation and restart; a failing source; concurrent writers
  * win.
+ *
+ * threads: yes
  */
 #include "job/stream.h"
 #include "test_block_overlay.h"

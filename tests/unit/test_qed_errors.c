@@ -2,6 +2,8 @@
 /*
  * Errors of the disk: the guest's next FLUSH reports background failures, whatever the server
  * itself makes durable in between; and operations that fail midway leave the image usable.
+ *
+ * threads: yes
  */
 #include "test_qed_common.h"
 

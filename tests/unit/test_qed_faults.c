@@ -3,6 +3,8 @@
  * A failing disk under the QED driver: the request that meets the error returns it,
  * the image stays consistent and usable, a failed commit does not count as done, and
  * its data is written once the disk works again.
+ *
+ * threads: yes
  */
 #include "test_qed_common.h"
 

@@ -6,6 +6,8 @@
  * concurrently, in overlapping ranges: each sector of it must have the data of some
  * writer for that sector. At the end the image is reopened, compared completely, and
  * checked.
+ *
+ * threads: yes
  */
 #include "test_qed_common.h"
 

@@ -51,7 +51,7 @@ static int parse_int_size(const char *what, const char *text, uint64_t *bytes)
 	return 0;
 }
 
-/* All I/O uses io_uring; QEMU's other modes are accepted and ignored. */
+/* QEMU's modes are accepted and ignored: a loop has the best engine that there is. */
 static int parse_aio(struct bench_options *o, const char *text)
 {
 	bool native = !strcmp(text, "native");
@@ -230,7 +230,7 @@ const struct verb img_bench_verb = {
 		"  -c COUNT                requests in all (75000)\n"
 		"  -d DEPTH                requests in flight at once (64)\n"
 		"  -f FMT                  format of the image; probed otherwise\n"
-		"  -i AIO                  threads, native or io_uring, which it is in any case\n"
+		"  -i AIO                  threads, native or io_uring: taken, without effect\n"
 		"  -n                      as -i native; with -t none or directsync\n"
 		"  -o OFFSET               where the first request begins (0)\n"
 		"  -q                      taken, without effect\n"

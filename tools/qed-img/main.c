@@ -80,7 +80,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	ret = aio_loop_run_co(loop, run_co, &run);
 	aio_loop_destroy(loop);
 	if (ret < 0)
-		return report_error("io_uring: %s", strerror(-ret));
+		return report_error("event loop: %s", strerror(-ret));
 	return run.status;
 }
 

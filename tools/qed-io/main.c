@@ -190,7 +190,7 @@ static int run_program(struct program *p)
 	ret = aio_loop_run_co(loop, run_co, p);
 	aio_loop_destroy(loop);
 	if (ret < 0) {
-		io_error("io_uring: %s", strerror(-ret));
+		io_error("event loop: %s", strerror(-ret));
 		return 1;
 	}
 	return p->failed;

@@ -42,7 +42,7 @@ static void arm_event(struct aio_loop *loop)
 {
 	struct io_uring_sqe *sqe = aio_get_sqe(loop);
 
-	io_uring_prep_read(sqe, loop->event_fd, &loop->event_value, sizeof(loop->event_value), 0);
+	io_uring_prep_read(sqe, loop->event_fd, &loop->event_value, sizeof(loop->event_value), -1);
 	aio_sqe_set_op(sqe, &loop->event_op);
 	loop->event_armed = true;
 }
@@ -69,7 +69,7 @@ static void on_stop(struct aio_post *post)
 
 int inbox_create(struct aio_loop *loop)
 {
-	/* Blocking, since otherwise the ring's read would not wait. */
+	/* Blocking, since otherwise io_uring's read would not wait. */
 	loop->event_fd = eventfd(0, EFD_CLOEXEC);
 	if (loop->event_fd < 0)
 		return -errno;
@@ -89,7 +89,7 @@ void inbox_destroy(struct aio_loop *loop)
 	loop->kicks_due++;
 	kick(loop);
 	while (loop->event_armed && !loop->failed)
-		loop->failed = ring_turn(loop, true, 0);
+		loop->failed = loop->engine->turn(loop, true, 0);
 	close(loop->event_fd);
 }
 

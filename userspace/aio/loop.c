@@ -46,30 +46,46 @@ static void index_give_back(unsigned int index)
 	atomic_fetch_and(&used_indices[index / INDEX_BITS], ~(1ULL << index % INDEX_BITS));
 }
 
-static int explain_ring_error(int ret, struct error *err)
+static const struct aio_engine *const engines[AIO_ENGINES] = {
+	&ring_engines[0],
+	&ring_engines[1],
+	&ring_engines[2],
+	&threads_engine,
+};
+
+/*
+ * Where io_uring is denied, not known or not possible in the memory that the process may lock,
+ * there are threads.  Without descriptors there is no engine.
+ */
+static int choose_engine(struct aio_loop *loop, unsigned int entries, unsigned int first,
+			 unsigned int last, struct error *err)
 {
-	switch (ret) {
-	case -ENOSYS:
-	case -EPERM:
-		return error_set_errno(err, ret, "io_uring is not available here");
-	case -EOPNOTSUPP:
-		return error_set(err, ret, "this kernel's io_uring is too old (5.11 is needed)");
-	default:
-		return error_set_errno(err, ret, "cannot set up io_uring");
+	int ret = -EINVAL;
+
+	for (unsigned int i = first; i <= last && ret < 0; i++) {
+		loop->engine = engines[i];
+		ret = loop->engine->create(loop, entries);
+		if (ret == -EMFILE || ret == -ENFILE)
+			break;
 	}
+	if (ret >= 0)
+		return 0;
+	if (loop->engine->is_uring)
+		return aio_explain_uring(ret, err);
+	return error_set_errno(err, ret, "cannot set up an event loop");
 }
 
 /* Initialise @loop but for its index; on an error nothing stays allocated. */
-static int loop_init(struct aio_loop *loop, unsigned int entries, unsigned int first_tier,
-		     struct error *err)
+static int loop_init(struct aio_loop *loop, unsigned int entries, unsigned int first,
+		     unsigned int last, struct error *err)
 {
-	int ret = ring_create(loop, entries, first_tier);
+	int ret = choose_engine(loop, entries, first, last, err);
 
 	if (ret < 0)
-		return explain_ring_error(ret, err);
+		return ret;
 	ret = inbox_create(loop);
 	if (ret < 0) {
-		ring_destroy(loop);
+		loop->engine->destroy(loop);
 		return error_set_errno(err, ret, "cannot make an event descriptor");
 	}
 	co_loop_init(loop);
@@ -77,8 +93,8 @@ static int loop_init(struct aio_loop *loop, unsigned int entries, unsigned int f
 	return 0;
 }
 
-int loop_create(struct aio_loop **loop_out, unsigned int entries, unsigned int first_tier,
-		struct error *err)
+int loop_create(struct aio_loop **loop_out, unsigned int entries, unsigned int first,
+		unsigned int last, struct error *err)
 {
 	struct aio_loop *loop;
 	int index, ret;
@@ -95,7 +111,7 @@ int loop_create(struct aio_loop **loop_out, unsigned int entries, unsigned int f
 	}
 	memset(loop, 0, sizeof(*loop));
 	loop->index = (unsigned int)index;
-	ret = loop_init(loop, entries, first_tier, err);
+	ret = loop_init(loop, entries, first, last, err);
 	if (ret < 0) {
 		free(loop);
 		index_give_back((unsigned int)index);
@@ -108,7 +124,22 @@ int loop_create(struct aio_loop **loop_out, unsigned int entries, unsigned int f
 
 int aio_loop_create(struct aio_loop **loop, unsigned int entries, struct error *err)
 {
-	return loop_create(loop, entries, 0, err);
+	const char *name = getenv("QEDBLK_AIO");
+	unsigned int first = 0, last = AIO_ENGINES - 1;
+
+	if (name && !strcmp(name, "threads"))
+		first = last;
+	else if (name && !strcmp(name, "io_uring"))
+		last = AIO_RINGS - 1;
+	else if (name && *name)
+		return error_set(err, -EINVAL, "QEDBLK_AIO is neither io_uring nor threads: %s",
+				 name);
+	return loop_create(loop, entries, first, last, err);
+}
+
+int aio_loop_create_uring(struct aio_loop **loop, unsigned int entries, struct error *err)
+{
+	return loop_create(loop, entries, 0, AIO_RINGS - 1, err);
 }
 
 void aio_loop_destroy(struct aio_loop *loop)
@@ -123,7 +154,7 @@ void aio_loop_destroy(struct aio_loop *loop)
 	if (loop->nr_busy)
 		log_warning("event loop destroyed with %u coroutines waiting", loop->nr_busy);
 	co_loop_exit(loop);
-	ring_destroy(loop);
+	loop->engine->destroy(loop);
 	rcu_loop_exit();
 	aio_this_loop = NULL;
 	free(loop);
@@ -160,8 +191,13 @@ static int loop_turn(struct aio_loop *loop, const bool *done)
 	inbox_drain(loop);
 	timers_expire(loop);
 	co_run_ready(loop);
-	return ring_turn(loop, !*done && !loop->ready.head,
-			 loop->timers ? loop->timers->deadline : 0);
+	return loop->engine->turn(loop, !*done && !loop->ready.head,
+				  loop->timers ? loop->timers->deadline : 0);
+}
+
+struct io_uring_sqe *aio_get_sqe(struct aio_loop *loop)
+{
+	return loop->engine->get_sqe(loop);
 }
 
 int aio_loop_run(struct aio_loop *loop)

@@ -6,6 +6,7 @@
 #define QEDBLK_AIO_LOOP_INTERNAL_H
 
 #include <stdatomic.h>
+#include <urcu/list.h>
 
 #include "aio/co_switch.h"
 #include "aio/loop.h"
@@ -26,6 +27,25 @@ struct ring_backlog {
 	unsigned int head, tail, size;
 };
 
+/*
+ * What takes a loop's operations, waits for them and delivers their completions.  One is
+ * chosen when a loop is created, see engines[] in loop.c.
+ */
+struct aio_engine {
+	/* Return 0 or a negative errno; -EINVAL and others make the next engine be tried. */
+	int (*create)(struct aio_loop *loop, unsigned int entries);
+	void (*destroy)(struct aio_loop *loop);
+	/*
+	 * Begin the operations whose SQEs were got; wait for a completion, a kick or @deadline
+	 * (0: none) if @block; deliver what there is.
+	 */
+	int (*turn)(struct aio_loop *loop, bool block, uint64_t deadline);
+	/* See aio_get_sqe(). */
+	struct io_uring_sqe *(*get_sqe)(struct aio_loop *loop);
+	unsigned int setup_flags; /* of the ring */
+	bool is_uring;
+};
+
 struct co {
 	struct co_context ctx;
 	struct co_context *resumer; /* the context that continues when this one yields */
@@ -44,9 +64,13 @@ struct co_list {
 };
 
 struct aio_loop {
-	struct io_uring ring;
+	const struct aio_engine *engine;
 	unsigned int sq_entries;
+	/* Of ring.c. */
+	struct io_uring ring;
 	struct ring_backlog backlog;
+	/* Of threads.c. */
+	struct threads *threads;
 
 	struct co_context thread; /* the plain loop code */
 	struct co *current;
@@ -59,7 +83,7 @@ struct aio_loop {
 
 	bool running; /* inside aio_loop_run*(), where this thread is a reader (aio/rcu.h) */
 	bool stopping;
-	int failed; /* negative errno once the ring cannot be used */
+	int failed; /* negative errno once the engine cannot be used */
 	unsigned int index;
 
 	/* The read of the event descriptor, by which other threads end the wait for completions. */
@@ -82,19 +106,20 @@ extern __thread struct aio_loop *aio_this_loop;
 /* Log @what, a bug of this program, and abort. */
 _Noreturn void aio_bug(const char *what);
 
-/* ring.c */
-/* A tier is a set of setup flags: 0 is the best, higher ones need less of the kernel. */
-#define RING_TIERS 3
-int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_tier);
-void ring_destroy(struct aio_loop *loop);
-/* Submit; wait for a completion, a kick or @deadline (0: none) if @block; deliver what there is. */
-int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline);
+/* ring.c: each needs less of the kernel than the one before it. */
+#define AIO_RINGS 3
+extern const struct aio_engine ring_engines[AIO_RINGS];
+/* threads.c */
+extern const struct aio_engine threads_engine;
 
 /* loop.c */
 /* Bracket code that runs turns, or that must run as if called from one: as a reader (aio/rcu.h). */
 void loop_enter(struct aio_loop *loop);
 void loop_leave(struct aio_loop *loop);
-int loop_create(struct aio_loop **loop, unsigned int entries, unsigned int first_tier,
+/* The number of engines; the best is 0, and the first AIO_RINGS are io_uring. */
+#define AIO_ENGINES (AIO_RINGS + 1)
+/* Create a loop with the first of engines @first .. @last that can be used here. */
+int loop_create(struct aio_loop **loop, unsigned int entries, unsigned int first, unsigned int last,
 		struct error *err);
 
 /* inbox.c */
@@ -115,7 +140,18 @@ void co_run_ready(struct aio_loop *loop);
 /* timer.c */
 void timers_expire(struct aio_loop *loop);
 
-/* worker.c: how long, in ms, a worker waits for the next call; here for tests. */
+/* worker.c */
+/* Embedded in an object of the caller, which may be gone once @run is called. */
+struct work {
+	void (*run)(struct work *work);
+	struct cds_list_head link;
+};
+/* The most workers of the threads engine in the process. */
+#define AIO_MAX_IO_WORKERS 32
+extern struct worker_pool worker_io_pool;
+/* Call @work->run on a worker of @pool.  Returns 0, or -ENOMEM or -EAGAIN with nothing done. */
+int worker_run(struct worker_pool *pool, struct work *work);
+/* How long, in ms, a worker waits for the next work; here for tests. */
 extern atomic_uint aio_worker_idle_ms;
 
 /* rcu.c */

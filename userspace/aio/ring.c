@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A loop's io_uring: set it up, submit, wait, and deliver completions.
+ * The engine io_uring: set up a loop's ring, submit, wait, and deliver completions.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,29 +30,14 @@ static char ring_addresses;
 
 #define COMMON_FLAGS (IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
 
-static const unsigned int setup_flags[RING_TIERS] = {
-	/* 6.1: the kernel processes completions only when we enter it, on our own thread. */
-	COMMON_FLAGS | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
-		IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-	/* 5.19: without an inter-processor interrupt, at the next system call. */
-	COMMON_FLAGS | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
-		IORING_SETUP_TASKRUN_FLAG,
-	COMMON_FLAGS,
-};
-
-int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_tier)
+static int ring_create(struct aio_loop *loop, unsigned int entries)
 {
-	struct io_uring_params params;
-	unsigned int tier;
-	int ret = -EINVAL;
+	struct io_uring_params params = { .flags = loop->engine->setup_flags };
+	int ret;
 
 	entries = (unsigned int)min_u64(entries, MAX_ENTRIES);
-	for (tier = first_tier; tier < RING_TIERS && ret == -EINVAL; tier++) {
-		memset(&params, 0, sizeof(params));
-		params.flags = setup_flags[tier];
-		params.cq_entries = entries * CQ_FACTOR;
-		ret = io_uring_queue_init_params(entries, &loop->ring, &params);
-	}
+	params.cq_entries = entries * CQ_FACTOR;
+	ret = io_uring_queue_init_params(entries, &loop->ring, &params);
 	if (ret < 0)
 		return ret;
 	if (!(params.features & IORING_FEAT_EXT_ARG) || !(params.features & IORING_FEAT_NODROP)) {
@@ -66,7 +51,7 @@ int ring_create(struct aio_loop *loop, unsigned int entries, unsigned int first_
 	return 0;
 }
 
-void ring_destroy(struct aio_loop *loop)
+static void ring_destroy(struct aio_loop *loop)
 {
 	TSAN_RELEASE(&ring_addresses);
 	io_uring_queue_exit(&loop->ring);
@@ -75,6 +60,8 @@ void ring_destroy(struct aio_loop *loop)
 
 struct io_uring *aio_loop_ring(struct aio_loop *loop)
 {
+	if (!loop->engine->is_uring)
+		aio_bug("an event loop without io_uring has no ring");
 	return &loop->ring;
 }
 
@@ -223,7 +210,7 @@ static int enter(struct aio_loop *loop, bool block, uint64_t deadline)
 	return ret;
 }
 
-int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline)
+static int ring_turn(struct aio_loop *loop, bool block, uint64_t deadline)
 {
 	int ret = enter(loop, block, deadline);
 
@@ -271,7 +258,7 @@ static struct io_uring_sqe *get_sqe_slowly(struct aio_loop *loop)
 	}
 }
 
-struct io_uring_sqe *aio_get_sqe(struct aio_loop *loop)
+static struct io_uring_sqe *ring_get_sqe(struct aio_loop *loop)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
@@ -280,3 +267,18 @@ struct io_uring_sqe *aio_get_sqe(struct aio_loop *loop)
 	memset(sqe, 0, sizeof(*sqe));
 	return sqe;
 }
+
+#define RING(flags)                                                                               \
+	{                                                                                         \
+		.create = ring_create, .destroy = ring_destroy, .turn = ring_turn,                \
+		.get_sqe = ring_get_sqe, .setup_flags = COMMON_FLAGS | (flags), .is_uring = true, \
+	}
+
+const struct aio_engine ring_engines[AIO_RINGS] = {
+	/* 6.1: the kernel processes completions only when we enter it, on our own thread. */
+	RING(IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+	     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+	/* 5.19: without an inter-processor interrupt, at the next system call. */
+	RING(IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG),
+	RING(0),
+};

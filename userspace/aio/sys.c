@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System calls for coroutines, through the loop's ring.
+ * System calls for coroutines, through the loop's engine.
  */
 #include "aio/sys.h"
 

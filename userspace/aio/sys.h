@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * System calls for coroutines: each yields until the kernel is done, through the
- * loop's ring, or through a small pool of worker threads for calls that io_uring
- * of the supported kernels does not have.
+ * loop's engine (aio/loop.h), or through a small pool of worker threads for calls that
+ * io_uring of the supported kernels does not have.
  *
  * All return what the system call returns, or a negative errno; the caller
  * continues short transfers.  Descriptors must be blocking: with O_NONBLOCK the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's operations on image files, through io_uring.
+ * The kernel's operations on image files, through the loop's engine.
  *
  * Short transfers are continued here, so that callers need not do it.
  */

@@ -76,7 +76,7 @@ int blk_file_take_options(struct blk_options *o, bool direct, bool *no_lock, str
 				 "aio=native was specified, but it requires cache.direct=on, "
 				 "which was not specified.");
 	*no_lock = how && !strcmp(how, "off");
-	/* Of no effect here: all I/O goes through io_uring, and the page cache is not dropped. */
+	/* Of no effect here: the loop's engine does all I/O, and the page cache is not dropped. */
 	if (blk_options_take_switch(o, "drop-cache", &ignored, err) < 0 ||
 	    blk_options_take_switch(o, "x-check-cache-dropped", &ignored, err) < 0 ||
 	    blk_options_take_size(o, "aio-max-batch", &number, err) < 0)

@@ -204,10 +204,13 @@ static void server_fn(void *arg)
 
 static int prepare_loop(struct server *server, struct error *err)
 {
-	int ret = aio_loop_create(&server->loop, RING_ENTRIES, err);
+	/* The queues' commands exist in io_uring only: end before the image is touched. */
+	int ret = aio_loop_create_uring(&server->loop, RING_ENTRIES, err);
 
-	if (ret < 0)
+	if (ret < 0) {
+		error_prefix(err, "a block device needs io_uring");
 		return ret;
+	}
 	ret = signals_start(server);
 	if (ret < 0) {
 		aio_loop_destroy(server->loop);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aio/loop.h"
 #include "ublk/ctrl_cmd.h"
 
 extern char **environ;
@@ -95,7 +96,9 @@ int ublk_ctrl_open(struct ublk_ctrl **ctrl, struct error *err)
 	if (ret < 0) {
 		close(c->fd);
 		free(c);
-		return error_set_errno(err, ret, "io_uring for %s", UBLK_CONTROL_PATH);
+		aio_explain_uring(ret, err);
+		error_prefix(err, "%s", UBLK_CONTROL_PATH);
+		return ret;
 	}
 	*ctrl = c;
 	return 0;

@@ -233,8 +233,8 @@ static void prepare_thread(struct ublk_queue *queue)
 
 static int prepare_loop(struct ublk_queue *queue)
 {
-	int ret =
-		aio_loop_create(&queue->loop, max_u64(64, queue->opts.depth), &queue->start_error);
+	int ret = aio_loop_create_uring(&queue->loop, max_u64(64, queue->opts.depth),
+					&queue->start_error);
 
 	if (ret < 0)
 		return ret;

@@ -201,7 +201,7 @@ $(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 FAULT_CALLS := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup strndup asprintf \
 	vasprintf open_memstream mmap64 pthread_create io_uring_queue_init_params eventfd aio_co_preadv \
 	aio_co_pwritev aio_co_fdatasync aio_co_fallocate pread64 pwrite64 fdatasync fsync ftruncate64 \
-	posix_fallocate64 open64 fstat64 stat64 lseek64
+	open64 fstat64 stat64 lseek64
 FAULT_LDFLAGS := $(FAULT_CALLS:%=-Wl$(comma)--wrap=%)
 $(OUT)/tests/faults/engine: $(call obj_of,$(FAULT_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(FAULT_LDFLAGS))

@@ -313,16 +313,6 @@ int __wrap_open64(const char *name, int flags, ...)
 	return __real_open64(name, flags, mode);
 }
 
-int __real_posix_fallocate64(int fd, off_t offset, off_t len);
-int __wrap_posix_fallocate64(int fd, off_t offset, off_t len);
-
-int __wrap_posix_fallocate64(int fd, off_t offset, off_t len)
-{
-	int error = injected(INJECT_FALLOCATE);
-
-	return error ? error : __real_posix_fallocate64(fd, offset, len);
-}
-
 /* ---- Programs controlled by the environment ---- */
 
 __attribute__((constructor)) static void begin(void)

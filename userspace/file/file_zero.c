@@ -198,32 +198,20 @@ int blk_file_co_allocate(struct blk_file *file, uint64_t offset, uint64_t len)
 	return ret == -ENOTSUP ? 0 : ret;
 }
 
-struct allocate_call {
-	int fd;
-	uint64_t offset, len;
-};
-
-/* Where the file system cannot allocate space, the C library writes to each block. */
-static int allocate_on_worker(void *arg)
-{
-	const struct allocate_call *call = arg;
-
-	return -posix_fallocate(call->fd, (off_t)call->offset, (off_t)call->len);
-}
-
 int blk_file_co_preallocate(struct blk_file *file, enum blk_prealloc mode, uint64_t offset,
 			    uint64_t len)
 {
-	struct allocate_call call = { file->fd, offset, len };
+	_Atomic bool refused = false;
 	int ret = check_range(file, offset, len);
 
 	if (ret || !len || mode == BLK_PREALLOC_OFF)
 		return ret;
 	if (mode == BLK_PREALLOC_FULL)
 		return write_zero_pages(file, offset, len);
-	ret = locked_fallocate(file, 0, offset, len);
-	if (ret == -EOPNOTSUPP && !file->protocol)
-		ret = aio_co_call(allocate_on_worker, &call);
+	ret = try_fallocate(file, 0, &refused, offset, len);
+	/* posix_fallocate() would write single bytes, which a descriptor with O_DIRECT refuses. */
+	if (ret == -ENOTSUP && !file->protocol)
+		ret = write_zero_pages(file, offset, len);
 	return ret;
 }
 

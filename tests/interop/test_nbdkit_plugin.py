@@ -103,6 +103,40 @@ def test_read_only():
         raise Failure("the image was written")
 
 
+def expect_served_read_only(image, why):
+    with serve("image=" + image) as server:
+        info = json.loads(must("nbdinfo", "--json", server.url()).out)["exports"][0]
+        must("nbdcopy", server.url(), "back.raw")
+        log = server.log()
+        server.stop()
+    if not info["is_read_only"] or info["can_trim"] or info["can_zero"]:
+        raise Failure("%s: %s" % (image, info))
+    if log.count(why + ": it is served for reading only") != 1:
+        raise Failure("%s: %s" % (image, log))
+
+
+def test_not_writable(rng):
+    """Without -r, what cannot be written to is served for reading, and the reason is printed."""
+    make_golden("golden.raw", rng)
+    must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "golden.raw", "golden.qcow2")
+    expect_served_read_only("golden.qcow2", "golden.qcow2: format qcow2 cannot be written to")
+    expect_file("back.raw", interop.read_file("golden.raw"))
+    with Nbdkit("file", "golden.raw") as far:
+        expect_served_read_only(far.url(), "network images can only be read")
+    # Permissions do not stop root.
+    os.mkdir("mount")
+    script = ("mount -t tmpfs none mount && cp golden.raw mount && mount -o remount,ro mount && "
+              "exec nbdkit -f -U - %s image=mount/golden.raw "
+              "--run 'nbdinfo --is readonly \"$uri\"'" % PLUGIN)
+    if interop.run("unshare", "-rm", "mount", "-t", "tmpfs", "none", "mount").status:
+        print("# no mount namespaces: a read-only file system is not tried")
+        return
+    result = interop.run("unshare", "-rm", "env",
+                         *("%s=%s" % item for item in plugin_env().items()), "sh", "-c", script)
+    if result.status or "Read-only file system: it is served" not in result.err:
+        raise Failure("on a read-only file system: %s" % result)
+
+
 def test_bad_parameters():
     new_image()
     interop.write_file("junk", b"junk" * 1000)
@@ -421,6 +455,7 @@ def tests(results):
             ("what it says", test_said),
             ("manual page", test_manual),
             ("read-only", test_read_only),
+            ("not writable", test_not_writable, rng),
             ("bad parameters", test_bad_parameters),
             ("requests", test_requests),
             ("space", test_keeps_space),

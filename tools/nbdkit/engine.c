@@ -12,7 +12,10 @@
 #include <unistd.h>
 
 #include "nbdkit/engine.h"
+#include "block/driver.h"
 #include "device/device_image.h"
+#include "file/protocol.h"
+#include "util/log.h"
 #include "util/units.h"
 
 #define MAX_LOOPS    4
@@ -35,6 +38,7 @@ static struct engine {
 	struct engine_loop loop[MAX_LOOPS];
 	unsigned int nr_loops;
 	atomic_uint next_loop;
+	char *why_read_only; /* why the image can never be written to; NULL: perhaps it can */
 } engine = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- Calls ---- */
@@ -202,14 +206,17 @@ int engine_open(const struct device_options *options, bool read_only, struct err
 	struct device_options now = *options;
 	int ret = 0;
 
-	now.read_only = read_only;
+	now.read_only = read_only || engine.why_read_only;
 	/* engine_check() has created the image if necessary. */
 	now.backing = NULL;
 	now.size = 0;
 	now.cluster_size = now.table_size = 0;
 	pthread_mutex_lock(&engine.lock);
-	if (!engine.is_open)
+	if (!engine.is_open) {
 		ret = start(&now, err);
+		if (!ret && !read_only && engine.why_read_only)
+			log_warning("%s: it is served for reading only", engine.why_read_only);
+	}
 	if (!ret)
 		engine.is_open = true;
 	pthread_mutex_unlock(&engine.lock);
@@ -231,6 +238,8 @@ int engine_close(struct error *err)
 		stop_loops();
 		engine.is_open = false;
 	}
+	free(engine.why_read_only);
+	engine.why_read_only = NULL;
 	pthread_mutex_unlock(&engine.lock);
 	return ret;
 }
@@ -243,6 +252,20 @@ struct engine_check {
 	int ret;
 };
 
+/* Set the line of @err to the reason why @node, which is open for reading, cannot be written to. */
+static void find_why_read_only(const struct blk_node *node, struct error *err)
+{
+	const struct blk_protocol *protocol = node->file->protocol;
+
+	if (!node->driver->co_pwrite)
+		error_set(err, -ENOTSUP, "%s: format %s cannot be written to", node->filename,
+			  node->driver->name);
+	else if (protocol && protocol->read_only)
+		error_set(err, -EROFS, "%s: network images can only be read", node->filename);
+	else if (!protocol && access(node->filename, W_OK))
+		error_set_errno(err, -errno, "%s", node->filename);
+}
+
 static void check_co(void *arg)
 {
 	struct engine_check *check = arg;
@@ -250,16 +273,23 @@ static void check_co(void *arg)
 
 	check->ret = device_image_co_open(&image, check->options, -1, &check->err);
 	if (!check->ret) {
+		if (check->options->read_only)
+			find_why_read_only(image.node, &check->err);
 		/* Keep a created image. */
 		image.created = false;
 		check->ret = device_image_co_close(&image);
-		if (check->ret)
+		if (check->ret) {
+			error_free(&check->err);
 			error_set_errno(&check->err, check->ret, "%s", image.path);
+		}
 	}
 	device_image_free(&image);
 }
 
-/* In the child: exit with the result, and write the error line to @fd. */
+/*
+ * In the child: exit with the result, and write the error line to @fd; with 0 it is the reason why
+ * the image cannot be written to, if there is one.
+ */
 static _Noreturn void check_in_child(const struct device_options *options, int fd)
 {
 	struct engine_check check = { .options = options, .err = ERROR_INIT };
@@ -268,7 +298,7 @@ static _Noreturn void check_in_child(const struct device_options *options, int f
 	check.ret = aio_loop_create(&loop, RING_ENTRIES, &check.err);
 	if (!check.ret)
 		(void)aio_loop_run_co(loop, check_co, &check);
-	if (check.ret)
+	if (check.err.code)
 		dprintf(fd, "%s", error_text(&check.err));
 	/* Skip the exit handlers, which belong to the parent. */
 	_exit(check.ret ? 1 : 0);
@@ -314,7 +344,9 @@ int engine_check(const struct device_options *options, struct error *err)
 	close(fds[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
+	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		engine.why_read_only = *text ? strdup(text) : NULL;
 		return 0;
+	}
 	return error_set(err, -EINVAL, "%s", *text ? text : "looking at the image failed");
 }

@@ -30,15 +30,16 @@ struct engine_call {
 };
 
 /*
- * Check in a child process that the image can be opened with @options; create it first
- * if they request that. Call before threads start, in the directory that names are
- * relative to. Returns 0 or a negative errno with an error line.
+ * Check in a child process that the image can be opened with @options, and whether it can be
+ * written to; create it first if they request that. Call before threads start, in the directory
+ * that names are relative to. Returns 0 or a negative errno with an error line.
  */
 int engine_check(const struct device_options *options, struct error *err);
 
 /*
- * Open the image and start the loops, unless another connection did. Blocks. Any
- * thread, as the functions below. Returns 0 or a negative errno with an error line.
+ * Open the image and start the loops, unless another connection did: for reading if @read_only,
+ * or if engine_check() found that it cannot be written to. Blocks. Any thread, as the functions
+ * below. Returns 0 or a negative errno with an error line.
  */
 int engine_open(const struct device_options *options, bool read_only, struct error *err);
 

@@ -45,6 +45,8 @@ int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct er
 				(int)strcspn(file->name, ":"), file->name);
 	else if (flags & BLK_FILE_CREATE)
 		ret = error_set(err, -ENOTSUP, "images cannot be created there");
+	else if (file->writable && protocol->read_only)
+		ret = error_set(err, -EROFS, "network images can only be read");
 	else
 		ret = protocol->co_open(file, err);
 	if (ret) {

@@ -23,6 +23,7 @@ struct blk_protocol {
 	const char *name;
 	unsigned int file_flags; /* of local files (without co_open): BLK_FILE_* besides others */
 	bool keeps_nothing; /* of each of its files, see struct blk_file */
+	bool read_only; /* its images can only be read */
 	/* Is @filename a name of this protocol?  NULL: for local files, which any other name is. */
 	bool (*matches)(const char *filename);
 	/* The options that say which image it is, not how to open it.  NULL-terminated; or NULL. */

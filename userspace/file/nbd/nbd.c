@@ -133,8 +133,6 @@ static int nbd_co_open(struct blk_file *file, struct error *err)
 	struct nbd_client *client;
 	int ret;
 
-	if (file->writable)
-		return error_set(err, -EROFS, "network images can only be read");
 	ret = nbd_client_co_open(&client, file->name, err);
 	if (ret)
 		return ret;
@@ -151,6 +149,7 @@ static const char *const address[] = { "host", "path", "server.type", NULL };
 
 const struct blk_protocol blk_protocol_nbd = {
 	.name = "nbd",
+	.read_only = true,
 	.address = address,
 	.matches = nbd_uri_matches,
 	.name_from = nbd_name_from,

@@ -18,6 +18,14 @@
 
 static char image[512];
 
+/* Lock a descriptor that holds nothing. */
+static int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err)
+{
+	struct image_lock none = { 0 };
+
+	return image_lock_add(fd, &none, perm, shared, err);
+}
+
 static int open_image(void)
 {
 	int fd = open(image, O_RDWR | O_CLOEXEC);
@@ -83,6 +91,35 @@ static void test_among_ourselves(void **state)
 	close(reader2); /* closing releases the locks */
 	expect_free(WRITER);
 	close(writer);
+}
+
+/* What is added to a lock comes with it, and what is refused leaves it as it was. */
+static void test_more(void **state)
+{
+	struct image_lock held = { 0 };
+	int first, second;
+
+	(void)state;
+	use_plain_image();
+	first = open_image();
+	second = open_image();
+	assert_int_equal(image_lock_add(first, &held, READER, IMAGE_PERM_ALL, NULL), 0);
+	assert_true(image_lock_has(&held, READER, IMAGE_PERM_ALL));
+	assert_false(image_lock_has(&held, READER, SHARED));
+	assert_int_equal(
+		image_lock_acquire(second, READER | IMAGE_PERM_WRITE, IMAGE_PERM_ALL, NULL), 0);
+	assert_int_equal(image_lock_add(first, &held, 0, SHARED, NULL), -EBUSY);
+	assert_false(image_lock_has(&held, READER, SHARED));
+	/* It still holds what it held. */
+	close(second);
+	second = open_image();
+	assert_int_equal(image_lock_acquire(second, 0, 0, NULL), -EBUSY);
+	assert_int_equal(image_lock_add(first, &held, 0, SHARED, NULL), 0);
+	assert_true(image_lock_has(&held, READER, SHARED));
+	assert_int_equal(image_lock_acquire(second, IMAGE_PERM_WRITE, IMAGE_PERM_ALL, NULL),
+			 -EBUSY);
+	close(second);
+	close(first);
 }
 
 /* Another program locks the file in its own way. */
@@ -293,8 +330,11 @@ static void test_killed_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_among_ourselves), cmocka_unit_test(test_killed_process),
-		cmocka_unit_test(test_stranger),	cmocka_unit_test(test_qemu_holds),
+		cmocka_unit_test(test_among_ourselves),
+		cmocka_unit_test(test_killed_process),
+		cmocka_unit_test(test_more),
+		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_qemu_holds),
 		cmocka_unit_test(test_we_hold),
 	};
 

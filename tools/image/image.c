@@ -216,7 +216,7 @@ void image_unname(const char *filename, struct error *err)
 	const char *text = error_text(err);
 	size_t len = strlen(filename);
 
-	if (!strncmp(text, filename, len) && !strncmp(text + len, ": ", 2))
+	if (!reword_lock(err) && !strncmp(text, filename, len) && !strncmp(text + len, ": ", 2))
 		reword(err, strdup(text + len + 2));
 }
 

@@ -50,7 +50,10 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
  */
 bool image_has_backing(const struct blk_node *node, const char *name);
 
-/* Remove "FILE: ", which lower layers put before a reason, from @err's line. */
+/*
+ * Remove "FILE: ", which lower layers put before a reason, from @err's line; that of a lock is put
+ * in QEMU's words.
+ */
 void image_unname(const char *filename, struct error *err);
 
 /* Append a second line, a hint as in QEMU, to @err, which is set. */

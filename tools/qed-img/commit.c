@@ -69,7 +69,7 @@ static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 static int co_open(const struct commit *c, struct blk_node **top)
 {
 	struct blk_open_opts opts = { .format = c->format,
-				      .flags = BLK_O_RDWR,
+				      .flags = BLK_O_RDWR | BLK_O_SHARE,
 				      .options = c->options };
 	struct error err = ERROR_INIT;
 

@@ -92,7 +92,11 @@ int img_parse_output(const char *text, bool *json)
 static int co_open(struct blk_node **node, const char *filename, const char *format,
 		   unsigned int flags, struct error *err)
 {
-	struct blk_open_opts opts = { .format = format, .flags = flags & ~IMG_O_IMAGE_OPTS };
+	struct blk_open_opts opts = {
+		.format = format,
+		.flags = (flags & ~(IMG_O_IMAGE_OPTS | IMG_O_ALONE)) |
+			 (flags & IMG_O_ALONE ? 0 : BLK_O_SHARE),
+	};
 	int ret;
 
 	if ((flags & BLK_O_NO_LOCK) && (flags & BLK_O_RDWR))

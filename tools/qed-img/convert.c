@@ -143,7 +143,7 @@ static unsigned int open_flags(const struct image_cache *mode)
 
 static int co_open_sources(struct convert *c)
 {
-	unsigned int flags = open_flags(&c->source_mode) | c->source_flags;
+	unsigned int flags = IMG_O_ALONE | open_flags(&c->source_mode) | c->source_flags;
 	struct convert_source *src;
 	size_t i;
 

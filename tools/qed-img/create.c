@@ -69,7 +69,7 @@ static int merge_options(struct create *c, struct error *err)
 /* Open the backing file: it must exist, and gives its size if none was given. */
 static int look_at_backing(struct create *c, struct error *err)
 {
-	struct blk_open_opts open = { .format = c->opts.backing_fmt };
+	struct blk_open_opts open = { .format = c->opts.backing_fmt, .flags = BLK_O_NO_LOCK };
 	struct blk_node *node;
 	char *path;
 	int ret;

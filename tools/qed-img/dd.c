@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "file/image_lock.h"
 #include "image/image.h"
 #include "image/size.h"
 #include "job/convert.h"
@@ -82,6 +83,17 @@ static void choose_range(const struct dd *dd, struct convert_source *src)
 		src->size = dd->count * dd->block;
 }
 
+/* Keep the images that are read from being emptied, by this program or by another one. */
+static int co_keep(struct blk_node *chain)
+{
+	struct error err = ERROR_INIT;
+
+	for (struct blk_node *node = chain; node; node = node->backing)
+		if (blk_co_permit(node, 0, IMAGE_PERM_ALL & ~IMAGE_PERM_RESIZE, &err))
+			return report_fail(&err);
+	return 0;
+}
+
 static int co_copy(const struct dd *dd, struct convert_source *src)
 {
 	struct img_create_options create = { .size = src->size,
@@ -136,7 +148,7 @@ static int run(int argc, char **argv)
 	if (!src.node)
 		return 1;
 	choose_range(&dd, &src);
-	status = co_copy(&dd, &src);
+	status = co_keep(src.node) || co_copy(&dd, &src);
 	blk_co_close(src.node);
 	return status;
 }

@@ -65,6 +65,9 @@ int img_parse_output(const char *text, bool *json);
 /* A flag besides BLK_O_*: the name is a list of options (--image-opts). */
 #define IMG_O_IMAGE_OPTS (1u << 31)
 
+/* The same: no other process may write to the image meanwhile, whatever its format. */
+#define IMG_O_ALONE (1u << 30)
+
 /*
  * Open @filename (flags: BLK_O_*, IMG_O_*; @format NULL: probe). Coroutine; yields.
  * Returns NULL after an error message.

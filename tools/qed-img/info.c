@@ -46,7 +46,7 @@ static int co_look(const char *filename, const char *format, unsigned int source
 		   struct image_facts *facts)
 {
 	/* BLK_O_CHECK also opens an image that is marked as damaged. */
-	unsigned int flags = BLK_O_NO_BACKING | BLK_O_CHECK | source_flags;
+	unsigned int flags = BLK_O_NO_BACKING | BLK_O_CHECK | BLK_O_NO_IO | source_flags;
 	struct blk_node *node = img_co_open(filename, format, flags);
 	int ret;
 

@@ -51,7 +51,7 @@ static bool is_in_chain(const struct blk_node *node, const struct blk_node *chai
 
 static int co_open_base(struct rebase *r, struct error *err)
 {
-	struct blk_open_opts opts = { .format = r->base_format };
+	struct blk_open_opts opts = { .format = r->base_format, .flags = BLK_O_SHARE };
 	/* Relative to the image, as a reader of its header will resolve it. */
 	char *path = blk_resolve_backing(r->top->filename, r->base);
 

@@ -72,7 +72,8 @@ static int co_resize(const struct resize *r, struct blk_node *node)
 
 static int co_run_resize(const struct resize *r)
 {
-	struct blk_node *node = img_co_open(r->filename, r->format, BLK_O_RDWR | r->source_flags);
+	struct blk_node *node =
+		img_co_open(r->filename, r->format, BLK_O_RDWR | BLK_O_RESIZE | r->source_flags);
 	int status, ret;
 
 	if (!node)

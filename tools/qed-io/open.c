@@ -21,7 +21,7 @@ static int co_look_at_base(const struct io_open *how, struct blk_create_opts *cr
 {
 	struct blk_open_opts opts = {
 		.format = how->format,
-		.flags = how->force_share ? BLK_O_NO_LOCK : 0,
+		.flags = BLK_O_SHARE | (how->force_share ? BLK_O_NO_LOCK : 0),
 		.options = (struct blk_options *)how->options, /* which is not changed */
 	};
 	struct blk_node *node;
@@ -111,8 +111,8 @@ static int co_open_snapshot(struct blk_node **node, const struct io_open *how, u
 
 static unsigned int open_flags(const struct io_open *how)
 {
-	return (how->read_only ? 0 : BLK_O_RDWR) | (how->cache.direct ? BLK_O_DIRECT : 0) |
-	       (how->force_share ? BLK_O_NO_LOCK : 0) |
+	return BLK_O_SHARE | (how->read_only ? 0 : BLK_O_RDWR) |
+	       (how->cache.direct ? BLK_O_DIRECT : 0) | (how->force_share ? BLK_O_NO_LOCK : 0) |
 	       (how->discard_ignore ? BLK_O_DISCARD_IGNORE : 0);
 }
 

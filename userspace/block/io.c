@@ -9,6 +9,7 @@
 #include "block/filter.h"
 #include "block/io.h"
 #include "block/node_internal.h"
+#include "file/image_lock.h"
 #include "util/units.h"
 
 /*
@@ -204,6 +205,11 @@ int blk_co_sync(struct blk_node *node)
 	return request_end(node, token, ret);
 }
 
+static int permit_resize(struct blk_node *node, struct error *err)
+{
+	return blk_co_permit(node, IMAGE_PERM_RESIZE, IMAGE_PERM_ALL, err);
+}
+
 static int truncate_node(struct blk_node *node, uint64_t size, struct error *err)
 {
 	int ret;
@@ -212,7 +218,9 @@ static int truncate_node(struct blk_node *node, uint64_t size, struct error *err
 		return error_set_errno(err, -EPERM, "cannot resize");
 	if (!node->driver->co_truncate)
 		return error_set(err, -ENOTSUP, "Image format driver does not support resize");
-	ret = node->driver->co_truncate(node, size, err);
+	ret = permit_resize(node, err);
+	if (!ret)
+		ret = node->driver->co_truncate(node, size, err);
 	if (ret)
 		return error_set_errno(err, ret, "cannot resize");
 	return 0;
@@ -250,6 +258,8 @@ int blk_co_resize(struct blk_node *node, uint64_t size, enum blk_prealloc mode, 
 	const char *failure = NULL;
 	int ret = check_prealloc(node, size, mode, err);
 
+	if (!ret)
+		ret = permit_resize(node, err);
 	if (ret)
 		return ret;
 	if (mode == BLK_PREALLOC_FALLOC && size > old) {

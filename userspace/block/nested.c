@@ -160,6 +160,11 @@ static const struct blk_protocol protocol_nested = {
 	.co_allocated = nested_co_allocated,
 };
 
+struct blk_node *blk_nested_node(const struct blk_file *file)
+{
+	return file->protocol == &protocol_nested ? node_of(file) : NULL;
+}
+
 int blk_co_open_nested(struct blk_file **file, const char *name, const struct blk_open_opts *opts,
 		       struct error *err)
 {

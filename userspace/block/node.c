@@ -18,14 +18,8 @@
 #define POOL_BUF_MIN (64 * KiB)
 #define POOL_BUF_MAX (1 * MiB)
 
-/*
- * Permissions that a reader and a writer take, and those that both share with
- * other processes.  A writer cannot be shared with a consistent reader.  The same
- * as those of QEMU's programs.
- */
-#define READER_PERM  IMAGE_PERM_CONSISTENT_READ
-#define WRITER_PERM  (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE)
-#define SHARED_PERMS (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE_UNCHANGED)
+/* Flags that apply to an image with all that lies below it. */
+#define FLAGS_OF_ALL (BLK_O_DIRECT | BLK_O_NO_LOCK | BLK_O_SHARE | BLK_O_NO_IO)
 
 void blk_error_name_file(struct error *err, const char *filename)
 {
@@ -76,8 +70,7 @@ static int open_nested(struct blk_node *node, const struct blk_open_opts *opts,
 {
 	struct blk_open_opts below = {
 		.options = name->below,
-		.flags = (node->flags &
-			  (BLK_O_RDWR | BLK_O_DIRECT | BLK_O_NO_LOCK | BLK_O_NO_FLUSH)) |
+		.flags = (node->flags & (FLAGS_OF_ALL | BLK_O_RDWR | BLK_O_NO_FLUSH)) |
 			 (opts->flags & (BLK_O_BELOW | BLK_O_REFUSE_BACKING)),
 		.backing_dir = opts->backing_dir,
 		.l2_cache_size = opts->l2_cache_size,
@@ -127,15 +120,6 @@ static int check_loop(const struct blk_node *top, const struct blk_node *node, s
 	return 0;
 }
 
-static int lock_file(struct blk_node *node, struct error *err)
-{
-	unsigned int perm = node->flags & BLK_O_RDWR ? WRITER_PERM : READER_PERM;
-
-	if (node->flags & BLK_O_NO_LOCK)
-		return 0;
-	return blk_file_co_lock(node->file, perm, SHARED_PERMS, err);
-}
-
 /*
  * Make durable what a killed writer may have left in a cache, before a decision is based on what
  * is read (rule R7 of ordering.rst).
@@ -172,6 +156,29 @@ static int choose_driver(struct blk_node *node, const char *format, struct error
 	if (!ret && (node->flags & BLK_O_RDWR) && !node->driver->co_pwrite)
 		ret = error_set(err, -ENOTSUP, "format %s cannot be written to",
 				node->driver->name);
+	return ret;
+}
+
+static int lock_and_settle(struct blk_node *node, const struct blk_driver *driver,
+			   const struct blk_open_opts *opts, struct error *err)
+{
+	int ret = blk_node_co_lock(node, driver, err);
+
+	return ret ? ret : settle_file(node, opts, err);
+}
+
+/* Lock the file as its format needs it, and find that from the bytes of the locked file. */
+static int lock_for_driver(struct blk_node *node, const struct blk_open_opts *opts,
+			   const char *format, struct error *err)
+{
+	const struct blk_driver *given = format ? blk_driver_find(format) : NULL;
+	const struct blk_driver *assumed = given ? given : blk_driver_fallback();
+	int ret = lock_and_settle(node, assumed, opts, err);
+
+	if (!ret)
+		ret = choose_driver(node, format, err);
+	if (!ret && node->driver != assumed)
+		ret = lock_and_settle(node, node->driver, opts, err);
 	return ret;
 }
 
@@ -215,11 +222,7 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 	if (!ret)
 		ret = check_loop(top, node, err);
 	if (!ret)
-		ret = lock_file(node, err);
-	if (!ret)
-		ret = settle_file(node, opts, err);
-	if (!ret)
-		ret = choose_driver(node, name->format, err);
+		ret = lock_for_driver(node, opts, name->format, err);
 	if (!ret)
 		ret = node->driver->co_open(node, &mine, err);
 	if (ret)
@@ -274,7 +277,7 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 	struct blk_open_opts opts = {
 		.format = format ? format : node->backing_format,
 		.options = options,
-		.flags = (top_opts->flags & (BLK_O_DIRECT | BLK_O_NO_LOCK)) |
+		.flags = (top_opts->flags & FLAGS_OF_ALL) |
 			 (top_opts->backing_dir ? BLK_O_BELOW : 0) |
 			 (depth == top_opts->writable_depth ? BLK_O_RDWR : 0),
 		.backing_dir = top_opts->backing_dir,
@@ -293,6 +296,9 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 	ret = open_one(&backing, top, path, &opts, err);
 	node->backing = backing;
 	free(path);
+	/* What lies above depends on its size. */
+	if (!ret && opts.flags & BLK_O_RDWR)
+		ret = blk_co_permit(backing, 0, IMAGE_PERM_ALL & ~IMAGE_PERM_RESIZE, err);
 	return ret;
 }
 

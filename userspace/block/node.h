@@ -30,6 +30,13 @@ enum blk_open_flags {
 	BLK_O_NO_FLUSH = 1 << 8, /* nothing is made durable: for images that can be recreated */
 	/* The caller has just made it with blk_co_create(), as incomplete, and fills it. */
 	BLK_O_INCOMPLETE = 1 << 9,
+	/*
+	 * Other processes may write to the image and its chain meanwhile, where its format
+	 * permits that: metadata may not change, but a raw image has none.
+	 */
+	BLK_O_SHARE = 1 << 10,
+	BLK_O_NO_IO = 1 << 11, /* guest data is not read: it takes no permission for that */
+	BLK_O_RESIZE = 1 << 12, /* refuse an image that blk_co_truncate() could not resize now */
 };
 
 /*
@@ -226,6 +233,13 @@ void blk_co_write_out(struct blk_node *node);
 
 /* Make the directory entry of @filename, a local file, durable.  Coroutine; yields. */
 int blk_co_sync_name(const char *filename);
+
+/*
+ * Take further permissions on an open image (file/image_lock.h), and deny others all but @shared.
+ * They last until it is closed.  Coroutine; yields.  Returns 0, -EBUSY where another process is in
+ * the way, or another negative errno, with an error line.
+ */
+int blk_co_permit(struct blk_node *node, unsigned int perm, unsigned int shared, struct error *err);
 
 /* Fill in @info.  Returns 0 or a negative errno.  Coroutine; yields. */
 int blk_co_info(struct blk_node *node, struct blk_info *info);

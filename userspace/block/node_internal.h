@@ -22,6 +22,15 @@ int blk_co_probe(struct blk_file *file, const struct blk_driver **driver, struct
 int blk_co_open_nested(struct blk_file **file, const char *name, const struct blk_open_opts *opts,
 		       struct error *err);
 
+/* Return the image that is behind @file, or NULL: it is a file, or a protocol's. */
+struct blk_node *blk_nested_node(const struct blk_file *file);
+
+/*
+ * Lock the file of @node as its flags say, and as @driver needs it.  Coroutine; yields.  Returns 0,
+ * -EBUSY or another negative errno, with an error line.
+ */
+int blk_node_co_lock(struct blk_node *node, const struct blk_driver *driver, struct error *err);
+
 /* Like blk_driver_find(), with an error line. */
 int blk_driver_get(const char *name, const struct blk_driver **driver, struct error *err);
 

@@ -182,7 +182,7 @@ static int find_alignment(struct open_call *call)
 static int lock_image(struct blk_file *file, unsigned int perm, unsigned int shared,
 		      struct error *err)
 {
-	int ret = image_lock_acquire(file->fd, perm, shared, err);
+	int ret = image_lock_add(file->fd, &file->lock, perm, shared, err);
 
 	if (ret) {
 		error_prefix(err, "%s", file->name);
@@ -373,7 +373,7 @@ int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shar
 {
 	struct lock_call call = { file, perm, shared, err };
 
-	if (file->protocol)
+	if (file->protocol || image_lock_has(&file->lock, perm, shared))
 		return 0;
 	return aio_co_call(lock_on_worker, &call);
 }

@@ -26,6 +26,7 @@
 
 #include "aio/bufpool.h"
 #include "aio/lock.h"
+#include "file/image_lock.h"
 #include "file/range_lock.h"
 #include "util/error.h"
 
@@ -108,6 +109,7 @@ struct blk_file {
 	uint32_t align; /* of offsets and lengths, bytes; 1 when buffered */
 	uint32_t mem_align; /* of buffer addresses, bytes; 1 when buffered */
 	uint64_t dev, ino; /* identity, for finding loops */
+	struct image_lock lock; /* what is held; changes by blk_file_co_lock() only */
 	_Atomic uint64_t size; /* bytes; follows writes and truncations made through this object */
 
 	/* Set when the kernel first refuses the operation, so that it is not tried again. */
@@ -152,7 +154,10 @@ struct blk_file *blk_file_new(const char *name, bool writable, const struct blk_
 /* Are both the same file, or exports with the same name? */
 bool blk_file_is_same(const struct blk_file *a, const struct blk_file *b);
 
-/* Take image locks after open; the error line names the file.  A protocol has no locks: 0. */
+/*
+ * Take image locks after open, besides those that are held; the error line names the file.  One
+ * caller at a time.  A protocol has no locks: 0.
+ */
 int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
 		     struct error *err);
 

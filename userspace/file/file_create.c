@@ -151,7 +151,8 @@ int blk_file_co_create(struct blk_file **file, const char *name,
 		flags |= ret & S_IRGRP ? 0 : BLK_FILE_HIDE_GROUP;
 		flags |= ret & S_IROTH ? 0 : BLK_FILE_HIDE_OTHERS;
 	}
-	ret = blk_file_co_open(file, name, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE, 0, err);
+	ret = blk_file_co_open(file, name, flags, IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE,
+			       IMAGE_PERM_ALL & ~IMAGE_PERM_RESIZE, err);
 	if (ret)
 		return ret;
 	ret = prepare(*file, create, err);

@@ -96,9 +96,21 @@ static int check_conflicts(int fd, unsigned int perm, unsigned int denied, struc
 	return 0;
 }
 
-static int try_lock(int fd, unsigned int perm, unsigned int shared, struct error *err)
+/* Unlock our bytes but those of @held. */
+static void unlock_but(int fd, const struct image_lock *held)
 {
-	unsigned int denied = IMAGE_PERM_ALL & ~shared;
+	/* Fails only where locking fails, too. */
+	for (unsigned int n = 0; n < ARRAY_SIZE(perm_names); n++) {
+		if (!(held->perm & (1u << n)))
+			(void)set_lock(fd, F_UNLCK, LOCK_HELD_BASE + n, 1);
+		if (!(held->denied & (1u << n)))
+			(void)set_lock(fd, F_UNLCK, LOCK_DENIED_BASE + n, 1);
+	}
+}
+
+static int try_lock(int fd, const struct image_lock *held, unsigned int perm, unsigned int denied,
+		    struct error *err)
+{
 	int ret = lock_bytes(fd, perm, denied);
 
 	switch (ret) {
@@ -121,7 +133,7 @@ static int try_lock(int fd, unsigned int perm, unsigned int shared, struct error
 		ret = error_set_errno(err, ret, "Failed to lock");
 	}
 	if (ret)
-		image_lock_release(fd);
+		unlock_but(fd, held);
 	return ret;
 }
 
@@ -168,13 +180,19 @@ static bool any_has_open(int fd)
 	return found;
 }
 
-int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err)
+int image_lock_add(int fd, struct image_lock *held, unsigned int perm, unsigned int shared,
+		   struct error *err)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	unsigned int denied = IMAGE_PERM_ALL & ~shared;
 
 	for (unsigned int n = 0;; n++) {
-		int ret = try_lock(fd, perm, shared, err);
+		int ret = try_lock(fd, held, perm, denied, err);
 
+		if (!ret) {
+			held->perm |= perm;
+			held->denied |= denied;
+		}
 		if (ret != -EBUSY || n == 100 || (n >= 5 && any_has_open(fd)))
 			return ret;
 		if (err)
@@ -183,11 +201,14 @@ int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct er
 	}
 }
 
+bool image_lock_has(const struct image_lock *held, unsigned int perm, unsigned int shared)
+{
+	return !(perm & ~held->perm) && !(IMAGE_PERM_ALL & ~shared & ~held->denied);
+}
+
 void image_lock_release(int fd)
 {
-	unsigned int count = ARRAY_SIZE(perm_names);
+	const struct image_lock none = { 0 };
 
-	/* Fails only where locking fails, too. */
-	(void)set_lock(fd, F_UNLCK, LOCK_HELD_BASE, count);
-	(void)set_lock(fd, F_UNLCK, LOCK_DENIED_BASE, count);
+	unlock_but(fd, &none);
 }

@@ -11,6 +11,8 @@
 #ifndef QEDBLK_FILE_IMAGE_LOCK_H
 #define QEDBLK_FILE_IMAGE_LOCK_H
 
+#include <stdbool.h>
+
 #include "util/error.h"
 
 enum image_perm {
@@ -21,18 +23,27 @@ enum image_perm {
 	IMAGE_PERM_ALL = 0xf,
 };
 
+/* What a descriptor holds: IMAGE_PERM_*. */
+struct image_lock {
+	unsigned int perm, denied;
+};
+
 /*
- * Take the permissions @perm and deny other processes all but @shared on @fd.  Returns 0,
- * -EBUSY (conflict with another process; nothing is held then), or another negative
- * errno.  A file system without such locks is no error.
+ * Take the permissions @perm and deny other processes all but @shared on @fd, besides what
+ * *@held says, which is then changed.  Returns 0, -EBUSY (conflict with another process; nothing
+ * more is held then), or another negative errno.  A file system without such locks is no error.
  *
  * Waits for the locks of a process that was killed: its last I/O holds them for up to a
  * second.  So it blocks for 0.1 seconds at most while a process has the file open, and for
  * two where none has.
  */
-int image_lock_acquire(int fd, unsigned int perm, unsigned int shared, struct error *err);
+int image_lock_add(int fd, struct image_lock *held, unsigned int perm, unsigned int shared,
+		   struct error *err);
 
-/* Release all locks that image_lock_acquire() took on @fd. */
+/* Would image_lock_add() have nothing to do? */
+bool image_lock_has(const struct image_lock *held, unsigned int perm, unsigned int shared);
+
+/* Release all locks that image_lock_add() took on @fd. */
 void image_lock_release(int fd);
 
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "block/node.h"
+#include "file/image_lock.h"
 #include "util/units.h"
 
 static int raw_probe(const uint8_t *buf, size_t len)
@@ -59,6 +60,13 @@ static int take_window(struct blk_node *node, struct blk_options *options, uint6
 				 offset, window, size);
 	if (window % SECTOR_SIZE)
 		return error_set(err, -EINVAL, "Specified size is not multiple of %u", SECTOR_SIZE);
+	/* The window has to stay inside the file. */
+	if (has_offset || has_size) {
+		int ret = blk_co_permit(node, 0, IMAGE_PERM_ALL & ~IMAGE_PERM_RESIZE, err);
+
+		if (ret)
+			return ret;
+	}
 	node->file_start = offset;
 	img->fixed_size = has_size;
 	atomic_store(&node->size, has_size ? window : round_up(size - offset, SECTOR_SIZE));

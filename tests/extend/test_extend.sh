@@ -58,7 +58,7 @@ row userspace/device/option_table.h 'DEVICE_OPTION(DEVICE_COUNT, depth,' \
 	'DEVICE_OPTION(DEVICE_COUNT_FROM_0, nice, "nice", "N", 19, ON_UBLK, SUCCESSOR_SAME, NULL, "0",
 	      "leave the processor to others, by so much at most", "See **nice**\\(2).")
 '
-row userspace/server/main.c 'return server_run(' '	nice((int)options.nice);'
+row userspace/server/main.c 'return server_run(' '	(void)!nice((int)options.nice);'
 row userspace/server/main.c '#include "server/daemon.h"' '#include <unistd.h>'
 
 if env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$copy" -j"$(nproc)" BUILD=build SANITIZE= \

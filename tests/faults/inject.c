@@ -98,6 +98,8 @@ char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t n);
 int __wrap_vasprintf(char **text, const char *fmt, va_list args);
 int __wrap_asprintf(char **text, const char *fmt, ...);
+int __wrap___vasprintf_chk(char **text, int flag, const char *fmt, va_list args);
+int __wrap___asprintf_chk(char **text, int flag, const char *fmt, ...);
 FILE *__wrap_open_memstream(char **text, size_t *len);
 void *__wrap_mmap64(void *address, size_t len, int prot, int flags, int fd, off_t offset);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
@@ -168,6 +170,24 @@ int __wrap_asprintf(char **text, const char *fmt, ...)
 	va_list args;
 	int ret;
 
+	va_start(args, fmt);
+	ret = __wrap_vasprintf(text, fmt, args);
+	va_end(args);
+	return ret;
+}
+
+int __wrap___vasprintf_chk(char **text, int flag, const char *fmt, va_list args)
+{
+	(void)flag;
+	return __wrap_vasprintf(text, fmt, args);
+}
+
+int __wrap___asprintf_chk(char **text, int flag, const char *fmt, ...)
+{
+	va_list args;
+	int ret;
+
+	(void)flag;
 	va_start(args, fmt);
 	ret = __wrap_vasprintf(text, fmt, args);
 	va_end(args);
@@ -311,6 +331,13 @@ int __wrap_open64(const char *name, int flags, ...)
 		va_end(args);
 	}
 	return __real_open64(name, flags, mode);
+}
+
+int __wrap___open64_2(const char *name, int flags);
+
+int __wrap___open64_2(const char *name, int flags)
+{
+	return __wrap_open64(name, flags);
 }
 
 /* ---- Programs controlled by the environment ---- */

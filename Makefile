@@ -86,7 +86,9 @@ MAN_PAGES := $(MAN_SRC:Documentation/man/%.rst=$(BUILD)/man/%)
 PLUGIN_SRC := $(wildcard tools/nbdkit/*.c)
 PLUGIN := $(if $(shell $(PKG_CONFIG) --exists nbdkit 2>/dev/null && echo yes),\
 	$(OUT)/nbdkit-qed-plugin.so)
-NBDKIT_PLUGINDIR = $(shell $(PKG_CONFIG) --variable=plugindir nbdkit)
+# Where nbdkit looks for plugins by name; below any other PREFIX its path names it.
+nbdkit_own = $(shell $(PKG_CONFIG) --variable=plugindir nbdkit)
+NBDKIT_PLUGINDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),$(nbdkit_own),$(PREFIX)/lib/nbdkit/plugins)
 
 LIB := $(OUT)/libqedblk.a
 TOOLLIB := $(OUT)/libqedtools.a
@@ -148,17 +150,22 @@ define stamp
 @printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
 endef
 
-$(OBJ)/.flags: FORCE | have-packages
+$(OBJ)/.flags: FORCE | have-compiler
 	$(call stamp,$(shell $(CC) --version 2>/dev/null | head -n 1) $(CFLAGS_ALL) $(LDFLAGS_ALL))
 
 $(OBJ)/.sources: FORCE
 	$(call stamp,$(LIB_SRC) $(TOOLLIB_SRC) $(PLUGIN_SRC) $(foreach d,$(live_dirs),$(wildcard $(d)/*.c)))
 
-.PHONY: have-packages
-have-packages:
-	@command -v $(CC) >/dev/null && $(PKG_CONFIG) --exists $(PKGS) cmocka || { \
-	echo "make: compiler or libraries are missing; run: scripts/install-deps" >&2; exit 1; }
-
+# missing TEST WHAT SET: end with a line if the shell command TEST fails.
+missing = @$(1) || { echo "make: $(2); run: scripts/install-deps$(3)" >&2; exit 1; }
+.PHONY: have-compiler have-cmocka have-rst2man
+have-compiler:
+	$(call missing,command -v $(CC) >/dev/null && $(PKG_CONFIG) --exists $(PKGS),\
+		compiler or libraries are missing, build)
+have-cmocka:
+	$(call missing,$(PKG_CONFIG) --exists cmocka,the tests' library cmocka is missing)
+have-rst2man:
+	$(call missing,command -v rst2man >/dev/null,rst2man is missing, build)
 $(OBJ)/tests/%.o: private CPPFLAGS += -Itests -Itests/unit $(CMOCKA_CFLAGS)
 $(OBJ)/tests/kunit/%.o $(OBJ)/kernel/%.o: private CPPFLAGS += -Ikernel -Itests/kunit/include \
 	$(CMOCKA_CFLAGS)
@@ -214,7 +221,7 @@ $(OUT)/tests/unit/test_qed_opening $(OUT)/tests/unit/test_qed_reopen: UNIT_LDFLA
 $(CRASH_TEST): $(call obj_of,$(CRASH_SRC)) $(LIBS_ALL) $(OBJ)/.sources
 	$(call link,$(CRASH_LDFLAGS))
 
-# The calls of our code that inject.c wraps.
+# The calls of our code that inject.c wraps; the last ones are what _FORTIFY_SOURCE makes of some.
 FAULT_CALLS := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup strndup asprintf \
 	vasprintf open_memstream mmap64 pthread_create io_uring_queue_init_params eventfd aio_co_preadv \
 	aio_co_pwritev aio_co_fdatasync aio_co_fallocate pread64 pwrite64 fdatasync fsync ftruncate64 \
@@ -234,12 +241,14 @@ ALL_SRC := $(LIB_SRC) $(if $(PLUGIN),$(PLUGIN_SRC)) $(TOOLLIB_SRC) $(UNIT_SRC) $
 	$(foreach d,$(live_dirs),$(wildcard $(d)/*.c))
 -include $(patsubst %.c,$(OBJ)/%.d,$(ALL_SRC))
 
+$(call obj_of,$(UNIT_SRC) $(KUNIT_SRC)): | have-cmocka
+
 # Keep objects although they are intermediate files of the pattern rule.
 .SECONDARY: $(call obj_of,$(ALL_SRC))
 
 .PHONY: man
 man: $(MAN_PAGES)
-$(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS) $(PROGRAMS)
+$(BUILD)/man/%: Documentation/man/%.rst scripts/man-page $(MAN_OPTIONS) $(PROGRAMS) | have-rst2man
 	@mkdir -p $(@D)
 	$(say) MAN $@
 	$(Q)set -o pipefail; scripts/man-page $< $(MAN_OPTIONS) | rst2man --strict - $(tmp) $(finish)
@@ -268,11 +277,16 @@ modules modules_install: $(MODULE_COPIES)
 SBIN := $(filter %/qedd %/qedctl,$(PROGRAMS))
 BIN := $(filter-out $(SBIN),$(PROGRAMS))
 COMPLETION_DIR = $(PREFIX)/share/bash-completion/completions
+# What manual pages name, and what these documents name in turn.
+DOC_DIR = $(PREFIX)/share/doc/qedblk
+DOCUMENTS := admin-guide.rst admin-guide/dm-qed.rst differences.rst glossary.rst
+man_place = $(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 # MODE|FILE|DESTINATION of each file. The completion file also has a link for each program's name.
 INSTALLED = $(foreach p,$(SBIN),755|$(p)|$(PREFIX)/sbin/$(notdir $(p))) \
 	$(foreach p,$(BIN),755|$(p)|$(PREFIX)/bin/$(notdir $(p))) \
 	$(foreach p,$(PLUGIN),644|$(p)|$(NBDKIT_PLUGINDIR)/$(notdir $(p))) \
-	$(foreach m,$(MAN_PAGES),644|$(m)|$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+	$(foreach m,$(MAN_PAGES),644|$(m)|$(call man_place,$(m))) \
+	$(foreach d,$(DOCUMENTS),644|Documentation/$(d)|$(DOC_DIR)/$(d)) \
 	644|$(COMPLETIONS)|$(COMPLETION_DIR)/qedctl
 COMPLETION_LINKS = $(addprefix $(COMPLETION_DIR)/,$(filter-out qedctl,$(notdir $(PROGRAMS))))
 part = $(word $(1),$(subst |, ,$(2)))
@@ -281,7 +295,9 @@ part = $(word $(1),$(subst |, ,$(2)))
 install: all man
 	$(foreach f,$(INSTALLED),install -D -m $(call part,1,$(f)) $(call part,2,$(f)) \
 		$(DESTDIR)$(call part,3,$(f)) &&) \
-	$(foreach l,$(COMPLETION_LINKS),ln -sf qedctl $(DESTDIR)$(l) &&) true
+	$(foreach l,$(COMPLETION_LINKS),ln -sf qedctl $(DESTDIR)$(l) &&) \
+	sed -i 's|/usr/local/share/doc/qedblk|$(DOC_DIR)|' \
+		$(foreach m,$(MAN_PAGES),$(DESTDIR)$(call man_place,$(m)))
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(foreach f,$(INSTALLED),$(call part,3,$(f))) $(COMPLETION_LINKS))
@@ -296,9 +312,11 @@ RUN_TESTS = setpriv --pdeathsig TERM -- tests/run --build $(BUILD)
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # `make deps` is its own step because a fresh machine has no compiler when make starts.
-.PHONY: deps
+.PHONY: deps build-deps
 deps:
 	@scripts/install-deps
+build-deps:
+	@scripts/install-deps build
 
 .PHONY: check
 check: deps
@@ -389,7 +407,8 @@ clean:
 
 define HELP
 all             programs, into $(BUILD)/ (the default)
-deps            install missing Debian packages (as root or with sudo)
+deps            install missing Debian packages (as root or with sudo), build-deps: only those that
+                building and installing need
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
 check-unit check-interop check-extend check-fuzz check-crash check-threads check-faults check-vm
 check-vm-7 check-sanitize check-module kunit format-check
@@ -404,8 +423,9 @@ bench           measure beside QEMU and the bare file: a table, and $(BUILD)/ben
                 [BENCH=WORDS] for rows with these in their names
 bench-micro     micro-benchmarks
 man             manual pages, into $(BUILD)/man/
-install         [DESTDIR=] [PREFIX=/usr/local]: programs, nbdkit's plugin, manual pages, completion
-                for bash; uninstall takes them away
+install         [DESTDIR=] [PREFIX=/usr/local]: programs, manual pages, documents, completion for bash,
+                and nbdkit's plugin: where nbdkit finds it by name, but below PREFIX where that
+                is neither /usr nor /usr/local; uninstall takes them away
 format          clang-format all sources
 clean           remove $(BUILD)/
 

@@ -407,8 +407,8 @@ clean:
 
 define HELP
 all             programs, into $(BUILD)/ (the default)
-deps            install missing Debian packages (as root or with sudo), build-deps: only those that
-                building and installing need
+deps            install missing Debian packages (as root or with sudo)
+build-deps      only those that building and installing need
 check           deps, build, all tests; ends with: N passed, N failed, N skipped
 check-unit check-interop check-extend check-fuzz check-crash check-threads check-faults check-vm
 check-vm-7 check-sanitize check-module kunit format-check

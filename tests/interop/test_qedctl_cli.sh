@@ -73,6 +73,9 @@ bad "a wrong use by another name" "qedctl: status: NAME is needed" show
 bad "help of two" "qedctl: help: too many arguments" help ls info
 bad "version with an argument" "qedctl: version: unexpected argument 'x'" version x
 bad "ls with an argument" "qedctl: ls: unexpected argument 'x'" ls x
+bad "a mistyped option" "qedctl: create: unknown option '--sise'; did you mean '--size'?" create a b --sise 1G
+bad "a mistyped option with a value" "qedctl: create: unknown option '--bakcing=x'; did you mean '--backing'?" \
+	create a b --bakcing=x
 bad "ls with an unknown option" "qedctl: ls: unknown option '--prometheus'" ls --prometheus
 bad "json with a value" "qedctl: ls: option '--json=1' takes no argument" ls --json=1
 bad "two formats" "qedctl: stats: --json and --prometheus exclude each other" \

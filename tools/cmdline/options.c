@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "cmdline/guess.h"
 #include "cmdline/options.h"
 #include "cmdline/report.h"
 #include "util/getopt.h"
@@ -87,6 +88,20 @@ static int take(const struct verb_option *o, void *verb)
 	return 0;
 }
 
+static void unknown_option(const char *word, const struct option *names)
+{
+	const char *typed = word + strspn(word, "-");
+	struct guess guess;
+
+	guess_begin(&guess, typed, strcspn(typed, "="));
+	for (; names->name; names++)
+		guess_try(&guess, names->name);
+	if (guess.best)
+		report_usage("unknown option '%s'; did you mean '--%s'?", word, guess.best);
+	else
+		report_usage("unknown option '%s'", word);
+}
+
 int verb_getopt(int argc, char **argv, const char *letters, const struct option *names)
 {
 	int opt = option_next(argc, argv, letters, names);
@@ -100,7 +115,7 @@ int verb_getopt(int argc, char **argv, const char *letters, const struct option 
 	else if (optopt)
 		report_usage("unknown option '-%c'", optopt);
 	else
-		report_usage("unknown option '%s'", option_word(argv));
+		unknown_option(option_word(argv), names);
 	return '?';
 }
 

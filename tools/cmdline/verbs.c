@@ -3,13 +3,11 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "cmdline/guess.h"
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 #include "util/json_memory.h"
 #include "util/version.h"
-
-/* A longer word is no mistyped verb. */
-#define MAX_TYPED 16
 
 const struct verb *verb_find(const struct verb_table *table, const char *name)
 {
@@ -22,49 +20,15 @@ const struct verb *verb_find(const struct verb_table *table, const char *name)
 	return NULL;
 }
 
-static unsigned int least(unsigned int a, unsigned int b)
-{
-	return a < b ? a : b;
-}
-
-/* Return how many letters have to be inserted, left out or replaced to make @b of @a. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[MAX_TYPED + 1], nr = strlen(b);
-
-	for (unsigned int i = 0; i <= nr; i++)
-		row[i] = i;
-	for (unsigned int n = 1; *a; a++, n++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = n;
-		for (unsigned int i = 1; i <= nr; i++) {
-			unsigned int replaced = diagonal + (*a != b[i - 1]);
-
-			diagonal = row[i];
-			row[i] = least(replaced, 1 + least(row[i], row[i - 1]));
-		}
-	}
-	return row[nr];
-}
-
 /* Return the verb that @typed may have meant, or NULL. */
 static const char *suggestion(const struct verb_table *table, const char *typed)
 {
-	const char *best = NULL;
-	unsigned int nearest = 3;
+	struct guess guess;
 
-	if (strlen(typed) < 2 || strlen(typed) > MAX_TYPED)
-		return NULL;
-	for (size_t i = 0; i < table->count; i++) {
-		unsigned int d = distance(table->verbs[i]->name, typed);
-
-		if (d < nearest && d < strlen(typed)) {
-			nearest = d;
-			best = table->verbs[i]->name;
-		}
-	}
-	return best;
+	guess_begin(&guess, typed, strlen(typed));
+	for (size_t i = 0; i < table->count; i++)
+		guess_try(&guess, table->verbs[i]->name);
+	return guess.best;
 }
 
 static int no_verb(const struct verb_table *table, const char *typed)
@@ -99,7 +63,8 @@ static void verbs_print_help(FILE *out, const struct verb_table *table)
 	fprintf(out, "usage: %s VERB [ARGUMENT...]\n%s\n\n", table->program, table->about);
 	for (i = 0; i < table->count; i++)
 		fprintf(out, "  %-10s  %s\n", table->verbs[i]->name, table->verbs[i]->summary);
-	fprintf(out, "\n`%s VERB --help` describes one verb.\n", table->program);
+	fprintf(out, "\n`%s VERB --help` describes one verb, `man %s` all, with examples.\n",
+		table->program, table->program);
 }
 
 /* Help overrides all other arguments, but not operands after "--". */

@@ -130,7 +130,7 @@ const struct verb ctl_resize_verb = {
 	.synopsis = "NAME [+]SIZE",
 	.summary = "make a live device larger",
 	.options =
-		"\nThe image, the block device and the mapping grow; a file system on it does not\n"
+		"The image, the block device and the mapping grow; a file system on it does not\n"
 		"by itself (resize2fs, xfs_growfs). Needs Linux 6.16.\n",
 	.example = "qedctl resize vm1 +10G",
 	.run = run_resize,

@@ -61,6 +61,34 @@ static void longer_when_locked(void *arg)
 	blk_file_co_close(file);
 }
 
+/* Another program cuts a backing file: its bytes must not become zeroes. */
+static void cut_by_another(void *arg)
+{
+	const char *path = scratch("cut");
+	char buf[8192];
+	uint64_t run;
+
+	(void)arg;
+	for (unsigned int flags = 0; flags <= BLK_FILE_DIRECT; flags += BLK_FILE_DIRECT) {
+		struct blk_file *file;
+
+		make_file(path, "x", 1, 16384 + 100);
+		CHECK(blk_file_co_open(&file, path, flags, 0, 0, NULL) == 0);
+		file->fixed_end = true;
+		/* The end at which it was opened is no error. */
+		CHECK(blk_file_co_pread(file, buf, sizeof(buf), 12288) == 0);
+		CHECK(blk_file_co_is_data(file, 12288, 4096, &run) == 0);
+		CHECK(truncate(path, 8192) == 0);
+		CHECK(blk_file_co_pread(file, buf, 4096, 4096) == 0);
+		CHECK(blk_file_co_pread(file, buf, 8192, 4096) == -EIO);
+		CHECK(blk_file_co_pread(file, buf, 4096, 12288) == -EIO);
+		CHECK(blk_file_co_pread(file, buf, 1, 16384 + 99) == -EIO);
+		CHECK(blk_file_co_is_data(file, 12288, 4096, &run) == 1 && run == 4096);
+		CHECK(blk_file_co_pread(file, buf, 4096, 20480) == 0);
+		blk_file_co_close(file);
+	}
+}
+
 static void creation(void *arg)
 {
 	unsigned int flags = BLK_FILE_RDWR | BLK_FILE_CREATE | BLK_FILE_EXCL | BLK_FILE_DIRECT;
@@ -195,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CO_TEST(longer_when_locked),
+		CO_TEST(cut_by_another),
 		CO_TEST(refusals),
 		CO_TEST(creation),
 		CO_TEST(failures),

@@ -61,6 +61,22 @@ static void none_forgotten(void *arg)
 	close_over(node);
 }
 
+/* The golden file is cut while it is in use: what is missing is an error, not a kept zero. */
+static void cut_golden(void *arg)
+{
+	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
+	char buf[CLUSTER];
+
+	(void)arg;
+	CHECK(truncate(scratch("golden"), 2 * CLUSTER) == 0);
+	CHECK(blk_co_pread(node, 4 * CLUSTER, CLUSTER, buf, 0) == -EIO);
+	CHECK(blk_co_pread(node, 5 * CLUSTER + 7, 9, buf, 0) == -EIO);
+	check_read(node, CLUSTER, CLUSTER, 0);
+	populate_co_drain(node);
+	expect_states("-0------");
+	close_over(node);
+}
+
 static void let_go(void *arg)
 {
 	struct group *group = arg;
@@ -141,10 +157,8 @@ static void holes(void *arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CO_TEST(served_first),
-		CO_TEST(none_forgotten),
-		CO_TEST(dropped),
-		CO_TEST(holes),
+		CO_TEST(served_first), CO_TEST(none_forgotten), CO_TEST(cut_golden),
+		CO_TEST(dropped),      CO_TEST(holes),
 	};
 
 	return cmocka_run_group_tests_name("block_populate", tests, NULL, NULL);

@@ -219,8 +219,10 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 
 	mine.options = name->options;
 	ret = open_file(node, opts, name, err);
-	if (!ret)
+	if (!ret) {
+		node->file->fixed_end = top && !node->file->writable;
 		ret = check_loop(top, node, err);
+	}
 	if (!ret)
 		ret = lock_for_driver(node, opts, name->format, err);
 	if (!ret)

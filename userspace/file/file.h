@@ -105,6 +105,11 @@ struct blk_file {
 	bool in_memory; /* on a file system without a disk: I/O is a copy */
 	bool keeps_dsync; /* a write with RWF_DSYNC is known to be durable when it returns */
 	bool exact_end; /* see blk_file_co_keep_exact_end() */
+	/*
+	 * A backing file's: where it ends before @size another program has cut it, and reading that
+	 * fails.  It must not read as zeroes, which an overlay would keep.
+	 */
+	bool fixed_end;
 	int tail_fd; /* buffered, for an exact end that is not aligned; -1: none */
 	uint32_t align; /* of offsets and lengths, bytes; 1 when buffered */
 	uint32_t mem_align; /* of buffer addresses, bytes; 1 when buffered */
@@ -175,7 +180,7 @@ int blk_file_set_align(struct blk_file *file, uint32_t align, uint32_t mem_align
  */
 int blk_file_co_keep_exact_end(struct blk_file *file, struct error *err);
 
-/* Read @len bytes at @offset; bytes past the end of the file read as zeroes. */
+/* Read @len bytes at @offset; bytes past the end of the file read as zeroes (see fixed_end). */
 int blk_file_co_pread(struct blk_file *file, void *buf, size_t len, uint64_t offset);
 /* Write all @len bytes at @offset, or fail. */
 int blk_file_co_pwrite(struct blk_file *file, const void *buf, size_t len, uint64_t offset);

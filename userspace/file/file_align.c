@@ -58,8 +58,11 @@ static int read_blocks(struct blk_file *file, void *buf, size_t len, uint64_t of
 
 	if (got < 0)
 		return (int)got;
-	if ((size_t)got < len)
-		memset((char *)buf + got, 0, len - (size_t)got);
+	if ((size_t)got == len)
+		return 0;
+	if (file->fixed_end && offset + (size_t)got < atomic_load(&file->size))
+		return -EIO;
+	memset((char *)buf + got, 0, len - (size_t)got);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aio/sys.h"
@@ -220,16 +221,19 @@ struct seek_call {
 	uint64_t offset;
 	uint64_t run; /* result: bytes of the run; UINT64_MAX: to the end */
 	bool data;
+	uint64_t end; /* result, where there is no data any more: the file's size */
 };
 
 static int seek_on_worker(void *arg)
 {
 	struct seek_call *call = arg;
 	off_t pos = lseek(call->fd, (off_t)call->offset, SEEK_DATA);
+	struct stat st;
 
 	call->run = UINT64_MAX;
 	if (pos < 0 && errno == ENXIO) {
 		call->data = false; /* no data from here to the end */
+		call->end = fstat(call->fd, &st) ? 0 : (uint64_t)st.st_size;
 		return 0;
 	}
 	call->data = true;
@@ -263,6 +267,9 @@ int blk_file_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, ui
 	ret = aio_co_call(seek_on_worker, &call);
 	if (ret < 0)
 		return ret;
+	/* What was cut off is no hole: reading it is an error. */
+	if (file->fixed_end && !file->is_device && !call.data && call.run == UINT64_MAX)
+		call.data = call.end < size;
 	*run = min_u64(len, call.run);
 	if (call.data)
 		*run = min_u64(*run, size - offset);

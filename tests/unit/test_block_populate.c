@@ -62,18 +62,29 @@ static void none_forgotten(void *arg)
 }
 
 /* The golden file is cut while it is in use: what is missing is an error, not a kept zero. */
+static void count_error(void *arg)
+{
+	atomic_fetch_add((_Atomic unsigned int *)arg, 1);
+}
+
 static void cut_golden(void *arg)
 {
 	struct blk_node *node = open_over(8 * CLUSTER, 8 * CLUSTER, CLUSTER, OPEN_COPY_ON_READ);
+	_Atomic unsigned int errors = 0;
 	char buf[CLUSTER];
 
 	(void)arg;
+	populate_on_source_error(node, count_error, &errors);
+	check_read(node, 0, 1, 0);
+	populate_co_drain(node);
+	CHECK(!errors);
 	CHECK(truncate(scratch("golden"), 2 * CLUSTER) == 0);
 	CHECK(blk_co_pread(node, 4 * CLUSTER, CLUSTER, buf, 0) == -EIO);
 	CHECK(blk_co_pread(node, 5 * CLUSTER + 7, 9, buf, 0) == -EIO);
+	CHECK(errors == 2);
 	check_read(node, CLUSTER, CLUSTER, 0);
 	populate_co_drain(node);
-	expect_states("-0------");
+	expect_states("#0------");
 	close_over(node);
 }
 

@@ -12,6 +12,7 @@
 #include "aio/sys.h"
 #include "block/io.h"
 #include "block/node_internal.h"
+#include "file/file_identity.h"
 #include "file/protocol.h"
 
 const char *blk_stored_format(const char *format)
@@ -33,6 +34,9 @@ int blk_co_change_backing(struct blk_node *node, const char *name, const char *f
 		ret = -EPERM;
 	else
 		ret = node->driver->co_change_backing(node, name, blk_stored_format(format), err);
+	/* The record of the old backing file (backing_record.h) says nothing of the new one. */
+	if (!ret)
+		(void)blk_file_co_set_note(node->file, NULL);
 	if (ret) {
 		error_set_errno(err, ret, "cannot change the backing file");
 		blk_error_name_file(err, node->filename);

@@ -144,6 +144,11 @@ static int nested_co_allocated(struct blk_file *file, uint64_t *bytes)
 	return blk_file_co_allocated(node_of(file)->file, bytes);
 }
 
+static int nested_co_identify(struct blk_file *file, struct blk_file_identity *identity)
+{
+	return blk_file_co_identify(node_of(file)->file, false, identity);
+}
+
 static void nested_co_close(struct blk_file *file)
 {
 	struct nested *nested = file->remote;
@@ -158,6 +163,7 @@ static const struct blk_protocol protocol_nested = {
 	.co_close = nested_co_close,
 	.co_is_data = nested_co_is_data,
 	.co_allocated = nested_co_allocated,
+	.co_identify = nested_co_identify,
 };
 
 struct blk_node *blk_nested_node(const struct blk_file *file)

@@ -227,6 +227,16 @@ static void warn(const char *prefix, const char *filename, const char *text)
 		fprintf(stderr, "%s: warning: %s: %s\n", prefix, shown, text);
 }
 
+char *device_image_backing_warning(const struct device_image *image, const struct blk_backing *file)
+{
+	char *text;
+
+	if (!file->change || asprintf(&text, "changed since %s was first served over it: %s",
+				      image->path, file->change) < 0)
+		return NULL;
+	return text;
+}
+
 void device_image_warn(const struct device_image *image, const char *prefix)
 {
 	const struct blk_node *backing = image->node->backing;
@@ -241,6 +251,61 @@ void device_image_warn(const struct device_image *image, const char *prefix)
 			continue;
 		warn(prefix, node->filename, text);
 	}
+	for (size_t i = 0; i < image->backing.nr; i++) {
+		const struct blk_backing *file = &image->backing.files[i];
+		char *text = device_image_backing_warning(image, file);
+
+		if (text)
+			warn(prefix, file->filename, text);
+		free(text);
+	}
+}
+
+/* ---- Backing files that have changed ---- */
+
+static int refuse_changed(const struct device_image *image, struct error *err)
+{
+	for (size_t i = 0; i < image->backing.nr; i++) {
+		const struct blk_backing *file = &image->backing.files[i];
+		char *text = device_image_backing_warning(image, file);
+
+		if (text)
+			error_set(err, -ESTALE,
+				  "%s: %s; --strict-backing refuses it, --accept-backing takes it "
+				  "as it is",
+				  file->filename, text);
+		free(text);
+		if (file->kind)
+			return error_set(err, -ESTALE, "%s: changed", file->filename);
+	}
+	return 0;
+}
+
+/*
+ * Compare the backing files with what is recorded in the image, and record those that are not. An
+ * image that is only read is not written for that.
+ */
+static int co_check_backing_files(struct device_image *image, const struct device_options *options,
+				  struct error *err)
+{
+	struct blk_node *node = image->node;
+	int ret;
+
+	if (!node->backing)
+		return 0;
+	ret = blk_backing_co_load(&image->backing, node, options->accept_backing);
+	if (ret)
+		return error_set_errno(err, ret, "%s: looking at its backing files", image->path);
+	if (options->strict_backing && refuse_changed(image, err))
+		return err->code;
+	ret = node->flags & BLK_O_RDWR ? blk_backing_co_store(&image->backing, node) : 0;
+	if (!ret)
+		return 0;
+	if (options->strict_backing)
+		return error_set_errno(err, ret, "%s: recording its backing files", image->path);
+	log_info("%s: its backing files are watched, and cannot be recorded: %s", image->path,
+		 strerror(-ret));
+	return 0;
 }
 
 /* ---- Opening and closing ---- */
@@ -315,7 +380,9 @@ static int co_open_node(struct device_image *image, const struct device_options 
 		return ret;
 	if (node->size < SECTOR_SIZE)
 		return error_set(err, -EINVAL, "%s: too small for a block device", image->path);
-	return image->created || options->recover ? 0 : co_check_existing(image, options, err);
+	if (!image->created && !options->recover)
+		ret = co_check_existing(image, options, err);
+	return ret ? ret : co_check_backing_files(image, options, err);
 }
 
 /* A chain that is recovered may have no backing file any more, and its folder may be gone. */
@@ -370,6 +437,7 @@ void device_image_free(struct device_image *image)
 {
 	free(image->path);
 	image->path = NULL;
+	blk_backing_free(&image->backing);
 }
 
 bool device_image_copies_on_read(const struct device_image *image)

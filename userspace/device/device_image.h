@@ -3,6 +3,7 @@
 #ifndef QEDBLK_DEVICE_DEVICE_IMAGE_H
 #define QEDBLK_DEVICE_DEVICE_IMAGE_H
 
+#include "block/backing_record.h"
 #include "block/node.h"
 #include "device/options.h"
 
@@ -11,13 +12,14 @@ struct device_image {
 	bool created; /* by this process, and not yet used */
 	bool creating; /* the file is being created */
 	struct blk_node *node;
+	struct blk_backing_record backing; /* stays after the close, for its warnings */
 };
 
 /*
  * Open the image that @options name; create it first if it does not exist and the options
  * request that. Refuses an image that contradicts the options. Coroutine; yields. Returns
- * 0 or a negative errno with an error line; after an error only @image->path is left to
- * free.
+ * 0 or a negative errno with an error line; after an error only device_image_free() is
+ * left to call.
  *
  * With options->recover the image is opened as it is, with the rescue data of a dead
  * server in @rescue_fd (-1: none), after waiting for its lock: the kernel releases it when
@@ -45,7 +47,7 @@ int device_image_co_close(struct device_image *image);
  */
 void device_image_abandon(struct device_image *image);
 
-/* Free ->path. */
+/* Free ->path and ->backing. */
 void device_image_free(struct device_image *image);
 
 /* Return true when copy-on-read is active. */
@@ -58,9 +60,13 @@ bool device_image_copies_on_read(const struct device_image *image);
 const char *device_image_probe_warning(const struct device_image *image,
 				       const struct blk_node *node);
 
+/* Return a warning about @file, of image->backing, as a heap string; NULL: none, or no memory. */
+char *device_image_backing_warning(const struct device_image *image,
+				   const struct blk_backing *file);
+
 /*
- * Log each warning of device_image_probe_warning() about a raw image, the dangerous kind, and that
- * a new image is smaller than its backing file.
+ * Log each warning of device_image_probe_warning() about a raw image, the dangerous kind, that
+ * a new image is smaller than its backing file, and each of device_image_backing_warning().
  * With @prefix, also print it on standard error after the prefix: the user that starts a
  * server reads neither the log nor the status.
  */

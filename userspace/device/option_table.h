@@ -74,6 +74,17 @@ DEVICE_OPTION(DEVICE_FORMAT, backing_format, "backing-format", "FORMAT", 0, EVER
 	      "again. Where an image that exists does not say the format, the backing file is "
 	      "opened with this one.")
 
+DEVICE_OPTION(DEVICE_FLAG, strict_backing, "strict-backing", NULL, 0, EVERYWHERE, SUCCESSOR_SAME,
+	      NULL, NULL, "refuse backing files that changed since the image was first served",
+	      "Without it a warning is given. What counts is size, time of modification and the "
+	      "first 4 KiB of each file of the chain. Where these cannot be recorded with the "
+	      "image, it is refused, too.")
+
+DEVICE_OPTION(DEVICE_FLAG, accept_backing, "accept-backing", NULL, 0, EVERYWHERE, SUCCESSOR_LIVE,
+	      NULL, NULL, "take the backing files as they are now, and record that",
+	      "Give it once, where they were changed on purpose and the image fits to what they "
+	      "are now.")
+
 DEVICE_OPTION(DEVICE_SIZE, cluster_size, "cluster-size", "SIZE", UINT32_MAX, EVERYWHERE,
 	      SUCCESSOR_SAME, NULL, NULL, "cluster size of a new image, if its format has clusters",
 	      "**qed-img**\\(1), *create*, has the limits and the default.")

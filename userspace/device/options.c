@@ -285,6 +285,8 @@ int device_options_check(const struct device_options *options, struct error *err
 
 	if (options->read_only && options->copy_on_read)
 		return forbidden_for_reading("copy-on-read", err);
+	if (options->read_only && options->accept_backing)
+		return forbidden_for_reading("accept-backing", err);
 	if (options->read_only && populates)
 		return forbidden_for_reading(options->stream ? "stream" : "prefetch", err);
 	if ((options->speed || options->stream_paused) && !populates)

@@ -12,6 +12,7 @@
 #include "aio/sys.h"
 #include "file/file.h"
 #include "file/file_create.h"
+#include "file/file_identity.h"
 #include "file/image_lock.h"
 
 const struct blk_option_row blk_file_create_options[] = {
@@ -131,6 +132,9 @@ static int prepare(struct blk_file *file, const struct blk_file_create *create, 
 	if (file->is_device)
 		return 0;
 	ret = blk_file_co_truncate(file, 0);
+	/* The note of an image that was there is about that one. */
+	if (!ret && !create->exclusive)
+		(void)blk_file_co_set_note(file, NULL);
 	if (!ret && (create->source || create->nocow || create->extent_size))
 		ret = aio_co_call(set_hints_on_worker, &call);
 	return ret;

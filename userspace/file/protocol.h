@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "file/file.h"
+#include "file/file_identity.h"
 #include "file/options.h"
 #include "util/error.h"
 
@@ -45,6 +46,12 @@ struct blk_protocol {
 	int (*co_is_data)(struct blk_file *file, uint64_t offset, uint64_t len, uint64_t *run);
 	/* As blk_file_co_allocated(); NULL: it is unknown. */
 	int (*co_allocated)(struct blk_file *file, uint64_t *bytes);
+	/*
+	 * Optional.  Set in @identity, of which the size is set, what tells these bytes from others
+	 * without reading them: an ETag, the id of a snapshot, a description (blk_file_tag()).
+	 * Does not wait for a server.
+	 */
+	int (*co_identify)(struct blk_file *file, struct blk_file_identity *identity);
 };
 
 /* All protocols, NULL-terminated.  Defined in protocols.c. */

@@ -16,6 +16,7 @@
 
 #include "block/io.h"
 #include "block/zero.h"
+#include "file/file_identity.h"
 #include "job/commit.h"
 #include "util/units.h"
 
@@ -146,7 +147,11 @@ int commit_co_run(const struct commit_opts *opts, struct error *err)
 			    .co_cut = co_cut,
 			    .co_do = co_do },
 	};
-	int ret = co_grow(&c, err);
+	int ret;
+
+	/* The backing files change on purpose: the next server records them anew. */
+	(void)blk_file_co_set_note(opts->top->file, NULL);
+	ret = co_grow(&c, err);
 
 	c.unit = opts->base->cluster_size ? opts->base->cluster_size : opts->top->cluster_size;
 	if (!c.unit)

@@ -112,6 +112,14 @@ int populate_co_attach(struct blk_node *node, bool keep_reads, struct error *err
 	return p->filter.takes_reads ? populate_co_start_background(node, err) : 0;
 }
 
+void populate_on_source_error(struct blk_node *node, void (*fn)(void *arg), void *arg)
+{
+	struct populate *p = populate_of(node);
+
+	p->on_source_error = fn;
+	p->on_source_error_arg = arg;
+}
+
 bool populate_can(const struct blk_node *node)
 {
 	const struct populate *p = populate_of(node);

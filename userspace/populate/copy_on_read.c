@@ -30,7 +30,7 @@ int populate_co_read(struct blk_node *node, uint64_t offset, uint64_t bytes, voi
 		n = min_u64(map.bytes, bytes);
 		if (map.kind == BLK_MAP_BACKING && offset < backing_size) {
 			n = min_u64(n, backing_size - offset);
-			ret = blk_co_pread_backing(node, offset, n, buf);
+			ret = populate_co_read_source(p, offset, n, buf);
 			if (!ret)
 				populate_later(p, offset, n, buf);
 		} else {

@@ -43,6 +43,9 @@ struct populate {
 	struct blk_filter filter; /* node->filter */
 	struct blk_node *node;
 	_Atomic(struct trace *) trace; /* of first reads (trace.h), or NULL */
+	/* See populate_on_source_error(); constant while there are requests. */
+	void (*on_source_error)(void *arg);
+	void *on_source_error_arg;
 
 	/* For a writable node that had a backing file; otherwise @pool is NULL. */
 	struct background bg;
@@ -69,6 +72,9 @@ struct populate {
 	uint64_t busy; /* number of clusters that workers have taken and not finished */
 	struct source_cache cache;
 };
+
+/* blk_co_pread_backing(), and the call after an error.  Yields. */
+int populate_co_read_source(struct populate *p, uint64_t offset, uint64_t bytes, void *buf);
 
 /* Return the state attached to @node, or NULL. */
 struct populate *populate_of(const struct blk_node *node);

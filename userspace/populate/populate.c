@@ -23,6 +23,15 @@ uint64_t populate_window(const struct blk_node *node)
 	return max_u64(round_down(size, node->cluster_size), node->cluster_size);
 }
 
+int populate_co_read_source(struct populate *p, uint64_t offset, uint64_t bytes, void *buf)
+{
+	int ret = blk_co_pread_backing(p->node, offset, bytes, buf);
+
+	if (ret && p->on_source_error)
+		p->on_source_error(p->on_source_error_arg);
+	return ret;
+}
+
 static void count_run(struct blk_node *node, uint64_t bytes, bool zero, struct populated *populated)
 {
 	uint64_t clusters = div_round_up(bytes, node->cluster_size);
@@ -105,7 +114,7 @@ static int copy_clusters(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			 struct populated *populated)
 {
 	uint64_t len = min_u64(bytes, bufpool_buf_size(populate_of(node)->pool));
-	int ret = blk_co_pread_backing(node, offset, len, buf);
+	int ret = populate_co_read_source(populate_of(node), offset, len, buf);
 
 	if (ret) {
 		blk_stats_add(&node->stats, BLK_STAT_populate_errors, 1);

@@ -27,6 +27,12 @@ struct blk_node;
  */
 int populate_co_attach(struct blk_node *node, bool keep_reads, struct error *err);
 
+/*
+ * Have @fn(@arg) called, on any thread, when a read of the backing file has failed in here.  @fn
+ * must not block.  Call this before the first request.
+ */
+void populate_on_source_error(struct blk_node *node, void (*fn)(void *arg), void *arg);
+
 /* Can @node be populated? */
 bool populate_can(const struct blk_node *node);
 

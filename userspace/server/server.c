@@ -24,6 +24,7 @@
 #include "server/state_file.h"
 #include "server/status.h"
 #include "server/stream.h"
+#include "server/watch.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -48,6 +49,31 @@ void server_co_wait_change(struct server *server)
 	pthread_mutex_lock(&server->mutex);
 	co_queue_wait(&server->changed, &server->mutex);
 	pthread_mutex_unlock(&server->mutex);
+}
+
+struct nap {
+	struct aio_timer timer;
+	struct server *server;
+	bool over;
+};
+
+static void on_nap_over(struct aio_timer *timer)
+{
+	struct nap *nap = container_of(timer, struct nap, timer);
+
+	nap->over = true;
+	server_changed(nap->server);
+}
+
+void server_co_nap(struct server *server, uint64_t ns, const bool *wake)
+{
+	struct nap nap = { .server = server };
+
+	aio_timer_init(&nap.timer, on_nap_over);
+	aio_timer_arm(&nap.timer, ns);
+	while (!nap.over && !*wake)
+		server_co_wait_change(server);
+	aio_timer_cancel(&nap.timer);
 }
 
 void server_ask_stop(struct server *server, const char *reason)
@@ -171,6 +197,7 @@ static void co_stop(struct server *server)
 	atomic_store(&server->target.full.wait_s, 0);
 	server_trace_co_stop(server);
 	server_stream_co_stop(server);
+	server_watch_co_stop(server);
 	ret = co_stop_device(server);
 	server->image_closes = true;
 	if (!ret && server->finish_pending)
@@ -259,6 +286,7 @@ int server_run(const struct device_options *options, const struct starter *start
 		.starter = *starter,
 		.finish_pending = options->finish_pending,
 		.queue_has_ended = ATOMIC_FLAG_INIT,
+		.source_has_failed = ATOMIC_FLAG_INIT,
 	};
 	struct error err = ERROR_INIT;
 	int ret;

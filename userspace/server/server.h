@@ -63,6 +63,11 @@ struct server {
 	struct stream_wish wish;
 	bool resized; /* the image may have another size than in the options */
 	bool tracing, trace_stop; /* a trace recorder runs; it is to end */
+	/* See watch.c. */
+	bool watching, watch_wake, watch_stop;
+	uint64_t watch_early; /* ns, monotonic: when it was last woken by a failed read */
+	struct aio_post source_failed;
+	atomic_flag source_has_failed; /* it is posted */
 	bool finish_pending; /* when stopping, first write pending copy-on-read clusters */
 	bool image_closes; /* too late to request that */
 	unsigned int quits; /* `quit` commands that check whether the device is in use */
@@ -71,7 +76,8 @@ struct server {
 	struct error stop_error; /* the first error while stopping */
 
 	pthread_mutex_t mutex; /* for @changed; all other fields belong to the main loop */
-	struct co_queue changed; /* @state, @users, @stop_reason, @signals_running */
+	/* @state, @users, @stop_reason, @signals_running, and what naps end for */
+	struct co_queue changed;
 
 	struct aio_loop *loop;
 	struct aio_post queue_ended; /* posted once, by the first queue's thread that ends */
@@ -113,6 +119,9 @@ int server_co_wait_stopped(struct server *server, struct error *err);
  */
 void server_co_wait_change(struct server *server);
 void server_changed(struct server *server);
+
+/* Yield for @ns, or until *@wake is true and server_changed() is called. */
+void server_co_nap(struct server *server, uint64_t ns, const bool *wake);
 
 /*
  * Begin a command that uses the image and the state that @slot protects (SLOT_NONE: none). Yields

@@ -15,6 +15,7 @@
 #include "server/state_file.h"
 #include "server/status.h"
 #include "server/stream.h"
+#include "server/watch.h"
 #include "ublk/name.h"
 #include "util/log.h"
 
@@ -128,6 +129,8 @@ static int co_start_device(struct server *server, struct error *err)
 	int ret = describe(server, err);
 
 	if (!ret)
+		server_watch_start(server);
+	if (!ret)
 		ret = served_device_co_start(server, err);
 	if (!ret)
 		ret = open_control(server, err);
@@ -150,6 +153,7 @@ static bool co_abort_start(struct server *server)
 	server_changed(server);
 	control_co_stop(&server->control);
 	server_stream_co_stop(server);
+	server_watch_co_stop(server);
 	if (server->device && served_device_co_end(server, NULL) < 0)
 		return false;
 	device_image_co_close(&server->image);

@@ -36,21 +36,37 @@ static json_t *chain_json(const struct blk_node *top)
 	return chain;
 }
 
-/* Warnings for the user; each names its file. */
+/* Add a warning for the user, which names its file. @text NULL: none. */
+static void add_warning(json_t *warnings, const char *filename, const char *text)
+{
+	char *line;
+
+	if (!text || asprintf(&line, "%s: %s", filename, text) < 0)
+		return;
+	json_array_append_new(warnings, json_text(line));
+	free(line);
+}
+
+/* Return the warnings that stay. */
 static json_t *warnings_json(const struct device_image *image)
 {
 	json_t *warnings = json_array();
 
-	for (const struct blk_node *node = image->node; node; node = node->backing) {
-		const char *text = device_image_probe_warning(image, node);
-		char *line;
-
-		if (!text || asprintf(&line, "%s: %s", node->filename, text) < 0)
-			continue;
-		json_array_append_new(warnings, json_text(line));
-		free(line);
-	}
+	for (const struct blk_node *node = image->node; node; node = node->backing)
+		add_warning(warnings, node->filename, device_image_probe_warning(image, node));
 	return warnings;
+}
+
+/* Add those about backing files that changed. */
+static void add_backing_warnings(const struct device_image *image, json_t *json)
+{
+	for (size_t i = 0; i < image->backing.nr; i++) {
+		const struct blk_backing *file = &image->backing.files[i];
+		char *text = device_image_backing_warning(image, file);
+
+		add_warning(json_object_get(json, "warnings"), file->filename, text);
+		free(text);
+	}
 }
 
 /* Which backing files may be opened. */
@@ -161,6 +177,7 @@ json_t *status_json(struct server *server)
 	json_object_set_new(json, "uptime",
 			    json_integer((aio_now() - server->live_since) / 1000000000));
 	add_full(server, json);
+	add_backing_warnings(&server->image, json);
 	/* While the server stops, the image may already be closed. */
 	if (server->state == SERVER_LIVE)
 		add_background(server, json);

@@ -16,6 +16,7 @@
 #include "server/state_file.h"
 #include "server/status.h"
 #include "server/stream.h"
+#include "server/watch.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -185,6 +186,7 @@ static void follow(void *arg)
 		drop_wish(server);
 	if (status.state == JOB_DONE && !status.prefetch) {
 		status_refresh_chain(server);
+		server_watch_follow(server);
 		server->backing_changes = true;
 	}
 	state_file_refresh(server);

@@ -3,12 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aio/timer.h"
 #include "populate/trace.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "util/log.h"
-#include "util/units.h"
 
 /* Interval of writing recorded requests to the file. */
 #define WRITE_NS 200000000ULL
@@ -28,32 +26,6 @@ static int co_stop(struct server *server, uint64_t *lost, struct error *err)
 	return ret;
 }
 
-struct nap {
-	struct aio_timer timer;
-	struct server *server;
-	bool over;
-};
-
-static void on_nap_over(struct aio_timer *timer)
-{
-	struct nap *nap = container_of(timer, struct nap, timer);
-
-	nap->over = true;
-	server_changed(nap->server);
-}
-
-/* Sleep for the interval, or until the trace is to end. */
-static void co_nap(struct server *server)
-{
-	struct nap nap = { .server = server };
-
-	aio_timer_init(&nap.timer, on_nap_over);
-	aio_timer_arm(&nap.timer, WRITE_NS);
-	while (!nap.over && !server->trace_stop)
-		server_co_wait_change(server);
-	aio_timer_cancel(&nap.timer);
-}
-
 /* The recorder: one coroutine while server->tracing is true. */
 static void trace_fn(void *arg)
 {
@@ -65,7 +37,7 @@ static void trace_fn(void *arg)
 			log_error("%s: trace: %s", server->options->name, error_text(&err));
 			break;
 		}
-		co_nap(server);
+		server_co_nap(server, WRITE_NS, &server->trace_stop);
 	}
 	error_free(&err);
 	server->tracing = false;

@@ -93,6 +93,7 @@ struct nbd_client {
 	/* Set before the export is open, constant then. */
 	struct aio_loop *loop;
 	uint64_t size; /* bytes */
+	_Atomic uint32_t tag; /* of the export's description, of the latest connection */
 	uint32_t align; /* bytes: the server's smallest block */
 	bool has_holes; /* the server can report holes */
 

@@ -6,10 +6,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "aio/sys.h"
+#include "file/file_identity.h"
 #include "file/nbd/client.h"
 #include "util/log.h"
 #include "util/units.h"
@@ -48,6 +50,8 @@ static int configure(struct nbd_handle *nbd, struct error *err)
 {
 	if (nbd_set_uri_allow_transports(nbd, LIBNBD_ALLOW_TRANSPORT_TCP |
 						      LIBNBD_ALLOW_TRANSPORT_UNIX) < 0 ||
+	    /* For the description. */
+	    nbd_set_full_info(nbd, true) < 0 ||
 	    /* For tls-psk-file= and tls-certificates=. */
 	    nbd_set_uri_allow_local_file(nbd, true) < 0 ||
 	    nbd_add_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0)
@@ -169,6 +173,15 @@ static int compare_export(const struct nbd_client *client, uint64_t size, uint32
 	return 0;
 }
 
+/* Old servers have no description, and others are free to have none. */
+static void take_description(struct nbd_client *client)
+{
+	char *text = nbd_get_export_description(client->nbd);
+
+	atomic_store(&client->tag, text ? blk_file_tag(text) : 0);
+	free(text);
+}
+
 static int look_at_export(struct nbd_client *client, struct error *err)
 {
 	int64_t size = nbd_get_size(client->nbd);
@@ -180,6 +193,7 @@ static int look_at_export(struct nbd_client *client, struct error *err)
 	ret = check_blocks(client, (uint64_t)size, &align, err);
 	if (ret)
 		return ret;
+	take_description(client);
 	if (client->opener)
 		return adopt_export(client, (uint64_t)size, align);
 	return compare_export(client, (uint64_t)size, align, err);

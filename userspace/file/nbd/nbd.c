@@ -119,6 +119,14 @@ static int nbd_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, 
 	return !zero;
 }
 
+static int nbd_co_identify(struct blk_file *file, struct blk_file_identity *identity)
+{
+	struct nbd_client *client = file->remote;
+
+	identity->tag = atomic_load(&client->tag);
+	return 0;
+}
+
 static const struct blk_file_ops nbd_file_ops = {
 	.co_preadv = nbd_co_preadv,
 };
@@ -156,4 +164,5 @@ const struct blk_protocol blk_protocol_nbd = {
 	.co_open = nbd_co_open,
 	.co_close = nbd_co_close,
 	.co_is_data = nbd_co_is_data,
+	.co_identify = nbd_co_identify,
 };

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Watching the backing files of the served image, which other programs must not change. */
+#ifndef QEDBLK_SERVER_WATCH_H
+#define QEDBLK_SERVER_WATCH_H
+
+struct server;
+
+/*
+ * Start watching, before the first request, if there are backing files. Logs an error. Main loop's
+ * thread, like all functions here.
+ */
+void server_watch_start(struct server *server);
+
+/* End it, before the image is closed. Yields. */
+void server_watch_co_stop(struct server *server);
+
+/* The backing chain has become shorter: watch, and record, what is left. Does not yield. */
+void server_watch_follow(struct server *server);
+
+#endif

@@ -75,6 +75,12 @@ def record(image):
         return None
 
 
+def beside(image):
+    """Return the record of an image on a file system without attributes, or None."""
+    name = image + ".qedblk-note"
+    return interop.read_file(name).decode() if os.path.exists(name) else None
+
+
 def expect(image, *words, options=()):
     """Serve the image, and expect the words in one warning, or no warning without words."""
     with Server("--image", image, *options) as server:
@@ -318,8 +324,49 @@ def test_description():
         os.unlink(path)
 
 
+def run_beside():
+    """The record is a file beside the image. In a file system of its own, without attributes."""
+    interop.write_file("golden.raw", b"g" * MiB)
+    over = ("--backing", "golden.raw", "--backing-format", "raw")
+    expect("vm.qed", options=over)
+    if not beside("vm.qed").startswith("qedblk-note 1 %d\nqedblk-backing 1\n"
+                                       % os.stat("vm.qed").st_ino):
+        raise Failure("another record: %r" % beside("vm.qed"))
+    expect("vm.qed", options=("--strict-backing",))
+    write_at("golden.raw", 0, b"x")
+    expect("vm.qed", "last modified at")
+    expect("vm.qed", options=("--accept-backing",))
+    write_at("golden.raw", 0, b"y")
+    # By another name, too: the record is beside the file.
+    os.mkdir("links")
+    os.symlink("../vm.qed", "links/vm.qed")
+    os.symlink("../golden.raw", "links/golden.raw")
+    expect("links/vm.qed", "last modified at")
+    # Another image that has got the name has no record, and makes one.
+    os.rename("vm.qed", "old.qed")
+    expect("vm.qed", options=over)
+    # What is no record is not touched.
+    interop.write_file("old.qed.qedblk-note", b"a letter")
+    expect("old.qed")
+    expect_refusal("old.qed", "recording its backing files: File exists")
+    if beside("old.qed") != "a letter":
+        raise Failure("the letter is gone")
+    must(QED_IMG, "rebase", "-u", "-b", "golden.raw", "-F", "raw", "vm.qed")
+    if beside("vm.qed") or any("new" in name for name in os.listdir(".")):
+        raise Failure("files are left: %s" % os.listdir("."))
+
+
+def test_beside():
+    os.mkdir("plain")
+    must("unshare", "-m", "sh", "-c", 'mount -t ramfs none plain && cd plain && '
+         'QEDBLK_BUILD="$1" exec "$0" beside', os.path.abspath(__file__), BUILD)
+
+
 def main():
     results = interop.Results()
+    if sys.argv[1:] == ["beside"]:
+        run_beside()
+        return 0
     with interop.WorkDir():
         interop.write_file("probe", b"")
         try:
@@ -331,6 +378,11 @@ def main():
                      test_chain, test_on_purpose, test_odd_records, test_read_only,
                      test_same_image, test_live, test_replaced_live, test_stream):
             results.run(test.__name__[5:].replace("_", " "), test)
+        if os.geteuid() == 0 and not interop.run("unshare", "-m", "mount", "-t", "ramfs", "none",
+                                                 ".").status:
+            results.run("beside", test_beside)
+        else:
+            results.skip("beside", "no file system can be mounted")
         if have_nbdkit():
             results.run("network", test_network)
             if interop.need_qemu(results, "description"):

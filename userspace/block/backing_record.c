@@ -9,6 +9,7 @@
 
 #include "block/backing_record.h"
 #include "block/node.h"
+#include "file/file_note.h"
 
 #define MAGIC "qedblk-backing 1\n"
 

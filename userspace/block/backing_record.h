@@ -3,7 +3,7 @@
  * The record of a backing chain: what the backing files of an image were like when it was first
  * served over them.  An overlay is worth nothing over other bytes, so a change is reported.
  *
- * The record is the note of the image's file (file/file_identity.h), a text:
+ * The record is the note of the image's file (file/file_note.h), a text:
  *
  *	qedblk-backing 1				its version
  *	5d1a33c0 1048576 1764459000.123456789 131 9bd366ae -	a backing file, from the top down:

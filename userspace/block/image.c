@@ -12,7 +12,7 @@
 #include "aio/sys.h"
 #include "block/io.h"
 #include "block/node_internal.h"
-#include "file/file_identity.h"
+#include "file/file_note.h"
 #include "file/protocol.h"
 
 const char *blk_stored_format(const char *format)

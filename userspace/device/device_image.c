@@ -12,6 +12,7 @@
 #include "file/protocol.h"
 #include "device/device_image.h"
 #include "device/foreign.h"
+#include "file/file_note.h"
 #include "populate/populate.h"
 #include "util/log.h"
 #include "util/path.h"
@@ -419,8 +420,11 @@ int device_image_co_open(struct device_image *image, const struct device_options
 
 int device_image_co_close(struct device_image *image)
 {
-	int ret = image->node ? blk_co_close(image->node) : 0;
+	int ret;
 
+	if (image->created && image->node)
+		(void)blk_file_co_set_note(image->node->file, NULL);
+	ret = image->node ? blk_co_close(image->node) : 0;
 	image->node = NULL;
 	device_image_abandon(image);
 	return ret;

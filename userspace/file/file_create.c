@@ -12,7 +12,7 @@
 #include "aio/sys.h"
 #include "file/file.h"
 #include "file/file_create.h"
-#include "file/file_identity.h"
+#include "file/file_note.h"
 #include "file/image_lock.h"
 
 const struct blk_option_row blk_file_create_options[] = {

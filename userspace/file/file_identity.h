@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What an image file is like, so that a later change by another program is noticed; and a text of
- * ours that is kept with a file.
- */
+/* What an image file is like, so that a later change by another program is noticed. */
 #ifndef QEDBLK_FILE_FILE_IDENTITY_H
 #define QEDBLK_FILE_FILE_IDENTITY_H
 
@@ -32,16 +29,5 @@ int blk_file_co_identify(struct blk_file *file, bool with_head, struct blk_file_
 
 /* Return the tag for the text @what.  "": 0. */
 uint32_t blk_file_tag(const char *what);
-
-/*
- * The note of a file: a text that moves with it and dies with it, and that no other program reads
- * (an extended attribute).  Coroutines; they yield.
- *
- * blk_file_co_get_note() sets *@note, for the caller to free; -ENODATA: the file has none.
- * blk_file_co_set_note() makes the note durable; NULL removes it.  -EOPNOTSUPP where a file cannot
- * have one: a protocol's, a block device, some file systems.
- */
-int blk_file_co_get_note(struct blk_file *file, char **note);
-int blk_file_co_set_note(struct blk_file *file, const char *note);
 
 #endif

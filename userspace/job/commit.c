@@ -16,7 +16,7 @@
 
 #include "block/io.h"
 #include "block/zero.h"
-#include "file/file_identity.h"
+#include "file/file_note.h"
 #include "job/commit.h"
 #include "util/units.h"
 

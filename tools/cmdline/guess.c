@@ -9,7 +9,7 @@ static unsigned int least(unsigned int a, unsigned int b)
 	return a < b ? a : b;
 }
 
-/* Return how many letters have to be inserted, left out or replaced to make @b of the @len of @a. */
+/* Return how many of the @len letters of @a differ from @b: inserted, left out or replaced. */
 static unsigned int distance(const char *a, size_t len, const char *b)
 {
 	unsigned int row[GUESS_MAX + 1], nr = strlen(b);

@@ -65,6 +65,26 @@ same "a device's path: standard output is full" \
 kill "$(cat run/vm1.lock)" && wait_until 20 test ! -e run/vm1.lock ||
 	not_ok "its server ends" "$(ls run)"
 
+# ---- A signal while the device is in use ----
+for signal in TERM INT; do
+	rm -f out err
+	NODEV_USED=1 env --default-signal=$signal "${qedd%/*}/tests/interop/nodev_qedd" "${new[@]}" \
+		--foreground >out 2>err &
+	pid=$!
+	wait_until 20 test -s out
+	kill -$signal $pid
+	wait_until 5 grep -qx "qedd: warning: vm1: SIG$signal does not stop it: the device is in \
+use; a second signal within a minute does" err
+	status=$?
+	kill -0 $pid || status=ended
+	same "SIG$signal: a line, and the server goes on" "0 $(cat err)"
+	kill -$signal $pid
+	wait $pid
+	status=$?
+	grep -qx "qedd: vm1: stopped" err || status=unordered
+	same "SIG$signal: the second one stops it in order" "0 $(cat err)"
+done
+
 # ---- What is no disk image is not taken for raw unasked ----
 head -c 1M /dev/urandom >golden.img
 gzip -c golden.img >golden.gz

@@ -447,7 +447,8 @@ def streams_to_their_end(server):
 
 
 def quit_while_starting(server):
-    """A device that is recovered is in use before its server is live: `quit` must not remove it."""
+    """A device that is recovered is in use before its server is live: neither `quit` nor SIGTERM
+    may remove it."""
     server.kill()
     os.unlink(os.path.join(server.run_dir, NAME + ".sock"))
     # Reading it takes the program half a second or more; its socket exists by then.
@@ -470,7 +471,12 @@ def quit_while_starting(server):
     answer = client.receive()
     if not answer or answer.get("error", {}).get("class") != "DeviceBusy":
         raise Failure("answered by %s" % answer)
-    server.check_lives()
+    server.process.terminate()
+    while "SIGTERM does not stop it" not in server.errors():
+        server.check_lives()
+        if time.monotonic() > end:
+            raise Failure("SIGTERM is not answered: %s" % server.errors())
+        time.sleep(0.01)
     server.stop()
 
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 180
-# A server that receives SIGTERM under load ends cleanly, and data whose flush was acknowledged is
-# in the image: QEMU reads it back.
+# A server that receives SIGTERM while its device is in use goes on. At the second one it ends
+# cleanly under load, and data whose flush was acknowledged is in the image: QEMU reads it back.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 
@@ -33,7 +33,7 @@ write_and_flush() {
 
 # run NAME OPTIONS...
 run() {
-	local name=$1 pid writer noise
+	local name=$1 pid writer noise before
 	shift
 	: >flushed
 	require "$name: create" qedctl create vm1 vm1.qed --size 128M "$@"
@@ -47,7 +47,13 @@ run() {
 	noise=$!
 	check "$name: some writes are flushed" wait_until 40 eval 'test "$(wc -l <flushed)" -ge 15'
 	kill -TERM "$pid"
-	check "$name: the server ends" wait_until 40 test ! -e "/proc/$pid"
+	sleep 2
+	before=$(wc -l <flushed)
+	check "$name: SIGTERM does not stop it while it is in use" \
+		wait_until 40 eval 'test "$(wc -l <flushed)" -gt $((before + 5))'
+	check "$name: no write has failed" kill -0 $writer
+	kill -TERM "$pid"
+	check "$name: the second one does: the server ends" wait_until 40 test ! -e "/proc/$pid"
 	wait $writer
 	kill $noise 2>/dev/null
 	# fio does not always survive the removal of its device; its status is ignored.

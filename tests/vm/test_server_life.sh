@@ -99,9 +99,14 @@ cp mnt/synced mnt/cached
 	2>/dev/null &
 noise=$!
 sleep 1
-kill -TERM "$(server_pid v)"
-kill -TERM "$(server_pid v || echo $noise)" 2>/dev/null
-check "it ends while mounted and written to, and does not wait for the mount" wait_until 15 is_gone
+pid=$(server_pid v)
+kill -TERM "$pid"
+sleep 2
+check "SIGTERM does not stop it while it is mounted" kill -0 "$pid"
+check "and what is mounted can be read and written" \
+	dd if=/dev/urandom of=mnt/after bs=64k count=1 conv=fsync status=none
+kill -TERM "$pid"
+check "at the second one it ends while mounted and written to, and does not wait" wait_until 15 is_gone
 wait $noise
 umount mnt
 check "qemu finds no fault in the image now" qemu-img check -q v.qed
@@ -140,6 +145,11 @@ check "all of it" wait_until 20 is_gone
 qedd --name v --image v.qed --foreground >out 2>err &
 server=$!
 check "--foreground prints the device, too" wait_until 20 grep -q /dev/ublkb out
+exec 7</dev/ublkb0
+kill -INT $server
+check "a signal while it is open is answered by one line" wait_until 20 grep -qx "qedd: warning: v: \
+SIGINT does not stop it: /dev/ublkb0 is in use by process $$; a second signal within a minute does" err
+exec 7<&-
 kill -INT $server
 wait $server
 same "SIGINT ends it well" $? 0

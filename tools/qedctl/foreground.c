@@ -56,10 +56,7 @@ static bool mapping_is_gone(const char *name)
 	return !mapping_lookup(name, &map, NULL) && !(map.exists && map.ours);
 }
 
-/*
- * Have the server stop unless its block device is open. Returns false when it is. Only
- * without a mapping: then the server's own check is the one that counts.
- */
+/* Have the server stop unless its block device is open. Returns false when it is. */
 static bool is_unused(const struct creation *creation)
 {
 	const struct quit quit = { .patience = mapping_udev_runs() ? 5 : 0 };
@@ -76,7 +73,7 @@ static bool is_unused(const struct creation *creation)
 
 static bool may_end(const struct creation *creation)
 {
-	return creation->mapped ? mapping_is_gone(creation->name) : is_unused(creation);
+	return (!creation->mapped || mapping_is_gone(creation->name)) && is_unused(creation);
 }
 
 /*

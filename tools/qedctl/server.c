@@ -263,12 +263,17 @@ int server_wait_ready(struct server_process *server, int signal_fd, char *path, 
 	}
 }
 
-/* Wait for the child to end, at most @timeout_ms. Returns false if it still lives. */
-static bool reap(pid_t pid, int timeout_ms)
+/*
+ * End the server, and wait at most ABANDON_TIMEOUT_MS. It refuses the first SIGTERM when its
+ * device is live and udev has it open. Returns false if it still lives.
+ */
+static bool end_in_time(pid_t pid)
 {
 	const struct timespec pause = { 0, 20 * 1000 * 1000 };
 
-	for (; timeout_ms > 0; timeout_ms -= 20) {
+	for (int ms = 0; ms < ABANDON_TIMEOUT_MS; ms += 20) {
+		if (ms % 1000 == 0)
+			kill(pid, SIGTERM);
 		if (waitpid(pid, NULL, WNOHANG) != 0)
 			return true;
 		nanosleep(&pause, NULL);
@@ -292,8 +297,7 @@ static void read_last_line(struct server_process *server)
 void server_abandon(struct server_process *server)
 {
 	if (server->pid > 0) {
-		kill(server->pid, SIGTERM);
-		if (!reap(server->pid, ABANDON_TIMEOUT_MS)) {
+		if (!end_in_time(server->pid)) {
 			kill(server->pid, SIGKILL);
 			waitpid(server->pid, NULL, 0);
 			server->died = true;

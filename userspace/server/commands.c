@@ -2,11 +2,8 @@
 /* The commands that clients of the control socket can execute. */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "aio/sys.h"
 #include "block/io.h"
-#include "server/busy.h"
 #include "server/commands.h"
 #include "server/protocol.h"
 #include "server/server.h"
@@ -14,9 +11,6 @@
 #include "server/status.h"
 #include "util/json_memory.h"
 #include "util/units.h"
-
-#define BUSY_TRIES  5
-#define BUSY_NAP_NS (100 * 1000000ULL)
 
 struct command {
 	const char *name;
@@ -81,65 +75,6 @@ static int co_detect_zeroes(struct server *server, json_t *arguments, const stru
 	return 0;
 }
 
-struct unused_call {
-	uint32_t dev_id;
-	struct error *err;
-};
-
-static int check_unused(void *arg)
-{
-	struct unused_call *call = arg;
-
-	return device_check_unused(call->dev_id, call->err);
-}
-
-/* Retry for a while, since udev's programs open a new device for a moment. */
-static int co_check_unused(struct server *server, struct error *err)
-{
-	struct unused_call call = { ublk_device_info(server->device)->dev_id, err };
-	int ret;
-
-	for (int tries = 0;; tries++) {
-		ret = aio_co_call(check_unused, &call);
-		if (ret != -EBUSY || tries == BUSY_TRIES)
-			return ret;
-		error_free(err);
-		aio_co_sleep(BUSY_NAP_NS);
-	}
-}
-
-static int co_quit(struct server *server, json_t *arguments, const struct event_sink *sink,
-		   json_t **result, struct error *err)
-{
-	bool force = json_is_true(json_object_get(arguments, "force"));
-	const json_t *pid = json_object_get(arguments, "pid");
-	int ret;
-
-	(void)sink;
-	(void)result;
-	/* The client may have waited long and mean an earlier server of this name. */
-	if (pid && json_integer_value(pid) != getpid())
-		return error_set(err, -ESRCH, "another server than the one that was meant");
-	/* A device that was taken over may be in use before its server is live. */
-	while (!force && server->state == SERVER_STARTING && !server->stop_reason)
-		server_co_wait_change(server);
-	if (!force && !server_co_enter(server, SLOT_NONE, NULL)) {
-		server->quits++;
-		ret = co_check_unused(server, err);
-		server->quits--;
-		server_leave(server, SLOT_NONE);
-		if (ret < 0)
-			return error_set_errno(err, ret, "looking for users of the device");
-	}
-	if (json_is_true(json_object_get(arguments, "finish"))) {
-		if (server->image_closes)
-			return error_set(err, -ESHUTDOWN, "the server is stopping");
-		server->finish_pending = true;
-	}
-	server_ask_stop(server, "asked to");
-	return server_co_wait_stopped(server, err);
-}
-
 static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,
 		       json_t **result, struct error *err);
 
@@ -158,7 +93,7 @@ static const struct command commands[] = {
 	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
 	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },
-	{ "quit", co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
+	{ "quit", command_co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },
 	{ "detect-zeroes", co_detect_zeroes, "mode:s", true, SLOT_NONE },
 };

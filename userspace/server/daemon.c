@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/daemon.h"
@@ -77,6 +78,21 @@ static bool is_interrupted(int fd, const sigset_t *old)
 	return pfd[1].revents;
 }
 
+/*
+ * End the server and wait until it has ended. It refuses a first signal that comes when its device
+ * is live and udev has it open.
+ */
+static void end_server(pid_t pid)
+{
+	const struct timespec nap = { .tv_nsec = 20 * 1000000L };
+
+	for (int i = 1; !waitpid(pid, NULL, WNOHANG); i++) {
+		if (i % 50 == 0)
+			kill(pid, SIGTERM);
+		nanosleep(&nap, NULL);
+	}
+}
+
 static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *old)
 {
 	bool interrupted = is_interrupted(fd, old);
@@ -89,7 +105,7 @@ static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *
 	/* Only now, since a second signal may be pending. */
 	sigprocmask(SIG_SETMASK, old, NULL);
 	if (interrupted) {
-		waitpid(pid, NULL, 0);
+		end_server(pid);
 		fprintf(stderr, "qedd: %s: interrupted\n", name);
 		return 1;
 	}

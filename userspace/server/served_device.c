@@ -159,6 +159,7 @@ int served_device_co_create(struct server *server, struct error *err)
 		},
 	};
 
+	server->takes_over = options->recover;
 	server->queue_ended.fn = on_queue_ended;
 	ublk_node_target_init(&server->target, node);
 	atomic_store(&server->target.detect_zeroes, options->detect_zeroes);

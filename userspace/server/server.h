@@ -68,9 +68,11 @@ struct server {
 	uint64_t watch_early; /* ns, monotonic: when it was last woken by a failed read */
 	struct aio_post source_failed;
 	atomic_flag source_has_failed; /* it is posted */
+	bool takes_over; /* began to take over a device, which may be in use */
 	bool finish_pending; /* when stopping, first write pending copy-on-read clusters */
 	bool image_closes; /* too late to request that */
-	unsigned int quits; /* `quit` commands that check whether the device is in use */
+	unsigned int quits; /* requests to stop that check whether the device is in use */
+	uint64_t refused_signal; /* ns, monotonic: the last signal that did not stop it; 0: none */
 	unsigned int users; /* commands that use the image or the device, or wait for a slot */
 	const char *stop_reason; /* NULL: keep running */
 	struct error stop_error; /* the first error while stopping */
@@ -131,6 +133,13 @@ void server_co_nap(struct server *server, uint64_t ns, const bool *wake);
  */
 int server_co_enter(struct server *server, enum server_slot slot, struct error *err);
 void server_leave(struct server *server, enum server_slot slot);
+
+/*
+ * quit.c: a signal, @name, from process @sender asks the server to stop. It is refused while the
+ * device is in use, unless it is the second one or the system shuts down. Coroutine of the main
+ * loop; yields.
+ */
+void server_co_take_signal(struct server *server, const char *name, pid_t sender);
 
 /*
  * Signals that stop the server, read from a descriptor. Call signals_block() before

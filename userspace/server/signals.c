@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* SIGTERM and SIGINT stop the server in order; SIGHUP is ignored. */
+/* SIGTERM and SIGINT ask the server to stop in order; SIGHUP is ignored. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -32,15 +32,15 @@ int signals_block(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static void handle_pending(struct server *server)
+static void co_handle_pending(struct server *server)
 {
 	struct signalfd_siginfo info;
 
 	while (read(server->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM)
-			server_ask_stop(server, "SIGTERM");
+			server_co_take_signal(server, "SIGTERM", info.ssi_pid);
 		else if (info.ssi_signo == SIGINT)
-			server_ask_stop(server, "SIGINT");
+			server_co_take_signal(server, "SIGINT", info.ssi_pid);
 	}
 }
 
@@ -53,7 +53,7 @@ static void signals_fn(void *arg)
 
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN)
 			break;
-		handle_pending(server);
+		co_handle_pending(server);
 	}
 	server->signals_running = false;
 	server_changed(server);

@@ -4,6 +4,7 @@
  * image.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,24 +53,36 @@ static void wait_and_quit(const char *name, int name_fd, bool finish)
 	}
 }
 
+/* Wait until the waiter has left the caller's control group and closed its end of the pipe. */
+static int wait_for_waiter(const int fds[2])
+{
+	char byte;
+
+	close(fds[1]);
+	(void)!read(fds[0], &byte, 1);
+	close(fds[0]);
+	return 0;
+}
+
 /*
  * The kernel removes the mapping at its last close, but does not notify the server:
  * leave a background process that asks the server to stop until it does.
  */
 static int leave_waiter(const struct device *dev, bool finish, struct error *err)
 {
-	int name_fd = server_hold_name(dev), ret;
+	int name_fd = server_hold_name(dev), fds[2], ret;
 	pid_t pid;
 
 	if (name_fd < 0)
 		return error_set_errno(err, -errno, "%s" RUN_LOCK, dev->name);
-	pid = fork();
+	pid = pipe2(fds, O_CLOEXEC) ? -1 : fork();
 	if (pid) {
-		ret = pid < 0 ? error_set_errno(err, -errno, "fork") : 0;
+		ret = pid < 0 ? error_set_errno(err, -errno, "fork") : wait_for_waiter(fds);
 		close(name_fd);
 		return ret;
 	}
 	detach_from_session();
+	server_leave_caller(dev->name);
 	/* The waiter must not keep the caller's file system from being unmounted. */
 	if (chdir("/") || !detach_stream(STDIN_FILENO) || !detach_stream(STDOUT_FILENO) ||
 	    !detach_stream(STDERR_FILENO))

@@ -13,8 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmdline/report.h"
 #include "qedctl/server.h"
+#include "ublk/name.h"
 #include "util/detach.h"
+#include "util/systemd.h"
 
 /* How long a server may take to undo its start and exit after SIGTERM, before it is killed. */
 #define ABANDON_TIMEOUT_MS 10000
@@ -40,13 +43,27 @@ static void server_program(char *buf, size_t len)
 }
 
 struct child_setup {
-	const char *program;
+	const char *name, *program;
 	char **argv;
 	const char *dir;
 	int ready_fd, stderr_fd;
 	bool attached;
 	pid_t parent;
 };
+
+void server_leave_caller(const char *name)
+{
+	char description[DEVICE_NAME_MAX + 32];
+	struct error err = ERROR_INIT;
+
+	if (!systemd_runs())
+		return;
+	snprintf(description, sizeof(description), "qedblk device %s", name);
+	if (systemd_leave_caller(description, &err))
+		report_warning("%s: the server ends with this service or session: %s", name,
+			       error_text(&err));
+	error_free(&err);
+}
 
 /* In the child: detach from the caller and exec the server. */
 static void become_server(const struct child_setup *setup)
@@ -61,6 +78,8 @@ static void become_server(const struct child_setup *setup)
 	    (setup->stderr_fd >= 0 && dup2(setup->stderr_fd, STDERR_FILENO) < 0) ||
 	    fcntl(setup->ready_fd, F_SETFD, 0) < 0)
 		_exit(1);
+	if (!setup->attached)
+		server_leave_caller(setup->name);
 	detach_from_files(setup->ready_fd);
 	/*
 	 * The directory may be gone. The image's name is absolute, so it is the one that the dead
@@ -102,6 +121,7 @@ static int fork_server(char *const options[], const char *dir, bool attached, in
 
 	server_program(program, sizeof(program));
 	snprintf(number, sizeof(number), "%d", ready_fd);
+	setup.name = server->name;
 	setup.program = program;
 	setup.parent = getpid();
 	setup.stderr_fd = server->log_fd;

@@ -31,6 +31,13 @@ int server_start(const char *name, char *const options[], const char *dir, bool 
 		 struct server_process *server, struct error *err);
 
 /*
+ * Where systemd runs, move this process, which has one thread and stays in the background for
+ * device @name, to a control group of its own: the caller's may be that of a service or a session
+ * that ends. Warns when that fails.
+ */
+void server_leave_caller(const char *name);
+
+/*
  * Wait for the server's report, and write the path of its block device to @path.
  * Returns 0 or a negative errno with an error line, which is the server's if it
  * failed; -EINTR when @signal_fd got a signal.

@@ -36,7 +36,7 @@ run() {
 	local name=$1 pid writer noise before
 	shift
 	: >flushed
-	require "$name: create" qedctl create vm1 vm1.qed --size 128M "$@"
+	require "$name: create" qedctl create vm1 vm1.qed --size 128M --depth 64 "$@"
 	pid=$(status_of vm1 pid)
 	write_and_flush flushed &
 	writer=$!
@@ -58,8 +58,17 @@ run() {
 	kill $noise 2>/dev/null
 	# fio does not always survive the removal of its device; its status is ignored.
 	wait $noise 2>/dev/null
-	check "$name: it leaves no files" test -z "$(ls /run/qedblk)"
-	check "$name: remove takes the rest away" eval "! dmsetup info vm1 || qedctl remove vm1"
+	same "$name: it leaves what recover needs" "$(ls /run/qedblk)" vm1.json
+	same "$name: as ls shows" "$(qedctl ls | awk 'NR == 2 { print $NF }')" dead
+	mv vm1.qed away.qed
+	exits=3 expect_line "$name: recover makes no new image" \
+		"recover vm1: $SCRATCH/vm1.qed: No such file or directory" qedctl recover vm1
+	mv away.qed vm1.qed
+	check "$name: recover brings the device back" qedctl recover vm1
+	same "$name: with its options" "$(status_of vm1 depth)" 64
+	check "$name: it can be read" dd if=$dev of=/dev/null bs=1M iflag=direct
+	check "$name: and written" dd if=/dev/zero of=$dev bs=1M count=1 seek=127 oflag=direct
+	check "$name: remove" qedctl remove vm1
 	only_these "$name: nothing is left"
 	check "$name: qemu-img check" qemu-img check -f qed vm1.qed
 	awk '{ last[$1] = $2 } END { for (p in last)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "qedctl/dm.h"
+#include "ublk/name.h"
 #include "util/units.h"
 
 /* The library's log levels, which its header does not name: 3 is an error, lower is worse. */

@@ -14,9 +14,6 @@
 
 #include "util/error.h"
 
-/* The uuid of a qedblk mapping is this prefix and its name. */
-#define DM_UUID_OF_OURS "QED-"
-
 struct mapping {
 	bool exists;
 	bool ours; /* its uuid is QED-NAME */

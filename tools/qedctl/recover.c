@@ -9,14 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "block/node.h"
 #include "client/client.h"
 #include "client/json.h"
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 #include "device/run_files.h"
 #include "qedctl/device.h"
+#include "qedctl/lower.h"
+#include "qedctl/qed_target.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
+#include "ublk/stale.h"
 
 /* Decode hexadecimal @digits to a heap string; NULL: invalid. */
 static char *from_hex(const char *digits)
@@ -55,11 +59,27 @@ static void free_vector(char **vector)
 	free(vector);
 }
 
-/* Return the dead server's options for its successor (heap), or NULL if unknown. */
-static char **successor_options(const struct device *dev)
+/*
+ * Return true when the server ended in order, and took its ublk device with it, while the mapping
+ * was in use.
+ */
+static bool is_only_mapped(const struct device *dev)
+{
+	struct ublk_dev_info info;
+
+	return dev->map.exists && dev->map.lower &&
+	       !ublk_stale_find_waiting(dev->name, &info, NULL);
+}
+
+/*
+ * Return the last server's options for its successor (heap), which @takes_over its ublk device; or
+ * NULL if unknown.
+ */
+static char **successor_options(const struct device *dev, bool takes_over)
 {
 	const json_t *options = json_object_get(dev->hint, "options"), *option;
 	char **vector = calloc(json_array_size(options) + 2, sizeof(*vector));
+	bool is_whole;
 	size_t i, n = 0;
 
 	if (!vector || !json_array_size(options)) {
@@ -76,26 +96,57 @@ static char **successor_options(const struct device *dev)
 		else
 			n++;
 	}
-	vector[n] = i == json_array_size(options) ? strdup("--recover") : NULL;
-	if (vector[n])
+	is_whole = i == json_array_size(options);
+	vector[n] = is_whole && takes_over ? strdup("--recover") : NULL;
+	if (is_whole && (vector[n] || !takes_over))
 		return vector;
 	free_vector(vector);
 	return NULL;
 }
 
+/* Put the mapping, whose server ended in order, on the block device @path of a new one. */
+static int remap(const struct device *dev, const char *path, struct error *err)
+{
+	char params[128];
+	struct mapping_table table = { .size = dev->map.size,
+				       .target = dev->map.target,
+				       .params = params,
+				       .read_only = dev->map.read_only };
+	struct target_choice target;
+	struct lower lower;
+	int ret = lower_look(path, &lower, err);
+
+	if (!ret && lower.size != dev->map.size)
+		ret = error_set(err, -EINVAL, "the device has %llu bytes, and its image %llu",
+				(unsigned long long)dev->map.size, (unsigned long long)lower.size);
+	if (ret)
+		return ret;
+	target_of_device(dev, &target);
+	target_params(&target, lower.dev, params, sizeof(params));
+	ret = mapping_reload(dev->name, &table, err);
+	return ret ? ret : lower_remove_partitions(path, err);
+}
+
 static int start_successor(const struct device *dev, struct error *err)
 {
 	char *dir = word_of(json_object_get(dev->hint, "directory"));
-	char **options = successor_options(dev);
+	const char *image = device_image(dev);
+	bool takes_over = !is_only_mapped(dev);
+	char **options = successor_options(dev, takes_over);
 	struct server_process server;
 	char path[512];
 	int ret;
 
-	ret = options ? server_start(dev->name, options, dir, false, &server, err) :
-			error_set(err, -ENOENT,
-				  "%s/%s" RUN_DESCRIPTION
-				  " does not tell with what options it was served",
-				  client_run_dir(), dev->name);
+	if (!options)
+		ret = error_set(err, -ENOENT,
+				"%s/%s" RUN_DESCRIPTION
+				" does not tell with what options it was served",
+				client_run_dir(), dev->name);
+	else if (!takes_over && !blk_name_is_url(image) && access(image, F_OK))
+		/* The options might make a new one. */
+		ret = error_set_errno(err, -errno, "%s", image);
+	else
+		ret = server_start(dev->name, options, dir, false, &server, err);
 	free_vector(options);
 	free(dir);
 	if (ret)
@@ -105,6 +156,11 @@ static int start_successor(const struct device *dev, struct error *err)
 	 * or dead as before.
 	 */
 	ret = server_wait_ready(&server, -1, path, sizeof(path), err);
+	if (!ret && !takes_over) {
+		ret = remap(dev, path, err);
+		if (ret)
+			server_abandon(&server);
+	}
 	if (!ret)
 		server_relay_warnings(&server);
 	server_let_go(&server);

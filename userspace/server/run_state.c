@@ -301,14 +301,31 @@ int run_state_describe(struct run_state *state, const json_t *description, struc
 	return ret;
 }
 
+/* Without the pid: the server has not died. */
+static void keep_description(struct run_state *state)
+{
+	char name[FILE_NAME_LEN];
+	int fd = openat(state->dir_fd, file_name(name, state, RUN_DESCRIPTION),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	json_t *json = fd < 0 ? NULL : json_loadfd(fd, 0, NULL);
+
+	if (!json_object_set_new(json, "pid", json_null()))
+		run_state_describe(state, json, NULL);
+	json_decref(json);
+	if (fd >= 0)
+		close(fd);
+}
+
 void run_state_release(struct run_state *state)
 {
 	static const char *const suffixes[] = { RUN_DESCRIPTION, RUN_DESCRIPTION_NEW, RUN_SOCKET,
 						RUN_RESCUE, RUN_LOCK };
 	char name[FILE_NAME_LEN];
 
+	if (state->keeps_description)
+		keep_description(state);
 	/* Remove the lock last: until then no other server creates files of this name. */
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+	for (size_t i = state->keeps_description; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
 		unlinkat(state->dir_fd, file_name(name, state, suffixes[i]), 0);
 	close_all(state);
 }

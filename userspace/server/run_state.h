@@ -22,6 +22,7 @@ struct run_state {
 	char *dir;
 	int dir_fd;
 	int lock_fd; /* locked while the server lives */
+	bool keeps_description; /* a mapping stays, for which `recover` needs NAME.json */
 };
 
 /*

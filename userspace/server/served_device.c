@@ -4,11 +4,15 @@
  * threads; while one runs the server's coroutine waits.
  */
 #include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "aio/loop.h"
 #include "aio/sys.h"
 #include "server/server.h"
 #include "server/served_device.h"
+#include "ublk/name.h"
 #include "ublk/stale.h"
 #include "ublk/write_back.h"
 #include "util/log.h"
@@ -202,6 +206,28 @@ int served_device_co_resize(struct server *server, struct error *err)
 	struct device_call call = { .server = server, .err = err };
 
 	return aio_co_call(device_resize, &call);
+}
+
+bool served_device_is_mapped(const struct server *server)
+{
+	char pattern[64], uuid[DEVICE_NAME_MAX + 8], line[DEVICE_NAME_MAX + 8];
+	bool found = false;
+	glob_t holders;
+
+	snprintf(pattern, sizeof(pattern), "/sys/block/ublkb%u/holders/*/dm/uuid",
+		 ublk_device_info(server->device)->dev_id);
+	snprintf(uuid, sizeof(uuid), DM_UUID_OF_OURS "%s\n", server->options->name);
+	if (glob(pattern, GLOB_NOSORT, NULL, &holders))
+		return false;
+	for (size_t i = 0; i < holders.gl_pathc && !found; i++) {
+		FILE *file = fopen(holders.gl_pathv[i], "re");
+
+		found = file && fgets(line, sizeof(line), file) && !strcmp(line, uuid);
+		if (file)
+			fclose(file);
+	}
+	globfree(&holders);
+	return found;
 }
 
 int served_device_co_end(struct server *server, struct error *err)

@@ -6,6 +6,8 @@
 #ifndef QEDBLK_SERVER_SERVED_DEVICE_H
 #define QEDBLK_SERVER_SERVED_DEVICE_H
 
+#include <stdbool.h>
+
 #include "util/error.h"
 
 struct server;
@@ -22,6 +24,9 @@ int served_device_co_check_claim(struct server *server, struct error *err);
  */
 int served_device_co_create(struct server *server, struct error *err);
 int served_device_co_start(struct server *server, struct error *err);
+
+/* Return true while the mapping of the device's name is above it. Blocks, in sysfs. */
+bool served_device_is_mapped(const struct server *server);
 
 /*
  * Make the started device as large as its image. -ENOTSUP where the kernel cannot do that, which

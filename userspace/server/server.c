@@ -171,6 +171,7 @@ static int co_stop_device(struct server *server)
 {
 	int ret;
 
+	server->run.keeps_description = served_device_is_mapped(server);
 	/* Flush first, since stopping the device may take long. */
 	note_stop_error(server, blk_co_sync(server->image.node), "flush");
 	ret = served_device_co_end(server, &server->stop_error);

@@ -5,10 +5,10 @@
 
 #include <stdbool.h>
 
-/*
- * Bytes. Device-mapper takes names of 127 and uuids of 128 bytes; a mapping's uuid is
- * "QED-" and the name.
- */
+/* The uuid of a device's mapping is this prefix and its name. */
+#define DM_UUID_OF_OURS "QED-"
+
+/* Bytes. Device-mapper takes names of 127 and uuids of 128 bytes. */
 #define DEVICE_NAME_MAX 124
 
 /* The rule, for error messages. */

@@ -4,14 +4,11 @@
  * nothing.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,6 +21,7 @@
 #include "device/run_files.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
+#include "qedctl/lower.h"
 #include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
@@ -97,27 +95,19 @@ static int check_image(const struct create_options *opts, bool *is_missing, stru
 	return 0;
 }
 
-/* Create the mapping on the server's block device @lower. */
-static int map_device(const struct create_options *opts, const char *lower, struct error *err)
+/* Create the mapping on the server's block device @path. */
+static int map_device(const struct create_options *opts, const char *path, struct error *err)
 {
 	char params[128];
 	struct mapping_table table = { .target = opts->target.target, .params = params };
-	int fd, read_only = 0, ret = 0;
-	uint64_t size = 0;
-	struct stat st;
+	struct lower lower;
+	int ret = lower_look(path, &lower, err);
 
-	fd = open(lower, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set_errno(err, -errno, "%s", lower);
-	if (fstat(fd, &st) < 0 || ioctl(fd, BLKGETSIZE64, &size) < 0 ||
-	    ioctl(fd, BLKROGET, &read_only) < 0)
-		ret = error_set_errno(err, -errno, "%s", lower);
-	close(fd);
 	if (ret)
 		return ret;
-	target_params(&opts->target, st.st_rdev, params, sizeof(params));
-	table.size = size;
-	table.read_only = read_only;
+	target_params(&opts->target, lower.dev, params, sizeof(params));
+	table.size = lower.size;
+	table.read_only = lower.read_only;
 	return mapping_create(opts->name, &table, err);
 }
 
@@ -196,6 +186,8 @@ static int make_device(struct create_options *opts, struct creation *creation, c
 	if (!ret && !opts->device.no_dm) {
 		ret = map_device(opts, lower, err);
 		creation->mapped = !ret;
+		if (!ret)
+			ret = lower_remove_partitions(lower, err);
 		if (!ret)
 			ret = check_served(creation, err);
 		snprintf(path, len, "%s/%s", mapping_node_dir(), opts->name);

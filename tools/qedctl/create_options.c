@@ -96,7 +96,7 @@ static int choose_target(struct create_options *opts)
 		.known_zero = device->known_zero,
 	};
 	if (!device->no_dm)
-		return 0;
+		return add_argument(opts, "--no-partitions");
 	if (opts->target.known_zero || target_is_qed(&opts->target))
 		return report_usage("--no-dm: there is no target then");
 	opts->target.target = TARGET_LINEAR;

@@ -183,6 +183,12 @@ DEVICE_OPTION(DEVICE_FLAG, known_zero, "known-zero", NULL, 0, DEVICE_QEDCTL, SUC
 DEVICE_OPTION(DEVICE_FLAG, no_dm, "no-dm", NULL, 0, DEVICE_QEDCTL, SUCCESSOR_SAME, NULL, NULL,
 	      "make no /dev/mapper/NAME: the device is /dev/ublkbN", NULL)
 
+DEVICE_OPTION(
+	DEVICE_FLAG, no_partitions, "no-partitions", NULL, 0, DEVICE_QEDD, SUCCESSOR_SAME, NULL,
+	NULL, "have the kernel look for no partitions on the device",
+	"Kernels before 7.0 look for them all the same. **qedctl create** gives this option to "
+	"the server of a mapping, and removes what those kernels have found.")
+
 DEVICE_OPTION(DEVICE_FLAG, recover, "recover", NULL, 0, DEVICE_QEDD, SUCCESSOR_LIVE, NULL, NULL,
 	      "go on with the device of a server of this name that died, whose options are given "
 	      "again",

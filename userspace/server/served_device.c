@@ -133,6 +133,16 @@ int served_device_co_check_claim(struct server *server, struct error *err)
 	return aio_co_call(check_claim, &call);
 }
 
+/* Flags that a kernel does not know have no effect. */
+static uint64_t device_flags(const struct device_options *options)
+{
+	uint64_t flags = options->no_partitions ? UBLK_F_NO_AUTO_PART_SCAN : 0;
+
+	if (ublk_can_write_back())
+		flags |= UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE;
+	return flags;
+}
+
 int served_device_co_create(struct server *server, struct error *err)
 {
 	const struct device_options *options = server->options;
@@ -142,9 +152,7 @@ int served_device_co_create(struct server *server, struct error *err)
 		.err = err,
 		.opts = {
 			.dev_id = UBLK_ANY_DEV_ID,
-			.flags = ublk_can_write_back() ?
-					 UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE :
-					 0,
+			.flags = device_flags(options),
 			.cookie = ublk_name_cookie(options->name),
 			.queues = options->queues,
 			.depth = options->depth,

@@ -80,7 +80,8 @@ bad "ls with an unknown option" "qedctl: ls: unknown option '--prometheus'" ls -
 bad "json with a value" "qedctl: ls: option '--json=1' takes no argument" ls --json=1
 bad "two formats" "qedctl: stats: --json and --prometheus exclude each other" \
 	stats --json --prometheus x
-for verb in info status stats table suspend resume; do
+bad "stats without a name" "qedctl: stats: NAME or --all is needed" stats
+for verb in info status table suspend resume; do
 	bad "$verb without a name" "qedctl: $verb: NAME is needed" "$verb"
 	bad "$verb of two" "qedctl: $verb: unexpected argument 'b'" "$verb" a b
 	bad "$verb with an unknown option" "qedctl: $verb: unknown option '-x'" "$verb" -x a
@@ -167,7 +168,7 @@ if [ "$(id -u)" -eq 0 ]; then
 		setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/qedctl" "$@"
 	}
 	if unprivileged --version >"$dir/out" 2>&1; then
-		for arguments in "create vm1 x --size 1M" "remove vm1" ls features; do
+		for arguments in "create vm1 x --size 1M" "remove vm1" "info vm1" "stats --all"; do
 			line=$(unprivileged $arguments 2>&1)
 			if [ $? -eq 1 ] && [[ $line == "qedctl: "*": permission denied: not root" ]]; then
 				echo "ok $arguments without root"
@@ -175,6 +176,13 @@ if [ "$(id -u)" -eq 0 ]; then
 				not_ok "$arguments without root" "it said '$line'"
 			fi
 		done
+		unprivileged features >"$dir/out" 2>&1
+		if [ $? -eq 0 ] && grep -q "^kernel  *[0-9]" "$dir/out" && grep -q "^ublk  *" "$dir/out" &&
+			! grep -q permission "$dir/out"; then
+			echo "ok features without root"
+		else
+			not_ok "features without root" "$(cat "$dir/out")"
+		fi
 	else
 		echo "skip verbs without root: nobody cannot run $dir/qedctl: $(cat "$dir/out")"
 	fi

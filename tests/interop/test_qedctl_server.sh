@@ -10,7 +10,7 @@ qedctl_full=$(realpath "$qedctl") || exit 1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/qedctl.XXXXXX") || exit 1
 server=
 clean_up() {
-	[ -z "$server" ] || kill "$server" 2>/dev/null
+	kill $(jobs -p) 2>/dev/null
 	wait 2>/dev/null
 	rm -rf "$dir"
 }
@@ -23,7 +23,7 @@ mkdir "$QEDBLK_RUN_DIR"
 name=qedctl-test-$$-$(printf 'x%.0s' {1..90})
 
 cat >"$dir/actor" <<'END'
-import fcntl, json, os, signal, socket, sys, time
+import fcntl, glob, json, os, signal, socket, sys, time
 
 run_dir, name, manner = sys.argv[1:4]
 os.chdir(run_dir)
@@ -99,6 +99,16 @@ while not ended:
         answer = {"error": {"class": "DeviceBusy", "desc": "device is in use"}}
     elif manner in ("busy", "locked") and command == "quit" and not request["arguments"]["force"]:
         answer = {"error": {"class": "DeviceBusy", "desc": "device is in use"}}
+    elif manner == "together" and command == "quit":
+        # Answered when the other server is asked as well.
+        open("../asked-" + name, "w").close()
+        end = time.monotonic() + 20
+        while len(glob.glob("../asked-*")) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        answer = {"return": {}}
+        if len(glob.glob("../asked-*")) < 2:
+            answer = {"error": {"class": "DeviceBusy", "desc": "the other one is not asked"}}
+        ended = "return" in answer
     elif manner == "nonsense" and command == "stats":
         connection.sendall(b"]]]\n")
         continue
@@ -464,6 +474,59 @@ if [ $status -eq 0 ] && [ ! -e "$QEDBLK_RUN_DIR/$name.sock" ]; then
 else
 	not_ok "and ends at its last close" "status $status: $(cat "$dir/err")"
 fi
+
+# ---- Several devices at once ----
+unlink_all() {
+	rm -f "$QEDBLK_RUN_DIR"/*
+}
+unlink_all
+one_name=$name
+for name in first second; do
+	start together
+done
+"$qedctl" stats --prometheus --all >"$dir/out" 2>"$dir/err"
+python3 - "$dir/out" <<'END' && [ ! -s "$dir/err" ] && echo "ok stats of all in one exposition" ||
+import sys
+described, current = [], None
+values = {}
+for line in open(sys.argv[1]):
+    words = line.split()
+    if line.startswith("# HELP "):
+        described.append(words[2])
+    elif line.startswith("# TYPE "):
+        current = words[2]
+    else:
+        metric, label = words[0].rstrip("}").split("{")
+        assert metric == current, line
+        values.setdefault(metric, []).append(label)
+assert len(described) == len(set(described)) == len(values) == 6, described
+assert all(v == ['name="first"', 'name="second"'] for v in values.values()), values
+END
+	not_ok "stats of all in one exposition" "$(cat "$dir/out" "$dir/err")"
+"$qedctl" stats --all --json >"$dir/out" 2>"$dir/err"
+python3 -c 'import json, sys; d = json.load(sys.stdin); assert d["second"]["read_ops"] == 3' \
+	<"$dir/out" 2>>"$dir/err" && echo "ok stats of all as JSON" ||
+	not_ok "stats of all as JSON" "$(cat "$dir/out" "$dir/err")"
+"$qedctl" stats --all first >"$dir/out" 2>&1
+status=$?
+[ "$status $(cat "$dir/out")" = "2 qedctl: stats: --all takes no NAME" ] &&
+	echo "ok stats --all with a name" || not_ok "stats --all with a name" "$status $(cat "$dir/out")"
+"$qedctl" remove --all >"$dir/out" 2>&1
+status=$?
+[ "$status $(cat "$dir/out")" = "0 " ] && echo "ok remove --all asks all at once" ||
+	not_ok "remove --all asks all at once" "status $status: $(cat "$dir/out")"
+rm -f "$dir"/asked-*
+for name in first second; do
+	start busy
+done
+"$qedctl" remove --all >"$dir/out" 2>&1
+status=$?
+[ "$status $(sort "$dir/out")" = "4 qedctl: remove first: device is in use
+qedctl: remove second: device is in use" ] && echo "ok two that are busy: a line each" ||
+	not_ok "two that are busy: a line each" "status $status: $(cat "$dir/out")"
+"$qedctl" remove --force second first >"$dir/out" 2>&1 && [ -z "$(ls "$QEDBLK_RUN_DIR")" ] &&
+	echo "ok remove --force of both" || not_ok "remove --force of both" "$(cat "$dir/out")"
+name=$one_name
 
 # ---- A successor, when the directory is gone in which the dead server was started ----
 # The server that this qedctl finds beside itself has no block device.

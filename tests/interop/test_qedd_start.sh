@@ -105,6 +105,29 @@ check "two signals at once end the caller" test $status -gt 0
 check "and the server" wait_until 10 nothing_left
 kill -TERM "$server" 2>/dev/null
 
+# qedctl create takes everything back, too.
+if [ "$(id -u)" -eq 0 ]; then
+	for signal in INT TERM HUP; do
+		cd "$dir" || exit 1
+		env --default-signal=$signal "${qedd%/*}/qedctl" create "$name" new.qed --size 1M \
+			--backing "nbd+unix:///?socket=mute&reconnect-delay=0&reply-timeout=60" >out 2>err &
+		pid=$!
+		cd - >/dev/null || exit 1
+		wait_until 10 test -s "$QEDBLK_RUN_DIR/$name.lock" || not_ok "qedctl starts it" "$(cat "$dir/err")"
+		server=$(cat "$QEDBLK_RUN_DIR/$name.lock")
+		SECONDS=0
+		kill -$signal $pid
+		wait $pid
+		status=$?
+		check "qedctl create, SIG$signal: it does not wait" test $SECONDS -lt 10
+		check "qedctl create, SIG$signal: one line" test "$status $(cat "$dir/out" "$dir/err")" = \
+			"1 qedctl: create $name: interrupted"
+		check "qedctl create, SIG$signal: nothing is left" nothing_left
+	done
+else
+	echo "skip qedctl create: this is not root"
+fi
+
 # In the foreground there is one process, which keeps its inherited files and signals.
 start INT --foreground
 check "--foreground is one process" test "$server" = $pid

@@ -112,6 +112,11 @@ enum report_status report_last_status(void)
 	return report_last;
 }
 
+void report_take_status(enum report_status status)
+{
+	report_last = status;
+}
+
 void report_warning(const char *fmt, ...)
 {
 	va_list ap;

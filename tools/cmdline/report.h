@@ -55,6 +55,9 @@ enum report_status {
 
 enum report_status report_last_status(void);
 
+/* Take over the status of an error line that a child process has printed. */
+void report_take_status(enum report_status status);
+
 /*
  * Print "PROGRAM: warning: ...". Unlike report_error() it does not flush standard
  * output first, like QEMU's tools: the order is visible when both go to one file.

@@ -19,6 +19,14 @@ int fail_usage(struct error *err)
 	return 1;
 }
 
+static bool has_all(const struct verb_option *options)
+{
+	for (; options && options->name; options++)
+		if (!strcmp(options->name, "all"))
+			return true;
+	return false;
+}
+
 int parse_one_device(int argc, char **argv, const struct verb_option *options,
 		     struct one_device_args *args)
 {
@@ -29,8 +37,13 @@ int parse_one_device(int argc, char **argv, const struct verb_option *options,
 		return 1;
 	if (args->json && args->prometheus)
 		return report_usage("--json and --prometheus exclude each other");
+	if (args->all && optind < argc)
+		return report_usage("--all takes no NAME");
+	if (args->all)
+		return 0;
 	if (optind == argc)
-		return report_usage("NAME is needed");
+		return report_usage(has_all(options) ? "NAME or --all is needed" :
+						       "NAME is needed");
 	if (optind + 1 < argc)
 		return report_usage("unexpected argument '%s'", argv[optind + 1]);
 	args->name = argv[optind];

@@ -72,6 +72,32 @@ static json_t *dm_offers(void)
 	return object;
 }
 
+/* What any user may see: {"available"}, and of device-mapper the library, too. */
+static json_t *visible_ublk(void)
+{
+	return json_pack("{s:b}", "available", !access(UBLK_CONTROL_PATH, F_OK));
+}
+
+static json_t *visible_dm(void)
+{
+	char library[64], path[512];
+
+	snprintf(path, sizeof(path), "%s/control", mapping_node_dir());
+	return json_pack("{s:b,s:s}", "available", !access(path, F_OK), "library",
+			 mapping_library_version(library, sizeof(library)));
+}
+
+static void print_visible(json_t *ublk, json_t *dm)
+{
+	printf("ublk           %s\n", json_get_bool(ublk, "available", false) ?
+					      "there is; its features are shown to root" :
+					      "none, or not loaded yet");
+	printf("device-mapper  %s, library %s\n",
+	       json_get_bool(dm, "available", false) ? "there is; its targets are shown to root" :
+						       "none, or not loaded yet",
+	       json_get_string(dm, "library", ""));
+}
+
 static void print_ublk(json_t *ublk)
 {
 	json_t *name;
@@ -108,16 +134,14 @@ static int run_features(int argc, char **argv)
 {
 	json_t *ublk, *dm, *all;
 	struct utsname kernel;
-	bool json;
+	bool json, root = !geteuid();
 
 	if (parse_json_only(argc, argv, &json))
 		return 1;
 	if (uname(&kernel) < 0)
 		return report_error("uname: %m");
-	if (geteuid() != 0)
-		return report_error("permission denied: not root");
-	ublk = ublk_offers();
-	dm = dm_offers();
+	ublk = root ? ublk_offers() : visible_ublk();
+	dm = root ? dm_offers() : visible_dm();
 	if (json) {
 		all = json_pack("{s:s,s:O,s:O}", "kernel", kernel.release, "ublk", ublk,
 				"device-mapper", dm);
@@ -125,8 +149,12 @@ static int run_features(int argc, char **argv)
 		json_decref(all);
 	} else {
 		printf("kernel         %s\n", kernel.release);
-		print_ublk(ublk);
-		print_dm(dm);
+		if (root) {
+			print_ublk(ublk);
+			print_dm(dm);
+		} else {
+			print_visible(ublk, dm);
+		}
 	}
 	json_decref(ublk);
 	json_decref(dm);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* qedctl ls: list all devices, one per line. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "client/json.h"
 #include "cmdline/report.h"
@@ -8,6 +9,7 @@
 #include "qedctl/device.h"
 #include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
+#include "qedctl/visible.h"
 #include "util/units.h"
 
 static void print_table(const struct device *devs, size_t count)
@@ -56,7 +58,7 @@ static int run_ls(int argc, char **argv)
 
 	if (parse_json_only(argc, argv, &json))
 		return 1;
-	if (device_list(&devs, &count, &err))
+	if (geteuid() ? visible_list(&devs, &count, &err) : device_list(&devs, &count, &err))
 		return report_fail(&err);
 	if (json)
 		print_json(devs, count);

@@ -38,7 +38,7 @@ CTL_VERBS(CTL_DECLARE_VERB)
 /* The options that verbs on one device may have. */
 struct one_device_args {
 	const char *name;
-	bool json, prometheus, no_flush, no_lockfs;
+	bool json, prometheus, all, no_flush, no_lockfs;
 };
 
 /* The option --json of such a verb. */

@@ -16,6 +16,7 @@
 #include "cmdline/verbs.h"
 #include "device/run_files.h"
 #include "qedctl/device.h"
+#include "qedctl/each.h"
 #include "qedctl/lower.h"
 #include "qedctl/qed_target.h"
 #include "qedctl/qedctl.h"
@@ -195,32 +196,36 @@ static int recover(const char *name, struct error *err)
  * Recover a device, or report the error. With @all, a device that has gone or got a
  * server since it was listed is no error.
  */
-static int recover_or_report(const char *name, bool all)
+static int recover_or_report(const char *name, const void *all)
 {
 	struct error err = ERROR_INIT;
 	int ret;
 
 	report_context("recover %s", name);
 	ret = recover(name, &err);
-	if (all && (ret == -EEXIST || ret == -ENODEV)) {
+	if (*(const bool *)all && (ret == -EEXIST || ret == -ENODEV)) {
 		error_free(&err);
 		ret = 0;
 	}
 	return ret ? report_fail(&err) : 0;
 }
 
+static bool is_dead(const struct device *dev)
+{
+	return !dev->status;
+}
+
 static int recover_all(void)
 {
 	struct error err = ERROR_INIT;
+	const bool all = true;
 	struct device *devs;
-	size_t count, i;
-	int status = 0;
+	size_t count;
+	int status;
 
 	if (device_list(&devs, &count, &err))
 		return report_fail(&err);
-	for (i = 0; i < count; i++)
-		if (!devs[i].status)
-			status |= recover_or_report(devs[i].name, true);
+	status = each_device(devs, count, is_dead, recover_or_report, &all);
 	device_put_all(devs, count);
 	return status;
 }
@@ -237,7 +242,6 @@ static const struct verb_option options[] = {
 static int run_recover(int argc, char **argv)
 {
 	struct recover_options opts = { 0 };
-	int status = 0;
 
 	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
 		return 1;
@@ -249,9 +253,8 @@ static int run_recover(int argc, char **argv)
 		return report_error("permission denied: not root");
 	if (opts.all)
 		return recover_all();
-	for (; optind < argc; optind++)
-		status |= recover_or_report(argv[optind], false);
-	return status;
+	return each_name((const char *const *)argv + optind, argc - optind, recover_or_report,
+			 &opts.all);
 }
 
 const struct verb ctl_recover_verb = {

@@ -14,6 +14,7 @@
 #include "device/run_files.h"
 #include "cmdline/verbs.h"
 #include "qedctl/device.h"
+#include "qedctl/each.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 #include "qedctl/signals.h"
@@ -194,7 +195,7 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 }
 
 /* Remove one device, or report the error; the caller continues with the others. */
-static int remove_or_report(const char *name, const struct remove_options *opts)
+static int remove_or_report(const char *name, const void *opts)
 {
 	struct error err = ERROR_INIT;
 	int ret;
@@ -211,13 +212,12 @@ static int remove_all(const struct remove_options *opts)
 {
 	struct error err = ERROR_INIT;
 	struct device *devs;
-	size_t count, i;
-	int status = 0;
+	size_t count;
+	int status;
 
 	if (device_list(&devs, &count, &err))
 		return report_fail(&err);
-	for (i = 0; i < count; i++)
-		status |= remove_or_report(devs[i].name, opts);
+	status = each_device(devs, count, NULL, remove_or_report, opts);
 	device_put_all(devs, count);
 	return status;
 }
@@ -234,7 +234,6 @@ static const struct verb_option options[] = {
 static int run_remove(int argc, char **argv)
 {
 	struct remove_options opts = { 0 };
-	int status = 0;
 
 	if (verb_options_parse(argc, argv, options, &opts, verb_getopt))
 		return 1;
@@ -246,9 +245,8 @@ static int run_remove(int argc, char **argv)
 		return report_error("permission denied: not root");
 	if (opts.all)
 		return remove_all(&opts);
-	for (; optind < argc; optind++)
-		status |= remove_or_report(argv[optind], &opts);
-	return status;
+	return each_name((const char *const *)argv + optind, argc - optind, remove_or_report,
+			 &opts);
 }
 
 const struct verb ctl_remove_verb = {

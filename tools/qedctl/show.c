@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/json.h"
 #include "cmdline/report.h"
@@ -10,6 +11,7 @@
 #include "qedctl/device.h"
 #include "qedctl/qed_target.h"
 #include "qedctl/show.h"
+#include "qedctl/visible.h"
 #include "util/units.h"
 
 /* Is the member a number of bytes, to be printed with a unit? */
@@ -141,6 +143,48 @@ static void print_account(const json_t *account, bool json)
 	table_print(&table);
 }
 
+/* Print what a user other than root may see. */
+static int show_visible(const struct device *dev, bool json)
+{
+	const struct mapping *map = &dev->map;
+	char path[512], lower[64] = "/dev/", *name = lower + strlen(lower);
+	json_t *account;
+
+	if (!visible_lower(dev, name, sizeof(lower) - strlen(lower)))
+		snprintf(lower, sizeof(lower), "-");
+	account = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", dev->name, "state", device_state(dev),
+			    "image", device_image(dev), "device",
+			    device_path(dev, path, sizeof(path)), "ublk-device", lower);
+	if (map->exists)
+		json_object_update_new(account,
+				       json_pack("{s:I,s:{s:s+,s:b,s:b}}", "size",
+						 (json_int_t)map->size, "mapping", "uuid",
+						 DM_UUID_OF_OURS, dev->name, "suspended",
+						 map->suspended, "read-only", map->read_only));
+	json_object_set_new(account, "note", json_string("the rest is shown to root"));
+	print_account(account, json);
+	json_decref(account);
+	return 0;
+}
+
+static int show_one_visible(const struct one_device_args *args)
+{
+	struct error err = ERROR_INIT;
+	struct device *devs;
+	size_t count, i = 0;
+	int status;
+
+	if (visible_list(&devs, &count, &err))
+		return report_fail(&err);
+	while (i < count && strcmp(devs[i].name, args->name))
+		i++;
+	if (i == count)
+		error_set(&err, -ENODEV, "no such device");
+	status = i == count ? report_fail(&err) : show_visible(&devs[i], args->json);
+	device_put_all(devs, count);
+	return status;
+}
+
 int show_account(const struct one_device_args *args, const char *command)
 {
 	struct error err = ERROR_INIT;
@@ -148,6 +192,8 @@ int show_account(const struct one_device_args *args, const char *command)
 	struct device dev;
 	int ret = 0;
 
+	if (geteuid() && !strcmp(command, "status"))
+		return show_one_visible(args);
 	if (device_find(args->name, &dev, &err))
 		return report_fail(&err);
 	if (!dev.status)

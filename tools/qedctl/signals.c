@@ -42,6 +42,18 @@ void signals_hold(void)
 	sigprocmask(SIG_BLOCK, &set, &before);
 }
 
+bool signals_pending(void)
+{
+	sigset_t set;
+	bool pending = false;
+	size_t i;
+
+	sigpending(&set);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		pending |= sigismember(&set, numbers[i]) && !sigismember(&before, numbers[i]);
+	return pending;
+}
+
 void signals_release(void)
 {
 	sigprocmask(SIG_SETMASK, &before, NULL);

@@ -13,5 +13,7 @@ bool signals_noted(void);
 /* Block them until signals_release(). Does not nest. */
 void signals_hold(void);
 void signals_release(void);
+/* Return true when one that was held will end the program. */
+bool signals_pending(void);
 
 #endif

@@ -114,4 +114,14 @@ rm vm2.qed
 serves "a size below the backing file's" 0 "/dev/ublkb77" "qedd: vm2: warning: [^ ]*/vm2.qed: the \
 size is below the backing file's, whose end is cut off" --name vm2 --image vm2.qed --size 64K \
 	--backing golden.img --backing-format raw
+
+# ---- What cannot be written to ----
+if command -v qemu-img >/dev/null; then
+	qemu-img create -q -f qcow2 golden.qcow2 1M
+	says "a format that is only read" 1 "" "qedd: vm2: .*/golden.qcow2: format qcow2 cannot be written to; \
+--read-only serves it for reading" --name vm2 --image golden.qcow2
+	serves "it, for reading" 0 "/dev/ublkb77" "" --name vm2 --image golden.qcow2 --read-only
+else
+	echo "skip a format that is only read: qemu-img is not installed"
+fi
 finish

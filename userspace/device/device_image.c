@@ -342,6 +342,23 @@ static void tell_whose(const struct device_image *image, struct error *err)
 	error_free(&said);
 }
 
+/* It failed to open for writing: where it opens for reading, say how. */
+static void co_tell_read_only(const struct device_image *image, const struct blk_open_opts *opts,
+			      struct error *err)
+{
+	struct blk_open_opts look = { .format = opts->format,
+				      .flags = BLK_O_NO_BACKING | BLK_O_NO_LOCK };
+	struct error said = *err;
+	struct blk_node *node;
+
+	if (!(opts->flags & BLK_O_RDWR) || blk_co_open(&node, image->path, &look, NULL))
+		return;
+	(void)blk_co_close(node); /* nothing was written */
+	*err = ERROR_INIT;
+	error_set(err, said.code, "%s; --read-only serves it for reading", error_text(&said));
+	error_free(&said);
+}
+
 static int co_open_node(struct device_image *image, const struct device_options *options,
 			int rescue_fd, struct error *err)
 {
@@ -370,6 +387,8 @@ static int co_open_node(struct device_image *image, const struct device_options 
 	ret = co_open_unlocked(image, &opts, options->recover, err);
 	if (ret == -ENOENT && exists(image->path))
 		tell_whose(image, err);
+	if (ret == -ENOTSUP || ret == -EROFS || ret == -EACCES)
+		co_tell_read_only(image, &opts, err);
 	if (ret < 0)
 		return ret;
 	node = image->node;

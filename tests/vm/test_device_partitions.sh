@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # vm: --udev
+# newer: yes
 # timeout: 120
 # An image with partitions: below a mapping the ublk device has none, and the mapping holds it.
 . "$(dirname "$0")/lib.sh"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # vm: --systemd
 # timeout: 180
-# Under systemd: devices outlive the service that creates, recovers or removes them.
+# Under systemd: devices outlive the service that creates, recovers or removes them, and end when
+# the system does.
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 
@@ -61,4 +62,21 @@ check "in the foreground" wait_until 20 test -b $dev
 check "the server is in the service" eval 'scope_of vm1 | grep -x system.slice/fg.service'
 check "which stops in order" systemctl stop fg
 only_these "nothing is left of that"
+
+# ---- When the system shuts down, SIGTERM ends a device in use ----
+require "create once more" qedctl create vm1 vm1.qed
+pid=$(server_pid vm1)
+exec 7<$dev
+kill -TERM "$pid"
+sleep 2
+check "SIGTERM in a running system does not" kill -0 "$pid"
+kill_server vm1
+qedctl recover vm1
+pid=$(server_pid vm1)
+systemd-run --quiet --unit=down -p DefaultDependencies=no -p Wants=shutdown.target true
+check "the system is about to shut down" wait_until 20 eval \
+	'[ "$(systemctl is-system-running)" = stopping ]'
+kill -TERM "$pid"
+check "one SIGTERM ends it then" wait_until 20 test ! -e "/proc/$pid"
+exec 7<&-
 finish

@@ -39,10 +39,12 @@ class Server:
         return self
 
     def __exit__(self, *unused):
+        self.process.stdout.close()
         if self.lives:
             self.process.terminate()
             self.status = self.process.wait()
-        self.process.stdout.close()
+            if self.status and not unused[0]:
+                raise Failure("exit status %d: %s" % (self.status, log()))
 
     def ask(self, verb, **arguments):
         with socket.socket(socket.AF_UNIX) as client:

@@ -24,7 +24,9 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf);
 
 /* Open @data as an image of @format, read it, map it, check it, and close it. */
 void fuzz_read_image(const char *format, const uint8_t *data, size_t size);
-/* The same for writing: repair it, write and discard a little. */
+/* Open @data for a check alone, check it, and close it. */
+void fuzz_check_image(const char *format, const uint8_t *data, size_t size);
+/* Like fuzz_read_image() for writing: repair it, write and discard a little. */
 void fuzz_write_image(const char *format, const uint8_t *data, size_t size);
 
 /* ---- qed_seed.c ---- */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * qcow2 images: header, extensions, tables and compressed clusters.
+ * qcow2 images: header, extensions, tables and compressed clusters; for a check also reference
+ * counts, snapshots and bitmaps.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	fuzz_read_image("qcow2", data, size);
+	fuzz_check_image("qcow2", data, size);
 	return 0;
 }
 
@@ -23,8 +25,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	{ 9, 2, 0, false }, { 9, 3, 0, false },	 { 12, 3, 0, true },
-	{ 12, 3, 8, true }, { 14, 3, 16, true }, { 9, 3, 0, true },
+	{ 9, 2, 0, false },  { 9, 3, 0, false }, { 12, 3, 0, true }, { 12, 3, 8, true },
+	{ 14, 3, 16, true }, { 9, 3, 0, true },	 { 9, 3, 4, false },
 };
 
 #define COPIED (1ULL << 63)
@@ -69,6 +71,45 @@ static size_t pack(uint8_t *to, size_t room, size_t bytes, bool zstd)
 	return z.total_out;
 }
 
+/*
+ * Add what only a check reads, from @at on, and return its end: refcount table, a block in which
+ * all clusters are used once, and from version 3 on a snapshot and a bitmap.  One cluster each.
+ */
+static size_t put_counts(uint8_t *buf, const struct kind *kind, size_t at)
+{
+	size_t cluster = 1UL << kind->cluster_bits, end = at + 2 * cluster;
+	uint8_t *entry = buf + end;
+
+	fuzz_put_be64(buf + 48, at);
+	fuzz_put_be32(buf + 56, 1);
+	fuzz_put_be64(buf + at, at + cluster);
+	if (kind->version == 3) {
+		fuzz_put_be32(buf + 60, 1);
+		fuzz_put_be64(buf + 64, end);
+		fuzz_put_be64(entry, cluster); /* L1, which is the active one, too */
+		fuzz_put_be32(entry + 8, 4);
+		fuzz_put_be32(entry + 12, 1 << 16 | 1);
+		fuzz_put_be32(entry + 36, 16);
+		memcpy(entry + 56, "1s", 2);
+		/* The extension, the directory, and the bitmap's table, which has no bits. */
+		fuzz_put_be64(buf + 88, 1);
+		fuzz_put_be32(buf + 184, 0x23852875);
+		fuzz_put_be32(buf + 188, 24);
+		fuzz_put_be32(buf + 192, 1);
+		fuzz_put_be64(buf + 200, 32);
+		fuzz_put_be64(buf + 208, end + cluster);
+		entry += cluster;
+		fuzz_put_be64(entry, end + 2 * cluster);
+		fuzz_put_be32(entry + 8, 1);
+		fuzz_put_be32(entry + 16, 1 << 24 | 16 << 16 | 1);
+		entry[24] = 'b';
+		end += 3 * cluster;
+	}
+	for (size_t i = 0; i < end / cluster && i < cluster / 2; i++)
+		buf[at + cluster + 2 * i + 1] = 1;
+	return end;
+}
+
 /* Header, L1, one L2 table, data and optionally a compressed cluster: one cluster each. */
 size_t fuzz_seed(unsigned int n, uint8_t *buf)
 {
@@ -106,5 +147,6 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf)
 		fuzz_put_be64(buf + l2 + 2 * step, PACKED | sectors << (62 - (bits - 8)) | packed);
 		end = packed + length;
 	}
-	return end;
+	packed = (end + cluster - 1) & ~(cluster - 1);
+	return packed + 5 * cluster <= FUZZ_MAX_BYTES ? put_counts(buf, kind, packed) : end;
 }

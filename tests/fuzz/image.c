@@ -17,6 +17,7 @@ struct call {
 	const uint8_t *data;
 	size_t size;
 	bool write;
+	bool check; /* open it for a check alone, which needs no readable data */
 };
 
 /* Walk the runs up to the limit; none may be empty, or extend beyond the end. */
@@ -81,13 +82,35 @@ static void use(struct blk_node *node, bool write)
 		write_some(node, buf);
 }
 
+static void count_lines(void *arg, const char *line)
+{
+	uint64_t *lines = arg;
+
+	for (const char *p = line; *p; p++)
+		fuzz_require(*p >= ' ' || *p < 0, "a control character in a line of a check");
+	++*lines;
+}
+
+/* Every finding has a line. */
+static void check(struct blk_node *node)
+{
+	struct blk_check_result result;
+	struct error err = ERROR_INIT;
+	uint64_t lines = 0;
+
+	if (!blk_co_check(node, 0, count_lines, &lines, &result, &err))
+		fuzz_require(lines >= result.corruptions + result.leaks + result.check_errors,
+			     "a finding without a line");
+	error_free(&err);
+}
+
 static void co_run(void *arg)
 {
 	const struct call *call = arg;
 	struct blk_open_opts opts = {
 		.format = call->format,
 		.flags = BLK_O_NO_BACKING | BLK_O_NO_LOCK | BLK_O_CHECK |
-			 (call->write ? BLK_O_RDWR : 0),
+			 (call->write ? BLK_O_RDWR : 0) | (call->check ? BLK_O_METADATA : 0),
 		.l2_cache_size = 64 * KiB,
 	};
 	struct error err = ERROR_INIT;
@@ -97,7 +120,10 @@ static void co_run(void *arg)
 
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	if (!blk_co_open(&node, name, &opts, &err)) {
-		use(node, call->write);
+		if (call->check)
+			check(node);
+		else
+			use(node, call->write);
 		(void)blk_co_close(node);
 	} else {
 		fuzz_require(error_text(&err)[0], "an error without a line");
@@ -108,7 +134,7 @@ static void co_run(void *arg)
 
 static void run(const char *format, const uint8_t *data, size_t size, bool write)
 {
-	struct call call = { format, data, size, write };
+	struct call call = { .format = format, .data = data, .size = size, .write = write };
 
 	fuzz_run_co(co_run, &call);
 }
@@ -116,6 +142,13 @@ static void run(const char *format, const uint8_t *data, size_t size, bool write
 void fuzz_read_image(const char *format, const uint8_t *data, size_t size)
 {
 	run(format, data, size, false);
+}
+
+void fuzz_check_image(const char *format, const uint8_t *data, size_t size)
+{
+	struct call call = { .format = format, .data = data, .size = size, .check = true };
+
+	fuzz_run_co(co_run, &call);
 }
 
 void fuzz_write_image(const char *format, const uint8_t *data, size_t size)

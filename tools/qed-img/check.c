@@ -45,10 +45,13 @@ static void print_human(const struct blk_check_result *r)
 		       r->check_errors);
 	if (r->total_clusters && r->allocated_clusters)
 		printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, "
-		       "0.00%% compressed clusters\n",
+		       "%0.2f%% compressed clusters\n",
 		       r->allocated_clusters, r->total_clusters,
 		       (double)r->allocated_clusters * 100.0 / (double)r->total_clusters,
-		       (double)r->fragmented_clusters * 100.0 / (double)r->allocated_clusters);
+		       (double)r->fragmented_clusters * 100.0 / (double)r->allocated_clusters,
+		       (double)r->compressed_clusters * 100.0 / (double)r->allocated_clusters);
+	if (r->image_end)
+		printf("Image end offset: %" PRIu64 "\n", r->image_end);
 }
 
 static void set_number(json_t *object, const char *key, uint64_t value)
@@ -63,6 +66,8 @@ static void print_json(const struct check *c, const char *format)
 	const struct blk_check_result *r = &c->result;
 	json_t *object = json_object();
 
+	set_number(object, "image-end-offset", r->image_end);
+	set_number(object, "compressed-clusters", r->compressed_clusters);
 	set_number(object, "total-clusters", r->total_clusters);
 	set_number(object, "corruptions", r->corruptions);
 	set_number(object, "corruptions-fixed", r->corruptions_fixed);
@@ -74,6 +79,13 @@ static void print_json(const struct check *c, const char *format)
 	json_object_set_new(object, "format", json_string(format));
 	set_number(object, "fragmented-clusters", r->fragmented_clusters);
 	img_json_print(object);
+}
+
+/* blk_check_report_fn */
+static void print_finding(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
 }
 
 /* After a repair check again, so that the report shows the current state. */
@@ -105,7 +117,8 @@ static int co_check(struct check *c, struct blk_node *node)
 		report_error("This image format does not support checks");
 		return CHECK_UNSUPPORTED;
 	}
-	ret = blk_co_check(node, c->fix, NULL, NULL, &c->result, &err);
+	ret = blk_co_check(node, c->fix, node->driver->prints_findings ? print_finding : NULL, NULL,
+			   &c->result, &err);
 	if (ret == 0 && c->result.copies_refused)
 		report_warning("%s: %" PRIu64
 			       " more clusters are shared; copies of them would take "
@@ -133,12 +146,32 @@ static int co_check(struct check *c, struct blk_node *node)
 	return c->result.leaks ? CHECK_LEAKS : CHECK_OK;
 }
 
+/* Can images of the format be repaired?  Return CHECK_OK, or another status after an error line. */
+static int co_check_repair(const struct check *c, unsigned int flags)
+{
+	struct blk_node *node = img_co_open(c->filename, c->format, flags | BLK_O_NO_BACKING);
+	int status = CHECK_OK;
+
+	if (!node)
+		return CHECK_FAILED;
+	if (node->driver->co_check && !node->driver->co_pwrite) {
+		report_error("This image format does not support repairs: %s is read-only here",
+			     node->driver->name);
+		status = CHECK_UNSUPPORTED;
+	}
+	blk_co_close(node);
+	return status;
+}
+
 static int co_run_check(struct check *c)
 {
-	unsigned int flags = BLK_O_CHECK | c->source_flags;
+	unsigned int flags = BLK_O_CHECK | BLK_O_METADATA | c->source_flags;
+	int status = c->fix ? co_check_repair(c, flags) : CHECK_OK;
 	struct blk_node *node;
-	int status, ret;
+	int ret;
 
+	if (status)
+		return status;
 	if (c->fix)
 		flags |= BLK_O_RDWR;
 	if (c->direct)

@@ -63,6 +63,8 @@ struct blk_check_result {
 	uint64_t corruptions_fixed, leaks_fixed;
 	uint64_t total_clusters, allocated_clusters, fragmented_clusters;
 	uint64_t copies_refused; /* in @corruptions: repairs that need BLK_FIX_MANY_COPIES */
+	uint64_t compressed_clusters; /* of those allocated */
+	uint64_t image_end; /* bytes: the end of the last cluster in use; 0: not counted */
 };
 
 /* The size of a new image file, in bytes. */
@@ -91,6 +93,7 @@ struct blk_driver {
 	bool has_backing; /* images of the format can have a backing file */
 	bool is_fallback; /* any file is an image of it: what no other format recognizes, is */
 	bool has_snapshots, has_bitmaps; /* images can have internal ones */
+	bool prints_findings; /* QEMU's check of the format prints a line for each finding */
 	/*
 	 * Return the confidence, 0 (none) to 100 (certain), that an image whose first
 	 * @len bytes are @buf is of this format.

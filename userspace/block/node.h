@@ -37,6 +37,11 @@ enum blk_open_flags {
 	BLK_O_SHARE = 1 << 10,
 	BLK_O_NO_IO = 1 << 11, /* guest data is not read: it takes no permission for that */
 	BLK_O_RESIZE = 1 << 12, /* refuse an image that blk_co_truncate() could not resize now */
+	/*
+	 * With BLK_O_CHECK: only tables are read, so open an image whose data cannot be read, too.
+	 * The node may be empty.
+	 */
+	BLK_O_METADATA = 1 << 13,
 };
 
 /*

@@ -34,10 +34,10 @@ static inline uint64_t get_be64(const uint8_t *p)
 
 /*
  * Walk the header extensions, copy the names that struct qcow2_names has to @names (heap),
- * and refuse unknown features.  @buf and @len as for qcow2_parse().  Returns 0, -EINVAL,
- * -ENOTSUP or -ENOMEM with an error line.
+ * decode what struct qcow2_header has of them, and refuse unknown features.  @buf and @len as for
+ * qcow2_parse().  Returns 0, -EINVAL, -ENOTSUP or -ENOMEM with an error line.
  */
-int qcow2_read_extensions(const struct qcow2_header *h, const uint8_t *buf, size_t len,
+int qcow2_read_extensions(struct qcow2_header *h, const uint8_t *buf, size_t len,
 			  struct qcow2_names *names, struct error *err);
 
 /*

@@ -16,6 +16,8 @@
 #define EXT_BACKING_FORMAT 0xe2792acau
 #define EXT_FEATURE_NAMES  0x6803f857u
 #define EXT_DATA_FILE	   0x44415441u
+#define EXT_CRYPTO	   0x0537be77u
+#define EXT_BITMAPS	   0x23852875u
 
 /* The feature name table, in the caller's buffer; @len, in bytes, is 0 if there is none. */
 struct feature_table {
@@ -38,10 +40,36 @@ int qcow2_copy_name(char **name, const uint8_t *text, size_t len, const char *wh
 	return 0;
 }
 
-static int read_one(uint32_t type, const uint8_t *data, size_t len, struct qcow2_names *names,
-		    struct feature_table *features, struct error *err)
+static void read_crypto(struct qcow2_header *h, const uint8_t *data, size_t len)
+{
+	h->crypto_ext_bytes = (uint32_t)len;
+	if (len != QCOW2_CRYPTO_EXT_BYTES)
+		return;
+	h->crypto_offset = get_be64(data);
+	h->crypto_bytes = get_be64(data + 8);
+}
+
+static void read_bitmaps(struct qcow2_header *h, const uint8_t *data, size_t len)
+{
+	h->bitmaps_ext_bytes = (uint32_t)len;
+	if (len != QCOW2_BITMAPS_EXT_BYTES)
+		return;
+	h->nb_bitmaps = get_be32(data);
+	h->bitmaps_reserved = get_be32(data + 4);
+	h->bitmap_dir_bytes = get_be64(data + 8);
+	h->bitmap_dir_offset = get_be64(data + 16);
+}
+
+static int read_one(struct qcow2_header *h, uint32_t type, const uint8_t *data, size_t len,
+		    struct qcow2_names *names, struct feature_table *features, struct error *err)
 {
 	switch (type) {
+	case EXT_CRYPTO:
+		read_crypto(h, data, len);
+		return 0;
+	case EXT_BITMAPS:
+		read_bitmaps(h, data, len);
+		return 0;
 	case EXT_BACKING_FORMAT:
 		if (len > QCOW2_MAX_FORMAT_NAME)
 			return error_set(err, -EINVAL,
@@ -63,8 +91,8 @@ static int read_one(uint32_t type, const uint8_t *data, size_t len, struct qcow2
 	}
 }
 
-static int walk(const struct qcow2_header *h, const uint8_t *buf, size_t end,
-		struct qcow2_names *names, struct feature_table *features, struct error *err)
+static int walk(struct qcow2_header *h, const uint8_t *buf, size_t end, struct qcow2_names *names,
+		struct feature_table *features, struct error *err)
 {
 	size_t pos = h->header_length;
 
@@ -77,7 +105,7 @@ static int walk(const struct qcow2_header *h, const uint8_t *buf, size_t end,
 			return 0;
 		if (len > end - pos)
 			return error_set(err, -EINVAL, "Header extension too large");
-		ret = read_one(type, buf + pos, len, names, features, err);
+		ret = read_one(h, type, buf + pos, len, names, features, err);
 		if (ret)
 			return ret;
 		pos += round_up(len, 8);
@@ -85,7 +113,7 @@ static int walk(const struct qcow2_header *h, const uint8_t *buf, size_t end,
 	return 0;
 }
 
-int qcow2_read_extensions(const struct qcow2_header *h, const uint8_t *buf, size_t len,
+int qcow2_read_extensions(struct qcow2_header *h, const uint8_t *buf, size_t len,
 			  struct qcow2_names *names, struct error *err)
 {
 	struct feature_table features = { NULL, 0 };

@@ -24,6 +24,14 @@
 #define QCOW2_MAX_BACKING_NAME 1023u /* bytes; QEMU reads no more */
 #define QCOW2_MAX_FORMAT_NAME  63u
 
+/* The rest is QEMU's limits for what only a check, or a measurement, reads. */
+#define QCOW2_MAX_REFCOUNT_TABLE_BYTES (8u << 20)
+#define QCOW2_MAX_SNAPSHOTS	       65536u
+#define QCOW2_MAX_SNAPSHOT_EXTRA       1024u /* bytes of an entry of the snapshot table */
+#define QCOW2_MAX_SNAPSHOT_TABLE_BYTES (64u << 20)
+#define QCOW2_MAX_BITMAPS	       65535u
+#define QCOW2_MAX_BITMAP_DIR_BYTES     (QCOW2_MAX_BITMAPS * 1024u)
+
 /* Incompatible features: an image with an unknown bit cannot be opened. */
 #define QCOW2_INCOMPAT_DIRTY	   0x01u /* refcounts may be wrong; a reader needs none */
 #define QCOW2_INCOMPAT_CORRUPT	   0x02u
@@ -34,10 +42,21 @@
 
 #define QCOW2_COMPAT_LAZY_REFCOUNTS 0x01u
 
+#define QCOW2_AUTOCLEAR_BITMAPS 0x01u /* the bitmaps are those of the image as it is */
+
+#define QCOW2_CRYPT_LUKS 2u
+
+/* Lengths of two header extensions. */
+#define QCOW2_CRYPTO_EXT_BYTES	16u
+#define QCOW2_BITMAPS_EXT_BYTES 24u
+
 enum qcow2_compression { QCOW2_ZLIB = 0, QCOW2_ZSTD = 1 };
 
 /* L1 and L2 entries. */
 #define QCOW2_ENTRY_OFFSET  0x00fffffffffffe00ULL
+#define QCOW2_ENTRY_COPIED  (1ULL << 63) /* the reference count of what it refers to is 1 */
+#define QCOW2_L1_RESERVED   0x7f000000000001ffULL
+#define QCOW2_L2_RESERVED   0x3f000000000001feULL /* of an entry that is not compressed */
 #define QCOW2_L2_COMPRESSED (1ULL << 62)
 #define QCOW2_L2_ZERO	    1ULL /* version 3, without extended entries */
 #define QCOW2_SUBCLUSTERS   32u /* of a cluster, with extended entries */
@@ -60,6 +79,11 @@ struct qcow2_header {
 	uint32_t refcount_order; /* a reference count has 2 to this power bits */
 	uint32_t header_length; /* bytes */
 	uint8_t compression_type; /* enum qcow2_compression */
+	/* Of header extensions; not validated, zeroes where there are none. */
+	uint32_t crypto_ext_bytes, bitmaps_ext_bytes; /* their lengths */
+	uint64_t crypto_offset, crypto_bytes; /* the header of LUKS */
+	uint32_t nb_bitmaps, bitmaps_reserved;
+	uint64_t bitmap_dir_offset, bitmap_dir_bytes;
 };
 
 /* The strings in a header and its extensions; heap, or NULL. */

@@ -211,8 +211,6 @@ static int check_header(const struct qcow2_header *h, struct error *err)
 {
 	int ret;
 
-	if (h->crypt_method)
-		return error_set(err, -ENOTSUP, "encrypted qcow2 images are not supported");
 	ret = check_compression(h, err);
 	if (!ret)
 		ret = check_geometry(h, err);

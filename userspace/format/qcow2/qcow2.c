@@ -56,6 +56,8 @@ static int check_features(const struct qcow2_image *img, unsigned int flags, str
 {
 	uint64_t features = img->header.incompatible;
 
+	if (img->header.crypt_method)
+		return error_set(err, -ENOTSUP, "encrypted qcow2 images are not supported");
 	if (features & QCOW2_INCOMPAT_DATA_FILE)
 		return error_set(err, -ENOTSUP,
 				 "qcow2 images with an external data file are not supported");
@@ -85,6 +87,9 @@ static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts,
 		return ret;
 	take_names(node, &names);
 	set_geometry(img);
+	node->cluster_size = img->cluster_size;
+	if (node->flags & BLK_O_METADATA)
+		return qcow2_co_check_header(img, err);
 	ret = check_features(img, opts->flags, err);
 	if (!ret)
 		ret = qcow2_co_l1_load(img, err);
@@ -96,22 +101,28 @@ static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts,
 	/* A disk has whole sectors: cut off a partial last one. */
 	atomic_store_explicit(&node->size, round_down(img->header.size, SECTOR_SIZE),
 			      memory_order_relaxed);
-	node->cluster_size = img->cluster_size;
 	return 0;
 }
 
-/* Accept QEMU's options for caching, writing and freeing, which have no effect on a reader. */
-static void take_options(struct blk_options *options)
+/*
+ * Accept QEMU's options for caching, writing and freeing, most of which have no effect on a reader.
+ */
+static int take_options(struct qcow2_image *img, struct blk_options *options, struct error *err)
 {
 	static const char *const names[] = {
 		"lazy-refcounts",	  "pass-discard-request", "pass-discard-snapshot",
 		"pass-discard-other",	  "discard-no-unref",	  "overlap-check",
 		"overlap-check.template", "cache-size",		  "l2-cache-size",
-		"l2-cache-entry-size",	  "refcount-cache-size",  "cache-clean-interval",
+		"l2-cache-entry-size",	  "cache-clean-interval",
 	};
+	int ret;
 
-	for (size_t i = 0; options && i < ARRAY_SIZE(names); i++)
+	if (!options)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		(void)blk_options_take(options, names[i]);
+	ret = blk_options_take_size(options, "refcount-cache-size", &img->check_bytes, err);
+	return ret < 0 ? ret : 0;
 }
 
 static int qcow2_co_open(struct blk_node *node, const struct blk_open_opts *opts, struct error *err)
@@ -124,8 +135,9 @@ static int qcow2_co_open(struct blk_node *node, const struct blk_open_opts *opts
 	img->node = node;
 	img->file = node->file;
 	node->opaque = img;
-	take_options(opts->options);
-	ret = open_image(img, opts, err);
+	ret = take_options(img, opts->options, err);
+	if (!ret)
+		ret = open_image(img, opts, err);
 	if (ret) {
 		free_image(img);
 		node->opaque = NULL;
@@ -182,6 +194,7 @@ const struct blk_driver blk_driver_qcow2 = {
 	.has_backing = true,
 	.has_snapshots = true,
 	.has_bitmaps = true,
+	.prints_findings = true,
 	.probe = qcow2_probe,
 	.co_open = qcow2_co_open,
 	.co_close = qcow2_co_close,
@@ -189,4 +202,5 @@ const struct blk_driver blk_driver_qcow2 = {
 	.co_map = qcow2_co_map,
 	.co_pread = qcow2_co_pread,
 	.co_info = qcow2_co_info,
+	.co_check = qcow2_co_check,
 };

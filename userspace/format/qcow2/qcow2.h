@@ -7,8 +7,8 @@
  * cluster once it is published.  Look-ups take no lock (cache.c).
  *
  * The file is not trusted: header.c and extensions.c validate the header, l1.c the
- * offsets of tables, entry.c and map.c each entry when it is used.  Reference counts
- * are not read; a reader does not need them.
+ * offsets of tables, entry.c and map.c each entry when it is used.  Reference counts,
+ * snapshots and bitmaps are read by a check (check.h) and not by readers of data.
  */
 #ifndef QEDBLK_FORMAT_QCOW2_QCOW2_H
 #define QEDBLK_FORMAT_QCOW2_QCOW2_H
@@ -39,6 +39,7 @@ struct qcow2_image {
 	 */
 	struct bufpool *packed;
 	struct inflater *inflater;
+	uint64_t check_bytes; /* of memory for the counts of a check; 0: as many as it likes */
 };
 
 /* header_io.c: read the first cluster, and qcow2_parse() it.  Yields. */
@@ -57,6 +58,15 @@ int qcow2_co_map(struct blk_node *node, uint64_t offset, uint64_t bytes, struct 
 int qcow2_co_entry(struct qcow2_image *img, uint64_t cluster, uint64_t *entry);
 /* Log that guest cluster @cluster cannot be read, because of @what, and return -EIO. */
 int qcow2_bad(struct qcow2_image *img, uint64_t cluster, const char *what, uint64_t value);
+
+/*
+ * check.c: see struct blk_driver.  Memory is bounded, whatever the image says: tables are read in
+ * pieces, and more reference counts than fit are compared in several passes.
+ */
+int qcow2_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
+		   void *report_arg, struct blk_check_result *result, struct error *err);
+/* Validate what only a check needs of the header.  Yields.  The error line is QEMU's. */
+int qcow2_co_check_header(struct qcow2_image *img, struct error *err);
 
 /* read.c: see struct blk_driver. */
 int qcow2_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);

@@ -112,7 +112,7 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 
 	if (!blk_driver_find(dd->target_format))
 		return report_error("Unknown file format");
-	if (!image_new_path(dd->output, &err))
+	if (!img_new_driver(dd->target_format, &err) || !image_new_path(dd->output, &err))
 		return report_fail(&err);
 	if (img_co_make(&create, dd->output, dd->target_format, &err) < 0) {
 		error_prefix(&err, "%s: error while creating output image", dd->output);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 # timeout: 900
-"""`check` of qcow2 images: counts, words, JSON and exit status are those of QEMU.
+"""`check` and `measure` of qcow2 images: counts, words, JSON and exit status are those of QEMU.
 
 Images of many kinds are made by QEMU, and damaged by a seeded script: reference counts, entries of
 all tables, header fields, the file's length. The same is found where the counts do not fit in
@@ -439,6 +439,38 @@ def no_writer():
         raise Failure("an image was changed")
 
 
+# ---- measure ----
+
+MEASURE_OPTIONS = (
+    "", "compat=0.10", "cluster_size=512", "cluster_size=2M", "extended_l2=on", "refcount_bits=1",
+    "refcount_bits=64,cluster_size=1k", "preallocation=metadata", "preallocation=falloc",
+    "preallocation=full", "backing_file=x", "lazy_refcounts=on,compression_type=zstd",
+    "data_file=x,data_file_raw=on", "size=1M", "cluster_size=3k", "cluster_size=256",
+    "cluster_size=4M", "refcount_bits=3", "refcount_bits=128", "compat=0.10,refcount_bits=8",
+    "compat=2", "extended_l2=on,cluster_size=8k", "preallocation=some", "nocow=on",
+)
+
+
+def measured(names):
+    for name in names:
+        for target in ("qcow2", "raw"):
+            compare_measure("-O", target, name)
+            compare_measure("-O", target, "--output=json", name)
+    for options in MEASURE_OPTIONS[1:]:
+        for source in (("bitmaps",), ("unpacked.raw",), ("--size", "3G")):
+            compare_measure("-O", "qcow2", "-o", options, *source)
+    for size in ("0", "1", "511", "512", "64k", "1T", "64T", "1P", "2E"):
+        compare_measure("-O", "qcow2", "--size", size)
+
+
+def compare_measure(*args):
+    got = interop.run(interop.QED_IMG, "measure", *args)
+    want = interop.run("qemu-img", "measure", *args)
+    if (got.status, got.out, got.err.replace("qed-img:", "qemu-img:")) != (
+            want.status, want.out, want.err):
+        raise Failure("measure: %s; QEMU: %s" % (got, want))
+
+
 def inconsistent_bitmap():
     """A bitmap that was in use when a program ended."""
     image = Image("bitmaps")
@@ -446,6 +478,7 @@ def inconsistent_bitmap():
     directory = image.get(">Q", at + 16)
     image.put(">I", directory + 12, image.get(">I", directory + 12) | 1)
     interop.write_file("in-use", image.data)
+    compare_measure("-O", "qcow2", "in-use")
     compare_both("in-use")
 
 
@@ -455,6 +488,7 @@ def main(results):
     seed = interop.seed_from([])
     rng = random.Random(seed)
     names = make_all()
+    must("qemu-img", "convert", "-O", "raw", "plain", "unpacked.raw")
     results.run("no-repair", no_repair)
     results.run("no-writer", no_writer)
     results.run("sparse-tables", sparse_tables)
@@ -465,6 +499,8 @@ def main(results):
         return
     results.run("intact", intact, names)
     results.run("encrypted", encrypted)
+    results.run("measure", measured, ("plain", "v2", "subclusters", "bitmaps", "overlay",
+                                      "packed-plain", "unpacked.raw"))
     results.run("inconsistent-bitmap", inconsistent_bitmap)
     rounds = int(os.environ.get("ROUNDS", 20 if QUICK else 120))
     results.run("damaged", damaged, rng, names + ["luks"], rounds)

@@ -23,15 +23,27 @@ struct measure {
 	struct img_create_options opts;
 };
 
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
 static void print_result(const struct measure *m, const struct blk_measure *result)
 {
 	if (m->json) {
-		img_json_print(json_pack("{s:I, s:I}", "required", (json_int_t)result->required,
-					 "fully-allocated", (json_int_t)result->fully_allocated));
+		json_t *object = json_object();
+
+		if (result->has_bitmaps)
+			set_number(object, "bitmaps", result->bitmaps);
+		set_number(object, "required", result->required);
+		set_number(object, "fully-allocated", result->fully_allocated);
+		img_json_print(object);
 		return;
 	}
 	printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", result->required,
 	       result->fully_allocated);
+	if (result->has_bitmaps)
+		printf("bitmaps size: %" PRIu64 "\n", result->bitmaps);
 }
 
 static int co_measure(struct measure *m, struct blk_node *source)

@@ -87,6 +87,9 @@ static int prepare(struct blk_create_opts *opts, const struct blk_driver **drive
 		ret = blk_file_create_take(file, opts->options, err);
 	if (ret)
 		return ret;
+	if (file->prealloc == BLK_PREALLOC_METADATA && !find_row(*driver, "preallocation"))
+		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s",
+				 blk_prealloc_names[file->prealloc]);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (field_of(opts, i) && !find_row(*driver, fields[i].name))
 			return error_set(err, -EINVAL, "format %s has no option %s",

@@ -71,6 +71,8 @@ struct blk_check_result {
 struct blk_measure {
 	uint64_t required; /* with the data of its source only */
 	uint64_t fully_allocated; /* with every cluster allocated */
+	bool has_bitmaps; /* of the source, which the new image can have, too */
+	uint64_t bitmaps; /* bytes for them, in addition */
 };
 
 enum blk_check_fix {

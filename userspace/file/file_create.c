@@ -48,8 +48,6 @@ int blk_file_create_take(struct blk_file_create *create, struct blk_options *opt
 	if (!options)
 		return 0;
 	create->prealloc = mode ? blk_prealloc_named(mode) : BLK_PREALLOC_OFF;
-	if (create->prealloc == BLK_PREALLOC_METADATA)
-		return error_set(err, -ENOTSUP, "Unsupported preallocation mode: %s", mode);
 	if (create->prealloc == BLK_PREALLOC_COUNT)
 		return error_set(err, -EINVAL, "invalid parameter value: %s", mode);
 	ret = blk_options_take_switch(options, "nocow", &create->nocow, err);

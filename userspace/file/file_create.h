@@ -15,7 +15,7 @@ struct blk_file;
 /* How the disk space of a new part of a file is allocated. */
 enum blk_prealloc {
 	BLK_PREALLOC_OFF, /* by the writes to it */
-	BLK_PREALLOC_METADATA, /* not supported by any format */
+	BLK_PREALLOC_METADATA, /* not at all, but all tables are made; only of some formats */
 	BLK_PREALLOC_FALLOC, /* by fallocate() */
 	BLK_PREALLOC_FULL, /* by writing zeroes */
 	BLK_PREALLOC_COUNT

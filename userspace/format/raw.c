@@ -156,7 +156,7 @@ static int raw_co_measure(const struct blk_create_opts *opts, struct blk_node *s
 	(void)source;
 	(void)err;
 	/* The file's length, including holes. */
-	*result = (struct blk_measure){ opts->size, opts->size };
+	*result = (struct blk_measure){ .required = opts->size, .fully_allocated = opts->size };
 	return 0;
 }
 

@@ -190,3 +190,33 @@ int qcow2_co_check_bitmaps(struct qcow2_image *img, struct error *err)
 {
 	return qcow2_co_walk_bitmaps(img, check_bitmap, img, err);
 }
+
+struct measurement {
+	const struct qcow2_image *img;
+	uint32_t cluster; /* bytes */
+	uint64_t bytes, directory;
+};
+
+static int measure_bitmap(void *arg, const struct qcow2_bitmap *bitmap, struct error *err)
+{
+	struct measurement *m = arg;
+	uint64_t disk = round_down(m->img->header.size, SECTOR_SIZE);
+	uint64_t bits = div_round_up(disk, 1ULL << bitmap->granularity_bits);
+	uint64_t clusters = div_round_up(div_round_up(bits, 8), m->cluster);
+
+	(void)err;
+	/* All of its bits, and its table. */
+	m->bytes += clusters * m->cluster + round_up(clusters * 8, m->cluster);
+	m->directory += round_up(ENTRY_BYTES + bitmap->name_bytes, 8);
+	return 0;
+}
+
+int qcow2_co_measure_bitmaps(struct qcow2_image *img, uint32_t cluster, uint64_t *bytes,
+			     struct error *err)
+{
+	struct measurement m = { .img = img, .cluster = cluster };
+	int ret = qcow2_co_walk_bitmaps(img, measure_bitmap, &m, err);
+
+	*bytes = m.bytes + round_up(m.directory, cluster);
+	return ret;
+}

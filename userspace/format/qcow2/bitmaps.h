@@ -42,4 +42,11 @@ int qcow2_co_check_bitmap_table(struct qcow2_image *img, const struct qcow2_bitm
 /* Validate all of the bitmaps' metadata.  Returns and yields as qcow2_co_walk_bitmaps(). */
 int qcow2_co_check_bitmaps(struct qcow2_image *img, struct error *err);
 
+/*
+ * Set *@bytes to what the bitmaps take, as QEMU estimates it, in a new image with clusters of
+ * @cluster bytes.  Returns and yields as qcow2_co_walk_bitmaps().
+ */
+int qcow2_co_measure_bitmaps(struct qcow2_image *img, uint32_t cluster, uint64_t *bytes,
+			     struct error *err);
+
 #endif

@@ -68,6 +68,12 @@ int qcow2_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn 
 /* Validate what only a check needs of the header.  Yields.  The error line is QEMU's. */
 int qcow2_co_check_header(struct qcow2_image *img, struct error *err);
 
+/* measure.c: see struct blk_driver. */
+extern const struct blk_option_row qcow2_create_options[];
+int qcow2_check_create(const struct blk_create_opts *opts, struct error *err);
+int qcow2_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
+		     struct blk_measure *result, struct error *err);
+
 /* read.c: see struct blk_driver. */
 int qcow2_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 

@@ -73,6 +73,8 @@ COMMANDS = [
     Command("map", "map", "--output", "json", "over.qed"),
     Command("info for people", "info", "over.qed"),
     Command("check as JSON", "check", "--output", "json", "over.qed"),
+    Command("check of qcow2", "check", "source.qcow2"),
+    Command("measure of qcow2", "measure", "-O", "qcow2", "source.qcow2"),
     Command("info", "info", "--backing-chain", "--output", "json", "over.qed"),
     Command("measure", "measure", "--output", "json", "-O", "qed", "over.qed"),
     Command("qed-io", "-c", "write -P 7 100k 300k", "-c", "write -z -u 1M 128k", "-c", "discard 0 64k",

@@ -201,7 +201,7 @@ DEVICE_OPTION(DEVICE_FLAG, foreground, "foreground", NULL, 0, ON_UBLK, SUCCESSOR
 	      "stay attached, and log to standard error",
 	      "**qedctl create** then stays, too: SIGINT or SIGTERM removes the device, or has "
 	      "it end at its last close when it is in use. When the server ends, for whatever "
-	      "reason, the device is removed.")
+	      "reason, the device is removed. When **qedctl** is killed, a device in use stays.")
 
 DEVICE_OPTION(DEVICE_COUNT_FROM_0, ready_fd, "ready-fd", "N", INT32_MAX, DEVICE_QEDD,
 	      SUCCESSOR_LIVE, NULL, NULL,

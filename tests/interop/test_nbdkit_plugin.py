@@ -121,8 +121,10 @@ def test_not_writable(rng):
     must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "golden.raw", "golden.qcow2")
     expect_served_read_only("golden.qcow2", "golden.qcow2: format qcow2 cannot be written to")
     expect_file("back.raw", interop.read_file("golden.raw"))
-    with Nbdkit("file", "golden.raw") as far:
-        expect_served_read_only(far.url(), "network images can only be read")
+    # With a preloaded sanitizer nbdkit never gets through p11-kit's destructor, which libnbd brings in.
+    if not interop.SANITIZE:
+        with Nbdkit("file", "golden.raw") as far:
+            expect_served_read_only(far.url(), "network images can only be read")
     # Permissions do not stop root.
     os.mkdir("mount")
     script = ("mount -t tmpfs none mount && cp golden.raw mount && mount -o remount,ro mount && "

@@ -143,6 +143,11 @@ struct blk_driver {
 	 */
 	int (*map)(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
 	int (*co_map)(struct blk_node *node, uint64_t offset, uint64_t bytes, struct blk_map *map);
+	/*
+	 * Optional: can there be holes of the file, which co_map() does not know, below DATA?
+	 * blk_co_status() then looks for them.
+	 */
+	bool (*co_may_have_holes)(struct blk_node *node);
 
 	int (*co_pread)(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 	int (*co_pwrite)(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,

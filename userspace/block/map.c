@@ -106,21 +106,35 @@ void blk_map_write(struct blk_node *node, uint64_t offset, uint64_t bytes, struc
 		answer(map, BLK_MAP_ASK, map->bytes);
 }
 
+/* Find zeroes that the driver does not know: a hole of the file below @map, which is DATA. */
+static int look_for_hole(struct blk_node *node, struct blk_map *map, bool *zero)
+{
+	int data;
+
+	if (map->kind != BLK_MAP_DATA || !map->file || !node->driver->co_may_have_holes ||
+	    !node->driver->co_may_have_holes(node))
+		return 0;
+	data = blk_file_co_is_data(map->file, map->file_offset, map->bytes, &map->bytes);
+	*zero = !data;
+	return data < 0 ? data : 0;
+}
+
 static int look_through(struct blk_node *node, const struct blk_node *base, uint64_t offset,
 			uint64_t bytes, struct blk_status *status)
 {
 	struct blk_map map = { .kind = BLK_MAP_ZERO, .bytes = bytes };
 	unsigned int depth = 0;
 	uint64_t size = atomic_load(&node->size);
-	bool nothing_below = false;
+	bool nothing_below = false, hole = false;
+	int ret;
 
 	if (offset > size || bytes > size - offset)
 		return -EIO;
 	while (bytes) {
 		struct blk_node *backing = node->backing;
 		uint64_t backing_size;
-		int ret = node->driver->co_map(node, offset, bytes, &map);
 
+		ret = node->driver->co_map(node, offset, bytes, &map);
 		if (ret)
 			return ret;
 		bytes = map.bytes = min_u64(map.bytes, bytes);
@@ -145,9 +159,13 @@ static int look_through(struct blk_node *node, const struct blk_node *base, uint
 			break;
 		}
 	}
+	ret = look_for_hole(node, &map, &hole);
+	if (ret)
+		return ret;
 	*status = (struct blk_status){
 		.kind = map.kind,
-		.zero = map.kind == BLK_MAP_ZERO || (map.kind == BLK_MAP_BACKING && nothing_below),
+		.zero = hole || map.kind == BLK_MAP_ZERO ||
+			(map.kind == BLK_MAP_BACKING && nothing_below),
 		.bytes = map.bytes,
 		.depth = depth,
 		.node = node,

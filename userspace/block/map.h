@@ -38,7 +38,8 @@ struct blk_status {
 	enum blk_map_kind kind; /* DATA, ZERO, or BACKING where no node of the chain has it */
 	/*
 	 * A reader sees zeroes: a node says so, or the run is unallocated and there is no backing
-	 * file below it, or one that ends before.  @kind BACKING alone does not tell.
+	 * file below it, or one that ends before, or it is DATA in a hole of the file.  @kind alone
+	 * does not tell.
 	 */
 	bool zero;
 	uint64_t bytes;

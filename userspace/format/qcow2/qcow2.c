@@ -203,6 +203,7 @@ const struct blk_driver blk_driver_qcow2 = {
 	.co_measure = qcow2_co_measure,
 	.map = qcow2_map,
 	.co_map = qcow2_co_map,
+	.co_may_have_holes = qcow2_co_may_have_holes,
 	.co_pread = qcow2_co_pread,
 	.co_info = qcow2_co_info,
 	.co_check = qcow2_co_check,

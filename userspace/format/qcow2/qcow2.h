@@ -8,7 +8,8 @@
  *
  * The file is not trusted: header.c and extensions.c validate the header, l1.c the
  * offsets of tables, entry.c and map.c each entry when it is used.  Reference counts,
- * snapshots and bitmaps are read by a check (check.h) and not by readers of data.
+ * snapshots and bitmaps are read by a check (check.h), the counts by holes.c, too, and not
+ * by readers of data.
  */
 #ifndef QEDBLK_FORMAT_QCOW2_QCOW2_H
 #define QEDBLK_FORMAT_QCOW2_QCOW2_H
@@ -40,7 +41,11 @@ struct qcow2_image {
 	struct bufpool *packed;
 	struct inflater *inflater;
 	uint64_t check_bytes; /* of memory for the counts of a check; 0: as many as it likes */
+	/* Holes of the file below data clusters; guessed when it is first asked for. */
+	_Atomic(int) holes;
 };
+
+enum qcow2_holes { QCOW2_HOLES_UNKNOWN, QCOW2_NO_HOLES, QCOW2_HOLES };
 
 /* header_io.c: read the first cluster, and qcow2_parse() it.  Yields. */
 int qcow2_co_read_header(struct blk_file *file, struct qcow2_header *h, struct qcow2_names *names,
@@ -73,6 +78,9 @@ extern const struct blk_option_row qcow2_create_options[];
 int qcow2_check_create(const struct blk_create_opts *opts, struct error *err);
 int qcow2_co_measure(const struct blk_create_opts *opts, struct blk_node *source,
 		     struct blk_measure *result, struct error *err);
+
+/* holes.c: see struct blk_driver. */
+bool qcow2_co_may_have_holes(struct blk_node *node);
 
 /* read.c: see struct blk_driver. */
 int qcow2_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);

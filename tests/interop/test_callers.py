@@ -33,6 +33,7 @@ libvirt    |                       | qemu-img create -f raw -o preallocation=fal
 libvirt    |                       | qemu-img create -f qed vol.img 5242880K
 libvirt    | disk.raw              | qemu-img create -f qed -o backing_fmt=raw -b disk.raw vol.img 5242880K
 libvirt    | disk.raw              | qemu-img create -f qed -b disk.raw -F raw vol.img 5242880K
+libvirt    |                       | qemu-img create -f qed -b /dev/null -F raw vol.img 5242880K
 libvirt    |                       | - qemu-img create -f qcow2 -o compat=0.10 vol.img 5242880K
 libvirt    | disk.raw              | - qemu-img create -f qcow2 -o backing_fmt=raw,compat=1.1,lazy_refcounts -b disk.raw vol.img 5242880K
 libvirt    | disk.qcow2            | qemu-img convert -f qcow2 -O raw disk.qcow2 vol.img

@@ -92,7 +92,7 @@ qemu-img convert -O raw -o preallocation=full base n3
 qemu-img convert -O raw -o preallocation=metadata base n3
 qemu-img convert -O qed -o preallocation=metadata base n3
 qemu-img convert -O qed -B nope -F raw a b
-~qemu-img convert -O qed -B nope -F foo a b ~[1] Could not open 'nope'
+qemu-img convert -O qed -B nope -F foo a b
 qemu-img convert -O qed -B base -F qed a b
 qemu-img convert -O qed -B base -F raw new b
 qemu-img compare new b

@@ -96,6 +96,27 @@ qemu-img info --object tls-creds-psk,id=x,help base
 ~qemu-img info --object help base ~[0] tls-creds-x509
 ~qemu-img info --object foo,help base ~[0] tls-creds-psk
 ~qemu-img info --object tls-creds-x509,help base ~[0] sanity-check=<bool>
+qemu-img info --output=json /dev/zero
+qemu-img map /dev/null
+qemu-img compare /dev/null /dev/zero
+qemu-img convert -f raw -O qed /dev/null none
+qemu-img create -f qed -b /dev/null -F raw nothing 1M
+qemu-img map --output=json nothing
+qemu-img create -f qed -u -b x -F rwa n 1M
+qemu-img create -f qed -F rwa n 1M
+qemu-img create -f qed -u -o backing_file=x,backing_fmt=rwa n 1M
+qemu-img create -f qed -u -b x -F dmg n 1M
+qemu-img convert -O qed -B base -F rwa a n
+qemu-img convert -O qed -o backing_fmt=rwa a n
+qemu-img rebase -u -b x -F rwa a
+qemu-img rebase -u -b base -F vvfat thin
+qemu-img info thin
+qemu-img info --image-opts driver=null-co
+qemu-img info 'json:{"driver":"raw","file":{"driver":"null-co"}}'
+qemu-img bench -s 9E a
+qemu-img bench -S 9E a
+qemu-img bench -S -1 a
+qemu-img bench -s 1x a
 """
 
 IO = """

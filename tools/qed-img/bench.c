@@ -10,6 +10,7 @@
 #include "cmdline/report.h"
 #include "populate/populate.h"
 #include "image/image.h"
+#include "image/size.h"
 #include "qed-img/bench.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
@@ -43,9 +44,11 @@ static int parse_number(const char *what, const char *text, unsigned long max, u
 /* Like img_parse_size(), for values that QEMU stores in an int. */
 static int parse_int_size(const char *what, const char *text, uint64_t *bytes)
 {
-	if (img_parse_size(what, text, bytes))
-		return 1;
-	if (*bytes > INT_MAX)
+	int ret = image_parse_size(text, bytes);
+
+	if (ret == -EINVAL)
+		return img_parse_size(what, text, bytes);
+	if (ret || *bytes > INT_MAX)
 		return report_error("Invalid %s specified. Must be between 0 and %d.", what,
 				    INT_MAX);
 	return 0;

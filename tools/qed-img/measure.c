@@ -53,8 +53,13 @@ static int co_measure(struct measure *m, struct blk_node *source)
 
 	if (!blk_driver_find(m->target_format))
 		return report_error("Unknown file format '%s'", m->target_format);
-	if (img_options_parse(&m->opts, m->options, m->target_format, &err) < 0)
-		return report_fail(&err);
+	if (img_options_parse(&m->opts, m->options, m->target_format, &err) < 0) {
+		report_fail(&err);
+		/* By our own name an error is one line. */
+		if (report_as_qemu())
+			report_error("Invalid options for file format '%s'", m->target_format);
+		return 1;
+	}
 	if (source)
 		m->size = source->size;
 	else if (m->opts.has_size && !m->has_size)

@@ -98,6 +98,9 @@ static int prepare(struct blk_create_opts *opts, const struct blk_driver **drive
 		if (row->type == BLK_OPTION_SIZE &&
 		    blk_options_take_row(opts->options, row, &number, err))
 			return -EINVAL;
+	if (opts->backing_format && !blk_format_is_known(opts->backing_format))
+		return error_set(err, -EINVAL, "Parameter 'backing-fmt' does not accept value '%s'",
+				 opts->backing_format);
 	opts->backing_format = blk_stored_format(opts->backing_format);
 	opts->prealloc = file->prealloc;
 	return 0;

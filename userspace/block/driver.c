@@ -27,6 +27,36 @@ static const struct foreign_format {
 	{ "luks", 0, 6, "LUKS\xba\xbe" },
 };
 
+/* Other names that QEMU knows as a format, and that an image may so give to its backing file. */
+static const char *const foreign_names[] = { "blkdebug",
+					     "blklogwrites",
+					     "blkreplay",
+					     "blkverify",
+					     "bochs",
+					     "cloop",
+					     "compress",
+					     "copy-before-write",
+					     "copy-on-read",
+					     "dmg",
+					     "ftp",
+					     "ftps",
+					     "gluster",
+					     "http",
+					     "https",
+					     "iscsi",
+					     "nfs",
+					     "null-aio",
+					     "nvme",
+					     "preallocate",
+					     "qcow",
+					     "quorum",
+					     "rbd",
+					     "replication",
+					     "snapshot-access",
+					     "ssh",
+					     "throttle",
+					     "vvfat" };
+
 const struct blk_driver *blk_driver_fallback(void)
 {
 	const struct blk_driver *const *driver = blk_drivers;
@@ -60,6 +90,9 @@ bool blk_format_is_known(const char *name)
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(foreign_formats); i++)
 		if (!strcmp(foreign_formats[i].name, name))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(foreign_names); i++)
+		if (!strcmp(foreign_names[i], name))
 			return true;
 	return false;
 }

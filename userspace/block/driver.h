@@ -233,7 +233,7 @@ const struct blk_driver *blk_driver_fallback(void);
  */
 void blk_print_formats(FILE *to);
 
-/* Is @name a known format: one with a driver, or one that is recognized but unsupported? */
+/* Is @name a format: one with a driver, or one that QEMU knows? */
 bool blk_format_is_known(const char *name);
 
 /*

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -40,8 +41,19 @@ struct open_call {
 	struct dio_align align;
 };
 
-int blk_file_check_type(const char *name, mode_t mode, unsigned int flags, struct error *err)
+/* /dev/null, /dev/zero and /dev/full: opening one has no side effect, and it has no bytes. */
+static bool is_empty_device(const struct stat *st)
 {
+	unsigned int number = minor(st->st_rdev);
+
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) == 1 &&
+	       (number == 3 || number == 5 || number == 7);
+}
+
+int blk_file_check_type(const char *name, const struct stat *st, unsigned int flags,
+			struct error *err)
+{
+	mode_t mode = st->st_mode;
 	const char *device = flags & BLK_FILE_HOST_DEVICE ? "host_device" :
 			     flags & BLK_FILE_HOST_CDROM  ? "host_cdrom" :
 							    NULL;
@@ -58,7 +70,8 @@ int blk_file_check_type(const char *name, mode_t mode, unsigned int flags, struc
 				 "%s: 'file' driver requires '%s' to be a regular file", name,
 				 name);
 	/* Opening a character device can have side effects: the user has to say that it is one. */
-	if (S_ISREG(mode) || S_ISBLK(mode) || (device && S_ISCHR(mode)))
+	if (S_ISREG(mode) || S_ISBLK(mode) || (device && S_ISCHR(mode)) ||
+	    (!(flags & BLK_FILE_RDWR) && is_empty_device(st)))
 		return 0;
 	return error_set(err, -EINVAL, "%s: Not a regular file or block device", name);
 }
@@ -77,7 +90,7 @@ static int open_fd(struct open_call *call)
 
 	/* Check before opening: opening a device or a FIFO can have side effects. */
 	if (stat(file->name, &st) == 0) {
-		int ret = blk_file_check_type(file->name, st.st_mode, call->flags, call->err);
+		int ret = blk_file_check_type(file->name, &st, call->flags, call->err);
 
 		if (ret)
 			return ret;
@@ -144,7 +157,7 @@ static int find_identity(struct open_call *call)
 
 	if (fstat(file->fd, &st) < 0)
 		return error_set_errno(call->err, -errno, "%s", file->name);
-	ret = blk_file_check_type(file->name, st.st_mode, call->flags, call->err);
+	ret = blk_file_check_type(file->name, &st, call->flags, call->err);
 	if (ret)
 		return ret;
 	/* There is nothing to make durable. */

@@ -94,7 +94,7 @@ int blk_file_open_below(const char *name, const char *dir, bool writable, struct
 	if (!ret && fstat(fd, &st) < 0)
 		ret = error_set_errno(err, -errno, "%s", name);
 	if (!ret)
-		ret = blk_file_check_type(name, st.st_mode, 0, err);
+		ret = blk_file_check_type(name, &st, writable ? BLK_FILE_RDWR : 0, err);
 	if (!ret)
 		ret = reopen(fd, name, writable, err);
 	close(fd);

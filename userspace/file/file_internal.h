@@ -3,9 +3,9 @@
 #ifndef QEDBLK_FILE_FILE_INTERNAL_H
 #define QEDBLK_FILE_FILE_INTERNAL_H
 
-#include <sys/types.h>
-
 #include "file/file.h"
+
+struct stat;
 
 /* The longest transfer in one operation, bytes: well below what an int result can hold. */
 #define BLK_FILE_MAX_TRANSFER (1u << 30)
@@ -14,10 +14,11 @@
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err);
 
 /*
- * Return 0 if a file of type @mode can be an image and is what @flags (BLK_FILE_*) demand, else a
- * negative errno with an error line.
+ * Return 0 if a file of the type that @st says can be an image and is what @flags (BLK_FILE_*)
+ * demand, else a negative errno with an error line.
  */
-int blk_file_check_type(const char *name, mode_t mode, unsigned int flags, struct error *err);
+int blk_file_check_type(const char *name, const struct stat *st, unsigned int flags,
+			struct error *err);
 
 /*
  * Open @name for reading, or for both, if the file that it resolves to lies below folder @dir.

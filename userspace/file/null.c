@@ -23,15 +23,20 @@ static bool null_matches(const char *filename)
 
 static int null_name_from(struct blk_options *options, char **name, struct error *err)
 {
-	uint64_t size = DEFAULT_SIZE;
-	int ret = blk_options_take_size(options, "size", &size, err);
+	uint64_t size;
+	int has_size = blk_options_take_size(options, "size", &size, err);
 
-	if (ret < 0)
-		return ret;
+	if (has_size < 0)
+		return has_size;
 	/* Ignored: nothing is kept, and this protocol exists to be fast. */
 	(void)blk_options_take(options, "read-zeroes");
 	(void)blk_options_take(options, "latency-ns");
-	if (asprintf(name, PREFIX "%" PRIu64, size) < 0)
+	*name = NULL;
+	if (!has_size)
+		*name = strdup(PREFIX);
+	else if (asprintf(name, PREFIX "%" PRIu64, size) < 0)
+		*name = NULL;
+	if (!*name)
 		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 	return 0;
 }

@@ -3,6 +3,8 @@
  * Creating a QED image.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "format/qed/format.h"
@@ -27,6 +29,17 @@ const struct blk_option_row qed_create_options[] = {
 	{ 0 },
 };
 
+static int check_size(const struct qed_header *h, struct error *err)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line),
+		 "QED image size must be a non-zero multiple of cluster size and less than %" PRIu64
+		 " bytes",
+		 qed_max_image_size(h->cluster_size, h->table_size));
+	return qed_image_size_validate(h->cluster_size, h->table_size, h->image_size, line, err);
+}
+
 static int fill_header(const struct blk_create_opts *opts, struct qed_header *h, struct error *err)
 {
 	size_t name = opts->backing_file ? strlen(opts->backing_file) : 0;
@@ -37,7 +50,9 @@ static int fill_header(const struct blk_create_opts *opts, struct qed_header *h,
 	h->table_size = (uint32_t)blk_create_number(opts, "table_size");
 	h->header_size = 1;
 	h->image_size = opts->size;
-	ret = qed_geometry_validate(h->cluster_size, h->table_size, h->image_size, err);
+	ret = qed_geometry_validate(h->cluster_size, h->table_size, 0, err);
+	if (!ret)
+		ret = check_size(h, err);
 	if (ret)
 		return ret;
 	h->l1_table_offset = h->cluster_size;

@@ -122,6 +122,9 @@ void qed_header_encode(const struct qed_header *h, uint8_t *disk);
  */
 int qed_header_validate(const struct qed_header *h, uint64_t file_size, struct error *err);
 
+/* Return the largest image_size (bytes, a multiple of 512) that a geometry can map. */
+uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size);
+
 /* Validate the geometry alone.  Returns 0, or -EINVAL with an error line. */
 int qed_geometry_validate(uint32_t cluster_size, uint32_t table_size, uint64_t image_size,
 			  struct error *err);

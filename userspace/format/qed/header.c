@@ -48,8 +48,7 @@ void qed_header_encode(const struct qed_header *h, uint8_t *disk)
 	memcpy(disk, &copy, sizeof(copy));
 }
 
-/* Return the largest image_size (bytes, a multiple of 512) that a geometry can map. */
-static uint64_t max_image_size(uint32_t cluster_size, uint32_t table_size)
+uint64_t qed_max_image_size(uint32_t cluster_size, uint32_t table_size)
 {
 	uint64_t entries = (uint64_t)table_size * cluster_size / 8;
 	/* The largest file offset is a signed 64-bit number. */
@@ -85,11 +84,11 @@ int qed_image_size_validate(uint32_t cluster_size, uint32_t table_size, uint64_t
 		return error_set_detail(err, -EINVAL, line,
 					"%" PRIu64 " is not a multiple of %u bytes", image_size,
 					SECTOR_SIZE);
-	if (image_size > max_image_size(cluster_size, table_size))
+	if (image_size > qed_max_image_size(cluster_size, table_size))
 		return error_set_detail(err, -EINVAL, line,
 					"%" PRIu64 " is more than %" PRIu64
 					" bytes, the most that its geometry can map",
-					image_size, max_image_size(cluster_size, table_size));
+					image_size, qed_max_image_size(cluster_size, table_size));
 	return 0;
 }
 

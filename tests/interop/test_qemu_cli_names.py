@@ -51,6 +51,8 @@ qemu-img info --image-opts driver=qed,file.filename=a,read-only=off
 qemu-img info --image-opts driver=qed,file.filename=a,read-only=x
 qemu-img info --image-opts driver=qed,file.filename=a,cache.direct=on
 qemu-img info --image-opts driver=qed,file.filename=a,node-name=foo
+qemu-img info --image-opts driver=qed,file.filename=a,node-name=
+qemu-img info --image-opts driver=raw,file.node-name=,file.filename=base
 qemu-img info --image-opts driver=qed,file=foo
 qemu-img info --image-opts driver=qed,file.filename=a,foo
 qemu-img info --image-opts driver=qed,file.filename=a,nofoo

@@ -116,6 +116,8 @@ qemu-io -f qed -c 'reopen -o foo=1' a
 qemu-io -f qed -c 'reopen -r -w' a
 qemu-io -f qed -c 'reopen -z' a
 qemu-io -f qed -c 'reopen a' a
+qemu-io -c 'reopen -c none' -c 'reopen -r' -c 'reopen -w' -c length base
+qemu-io -c 'open base' -c 'reopen -o cache.direct=on' -c close -c 'open base'
 qemu-io -f qed -c 'reopen -r' -c 'write 0 1' a
 qemu-io
 qemu-io -c length

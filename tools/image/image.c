@@ -257,12 +257,14 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 	if (path && !*path)
 		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
 	limited.backing_dir = image_backing_dir;
+	limited.flags &= ~IMAGE_O_REOPEN;
 	ret = blk_co_open(node, path, &limited, err);
 	if (ret < 0) {
 		reword_open(path, opts, err);
 		return ret;
 	}
-	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && (*node)->driver->is_fallback)
+	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && (*node)->driver->is_fallback &&
+	    !(opts->flags & IMAGE_O_REOPEN))
 		fprintf(stderr,
 			"WARNING: Image format was not specified for '%s' and probing "
 			"guessed raw.\n"

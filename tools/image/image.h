@@ -36,6 +36,9 @@ const char *image_new_path(const char *filename, struct error *err);
  */
 extern const char *image_backing_dir;
 
+/* In blk_open_opts.flags of image_co_open(): the user has been warned of a guess already. */
+#define IMAGE_O_REOPEN (1u << 28)
+
 /*
  * Call blk_co_open() on a file named by the user (NULL: by opts->options). Coroutine;
  * yields. The error line is what QEMU prints after "Could not open 'FILE': ". Warns on

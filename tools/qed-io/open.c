@@ -139,6 +139,7 @@ static int co_open_node(struct blk_node **node, const struct io_open *how, struc
 	};
 	int ret;
 
+	opts.flags |= how->reopen ? IMAGE_O_REOPEN : 0;
 	if (!how->filename && !how->options)
 		return error_set(err, -EINVAL, "Must specify either driver or file");
 	if (how->snapshot)

@@ -183,9 +183,9 @@ static bool same_node(const struct io_open *a, const struct io_open *b)
  * Close the image first, to free its lock, then open it in the new way; if that fails,
  * open it as before.
  */
-static int co_change(struct io_session *io, const struct io_open *how)
+static int co_change(struct io_session *io, struct io_open *how)
 {
-	const struct io_open before = io->open;
+	struct io_open before = io->open;
 	int ret;
 
 	if (before.snapshot || same_node(&before, how)) {
@@ -195,6 +195,7 @@ static int co_change(struct io_session *io, const struct io_open *how)
 	ret = io_session_co_close(io);
 	if (ret < 0)
 		return ret;
+	how->reopen = before.reopen = true;
 	ret = io_session_co_open(io, how);
 	if (ret < 0)
 		io_session_co_open(io, &before);

@@ -16,6 +16,7 @@ struct io_open {
 	const char *format; /* NULL: probe */
 	const struct blk_options *options; /* further options, or NULL */
 	bool read_only, snapshot, copy_on_read, force_share, discard_ignore;
+	bool reopen; /* the image was open a moment ago */
 	bool native_aio; /* requested; QEMU accepts it only with O_DIRECT */
 	struct image_cache cache;
 };

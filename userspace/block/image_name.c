@@ -61,7 +61,7 @@ static int take_words(struct blk_options *o, bool *ignore_discard, struct error 
 	const char *given = blk_options_take(o, "discard"), *discard = given ? given : "unmap";
 
 	*ignore_discard = !strcmp(discard, "off") || !strcmp(discard, "ignore");
-	if (node_name && *node_name && !blk_is_identifier(node_name))
+	if (node_name && !blk_is_identifier(node_name))
 		return error_set(err, -EINVAL, "Invalid node-name: '%s'", node_name);
 	if (!*ignore_discard && strcmp(discard, "on") && strcmp(discard, "unmap"))
 		return error_set(err, -EINVAL, "Invalid discard option");

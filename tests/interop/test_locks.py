@@ -18,7 +18,7 @@ from nbdkit import wait_until
 
 # ---- The bytes ----
 
-FILES = ("a.raw", "b.raw", "c.raw", "a.qed", "over.qed", "top.qed", "new.raw", "new.qed")
+FILES = ("a.raw", "b.raw", "c.raw", "a.qed", "over.qed", "top.qed", "third.qed", "new.raw", "new.qed")
 
 # One line each; a tab stands for a space inside an argument.
 VERBS = """
@@ -44,6 +44,7 @@ img rebase -f qed -b  over.qed
 img commit -f qed over.qed
 img commit -d -f qed over.qed
 img commit -f qed top.qed
+img commit -f qed -b b.raw third.qed
 img resize -f raw a.raw 2M
 img resize -f qed a.qed 2M
 img bench -w -c 10 -f raw a.raw
@@ -74,6 +75,7 @@ def make_images():
     must(QED_IMG, "create", "-q", "-f", "qed", "a.qed", "1M")
     must(QED_IMG, "create", "-q", "-f", "qed", "-b", "b.raw", "-F", "raw", "over.qed")
     must(QED_IMG, "create", "-q", "-f", "qed", "-b", "a.qed", "-F", "qed", "top.qed")
+    must(QED_IMG, "create", "-q", "-f", "qed", "-b", "over.qed", "-F", "qed", "third.qed")
 
 
 def whole_calls():

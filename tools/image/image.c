@@ -144,11 +144,7 @@ static char *words_for(const char *file, int file_len, const char *reason, const
 	return words;
 }
 
-/*
- * Reword the error of an image locked by another process; the hint is a line of its
- * own. Returns false for other errors.
- */
-static bool reword_lock(struct error *err)
+bool image_reword_lock(struct error *err)
 {
 	const char *text = error_text(err);
 	const char *reason = strstr(text, ": Failed to get ");
@@ -191,7 +187,7 @@ static void reword_for(const char *filename, const char *doing, struct error *er
 	size_t len = strlen(filename);
 	char *words, *reason;
 
-	if (reword_lock(err))
+	if (image_reword_lock(err))
 		return;
 	if (!strncmp(text, filename, len) && !strncmp(text + len, ": ", 2)) {
 		reword(err, words_for(filename, (int)len, text + len + 2, doing, err->code));
@@ -216,7 +212,8 @@ void image_unname(const char *filename, struct error *err)
 	const char *text = error_text(err);
 	size_t len = strlen(filename);
 
-	if (!reword_lock(err) && !strncmp(text, filename, len) && !strncmp(text + len, ": ", 2))
+	if (!image_reword_lock(err) && !strncmp(text, filename, len) &&
+	    !strncmp(text + len, ": ", 2))
 		reword(err, strdup(text + len + 2));
 }
 

@@ -59,6 +59,12 @@ bool image_has_backing(const struct blk_node *node, const char *name);
  */
 void image_unname(const char *filename, struct error *err);
 
+/*
+ * Reword the error of an image locked by another process; the hint is a line of its
+ * own. Returns false for other errors.
+ */
+bool image_reword_lock(struct error *err);
+
 /* Append a second line, a hint as in QEMU, to @err, which is set. */
 void image_hint(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "file/image_lock.h"
 #include "image/image.h"
 #include "image/image_opts.h"
 #include "job/commit.h"
@@ -82,6 +83,21 @@ static int co_open(const struct commit *c, struct blk_node **top)
 	return report_fail(&err);
 }
 
+/*
+ * The images between @top and @base show the base, which is about to change: no other process may
+ * rely on their contents.
+ */
+static int co_deny_readers(const struct blk_node *top, const struct blk_node *base,
+			   struct error *err)
+{
+	for (struct blk_node *node = top->backing; node != base; node = node->backing)
+		if (blk_co_permit(node, 0, IMAGE_PERM_ALL & ~IMAGE_PERM_CONSISTENT_READ, err)) {
+			image_reword_lock(err);
+			return err->code;
+		}
+	return 0;
+}
+
 static int co_commit(const struct commit *c, struct blk_node *top, struct error *err)
 {
 	struct commit_opts opts = {
@@ -101,6 +117,8 @@ static int co_commit(const struct commit *c, struct blk_node *top, struct error 
 	if (!(opts.base->flags & BLK_O_RDWR))
 		return error_set(err, -EAGAIN, "the backing chain of '%s' has changed",
 				 c->filename);
+	if (co_deny_readers(top, opts.base, err))
+		return err->code;
 	if (commit_co_run(&opts, err))
 		error_prefix(err, "Block job failed");
 	return err->code;

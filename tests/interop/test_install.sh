@@ -57,12 +57,13 @@ plugin_place() {
 	in_tree -n PREFIX="$1" install | grep -o "$dir[^ ]*/nbdkit-qed-plugin.so"
 }
 
+# Other users may not enter the test's directory, so they see it at /mnt.
 as_nobody() {
-	chmod 755 "$dir"
 	mkdir "$dir/home"
 	chown 65534:65534 "$dir/home"
-	setpriv --reuid=65534 --regid=65534 --clear-groups make -C "$root" -o all -o man BUILD="$build" \
-		PREFIX="$dir/home" install
+	unshare --mount bash -c 'mount --bind "$1" /mnt && shift && exec "$@"' - "$dir/home" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups make -C "$root" -o all -o man \
+		BUILD="$build" PREFIX=/mnt install && [ -x "$dir/home/bin/qed-img" ]
 }
 
 # installed: all files exist, and each link leads to one.

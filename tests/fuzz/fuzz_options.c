@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block/node.h"
+#include "file/name.h"
 #include "file/options.h"
 #include "image/image.h"
 #include "image/image_opts.h"
@@ -86,14 +86,20 @@ static void try_name(const char *text)
 	struct image_cache cache;
 	struct nbd_uri uri;
 	struct error err = ERROR_INIT;
-	char *path;
+	char *place, *name;
 
 	(void)blk_is_identifier(text);
 	(void)image_cache_parse(text, &cache);
-	(void)image_path(text, &err);
-	error_free(&err);
-	path = blk_resolve_backing(text, text);
-	free(path);
+	check_error(blk_name_beside(text, text, &name, &err), &err);
+	free(name);
+	check_error(blk_name_place(text, NULL, &place, NULL, &err), &err);
+	if (place) {
+		fuzz_require(!blk_name_place(place, NULL, &name, NULL, &err) &&
+				     !strcmp(name, place),
+			     "a place that is not a name of itself");
+		free(name);
+	}
+	free(place);
 	if (!nbd_uri_matches(text))
 		return;
 	check_error(nbd_uri_parse(&uri, text, &err), &err);
@@ -157,6 +163,7 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf)
 		"\"::1\",\"server.port\":\"1\",\"reconnect-delay\":5,\"tls-creds\":\"t\"},"
 		"\"read-only\":true,\"size\":1024}",
 		"0json:{\"a\":[{\"b\":[1,2,null,false]}],\"driver\":\"raw\",\"file\":\"x\"}",
+		"0json:{'a': 'b\\'\"c', \"d\": \"e\\'f\"}",
 		"1driver=qed,file.driver=nbd,file.host=h,file.port=1,,2,read-only=on,size=3k",
 		"1file.path=/s,file.export=e,nocache,help,file.reconnect-delay=7",
 		"2a.img,backing.driver=raw,backing.file.filename=b,,c",
@@ -165,6 +172,8 @@ size_t fuzz_seed(unsigned int n, uint8_t *buf)
 		"4nbd:unix:/run/s:exportname=a b",
 		"4nbd:host:10809:exportname=x",
 		"4file:../a/b.img",
+		"4host_device:nbd:x",
+		"4a:b",
 		"50x1000",
 		"51.5G",
 		"59223372036854775807",

@@ -88,6 +88,12 @@ NAMES = (
     ("/proc/self/fd/0", "must lie below"), ("/proc/self/cwd/secret/base.raw", "must lie below"),
     ("nbd://localhost/x", "must lie below"), ("nbd+unix:///?socket={}/sock", "must lie below"),
     (NESTED % "{}/golden/fine.qed", None), (NESTED % "{}/golden/leads-out.qed", "must lie below"),
+    ("file:golden/base.raw", None), ("file:secret/base.raw", "must lie below"),
+    ("file:{}/secret/base.raw", "must lie below"), ("host_device:/dev/zero", "must lie below"),
+    ("json:{'driver':'raw','file':{'filename':'golden/base.raw'}}", None),
+    ("json:{'driver':'raw','file':{'filename':'secret/base.raw'}}", "must lie below"),
+    ("json:{'file':{'driver':'host_device','filename':'/dev/zero'}}", "must lie below"),
+    ("golden:base.raw", "Unknown protocol 'golden'"),
     ("golden/fifo", "Not a regular file"), ("golden/none", "No such file"),
 )
 
@@ -130,8 +136,11 @@ def nothing_connects():
 
 def new_images():
     """A backing file name given for a new image follows the same policy."""
-    allowed("--image", "new.qed", "--backing", "golden/fine.qed", "--backing-dir", "golden")
+    for name in "golden/fine.qed", "file:golden/fine.qed":
+        allowed("--image", "new.qed", "--backing", name, "--backing-dir", "golden")
     refused(("must lie below",), "--image", "new.qed", "--backing", "secret/base.raw",
+            "--backing-dir", "golden")
+    refused(("must lie below",), "--image", "new.qed", "--backing", "file:secret/base.raw",
             "--backing-dir", "golden")
     refused(("must lie below",), "--image", "new.qed", "--backing", "golden/leads-out.qed",
             "--backing-dir", "golden")

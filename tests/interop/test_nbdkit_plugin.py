@@ -282,6 +282,15 @@ def test_copy_on_read(rng):
         raise Failure("copy-on-read=false: %s" % kept("vm.qed"))
 
 
+def test_name():
+    """The image's name is one of QEMU's rules, in the directory where nbdkit was started."""
+    new_image()
+    os.rename("vm.qed", "v:m.qed")
+    with serve("image=file:v:m.qed") as server:
+        must("nbdinfo", server.url())
+        server.stop()
+
+
 def test_cache(rng):
     """NBD_CMD_CACHE has the range read and populated."""
     make_golden("golden.raw", rng)
@@ -465,6 +474,7 @@ def tests(results):
             ("nbdcopy", test_copy, rng),
             ("copy-on-read", test_copy_on_read, rng),
             ("cache", test_cache, rng),
+            ("name", test_name),
             ("many connections", test_many_connections, rng),
             ("killed", test_killed, rng),
             ("in use", test_in_use)):

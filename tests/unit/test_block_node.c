@@ -6,6 +6,8 @@
 #include "test_block_fake.h"
 
 #include "file/image_lock.h"
+#include "file/name.h"
+#include "file/protocol.h"
 
 static void expect_no_open(const char *name, const struct blk_open_opts *opts, int code,
 			   const char *line)
@@ -27,24 +29,90 @@ static void expect_no_open(const char *name, const struct blk_open_opts *opts, i
 
 /* ---- names ---- */
 
-static void expect_path(const char *image, const char *backing, const char *expected)
+static void expect_beside(const char *image, const char *backing, const char *expected)
 {
-	char *path = blk_resolve_backing(image, backing);
+	char *name;
 
-	assert_string_equal(path, expected);
-	free(path);
+	assert_int_equal(blk_name_beside(image, backing, &name, NULL), expected ? 0 : -EINVAL);
+	if (expected)
+		assert_string_equal(name, expected);
+	else
+		assert_null(name);
+	free(name);
 }
 
-static void test_resolve(void **state)
+static void test_beside(void **state)
 {
 	(void)state;
-	expect_path("vm.qed", "golden.img", "golden.img");
-	expect_path("/images/vm.qed", "golden.img", "/images/golden.img");
-	expect_path("dir/vm.qed", "../golden.img", "dir/../golden.img");
-	expect_path("dir/vm.qed", "/golden.img", "/golden.img");
-	expect_path("/vm.qed", "a:b", "/a:b");
-	expect_path("dir/vm.qed", "nbd://host/x", "nbd://host/x");
-	expect_path("dir/vm.qed", "json:{}", "json:{}");
+	expect_beside("vm.qed", "golden.img", "golden.img");
+	expect_beside("/images/vm.qed", "golden.img", "/images/golden.img");
+	expect_beside("dir/vm.qed", "../golden.img", "dir/../golden.img");
+	expect_beside("dir/vm.qed", "/golden.img", "/golden.img");
+	expect_beside("./v:m.qed", "golden.img", "./golden.img");
+	expect_beside("/vm.qed", "a:b", "a:b");
+	expect_beside("dir/vm.qed", "./a:b", "dir/./a:b");
+	expect_beside("dir/vm.qed", "file:golden.img", "file:golden.img");
+	expect_beside("dir/vm.qed", "nbd://host/x", "nbd://host/x");
+	expect_beside("dir/vm.qed", "json:{}", "json:{}");
+	expect_beside("nbd://host/dir/vm", "golden.img", NULL);
+	expect_beside("nbd://host/dir/vm", "/golden.img", "/golden.img");
+}
+
+static void expect_place(const char *name, const char *driver, const char *expected,
+			 unsigned int flags)
+{
+	const struct blk_protocol *protocol = driver ? blk_protocol_find(driver) : NULL;
+	unsigned int got = 0;
+	char *place;
+
+	assert_int_equal(blk_name_place(name, protocol, &place, &got, NULL),
+			 expected ? 0 : -EINVAL);
+	if (expected)
+		assert_string_equal(place, expected);
+	else
+		assert_null(place);
+	assert_int_equal(got, flags);
+	free(place);
+}
+
+static void test_place(void **state)
+{
+	(void)state;
+	expect_place("a", NULL, "a", 0);
+	expect_place("./a:b", NULL, "./a:b", 0);
+	expect_place("file:a", NULL, "a", BLK_FILE_REGULAR);
+	expect_place("file:a:b", NULL, "./a:b", BLK_FILE_REGULAR);
+	expect_place("file:///a:b", NULL, "///a:b", BLK_FILE_REGULAR);
+	expect_place("file:json:{}", NULL, "./json:{}", BLK_FILE_REGULAR);
+	expect_place("host_device:a", NULL, "a", BLK_FILE_HOST_DEVICE);
+	expect_place("host_device:a", "file", "host_device:a", BLK_FILE_REGULAR);
+	expect_place("nbd:a", "file", "./nbd:a", BLK_FILE_REGULAR);
+	expect_place("file:nbd:a", "file", "./nbd:a", BLK_FILE_REGULAR);
+	expect_place("nbd:a", NULL, "nbd:a", 0);
+	expect_place("a:b", NULL, NULL, 0);
+	expect_place("raw:a", NULL, NULL, 0);
+	expect_place(":a", NULL, NULL, 0);
+	expect_place("json:{}", NULL, NULL, 0);
+}
+
+static void test_same(void **state)
+{
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	make_file(scratch("one"), "1", 1, 1);
+	make_file(scratch("two"), "2", 1, 1);
+	CHECK(!symlink("one", scratch("link")));
+	CHECK(!chdir(scratch("")));
+	assert_true(blk_name_same("none", "file:none"));
+	assert_true(blk_name_same("./one", "file:one"));
+	assert_false(blk_name_same("one", "x:one"));
+	assert_true(blk_name_same("link", "host_device:one"));
+	assert_false(blk_name_same("one", "two"));
+	assert_false(blk_name_same("one", "none"));
+	assert_false(blk_name_same("nbd:one", "one"));
+	assert_true(blk_name_same("nbd://h/x", "nbd://h/x"));
+	CHECK(!fchdir(here) && !close(here));
 }
 
 static void test_url(void **state)
@@ -79,7 +147,7 @@ static void chain(void *arg)
 	struct blk_open_opts opts = { .format = "fake" };
 	struct error err = ERROR_INIT;
 	struct blk_node *node;
-	char *path;
+	char *name;
 
 	(void)arg;
 	CHECK(mkdir(scratch("sub"), 0755) == 0);
@@ -96,9 +164,9 @@ static void chain(void *arg)
 	CHECK(node->backing->backing->driver == &blk_driver_raw);
 	CHECK(atomic_load(&node->backing->backing->size) == 1024);
 	CHECK(!node->backing->backing->file->writable);
-	path = blk_backing_path(node);
-	CHECK(!strcmp(path, node->backing->filename));
-	free(path);
+	CHECK(blk_backing_name(node, &name, &err) == 0);
+	CHECK(!strcmp(name, node->backing->filename));
+	free(name);
 	CHECK(top.starts == 1 && middle.starts == 1);
 	CHECK(blk_co_close(node) == 0);
 	CHECK(top.closes == 1 && middle.closes == 1);
@@ -351,7 +419,9 @@ static void raw_images(void *arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_beside),
+		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_url),
 		CO_TEST(chain),
 		CO_TEST(bad_chains),

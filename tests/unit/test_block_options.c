@@ -69,6 +69,33 @@ static void test_json(void **state)
 	blk_options_free(o);
 }
 
+/* What QEMU's parser takes beside JSON of the standard. */
+static void test_loose_json(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "json:{'a': 'x'}", "x" },
+		{ "json:{'a': 'x\\'y'}", "x'y" },
+		{ "json:{'a': \"x'y\"}", "x'y" },
+		{ "json:{\"a\": 'x\"y'}", "x\"y" },
+		{ "json:{'a': 'x\\\"y'}", "x\"y" },
+		{ "json:{\"a\": \"x\\'y\"}", "x'y" },
+		{ "json:{'a': 'x\\\\'}", "x\\" },
+		{ "json:{'\\u0061': '\\u00e4\\n'}", "\xc3\xa4\n" },
+		{ "json:{'a': ''}", "" },
+		{ "json:{'a': 1e3}", "1000" },
+		{ "json:{'a': 12345678.0}", "12345678" },
+	};
+	struct error err = ERROR_INIT;
+	struct blk_options *o;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		assert_int_equal(blk_options_parse_json(&o, texts[i][0], &err), 0);
+		check_value(o, "a", texts[i][1]);
+		blk_options_free(o);
+	}
+}
+
 /* Also check it as a name, whose parser must free the rest. */
 static void expect_bad_json(const char *name)
 {
@@ -94,6 +121,15 @@ static void test_bad_json(void **state)
 	expect_bad_json("json:[]");
 	expect_bad_json("json:\"a\"");
 	expect_bad_json("json:{\"a\":}");
+	expect_bad_json("json:{'a");
+	expect_bad_json("json:{'a': 'b\\");
+	expect_bad_json("json:{'a': 'b\\'");
+	expect_bad_json("json:{'a': 'b\"}");
+	expect_bad_json("json:{'a': 1, \"a\": 1}");
+	expect_bad_json("json:{'a': 1,}");
+	expect_bad_json("json:{'a': 1} x");
+	expect_bad_json("json:{a: 1}");
+	expect_bad_json("json:{'a': 'b\nc'}");
 	for (int i = 0; i < 100; i++)
 		strcat(deep, "{\"a\":");
 	strcat(deep, "1");
@@ -157,9 +193,12 @@ static void test_names(void **state)
 	(void)state;
 	expect_name("a b", NULL, "a b", 0);
 	expect_name("json:{\"file.filename\":\"a\"}", NULL, "a", 0);
-	expect_name("json:{\"driver\":\"qed\",\"file\":{\"filename\":\"file:a\"}}", "qed", "a", 0);
+	expect_name("file:a:b", NULL, "./a:b", 0);
+	/* The value of an option is a path. */
+	expect_name("json:{\"driver\":\"qed\",\"file\":{\"filename\":\"file:a\"}}", "qed", "file:a",
+		    0);
 	expect_name("json:{\"driver\":\"file\",\"filename\":\"nbd://a\"}", "file", "./nbd://a", 0);
-	expect_name("json:{\"file.filename\":\"nbd://a\"}", NULL, "nbd://a", 0);
+	expect_name("json:{\"file.filename\":\"nbd://a\"}", NULL, "./nbd://a", 0);
 	expect_name("json:{\"file.filename\":\"a\",\"file.locking\":\"off\"}", NULL, "a",
 		    BLK_O_NO_LOCK);
 	expect_name("json:{\"file.filename\":\"a\",\"cache\":{\"direct\":true}}", NULL, "a",
@@ -173,6 +212,9 @@ static void test_names(void **state)
 		    "raw", "nbd+unix:///?socket=/s%20k", 0);
 	expect_name("json:{\"driver\":\"null-co\",\"size\":4096}", "null-co", "null-co://4096", 0);
 	expect_no_name("json:{\"driver\":\"vmdk\"}", "Unknown driver 'vmdk'");
+	expect_no_name("", "The 'file' block driver requires a file name");
+	expect_no_name("file:", "The 'file' block driver requires a file name");
+	expect_no_name("a:b", "Unknown protocol 'a': a file of this name is ./a:b");
 	expect_no_name("json:{\"driver\":\"raw\",\"file\":\"x\"}",
 		       "Cannot find device='x' nor node-name='x'");
 	expect_no_name("json:{\"driver\":\"raw\",\"file.filename\":\"a\",\"file.x\":1}",
@@ -230,10 +272,10 @@ static void test_objects(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parts),	 cmocka_unit_test(test_json),
-		cmocka_unit_test(test_bad_json), cmocka_unit_test(test_values),
-		cmocka_unit_test(test_names),	 cmocka_unit_test(test_backing),
-		cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_parts),	   cmocka_unit_test(test_json),
+		cmocka_unit_test(test_loose_json), cmocka_unit_test(test_bad_json),
+		cmocka_unit_test(test_values),	   cmocka_unit_test(test_names),
+		cmocka_unit_test(test_backing),	   cmocka_unit_test(test_objects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,67 @@ static void no_room(void *arg)
 	device_image_free(&image);
 }
 
+/* Make an image, with names as typed, and check its own path and its backing file's. */
+static void make_by_names(const char *name, const char *backing, const char *path,
+			  const char *stored)
+{
+	const struct device_options options = {
+		.name = "v",
+		.image = name,
+		.backing = backing,
+		.backing_format = "raw",
+		.foreground = true,
+	};
+	struct error err = ERROR_INIT;
+	struct device_image image;
+	char full[256];
+
+	CHECK(!device_image_co_open(&image, &options, -1, &err));
+	snprintf(full, sizeof(full), "%s/%s", dir, path);
+	CHECK(!strcmp(image.path, full));
+	snprintf(full, sizeof(full), "%s%s", stored[0] == '/' ? dir : "", stored);
+	CHECK(!strcmp(image.node->backing_name, full));
+	CHECK(!strcmp(image.node->backing->driver->name, "raw"));
+	device_image_keep(&image);
+	CHECK(!device_image_co_close(&image));
+	device_image_free(&image);
+	/* The same command line, later. */
+	CHECK(!device_image_co_open(&image, &options, -1, &err));
+	CHECK(!device_image_co_close(&image));
+	device_image_free(&image);
+}
+
+static void names(void *arg)
+{
+	const struct device_options unknown = { .name = "v", .image = "n:w.qed" };
+	const struct device_options backing = {
+		.name = "v",
+		.image = "new.qed",
+		.backing = "n:w.img",
+	};
+	struct error err = ERROR_INIT;
+	struct device_image image;
+
+	(void)arg;
+	make_by_names("new.qed", "base.img", "new.qed", "base.img");
+	unlink("new.qed");
+	/* In the image's header "file:" would count from the directory of each reader. */
+	make_by_names("file:new.qed", "file:base.img", "new.qed", "/base.img");
+	CHECK(!rename("base.img", "n:w.img"));
+	make_by_names("./n:w.qed", "./n:w.img", "./n:w.qed", "./n:w.img");
+	unlink("n:w.qed");
+	make_by_names("file:n:w.qed", "file:n:w.img", "./n:w.qed", "/./n:w.img");
+	CHECK(device_image_co_open(&image, &unknown, -1, &err) == -EINVAL);
+	CHECK(!strcmp(error_text(&err),
+		      "n:w.qed: Unknown protocol 'n': a file of this name is ./n:w.qed"));
+	error_free(&err);
+	unlink("new.qed");
+	CHECK(device_image_co_open(&image, &backing, -1, &err) == -EINVAL);
+	CHECK(strstr(error_text(&err), "--backing n:w.img: Unknown protocol 'n'"));
+	error_free(&err);
+	device_image_free(&image);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -109,7 +170,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const names[] = { "base.img", "top.qed", "noprobe.qed", "huge.raw" };
+	static const char *const names[] = { "base.img", "top.qed", "noprobe.qed", "huge.raw",
+					     "new.qed",	 "n:w.qed", "n:w.img" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -123,6 +185,7 @@ int main(void)
 		CO_TEST(backing_format),
 		CO_TEST(stored_format),
 		CO_TEST(no_room),
+		CO_TEST(names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "block/image_name.h"
 #include "cmdline/report.h"
+#include "file/name.h"
 #include "file/protocol.h"
-#include "cmdline/report.h"
 #include "image/image.h"
 #include "util/units.h"
 
@@ -38,76 +39,53 @@ int image_cache_parse(const char *mode, struct image_cache *cache)
 	return -EINVAL;
 }
 
-/* Return "./@path", which is kept until the program ends; NULL without memory. */
-static const char *dot_path(const char *path)
-{
-	static char **kept;
-	static size_t count;
-	char **more;
-
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(kept[i] + 2, path))
-			return kept[i];
-	more = reallocarray(kept, count + 1, sizeof(*kept));
-	if (!more)
-		return NULL;
-	kept = more;
-	return asprintf(&kept[count], "./%s", path) < 0 ? NULL : kept[count++];
-}
-
-const char *image_path(const char *filename, struct error *err)
-{
-	const char *path = filename;
-
-	if (!blk_name_has_protocol(filename) || blk_name_is_url(filename))
-		return filename;
-	if (strncmp(filename, "file:", 5)) {
-		error_set(err, -EINVAL, "Unknown protocol '%.*s'", (int)strcspn(filename, ":"),
-			  filename);
-		return NULL;
-	}
-	path += 5;
-	/* What is left must not be taken for another protocol's name. */
-	if (blk_name_has_protocol(path))
-		path = dot_path(path);
-	if (!path)
-		error_set_errno(err, -ENOMEM, "%s", filename);
-	return path;
-}
-
-static bool same_path(const char *a, const char *b)
-{
-	char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
-	bool same = real_a && real_b && !strcmp(real_a, real_b);
-
-	free(real_a);
-	free(real_b);
-	return same;
-}
-
 bool image_has_backing(const struct blk_node *node, const char *name)
 {
-	const char *path = node->backing->filename;
-	char *wanted = blk_resolve_backing(node->filename, name);
+	char *wanted;
 	bool is;
 
 	if (blk_name_is_json(name))
-		is = node->backing_name && !node->backing_options &&
-		     !strcmp(name, node->backing_name);
-	else if (blk_name_is_url(name) || blk_name_is_url(path))
-		is = wanted && !strcmp(path, wanted);
-	else
-		is = wanted && same_path(path, wanted);
+		return node->backing_name && !node->backing_options &&
+		       !strcmp(name, node->backing_name);
+	if (blk_name_beside(node->filename, name, &wanted, NULL))
+		return false;
+	is = blk_name_same(node->backing->filename, wanted);
 	free(wanted);
 	return is;
 }
 
-const char *image_new_path(const char *filename, struct error *err)
+int image_new_place(const char *filename, char **place, struct error *err)
 {
-	if (!blk_name_is_json(filename))
-		return image_path(filename, err);
-	error_set(err, -EINVAL, "Unknown protocol 'json'");
-	return NULL;
+	int ret = blk_name_place(filename, NULL, place, NULL, err);
+	char line[128];
+
+	if (ret || !blk_name_is_url(*place))
+		return ret;
+	snprintf(line, sizeof(line), "Protocol driver '%s' does not support image creation",
+		 blk_protocol_of(*place)->name);
+	error_set_detail(err, -ENOTSUP, line, "images cannot be created there");
+	free(*place);
+	*place = NULL;
+	return err->code;
+}
+
+int image_check_new(const char *filename, struct error *err)
+{
+	char *place;
+	int ret = image_new_place(filename, &place, err);
+
+	free(place);
+	return ret;
+}
+
+int image_co_sync_name(const char *filename)
+{
+	char *place;
+	int ret = blk_name_place(filename, NULL, &place, NULL, NULL);
+
+	ret = ret ? ret : blk_co_sync_name(place);
+	free(place);
+	return ret;
 }
 
 /* Replace the text of @err, which is set; keep the code. */
@@ -182,15 +160,14 @@ void image_hint(struct error *err, const char *fmt, ...)
  */
 static void reword_for(const char *filename, const char *doing, struct error *err)
 {
-	const char *text = error_text(err);
+	const char *text = error_text(err), *own = error_after_name(err, filename);
 	const char *colon = strstr(text, blk_name_is_json(text) ? "}: " : ": ");
-	size_t len = strlen(filename);
 	char *words, *reason;
 
 	if (image_reword_lock(err))
 		return;
-	if (!strncmp(text, filename, len) && !strncmp(text + len, ": ", 2)) {
-		reword(err, words_for(filename, (int)len, text + len + 2, doing, err->code));
+	if (own) {
+		reword(err, words_for(text, (int)(own - 2 - text), own, doing, err->code));
 		return;
 	}
 	if (!colon)
@@ -209,28 +186,22 @@ static void reword_for(const char *filename, const char *doing, struct error *er
 
 void image_unname(const char *filename, struct error *err)
 {
-	const char *text = error_text(err);
-	size_t len = strlen(filename);
+	const char *own = error_after_name(err, filename);
 
-	if (!image_reword_lock(err) && !strncmp(text, filename, len) &&
-	    !strncmp(text + len, ": ", 2))
-		reword(err, strdup(text + len + 2));
+	if (!image_reword_lock(err) && own)
+		reword(err, strdup(own));
 }
 
-/* The same for an image opened by @path (may be NULL) and the options of @opts. */
-static void reword_open(const char *path, const struct blk_open_opts *opts, struct error *err)
+/* The same for an image opened by @filename (may be NULL) and the options of @opts. */
+static void reword_open(const char *filename, const struct blk_open_opts *opts, struct error *err)
 {
 	const char *doing = opts->flags & BLK_O_RDWR ? "open" : "read";
 	struct blk_image_name name;
 
-	if (path && !opts->options && !blk_name_is_json(path)) {
-		reword_for(path, doing, err);
-		return;
-	}
 	/* The error line has the name that the options yield, if they yield one. */
-	if (blk_image_name_parse(&name, path, opts->format, opts->options, NULL) < 0) {
-		if (path)
-			image_unname(path, err);
+	if (blk_image_name_parse(&name, filename, opts->format, opts->options, NULL) < 0) {
+		if (filename)
+			image_unname(filename, err);
 		return;
 	}
 	reword_for(name.filename, doing, err);
@@ -243,21 +214,15 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 		  struct error *err)
 {
 	struct blk_open_opts limited = *opts;
-	const char *path;
 	int ret;
 
 	if (opts->format && !blk_driver_find(opts->format))
 		return error_set(err, -EINVAL, "Unknown driver '%s'", opts->format);
-	path = filename ? image_path(filename, err) : NULL;
-	if (filename && !path)
-		return err->code;
-	if (path && !*path)
-		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
 	limited.backing_dir = image_backing_dir;
 	limited.flags &= ~IMAGE_O_REOPEN;
-	ret = blk_co_open(node, path, &limited, err);
+	ret = blk_co_open(node, filename, &limited, err);
 	if (ret < 0) {
-		reword_open(path, opts, err);
+		reword_open(filename, opts, err);
 		return ret;
 	}
 	if ((*node)->probed && (opts->flags & BLK_O_RDWR) && (*node)->driver->is_fallback &&
@@ -273,12 +238,39 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 	return 0;
 }
 
+/* Refuse "host_device:PATH" and the like where there is no device to make the image on. */
+static int need_device(const char *filename, struct error *err)
+{
+	unsigned int flags = 0;
+	struct stat st;
+	char *place;
+	int ret = blk_name_place(filename, NULL, &place, &flags, err);
+
+	if (!ret && flags & (BLK_FILE_HOST_DEVICE | BLK_FILE_HOST_CDROM) &&
+	    (stat(place, &st) || !S_ISBLK(st.st_mode)))
+		ret = error_set(err, -ENOTBLK,
+				"Protocol driver '%.*s' does not support image creation, and "
+				"'%s' is no device",
+				(int)strcspn(filename, ":"), filename, place);
+	free(place);
+	return ret;
+}
+
 int image_co_create(const struct blk_create_opts *opts, struct error *err)
 {
-	int ret = blk_co_create(opts, err);
+	struct blk_create_opts create = *opts;
+	char *place = NULL;
+	int ret = need_device(opts->filename, err);
 
+	if (!ret)
+		ret = image_new_place(opts->filename, &place, err);
+	if (ret)
+		return ret;
+	create.filename = place;
+	ret = blk_co_create(&create, err);
 	if (ret < 0)
-		reword_for(opts->filename, "create", err);
+		reword_for(place, "create", err);
+	free(place);
 	return ret;
 }
 

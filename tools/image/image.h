@@ -22,13 +22,16 @@ struct image_cache {
 int image_cache_parse(const char *mode, struct image_cache *cache);
 
 /*
- * Return the path of @filename: PATH of "file:PATH", "./PATH" if it has a colon, else @filename
- * itself. NULL, with @err set, for any other "PROTOCOL:...".
+ * Set *@place (heap) to the place of the name @filename (file/name.h), of an image to be created.
+ * Returns 0 or a negative errno with QEMU's error line.
  */
-const char *image_path(const char *filename, struct error *err);
+int image_new_place(const char *filename, char **place, struct error *err);
 
-/* The same for an image to be created, which cannot be named by options. */
-const char *image_new_path(const char *filename, struct error *err);
+/* The same without the place: can an image of that name be created? */
+int image_check_new(const char *filename, struct error *err);
+
+/* Call blk_co_sync_name() for the name @filename. Coroutine; yields. */
+int image_co_sync_name(const char *filename);
 
 /*
  * --backing-dir of the program, or NULL: files of a chain below the image itself must lie below
@@ -48,7 +51,7 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 		  struct error *err);
 
 /*
- * Return true when @name, a path relative to @node, is the backing file that @node has
+ * Return true when @name, as @node would record it, is the backing file that @node has
  * open. That may differ from the one it names: options can override it.
  */
 bool image_has_backing(const struct blk_node *node, const char *name);
@@ -68,7 +71,9 @@ bool image_reword_lock(struct error *err);
 /* Append a second line, a hint as in QEMU, to @err, which is set. */
 void image_hint(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Call blk_co_create(), with QEMU's error messages. Coroutine; yields. */
+/*
+ * Call blk_co_create() for the name opts->filename, with QEMU's error messages. Coroutine; yields.
+ */
 int image_co_create(const struct blk_create_opts *opts, struct error *err);
 
 /* Print "Format specific information:" and the items of @info, if it has any. */

@@ -14,6 +14,7 @@
 #include "nbdkit/engine.h"
 #include "block/driver.h"
 #include "device/device_image.h"
+#include "file/name.h"
 #include "file/protocol.h"
 #include "util/log.h"
 #include "util/units.h"

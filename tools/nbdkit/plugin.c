@@ -17,6 +17,7 @@
 #include "block/driver.h"
 #include "block/node.h"
 #include "file/file.h"
+#include "file/name.h"
 #include "populate/populate.h"
 #include "util/version.h"
 #include "nbdkit/requests.h"
@@ -48,13 +49,19 @@ static int fail(struct error *err)
  */
 static char *value_to_keep(const struct device_option *option, const char *value)
 {
-	bool is_path = option == &device_option_table[DEVICE_OPTION_image] ||
-		       option->type == DEVICE_DIRECTORY;
+	struct error err = ERROR_INIT;
 	char *copy;
 
 	/* device_option_set() refuses an empty name, with an error line that names the option. */
-	if (is_path && *value && !blk_name_is_url(value))
+	if (*value && option->type == DEVICE_DIRECTORY)
 		return nbdkit_absolute_path(value);
+	if (*value && option == &device_option_table[DEVICE_OPTION_image]) {
+		if (blk_name_absolute(value, &copy, &err)) {
+			error_prefix(&err, "%s", value);
+			(void)fail(&err);
+		}
+		return copy;
+	}
 	copy = strdup(value);
 	if (!copy)
 		nbdkit_error("%s", strerror(ENOMEM));

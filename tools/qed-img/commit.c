@@ -52,11 +52,10 @@ static void co_look_ahead(const struct commit *c, struct blk_open_opts *opts)
 				      .backing_dir = image_backing_dir,
 				      .options = c->options };
 	struct error err = ERROR_INIT;
-	const char *path = c->options ? NULL : image_path(c->filename, &err);
 	struct blk_node *top, *base;
 
 	opts->writable_depth = 1;
-	if ((!path && !c->options) || blk_co_open(&top, path, &look, &err)) {
+	if (blk_co_open(&top, c->options ? NULL : c->filename, &look, &err)) {
 		error_free(&err);
 		return;
 	}

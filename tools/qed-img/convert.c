@@ -208,7 +208,7 @@ static int check_target(struct convert *c)
 		return report_error("Cannot use --target-is-zero when the destination image has a "
 				    "backing file");
 	if (!c->no_create &&
-	    (!img_new_driver(c->target_format, &err) || !image_new_path(c->target_name, &err)))
+	    (!img_new_driver(c->target_format, &err) || image_check_new(c->target_name, &err)))
 		return report_fail(&err);
 	if (merge_options(c, &err) < 0)
 		return report_fail(&err);
@@ -278,7 +278,7 @@ static int co_convert(struct convert *c)
 /* Make the directory entry of a new file durable. */
 static int co_sync_name(struct convert *c)
 {
-	int ret = blk_co_sync_name(image_path(c->target_name, NULL));
+	int ret = image_co_sync_name(c->target_name);
 
 	if (ret < 0)
 		return report_error("%s: error while making its name durable: %s", c->target_name,

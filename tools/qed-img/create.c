@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "file/name.h"
 #include "image/image.h"
 #include "image/image_opts.h"
 #include "qed-img/create_options.h"
@@ -52,7 +53,7 @@ static int merge_options(struct create *c, struct error *err)
 	bool has_operand = c->opts.has_size;
 	uint64_t operand = c->opts.size;
 
-	if (!img_new_driver(c->format, err) || !image_new_path(c->filename, err))
+	if (!img_new_driver(c->format, err) || image_check_new(c->filename, err))
 		return err->code;
 	c->opts.has_size = false;
 	if (img_options_parse(&c->opts, c->options, c->format, err) < 0)
@@ -66,24 +67,53 @@ static int merge_options(struct create *c, struct error *err)
 	return img_options_set_backing(&c->opts, c->format, c->backing_file, c->backing_fmt, err);
 }
 
-/* Open the backing file: it must exist, and gives its size if none was given. */
-static int look_at_backing(struct create *c, struct error *err)
+static int same_name(struct error *err)
+{
+	return error_set(
+		err, -EINVAL,
+		"Error: Trying to create an image with the same filename as the backing file");
+}
+
+static bool is_in_chain(const char *place, const struct blk_node *node)
+{
+	while (node && !blk_name_same(node->filename, place))
+		node = node->backing;
+	return node;
+}
+
+/* Open the backing file of the image at @place. */
+static int co_open_backing(struct create *c, const char *place, struct blk_node **node,
+			   struct error *err)
 {
 	struct blk_open_opts open = { .format = c->opts.backing_fmt, .flags = BLK_O_NO_LOCK };
-	struct blk_node *node;
-	char *path;
-	int ret;
+	char *name;
+	int ret = blk_name_beside(place, c->opts.backing_file, &name, err);
 
-	path = blk_resolve_backing(image_path(c->filename, NULL), c->opts.backing_file);
-	if (!path)
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-	ret = image_co_open(&node, path, &open, err);
-	free(path);
-	if (ret < 0) {
-		image_hint(err, "Could not open backing image.");
+	if (ret)
 		return ret;
-	}
-	if (!c->opts.backing_fmt) {
+	ret = image_co_open(node, name, &open, err);
+	free(name);
+	if (ret)
+		image_hint(err, "Could not open backing image.");
+	return ret;
+}
+
+/* Look at the backing file: it must exist, and gives its size if none was given. */
+static int co_look_at_backing(struct create *c, struct error *err)
+{
+	struct blk_node *node = NULL;
+	char *place;
+	int ret = image_new_place(c->filename, &place, err);
+
+	if (!ret)
+		ret = co_open_backing(c, place, &node, err);
+	/* What an image shows must not be lost in making it. */
+	if (!ret && is_in_chain(place, node))
+		ret = same_name(err);
+	free(place);
+	if (!node)
+		return ret;
+	if (!ret && !c->opts.backing_fmt) {
 		ret = error_set(err, -EINVAL, "Backing file specified without backing format");
 		image_hint(err, "Detected format of %s.", node->driver->name);
 	}
@@ -103,11 +133,9 @@ static int check_backing(struct create *c, struct error *err)
 	if (!*backing)
 		return error_set(err, -EINVAL, "Expected backing file name, got empty string");
 	if (!strcmp(backing, c->filename))
-		return error_set(err, -EINVAL,
-				 "Error: Trying to create an image with the same "
-				 "filename as the backing file");
+		return same_name(err);
 	if (!c->unsafe)
-		return look_at_backing(c, err);
+		return co_look_at_backing(c, err);
 	if (!c->opts.backing_fmt)
 		return error_set(err, -EINVAL, "Backing file specified without backing format");
 	return 0;

@@ -200,10 +200,10 @@ void img_options_print(const struct img_create_options *opts, const char *filena
 }
 
 static struct blk_create_opts to_create_opts(const struct img_create_options *opts,
-					     const char *path, const char *format)
+					     const char *filename, const char *format)
 {
 	return (struct blk_create_opts){
-		.filename = path,
+		.filename = filename,
 		.format = format,
 		.size = round_up(opts->size, SECTOR_SIZE),
 		.backing_file = opts->backing_file,
@@ -224,8 +224,7 @@ int img_co_measure(const struct img_create_options *opts, const char *format,
 int img_co_make(const struct img_create_options *opts, const char *filename, const char *format,
 		struct error *err)
 {
-	const char *path = image_path(filename, err);
-	struct blk_create_opts create = to_create_opts(opts, path, format);
+	struct blk_create_opts create = to_create_opts(opts, filename, format);
 
-	return path ? image_co_create(&create, err) : err->code;
+	return image_co_create(&create, err);
 }

@@ -112,7 +112,7 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 
 	if (!blk_driver_find(dd->target_format))
 		return report_error("Unknown file format");
-	if (!img_new_driver(dd->target_format, &err) || !image_new_path(dd->output, &err))
+	if (!img_new_driver(dd->target_format, &err) || image_check_new(dd->output, &err))
 		return report_fail(&err);
 	if (img_co_make(&create, dd->output, dd->target_format, &err) < 0) {
 		error_prefix(&err, "%s: error while creating output image", dd->output);
@@ -124,7 +124,7 @@ static int co_copy(const struct dd *dd, struct convert_source *src)
 	status = convert_co_copy(&copy, &err) < 0 ? report_fail(&err) : 0;
 	ret = blk_co_close(copy.target);
 	if (ret == 0 && !status)
-		ret = blk_co_sync_name(image_path(dd->output, NULL));
+		ret = image_co_sync_name(dd->output);
 	if (ret < 0 && !status)
 		status = report_error("error while writing to output image file: %s",
 				      strerror(-ret));

@@ -26,7 +26,7 @@ struct image_facts {
 	struct blk_info info;
 	char *backing_name; /* as stored, or NULL */
 	char *backing_format; /* as stored, or NULL */
-	char *backing_path; /* relative to the current directory, or NULL */
+	char *backing_path; /* its name from the current directory, or NULL */
 };
 
 static void free_facts(struct image_facts *facts)
@@ -57,10 +57,10 @@ static int co_look(const char *filename, const char *format, unsigned int source
 		.format = blk_node_format(node),
 		.backing_name = copy_string(node->backing_name),
 		.backing_format = copy_string(node->backing_format),
-		.backing_path = blk_backing_path(node),
 	};
+	/* There may be none: an export has no directory. */
+	(void)blk_backing_name(node, &facts->backing_path, NULL);
 	if (!facts->filename || !facts->backing_name != !node->backing_name ||
-	    !facts->backing_path != !node->backing_name ||
 	    !facts->backing_format != !node->backing_format)
 		ret = -ENOMEM;
 	else
@@ -193,6 +193,8 @@ static int co_look_below(const struct info *in, struct image_facts *images, size
 {
 	const struct image_facts *above = &images[count - 1];
 
+	if (!above->backing_path)
+		return report_error("Could not determine absolute backing file name.");
 	if (count == BLK_MAX_CHAIN)
 		return report_error("Backing file '%s' creates an infinite loop.",
 				    above->backing_path);
@@ -212,7 +214,7 @@ static int co_run_info(const struct info *in, const char *filename)
 	status = co_look(filename, in->format, in->source_flags, &images[0]);
 	if (!status)
 		count = 1;
-	while (!status && in->chain && images[count - 1].backing_path) {
+	while (!status && in->chain && images[count - 1].backing_name) {
 		status = co_look_below(in, images, count);
 		if (!status)
 			count++;

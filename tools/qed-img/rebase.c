@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "file/name.h"
 #include "image/image.h"
 #include "job/rebase.h"
 #include "qed-img/img.h"
@@ -52,17 +53,17 @@ static bool is_in_chain(const struct blk_node *node, const struct blk_node *chai
 static int co_open_base(struct rebase *r, struct error *err)
 {
 	struct blk_open_opts opts = { .format = r->base_format, .flags = BLK_O_SHARE };
-	/* Relative to the image, as a reader of its header will resolve it. */
-	char *path = blk_resolve_backing(r->top->filename, r->base);
+	char *name;
 
-	if (!path)
-		return error_set_errno(err, -ENOMEM, "name");
+	/* Relative to the image, as a reader of its header will resolve it. */
+	if (blk_name_beside(r->top->filename, r->base, &name, err))
+		return err->code;
 	if (r->source_mode.direct)
 		opts.flags |= BLK_O_DIRECT;
 	if (r->force_share)
 		opts.flags |= BLK_O_NO_LOCK;
-	image_co_open(&r->new, path, &opts, err);
-	free(path);
+	image_co_open(&r->new, name, &opts, err);
+	free(name);
 	/* Without locks no other check finds the loop. */
 	if (!err->code && is_in_chain(r->top, r->new))
 		error_set(err, -ELOOP, "the backing chain loops back to the image itself");

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file/name.h"
 #include "image/image_opts.h"
 #include "populate/populate.h"
 #include "qed-io/command.h"
@@ -38,9 +39,16 @@ static int co_look_at_base(const struct io_open *how, struct blk_create_opts *cr
 /* Return the base's name for the overlay, which is in another directory (heap); NULL: see errno. */
 static char *base_name(const char *filename)
 {
-	if (blk_name_is_url(filename))
+	char *place, *name = NULL;
+
+	if (blk_name_is_json(filename))
 		return strdup(filename);
-	return realpath(image_path(filename, NULL), NULL);
+	if (blk_name_place(filename, NULL, &place, NULL, NULL))
+		errno = EINVAL;
+	else
+		name = blk_name_is_url(place) ? strdup(place) : realpath(place, NULL);
+	free(place);
+	return name;
 }
 
 static int co_make_overlay(struct blk_create_opts *create, char *name, struct error *err)

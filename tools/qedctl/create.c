@@ -19,6 +19,7 @@
 #include "client/json.h"
 #include "cmdline/report.h"
 #include "device/run_files.h"
+#include "file/name.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 #include "qedctl/lower.h"

@@ -13,6 +13,7 @@
 #include "block/node.h"
 #include "cmdline/report.h"
 #include "cmdline/options.h"
+#include "file/name.h"
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
@@ -53,6 +54,26 @@ static char *absolute_path(const char *path)
 	free(for_dir);
 	free(for_base);
 	return result;
+}
+
+/* Set the image to the place of @name, absolute but for names of protocols and options. */
+static int set_image(struct create_options *opts, const char *name, struct error *err)
+{
+	char *place;
+	int ret;
+
+	if (blk_name_is_json(name)) {
+		opts->image = strdup(name);
+		return opts->image ? 0 : error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	}
+	ret = blk_name_place(name, NULL, &place, NULL, err);
+	if (ret)
+		return ret;
+	opts->image = blk_name_is_url(place) ? strdup(place) : absolute_path(place);
+	if (!opts->image)
+		ret = error_set(err, -errno, "%s", strerror(errno));
+	free(place);
+	return ret;
 }
 
 /* Add --NAME=VALUE as one word, since a value may begin with a dash. */
@@ -129,12 +150,11 @@ static int parse_operands(int argc, char **argv, struct create_options *opts)
 	report_context("create %s", opts->name);
 	if (!argv[optind + 1][0])
 		return report_usage("an empty image name");
-	if (blk_name_is_url(argv[optind + 1]))
-		opts->image = strdup(argv[optind + 1]);
-	else
-		opts->image = absolute_path(argv[optind + 1]);
-	if (!opts->image)
-		return report_error("%s: %s", argv[optind + 1], strerror(errno));
+	if (set_image(opts, argv[optind + 1], &err)) {
+		report_error("%s: %s", argv[optind + 1], error_text(&err));
+		error_free(&err);
+		return 1;
+	}
 	return add_argument(opts, "--name") || add_argument(opts, opts->name) ||
 	       add_argument(opts, "--image") || add_argument(opts, opts->image);
 }

@@ -15,6 +15,7 @@
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 #include "device/run_files.h"
+#include "file/name.h"
 #include "qedctl/device.h"
 #include "qedctl/each.h"
 #include "qedctl/lower.h"

@@ -8,14 +8,13 @@
 #include <unistd.h>
 
 #include "block/node.h"
-#include "file/options.h"
+#include "file/name.h"
 #include "client/client.h"
 #include "client/json.h"
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
-#include "util/path.h"
 #include "util/units.h"
 
 /* A server answers at once, and sends an event every half second while the client waits. */
@@ -63,22 +62,33 @@ static void on_event(void *arg, const char *event, const json_t *data)
 }
 
 /*
- * Return @name for the server, which has another working directory (heap, or NULL).
- * Leave a name that only exists relative to the image, as images store it, unchanged.
+ * Set *@base (heap) to @name for the server, which has another working directory. Leave a
+ * path that only exists relative to the image, as images store it, unchanged. Returns 0 or
+ * a negative errno with an error line.
  */
-static char *base_name(const char *name)
+static int base_name(const char *name, char **base, struct error *err)
 {
-	if (blk_name_is_url(name) || blk_name_is_json(name) || access(name, F_OK))
-		return strdup(name);
-	return path_absolute(name);
+	int ret = blk_name_absolute(name, base, err);
+
+	if (ret)
+		error_prefix(err, "--base %s", name);
+	if (ret || blk_name_has_protocol(name) || !access(*base, F_OK))
+		return ret;
+	free(*base);
+	*base = strdup(name);
+	return *base ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 /* Return the arguments, or NULL after an error line: without the base, more would be streamed. */
 static json_t *make_arguments(const struct stream_options *opts, struct error *err)
 {
 	json_t *arguments = json_object(), *base = NULL;
-	char *name = opts->base ? base_name(opts->base) : NULL;
+	char *name = NULL;
 
+	if (opts->base && base_name(opts->base, &name, err)) {
+		json_decref(arguments);
+		return NULL;
+	}
 	if (name)
 		base = json_string(name);
 	if (name && !base)

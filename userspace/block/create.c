@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "block/image_name.h"
 #include "block/node_internal.h"
+#include "file/name.h"
 #include "util/units.h"
 
 /* Of every format; the last two where there are backing files. */
@@ -134,6 +136,25 @@ static int create_file(const struct blk_driver *driver, const struct blk_create_
 	return ret;
 }
 
+/* Set *@source (heap) to the place of the backing file. */
+static int source_of(const struct blk_create_opts *opts, char **source, struct error *err)
+{
+	struct blk_image_name image;
+	char *name;
+	int ret = blk_name_beside(opts->filename, opts->backing_file, &name, err);
+
+	if (ret)
+		return ret;
+	/* The caller may not care whether it can be opened. */
+	if (!blk_image_name_parse(&image, name, opts->backing_format, NULL, NULL)) {
+		*source = image.filename;
+		image.filename = NULL;
+		blk_image_name_free(&image);
+	}
+	free(name);
+	return 0;
+}
+
 int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 {
 	struct blk_file_create create = { .exclusive = opts->exclusive };
@@ -145,9 +166,8 @@ int blk_co_create(const struct blk_create_opts *opts, struct error *err)
 	if (!ret)
 		ret = check(driver, &full, err);
 	if (!ret && opts->backing_file)
-		create.source = source = blk_resolve_backing(opts->filename, opts->backing_file);
-	if (!ret && opts->backing_file && !source)
-		ret = -ENOMEM;
+		ret = source_of(opts, &source, err);
+	create.source = source;
 	if (!ret)
 		ret = create_file(driver, &full, &create, err);
 	free(source);

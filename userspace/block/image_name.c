@@ -13,6 +13,7 @@
 
 #include "block/image_name.h"
 #include "block/node.h"
+#include "file/name.h"
 #include "file/protocol.h"
 #include "util/units.h"
 
@@ -103,9 +104,25 @@ static int take_common(struct blk_image_name *name, struct blk_options *o, struc
 
 /* ---- Protocols ---- */
 
-/* Take the options @o of a protocol: of the child "file", or of an image without a format. */
-static int take_protocol(struct blk_image_name *name, const char *driver, struct blk_options *o,
+/* Set the file of @name to that of the name @filename, with the driver @driver (NULL: any). */
+static int take_filename(struct blk_image_name *name, const char *filename, const char *driver,
 			 struct error *err)
+{
+	const struct blk_protocol *protocol = driver ? blk_protocol_find(driver) : NULL;
+	int ret = blk_name_place(filename, protocol, &name->filename, &name->file_flags, err);
+
+	if (ret || *name->filename)
+		return ret;
+	return error_set(err, -EINVAL, "The '%s' block driver requires a file name",
+			 protocol ? protocol->name : BLK_FILE);
+}
+
+/*
+ * Take the options @o of a protocol: of the child "file", or of an image without a format.
+ * @filename: a name that is given beside them, or NULL.
+ */
+static int take_protocol(struct blk_image_name *name, const char *driver, struct blk_options *o,
+			 const char *filename, struct error *err)
 {
 	const struct blk_protocol *protocol = blk_protocol_find(driver ? driver : BLK_FILE);
 	const char *left;
@@ -114,11 +131,18 @@ static int take_protocol(struct blk_image_name *name, const char *driver, struct
 
 	if (!protocol)
 		return error_set(err, -EINVAL, "Unknown driver '%s'", driver);
+	if (filename && blk_options_has(o, "filename"))
+		return error_set(err, -EINVAL,
+				 "Can't specify 'file' and 'filename' options at the same time");
 	ret = take_common(name, o, err);
-	if (!ret)
-		ret = driver ? protocol->name_from(o, &name->filename, err) :
-			       blk_file_name_from(o, &name->filename, err);
-	if (driver)
+	if (!ret && filename)
+		ret = take_filename(name, filename, driver, err);
+	else if (!ret)
+		ret = protocol->name_from(o, &name->filename, err);
+	if (!ret && !*name->filename)
+		return error_set(err, -EINVAL, "The '%s' block driver requires a file name",
+				 protocol->name);
+	if (driver && !filename)
 		name->file_flags = protocol->file_flags;
 	if (!ret && !protocol->co_open)
 		ret = blk_file_take_options(o, name->flags_on & BLK_O_DIRECT, &no_lock, err);
@@ -159,7 +183,8 @@ static int take_backing(struct blk_image_name *name, struct blk_options *o, stru
 }
 
 /* Take the options @o of an image that is in the place of the file of another one. */
-static int take_image_below(struct blk_image_name *name, struct blk_options *o, struct error *err)
+static int take_image_below(struct blk_image_name *name, struct blk_options *o,
+			    const char *filename, struct error *err)
 {
 	struct blk_image_name below;
 	int ret;
@@ -171,7 +196,9 @@ static int take_image_below(struct blk_image_name *name, struct blk_options *o, 
 	if (!ret && blk_options_add_missing(name->below, o))
 		ret = no_memory(err);
 	if (!ret)
-		ret = blk_image_name_parse(&below, NULL, NULL, o, err);
+		ret = blk_image_name_parse(&below, filename, NULL, o, err);
+	if (!ret && filename && !(name->below_name = strdup(filename)))
+		ret = no_memory(err);
 	if (ret)
 		return ret;
 	name->filename = below.filename;
@@ -181,13 +208,14 @@ static int take_image_below(struct blk_image_name *name, struct blk_options *o, 
 }
 
 /* Take the options @o of the child "file": a protocol, or another image with a format. */
-static int take_child(struct blk_image_name *name, struct blk_options *o, struct error *err)
+static int take_child(struct blk_image_name *name, struct blk_options *o, const char *filename,
+		      struct error *err)
 {
 	const char *driver = blk_options_take(o, "driver");
 
 	if (driver && blk_driver_find(driver) && !blk_protocol_find(driver))
-		return take_image_below(name, o, err);
-	return take_protocol(name, driver, o, err);
+		return take_image_below(name, o, filename, err);
+	return take_protocol(name, driver, o, filename, err);
 }
 
 /* Take an image with a format, known or to be probed, over the child "file". */
@@ -207,19 +235,14 @@ static int take_format(struct blk_image_name *name, struct blk_options *o, const
 		ret = blk_options_take_part(o, "file", &child, err);
 	if (ret)
 		return ret;
-	if (child && filename && blk_options_has(child, "filename"))
-		ret = error_set(err, -EINVAL,
-				"Cannot specify both a file name and a 'file.filename'");
-	else if (child && filename && blk_options_set(child, "filename", filename))
-		ret = no_memory(err);
-	else if (!child && filename)
-		ret = (name->filename = strdup(filename)) ? 0 : no_memory(err);
-	else if (!child && name->format)
+	if (child)
+		ret = take_child(name, child, filename, err);
+	else if (filename)
+		ret = take_filename(name, filename, NULL, err);
+	else if (name->format)
 		ret = error_set(err, -EINVAL, "A block device must be specified for \"file\"");
-	else if (!child)
+	else
 		ret = error_set(err, -EINVAL, "Must specify either driver or file");
-	if (!ret && child)
-		ret = take_child(name, child, err);
 	blk_options_free(child);
 	return ret;
 }
@@ -239,9 +262,7 @@ static int take_all(struct blk_image_name *name, const char *filename, const cha
 		return error_set(err, -EINVAL, "Unknown driver '%s'", driver);
 	if (!driver || !blk_protocol_find(driver) || blk_options_has(o, "file"))
 		return take_format(name, o, filename, err);
-	if (filename && blk_options_set(o, "filename", filename))
-		return no_memory(err);
-	return take_protocol(name, driver, o, err);
+	return take_protocol(name, driver, o, filename, err);
 }
 
 /* Merge the options of json:{...} with @options, which win.  *@all (heap) is NULL if none. */
@@ -278,12 +299,9 @@ int blk_image_name_parse(struct blk_image_name *name, const char *filename, cons
 			filename = NULL;
 		ret = take_all(name, filename, format, err);
 	} else if (!ret) {
-		name->filename = strdup(filename);
 		name->format = format ? strdup(format) : NULL;
-		if (format && blk_protocol_find(format))
-			name->file_flags = blk_protocol_find(format)->file_flags;
-		if (!name->filename || (format && !name->format))
-			ret = no_memory(err);
+		ret = format && !name->format ? no_memory(err) :
+						take_filename(name, filename, format, err);
 	}
 	if (ret)
 		blk_image_name_free(name);
@@ -297,6 +315,7 @@ void blk_image_name_free(struct blk_image_name *name)
 	blk_options_free(name->options);
 	blk_options_free(name->backing);
 	blk_options_free(name->below);
+	free(name->below_name);
 	*name = (struct blk_image_name){ 0 };
 }
 

@@ -10,7 +10,7 @@
 #include "file/options.h"
 
 struct blk_image_name {
-	char *filename; /* heap: a path, or a protocol's name for the image; the lowest one's */
+	char *filename; /* heap: the place (file/name.h) of the image; the lowest one's */
 	char *format; /* heap: a driver or a protocol; NULL: to be probed */
 	unsigned int flags_on, flags_off; /* BLK_O_* to set and clear in the caller's flags */
 	unsigned int file_flags; /* BLK_FILE_* that a driver of local files adds */
@@ -19,12 +19,13 @@ struct blk_image_name {
 	/* Options of the backing file, which win over what the image says (heap); NULL: none. */
 	struct blk_options *backing;
 	struct blk_options *below; /* of the image in the place of the file (heap), or NULL */
+	char *below_name; /* the name given beside @below (heap), or NULL */
 	bool no_backing; /* no backing file, whatever the image says */
 };
 
 /*
- * Fill in @name from @filename (NULL: @options contain it), which may be json:{...} or file:PATH,
- * and from @options (NULL: none; unchanged).  @format (or NULL) wins over both.  The caller frees
+ * Fill in @name from @filename, a name (file/name.h; NULL: @options contain it), and from @options
+ * (NULL: none; unchanged).  @format (or NULL) wins over both.  The caller frees
  * @name with blk_image_name_free().  Returns 0 or a negative errno; the error line is the reason
  * alone, in QEMU's words.
  */

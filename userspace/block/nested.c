@@ -171,8 +171,8 @@ struct blk_node *blk_nested_node(const struct blk_file *file)
 	return file->protocol == &protocol_nested ? node_of(file) : NULL;
 }
 
-int blk_co_open_nested(struct blk_file **file, const char *name, const struct blk_open_opts *opts,
-		       struct error *err)
+int blk_co_open_nested(struct blk_file **file, const char *name, const char *filename,
+		       const struct blk_open_opts *opts, struct error *err)
 {
 	struct nested *nested;
 	int ret;
@@ -184,7 +184,7 @@ int blk_co_open_nested(struct blk_file **file, const char *name, const struct bl
 	if (!nested)
 		return error_set_errno(err, -ENOMEM, "%s", name);
 	co_mutex_init(&nested->grow);
-	ret = blk_co_open(&nested->node, NULL, opts, err);
+	ret = blk_co_open(&nested->node, filename, opts, err);
 	if (ret) {
 		nested_free(nested);
 		return ret;

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file/image_lock.h"
 #include "block/filter.h"
 #include "block/image_name.h"
 #include "block/node_internal.h"
+#include "file/image_lock.h"
+#include "file/name.h"
 #include "file/protocol.h"
 #include "util/units.h"
 
@@ -23,14 +24,15 @@
 
 void blk_error_name_file(struct error *err, const char *filename)
 {
-	size_t len = strlen(filename);
-	const char *text;
-
-	if (!err || !err->code)
-		return;
-	text = error_text(err);
-	if (strncmp(text, filename, len) || text[len] != ':')
+	if (err && err->code && !error_after_name(err, filename))
 		error_prefix(err, "%s", filename);
+}
+
+int blk_backing_name(const struct blk_node *node, char **name, struct error *err)
+{
+	*name = NULL;
+	return node->backing_name ? blk_name_beside(node->filename, node->backing_name, name, err) :
+				    0;
 }
 
 static void node_free(struct blk_node *node)
@@ -88,7 +90,7 @@ static int open_nested(struct blk_node *node, const struct blk_open_opts *opts,
 				 "over another image it can be served for reading only, unless its "
 				 "format is given as %s",
 				 blk_driver_fallback()->name);
-	return blk_co_open_nested(&node->file, node->filename, &below, err);
+	return blk_co_open_nested(&node->file, node->filename, name->below_name, &below, err);
 }
 
 static int open_file(struct blk_node *node, const struct blk_open_opts *opts,
@@ -286,18 +288,20 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 		.l2_cache_size = top_opts->l2_cache_size,
 		.nesting = top_opts->nesting,
 	};
-	char *path = elsewhere ? NULL : blk_backing_path(node);
 	struct blk_node *backing = NULL;
-	int ret;
+	char *name = NULL;
+	int ret = elsewhere ? 0 : blk_backing_name(node, &name, err);
 
-	if (!path && !options)
-		return error_set_errno(err, -ENOMEM, "%s", node->filename);
+	if (ret) {
+		blk_error_name_file(err, node->filename);
+		return ret;
+	}
 	/* An option wins over what the image says. */
 	if (options && blk_options_has(options, "driver"))
 		opts.format = NULL;
-	ret = open_one(&backing, top, path, &opts, err);
+	ret = open_one(&backing, top, name, &opts, err);
 	node->backing = backing;
-	free(path);
+	free(name);
 	/* What lies above depends on its size. */
 	if (!ret && opts.flags & BLK_O_RDWR)
 		ret = blk_co_permit(backing, 0, IMAGE_PERM_ALL & ~IMAGE_PERM_RESIZE, err);

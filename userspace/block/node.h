@@ -81,7 +81,7 @@ struct blk_open_opts {
 };
 
 struct blk_create_opts {
-	const char *filename;
+	const char *filename; /* a place (file/name.h) */
 	const char *format;
 	uint64_t size; /* bytes, a multiple of 512 */
 	uint32_t cluster_size; /* bytes, 0: as @options says */
@@ -105,7 +105,7 @@ struct blk_node {
 	const struct blk_driver *driver;
 	void *opaque; /* the driver's */
 	struct blk_file *file;
-	char *filename;
+	char *filename; /* the image's place (file/name.h) */
 	unsigned int flags; /* BLK_O_* */
 	bool probed; /* the format was guessed */
 	const char *protocol; /* the protocol name that was given as its format, or NULL */
@@ -137,10 +137,9 @@ struct blk_node {
 };
 
 /*
- * Open an image, with its backing chain.  Coroutine; yields.  @filename is a path, a protocol's
- * name for the image, or json:{...}; or NULL where the options contain it.  The caller closes
- * *@node with blk_co_close().  Returns 0 or a negative errno; the error line names the file (of
- * the chain) and the reason.
+ * Open an image, with its backing chain.  Coroutine; yields.  @filename is a name (file/name.h);
+ * NULL where the options contain it.  The caller closes *@node with blk_co_close().  Returns 0 or a
+ * negative errno; the error line names the file (of the chain) and the reason.
  */
 int blk_co_open(struct blk_node **node, const char *filename, const struct blk_open_opts *opts,
 		struct error *err);
@@ -208,13 +207,10 @@ uint64_t blk_create_number(const struct blk_create_opts *opts, const char *name)
 const char *blk_node_format(const struct blk_node *node);
 
 /*
- * Return the name that opens @node's backing file from the current directory (heap); NULL if there
- * is none or no memory.
+ * Set *@name (heap) to the name of @node's backing file from the current directory; NULL if there
+ * is none.  Returns 0 or a negative errno with an error line.
  */
-char *blk_backing_path(const struct blk_node *node);
-
-/* The same for the name @backing in the image @filename (heap); NULL without memory. */
-char *blk_resolve_backing(const char *filename, const char *backing);
+int blk_backing_name(const struct blk_node *node, char **name, struct error *err);
 
 /*
  * Compute the size of an image that blk_co_create() makes, filled from @source (NULL: empty).
@@ -236,7 +232,7 @@ int blk_co_set_complete(struct blk_node *node);
  */
 void blk_co_write_out(struct blk_node *node);
 
-/* Make the directory entry of @filename, a local file, durable.  Coroutine; yields. */
+/* Make the directory entry of @filename, a place, durable.  Coroutine; yields. */
 int blk_co_sync_name(const char *filename);
 
 /*

@@ -16,11 +16,12 @@ int blk_co_probe(struct blk_file *file, const struct blk_driver **driver, struct
 #define BLK_MAX_NESTING 3
 
 /*
- * Open the image that @opts describe as *@file, the file of another image, called @name.  The
- * caller closes it.  Coroutine; yields.  Returns 0 or a negative errno with an error line.
+ * Open the image that @filename (or NULL) and @opts describe as *@file, the file of another image,
+ * called @name.  The caller closes it.  Coroutine; yields.  Returns 0 or a negative errno with an
+ * error line.
  */
-int blk_co_open_nested(struct blk_file **file, const char *name, const struct blk_open_opts *opts,
-		       struct error *err);
+int blk_co_open_nested(struct blk_file **file, const char *name, const char *filename,
+		       const struct blk_open_opts *opts, struct error *err);
 
 /* Return the image that is behind @file, or NULL: it is a file, or a protocol's. */
 struct blk_node *blk_nested_node(const struct blk_file *file);

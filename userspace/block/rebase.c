@@ -8,6 +8,7 @@
 #include "aio/sys.h"
 #include "block/io.h"
 #include "block/node_internal.h"
+#include "file/name.h"
 
 /* The interval, ns, of checking whether requests that may use the old chain are over. */
 #define LOOK_NS 2000000ULL
@@ -22,7 +23,7 @@ static bool is_in_chain(struct blk_node *node, const struct blk_node *base)
 
 /*
  * Find the name of @base to store in an image: the one that the image above it has, where that is
- * a json: name, else the file's.  Options of an image further up cannot be stored.
+ * the same in all directories, else the file's.  Options of an image further up cannot be stored.
  */
 static int name_of(const struct blk_node *above, const struct blk_node *base, const char **name,
 		   struct error *err)
@@ -30,8 +31,9 @@ static int name_of(const struct blk_node *above, const struct blk_node *base, co
 	if (above->backing_options)
 		return error_set(err, -ENOTSUP, "%s: only options of another image say what it is",
 				 base->filename);
-	*name = above->backing_name && blk_name_is_json(above->backing_name) ? above->backing_name :
-									       base->filename;
+	*name = above->backing_name && blk_name_has_protocol(above->backing_name) ?
+			above->backing_name :
+			base->filename;
 	return 0;
 }
 

@@ -9,25 +9,18 @@
 
 #include "aio/sys.h"
 #include "aio/timer.h"
-#include "file/protocol.h"
+#include "file/name.h"
 #include "device/device_image.h"
 #include "device/foreign.h"
 #include "file/file_note.h"
 #include "populate/populate.h"
 #include "util/log.h"
-#include "util/path.h"
 #include "util/text.h"
 #include "util/units.h"
 
 /* How long to wait for the I/O that a dead server had in flight. */
 #define LOCK_PATIENCE_NS (60 * 1000000000ULL)
 #define LOCK_NAP_NS	 (10 * 1000000ULL)
-
-/* The server changes its directory later. Heap; NULL: errno. */
-static char *absolute_name(const char *name)
-{
-	return blk_name_is_url(name) ? strdup(name) : path_absolute(name);
-}
 
 static bool exists(const char *path)
 {
@@ -36,31 +29,27 @@ static bool exists(const char *path)
 	return !lstat(path, &st);
 }
 
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /*
  * Set *@stored (heap) to the name to store for a backing file typed as @typed. Image
- * formats take a relative name as relative to the image; a user types one relative to
- * the current directory. If both name the same file, or only the former exists, store
- * the name as typed; if only the latter exists, its absolute path; two different files
- * are an error.
+ * formats take a relative path as relative to the image; a user types one relative to
+ * the current directory, and "file:PATH" is, in an image, too. If both mean the same
+ * file, or only the former exists, store the name as typed; if only the latter exists,
+ * its absolute path; two different files are an error.
  */
 static int backing_name(const char *image_path, const char *typed, char **stored, struct error *err)
 {
-	char *here = absolute_name(typed), *beside = blk_resolve_backing(image_path, typed);
-	int ret = 0;
+	bool anywhere = typed[0] == '/' || blk_name_has_protocol(typed);
+	char *here, *beside = NULL;
+	int ret = blk_name_absolute(typed, &here, err);
 
 	*stored = NULL;
-	if (!here || !beside)
-		ret = error_set_errno(err, -ENOMEM, "%s", typed);
-	else if (typed[0] == '/' || !exists(here) || same_file(here, beside))
+	if (!ret)
+		ret = blk_name_beside(image_path, typed, &beside, err);
+	if (ret)
+		error_prefix(err, "--backing %s", typed);
+	else if (!anywhere && (!exists(here) || blk_name_same(here, beside)))
 		*stored = strdup(typed);
-	else if (!exists(beside))
+	else if (anywhere || !exists(beside))
 		*stored = strdup(here);
 	else
 		ret = error_set(err, -EINVAL, "--backing %s: may be %s or %s: give the full path",
@@ -83,14 +72,14 @@ static int co_look_at_backing(const char *image_path, struct blk_create_opts *cr
 		.flags = BLK_O_BELOW,
 		.backing_dir = backing_dir,
 	};
-	char *path = blk_resolve_backing(image_path, create->backing_file);
 	struct blk_node *node;
-	int ret;
+	char *name;
+	int ret = blk_name_beside(image_path, create->backing_file, &name, err);
 
-	if (!path)
-		return error_set_errno(err, -ENOMEM, "%s", create->backing_file);
-	ret = blk_co_open(&node, path, &opts, err);
-	free(path);
+	if (ret)
+		return ret;
+	ret = blk_co_open(&node, name, &opts, err);
+	free(name);
 	if (ret < 0)
 		return ret;
 	/*
@@ -148,9 +137,11 @@ static bool same_format(const char *wanted, const char *has)
 static int check_backing(const struct device_image *image, const struct device_options *options,
 			 struct error *err)
 {
-	char *wanted, *has = blk_backing_path(image->node);
-	int ret;
+	char *wanted, *has;
+	int ret = blk_backing_name(image->node, &has, err);
 
+	if (ret)
+		return ret;
 	/* The stream finished earlier: the same command line is still valid. */
 	if (!has && options->stream)
 		return 0;
@@ -158,12 +149,13 @@ static int check_backing(const struct device_image *image, const struct device_o
 		return error_set(err, -EINVAL, "%s: exists, and has no backing file", image->path);
 	ret = backing_name(image->path, options->backing, &wanted, err);
 	if (!ret) {
-		char *path = blk_resolve_backing(image->path, wanted);
+		char *name;
 
-		if (!path || (strcmp(path, has) && !same_file(path, has)))
+		ret = blk_name_beside(image->path, wanted, &name, err);
+		if (!ret && !blk_name_same(image->node->backing->filename, name))
 			ret = error_set(err, -EINVAL, "%s: exists, and its backing file is %s",
 					image->path, has);
-		free(path);
+		free(name);
 		free(wanted);
 	}
 	free(has);
@@ -423,9 +415,13 @@ int device_image_co_open(struct device_image *image, const struct device_options
 {
 	int ret;
 
-	*image = (struct device_image){ .path = absolute_name(options->image) };
-	if (!image->path)
-		return error_set_errno(err, -errno, "%s", options->image);
+	*image = (struct device_image){ 0 };
+	/* The server changes its directory later. */
+	ret = blk_name_absolute(options->image, &image->path, err);
+	if (ret) {
+		error_prefix(err, "%s", options->image);
+		return ret;
+	}
 	ret = check_backing_dir(options, err);
 	if (!ret && (options->size || options->backing) && !options->read_only &&
 	    !options->recover && !blk_name_is_url(image->path) && !exists(image->path))

@@ -8,7 +8,7 @@
 #include "device/options.h"
 
 struct device_image {
-	char *path; /* absolute */
+	char *path; /* its place (file/name.h), absolute */
 	bool created; /* by this process, and not yet used */
 	bool creating; /* the file is being created */
 	struct blk_node *node;

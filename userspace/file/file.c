@@ -21,6 +21,7 @@
 #include "file/file_align_probe.h"
 #include "file/file_internal.h"
 #include "file/image_lock.h"
+#include "file/name.h"
 #include "file/protocol.h"
 #include "util/units.h"
 

@@ -248,13 +248,4 @@ static inline bool blk_file_is_aligned(const struct blk_file *file, const void *
 	return !((offset | len) & (file->align - 1)) && !((uintptr_t)buf & (file->mem_align - 1));
 }
 
-/*
- * Is @name not the path of a local file, but a protocol's name or json:{...}?  Such a name is never
- * relative to a folder.
- */
-bool blk_name_is_url(const char *name);
-
-/* Does @name begin like one of a protocol, known or not: with a colon before any slash? */
-bool blk_name_has_protocol(const char *name);
-
 #endif

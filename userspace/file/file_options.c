@@ -3,38 +3,16 @@
  * The options of a local file.  Their names and words are those of QEMU's driver "file".
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "file/name.h"
 #include "file/protocol.h"
 
-/* Set *@name (heap) to @prefix and @path. */
-static int set_name(char **name, const char *prefix, const char *path, struct error *err)
-{
-	if (!path || !*path)
-		return error_set(err, -EINVAL, "The 'file' block driver requires a file name");
-	if (asprintf(name, "%s%s", prefix, path) < 0) {
-		*name = NULL;
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-	}
-	return 0;
-}
-
-int blk_file_name_from(struct blk_options *options, char **name, struct error *err)
-{
-	const char *path = blk_options_take(options, "filename");
-	bool prefixed = path && !strncmp(path, "file:", 5);
-
-	path += prefixed ? 5 : 0;
-	return set_name(name, prefixed && blk_name_has_protocol(path) ? "./" : "", path, err);
-}
-
-/* A path that looks like a protocol's name must not be taken for one. */
 static int path_from(struct blk_options *options, char **name, struct error *err)
 {
 	const char *path = blk_options_take(options, "filename");
 
-	return set_name(name, path && blk_name_is_url(path) ? "./" : "", path, err);
+	return blk_name_of_path(path ? path : "", name, err);
 }
 
 static const char *const address[] = { "filename", NULL };

@@ -8,36 +8,9 @@
 #include "file/file_internal.h"
 #include "file/protocol.h"
 
-/* Return the protocol that matches @filename, or NULL. */
-static const struct blk_protocol *protocol_of(const char *filename)
-{
-	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
-		if ((*protocol)->matches && (*protocol)->matches(filename))
-			return *protocol;
-	return NULL;
-}
-
-const struct blk_protocol *blk_protocol_find(const char *name)
-{
-	for (const struct blk_protocol *const *protocol = blk_protocols; *protocol; protocol++)
-		if (!strcmp((*protocol)->name, name))
-			return *protocol;
-	return NULL;
-}
-
-bool blk_name_is_url(const char *name)
-{
-	return blk_name_is_json(name) || protocol_of(name);
-}
-
-bool blk_name_has_protocol(const char *name)
-{
-	return name[strcspn(name, ":/")] == ':';
-}
-
 int blk_file_co_open_remote(struct blk_file *file, unsigned int flags, struct error *err)
 {
-	const struct blk_protocol *protocol = protocol_of(file->name);
+	const struct blk_protocol *protocol = blk_protocol_of(file->name);
 	int ret;
 
 	if (!protocol)

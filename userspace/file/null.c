@@ -18,7 +18,7 @@
 
 static bool null_matches(const char *filename)
 {
-	return !strncmp(filename, PREFIX, strlen(PREFIX));
+	return !strncmp(filename, "null-co:", strlen("null-co:"));
 }
 
 static int null_name_from(struct blk_options *options, char **name, struct error *err)
@@ -104,6 +104,9 @@ static int null_co_open(struct blk_file *file, struct error *err)
 	const char *text = file->name + strlen(PREFIX);
 	uint64_t size = DEFAULT_SIZE;
 
+	if (strncmp(file->name, PREFIX, strlen(PREFIX)))
+		return error_set(err, -EINVAL,
+				 "The only allowed filename for this driver is 'null-co://'");
 	if (*text && (parse_size(text, &size) || size > INT64_MAX - SECTOR_SIZE))
 		return error_set(err, -EINVAL, "'%s' is not a size", text);
 	atomic_store(&file->size, round_up(size, SECTOR_SIZE));

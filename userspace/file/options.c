@@ -21,11 +21,6 @@ struct blk_options {
 	json_t *taken; /* object: the names that were taken */
 };
 
-bool blk_name_is_json(const char *name)
-{
-	return !strncmp(name, JSON_PREFIX, strlen(JSON_PREFIX));
-}
-
 bool blk_is_identifier(const char *text)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -139,23 +134,59 @@ static int flatten(struct blk_options *o, const char *prefix, const json_t *valu
 		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
 			 json_integer_value(value));
 	else if (json_is_real(value))
-		snprintf(number, sizeof(number), "%g", json_real_value(value));
+		snprintf(number, sizeof(number), "%.17g", json_real_value(value));
 	if (json_is_number(value))
 		text = number;
 	return blk_options_set(o, prefix, text) ? no_memory(err) : 0;
 }
 
+/*
+ * Return @text (heap, or NULL), JSON as QEMU's parser takes it, as JSON of the standard: strings
+ * may be in single quotes, and have quotes of the other kind, or escaped, in them.
+ */
+static char *standard_json(const char *text)
+{
+	char *result = malloc(2 * strlen(text) + 1), *to = result, quote = '\0';
+
+	for (; result && *text; text++) {
+		if (!quote && (*text == '\'' || *text == '"')) {
+			quote = *text;
+			*to++ = '"';
+		} else if (quote && *text == quote) {
+			quote = '\0';
+			*to++ = '"';
+		} else if (quote && *text == '\\' && text[1] == '\'') {
+			*to++ = *++text;
+		} else if (quote && *text == '\\' && text[1]) {
+			*to++ = *text++;
+			*to++ = *text;
+		} else {
+			if (quote && *text == '"')
+				*to++ = '\\';
+			*to++ = *text;
+		}
+	}
+	if (result)
+		*to = '\0';
+	return result;
+}
+
 int blk_options_parse_json(struct blk_options **options, const char *name, struct error *err)
 {
-	const char *text = name + strlen(JSON_PREFIX);
+	char *text = standard_json(name + strlen(JSON_PREFIX));
 	json_error_t why;
 	json_t *value;
 	int ret;
 
-	if (!text[strspn(text, " \t\r\n")])
+	if (!text)
+		return no_memory(err);
+	if (!text[strspn(text, " \t\r\n")]) {
+		free(text);
 		return error_set(err, -EINVAL,
 				 "Could not parse the JSON options: Expecting a JSON value");
-	value = json_loads(text, JSON_DECODE_ANY, &why);
+	}
+	value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+	free(text);
 	if (!value)
 		return error_set(err, -EINVAL,
 				 "Could not parse the JSON options: JSON parse error, %s",

@@ -30,9 +30,6 @@ struct blk_option_row {
 	uint64_t min, max;
 };
 
-/* Does @name begin with "json:"? */
-bool blk_name_is_json(const char *name);
-
 /* Is @text an identifier by QEMU's rules: an id, or the name of a node? */
 bool blk_is_identifier(const char *text);
 

@@ -60,10 +60,8 @@ extern const struct blk_protocol *const blk_protocols[];
 /* Return the protocol with the name @name, or NULL. */
 const struct blk_protocol *blk_protocol_find(const char *name);
 
-/*
- * As its name_from(), where no driver is given: the name may be one of a protocol, or file:PATH.
- */
-int blk_file_name_from(struct blk_options *options, char **name, struct error *err);
+/* Return the protocol that matches @name, a name of an image; NULL: none, or one of local files. */
+const struct blk_protocol *blk_protocol_of(const char *name);
 
 /*
  * Take the options of a local file, of the driver "file" but for its name.  @direct: with O_DIRECT.

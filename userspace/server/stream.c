@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "aio/timer.h"
+#include "file/name.h"
 #include "populate/trace.h"
 #include "job/stream.h"
 #include "server/server.h"
@@ -196,16 +196,14 @@ static void follow(void *arg)
 /* Return the node of the backing chain that @name, relative to the image, means; or NULL. */
 static struct blk_node *find_base(struct blk_node *top, const char *name)
 {
-	char *path = blk_resolve_backing(top->filename, name);
-	struct blk_node *node;
-	struct stat a, b;
+	struct blk_node *node = top->backing;
+	char *wanted;
 
-	for (node = path ? top->backing : NULL; node; node = node->backing)
-		if (!strcmp(node->filename, path) ||
-		    (!stat(node->filename, &a) && !stat(path, &b) && a.st_dev == b.st_dev &&
-		     a.st_ino == b.st_ino))
-			break;
-	free(path);
+	if (blk_name_beside(top->filename, name, &wanted, NULL))
+		return NULL;
+	while (node && !blk_name_same(node->filename, wanted))
+		node = node->backing;
+	free(wanted);
 	return node;
 }
 

@@ -95,6 +95,21 @@ const char *error_text(const struct error *err)
 	return err->text ? err->text : strerror(-err->code);
 }
 
+const char *error_after_name(const struct error *err, const char *name)
+{
+	const char *text = error_text(err);
+	/* A byte of the name has up to four in the line. */
+	size_t size = 4 * strlen(name) + 1, len;
+	char *shown = malloc(size);
+
+	if (!shown)
+		return NULL;
+	len = text_printable(shown, size, name, "");
+	text = strncmp(text, shown, len) || strncmp(text + len, ": ", 2) ? NULL : text + len + 2;
+	free(shown);
+	return text;
+}
+
 void error_free(struct error *err)
 {
 	free(err->text);

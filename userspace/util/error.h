@@ -48,6 +48,12 @@ void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format
  */
 const char *error_text(const struct error *err);
 
+/*
+ * Return what follows "NAME: " in @err's line, which begins with @name as lines show it; NULL if it
+ * does not.  Valid until @err changes.
+ */
+const char *error_after_name(const struct error *err, const char *name);
+
 /* Free the line; @err can be used again afterwards. */
 void error_free(struct error *err);
 

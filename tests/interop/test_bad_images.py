@@ -117,8 +117,6 @@ HEADERS = {
                             "backing_filename_size": 2}, ["backing"]),
     "backing-name-huge": ({"features": 1, "backing_filename_offset": 64,
                            "backing_filename_size": 0x7fffffff}, ["backing"]),
-    "backing-name-empty": ({"features": 1, "backing_filename_offset": 64,
-                            "backing_filename_size": 0}, ["backing"]),
 }
 
 

@@ -26,14 +26,17 @@ FIELDS = {
     "compression": (">B", 104),
 }
 
+INFO = (interop.QED_IMG, "info", "-f", "qcow2", "{}")
 READERS = (
     (interop.QED_IMG, "map", "-f", "qcow2", "{}"),
-    (interop.QED_IMG, "info", "-f", "qcow2", "{}"),
+    INFO,
     (interop.QED_IMG, "convert", "-f", "qcow2", "-O", "raw", "{}", "out.raw"),
     (interop.QED_IO, "-r", "-f", "qcow2", "-c", "read 0 4k", "{}"),
 )
+# What needs more than the header.
+DATA_READERS = READERS[:1] + READERS[2:]
 if interop.SANITIZE:
-    READERS = READERS[:1]
+    READERS = DATA_READERS = READERS[:1]
 
 
 def get(data, field):
@@ -79,6 +82,13 @@ def refused(words, readers=READERS):
             raise Failure("the line lacks %r: %s" % (words, result))
 
 
+def told(words="virtual size: 4 MiB"):
+    """Require that `info`, which needs the header only, says @words."""
+    result = run(*(part.replace("{}", "bad.qcow2") for part in INFO))
+    if result.status or words not in result.out:
+        raise Failure("no information: %s" % result)
+
+
 # ---- Headers ----
 
 HEADERS = {
@@ -91,14 +101,11 @@ HEADERS = {
     "clusters-huge": ({"cluster_bits": 0xffffffff}, "cluster size"),
     "size-top": ({"size": 1 << 63}, "8 EiB"),
     "size-beyond-l1": ({"size": 1 << 40}, "L1 table is too small"),
-    "encrypted-aes": ({"crypt": 1}, "encrypted"),
-    "encrypted-luks": ({"crypt": 2}, "encrypted"),
-    "encrypted-odd": ({"crypt": 0xffffffff}, "encrypted"),
+    "encrypted-odd": ({"crypt": 0xffffffff}, "encryption method 4294967295"),
     "l1-none": ({"l1_size": 0}, "L1 table is too small"),
     "l1-large": ({"l1_size": (32 << 20) // 8 + 1}, "L1 table too large"),
     "l1-huge": ({"l1_size": 0xffffffff}, "L1 table too large"),
     "l1-misaligned": ({"l1_offset": 3 * CLUSTER + 8}, "L1 table offset"),
-    "l1-outside": ({"l1_offset": 1 << 40}, "L1 table"),
     "l1-top": ({"l1_offset": (1 << 64) - CLUSTER}, "L1 table"),
     "backing-outside": ({"backing_offset": 1 << 40, "backing_size": 4}, "backing file offset"),
     "backing-top": ({"backing_offset": (1 << 64) - 1, "backing_size": 4}, "backing file offset"),
@@ -106,7 +113,6 @@ HEADERS = {
     "backing-long": ({"backing_offset": 512, "backing_size": 1024}, "too long"),
     "backing-huge": ({"backing_offset": 512, "backing_size": 0xffffffff}, "too long"),
     "backing-past-cluster": ({"backing_offset": CLUSTER - 4, "backing_size": 5}, "too long"),
-    "backing-nul": ({"backing_offset": 4096, "backing_size": 5}, "NUL"),
     "refcount-order": ({"refcount_order": 7}, "Reference count"),
     "header-short": ({"header_length": 103}, "too short"),
     "header-long": ({"header_length": CLUSTER + 8}, "exceeds"),
@@ -114,17 +120,38 @@ HEADERS = {
     "compression-unknown": ({"compression": 2, "incompatible": 8}, "compression type"),
     "compression-bit-alone": ({"incompatible": 8}, "ompression type"),
     "compression-no-bit": ({"compression": 1}, "ompression type"),
-    "data-file": ({"incompatible": 4}, "data file"),
     "bit-unknown": ({"incompatible": 1 << 5}, "Unknown incompatible feature: 20"),
     "bits-unknown": ({"incompatible": 1 << 63 | 1 << 40}, "8000010000000000"),
 }
 
 
-def header(fields, words):
+# The same, but for `info`, which shows what is behind the words.
+UNREADABLE = {
+    "encrypted-aes": ({"crypt": 1}, "encrypted", "format: aes"),
+    "encrypted-luks": ({"crypt": 2}, "encrypted", "format: luks"),
+    "l1-outside": ({"l1_offset": 1 << 40}, "L1 table", "corrupt: false"),
+    "data-file": ({"incompatible": 4}, "data file", "data file raw: false"),
+}
+
+
+def header(fields, words, info=None):
     data = make()
     put(data, **fields)
     interop.write_file("bad.qcow2", data)
-    refused(words)
+    refused(words, DATA_READERS if info else READERS)
+    if info:
+        told(info)
+
+
+def backing_name_ends():
+    """A name ends at a NUL byte, so this one is empty: there is no backing file."""
+    data = make()
+    put(data, backing_offset=4096, backing_size=5)
+    interop.write_file("bad.qcow2", data)
+    must(interop.QED_IO, "-r", "-c", "read -q -P 6 1M 128k", "-c", "read -q -P 0 2M 1M",
+         "bad.qcow2")
+    if "backing" in must(interop.QED_IMG, "info", "bad.qcow2").out:
+        raise Failure("info shows a backing file")
 
 
 def feature_names():
@@ -145,8 +172,7 @@ def feature_names():
 def extensions():
     for kind, length, words in ((1, CLUSTER, "extension too large"),
                                 (1, 0xffffffff, "extension too large"),
-                                (0xe2792aca, 200, "too large"),
-                                (0xe2792aca, 4, "NUL"), (0x44415441, 1024, "data file name")):
+                                (0xe2792aca, 200, "too large"), (0x44415441, 1024, "data file name")):
         data = make()
         put(data, header_length=104)
         struct.pack_into(">II", data, 104, kind, length)
@@ -193,7 +219,10 @@ def truncated():
     for length in (0, 1, 4, 71, 72, 103, 104, 111, 200, 511, 4096, CLUSTER, 3 * CLUSTER,
                    3 * CLUSTER + 7):
         interop.write_file("bad.qcow2", data[:length])
-        refused("bad.qcow2")
+        # The header has 112 bytes, and its extensions end before 4096.
+        refused("bad.qcow2", READERS if length < 112 else DATA_READERS)
+        if length >= 4096:
+            told()
     for length in range(3 * CLUSTER + 8, len(data), 32 * KiB):
         interop.write_file("bad.qcow2", data[:length])
         result = run(interop.QED_IO, "-r", "-f", "qcow2", "-c", "read 0 4M", "bad.qcow2")
@@ -380,14 +409,14 @@ def main(results):
         for left in os.listdir("."):
             os.unlink(left)
 
-    for name, (fields, words) in HEADERS.items():
-        case(name, header, fields, words)
+    for name, (fields, *words) in (HEADERS | UNREADABLE).items():
+        case(name, header, fields, *words)
     for name, value in L1_ENTRIES.items():
         case("l1-entry-" + name, l1_entry, value)
     for name, args in L2_ENTRIES.items():
         case("l2-entry-" + name, l2_entry, *args)
-    for function in (feature_names, extensions, corrupt_bit, dirty_bit, subclusters_too_small,
-                     truncated, l2_table_cut, tables_that_overlap, subclusters, packed_lengths,
+    for function in (backing_name_ends, feature_names, extensions, corrupt_bit, dirty_bit,
+                     subclusters_too_small, truncated, l2_table_cut, tables_that_overlap, subclusters, packed_lengths,
                      zstd_bombs, backing_loop, strange_backing):
         case(function.__name__.replace("_", "-"), function)
 

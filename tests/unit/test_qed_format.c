@@ -88,7 +88,6 @@ static void test_header_validate(void **state)
 	REFUSED(-EINVAL, l1_table_offset, 1ULL << 63, "L1 table");
 	REFUSED(-EINVAL, image_size, 513, "multiple");
 	REFUSED(-EINVAL, image_size, 1ULL << 62, "geometry");
-	REFUSED(-EINVAL, features, QED_F_BACKING_FILE, "empty");
 }
 
 static void test_backing_name_place(void **state)
@@ -96,7 +95,11 @@ static void test_backing_name_place(void **state)
 	struct qed_header h = good_header();
 
 	(void)state;
+	/* An empty name is none. */
 	h.features = QED_F_BACKING_FILE;
+	assert_int_equal(qed_header_validate(&h, GOOD_FILE_SIZE, NULL), 0);
+	h.backing_filename_offset = 65537;
+	assert_int_equal(qed_header_validate(&h, GOOD_FILE_SIZE, NULL), -EINVAL);
 	h.backing_filename_size = 10;
 	h.backing_filename_offset = 64;
 	assert_int_equal(qed_header_validate(&h, GOOD_FILE_SIZE, NULL), 0);

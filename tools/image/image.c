@@ -276,8 +276,13 @@ int image_co_create(const struct blk_create_opts *opts, struct error *err)
 
 static void print_item(const struct blk_info_item *item)
 {
+	const char *part = strchr(item->name, '.');
+
+	/* No group has a second item. */
+	if (part)
+		printf("    %.*s:\n    ", (int)(part - item->name), item->name);
 	printf("    ");
-	for (const char *p = item->name; *p; p++)
+	for (const char *p = part ? part + 1 : item->name; *p; p++)
 		putchar(*p == '-' ? ' ' : *p);
 	switch (item->kind) {
 	case BLK_INFO_BOOL:

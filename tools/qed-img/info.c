@@ -23,14 +23,25 @@ struct info {
 struct image_facts {
 	char *filename;
 	const char *format;
-	struct blk_info info;
+	struct blk_info info; /* the texts of its items are on the heap */
+	/* The file's identity; of an image that is not a local file the name. */
+	bool is_local;
+	uint64_t dev, ino;
 	char *backing_name; /* as stored, or NULL */
 	char *backing_format; /* as stored, or NULL */
 	char *backing_path; /* its name from the current directory, or NULL */
 };
 
+struct chain {
+	struct image_facts *images; /* the top first */
+	size_t count, room;
+};
+
 static void free_facts(struct image_facts *facts)
 {
+	for (unsigned int i = 0; i < facts->info.nr_items; i++)
+		if (facts->info.items[i].kind == BLK_INFO_TEXT)
+			free((char *)facts->info.items[i].text);
 	free(facts->filename);
 	free(facts->backing_name);
 	free(facts->backing_format);
@@ -40,6 +51,23 @@ static void free_facts(struct image_facts *facts)
 static char *copy_string(const char *text)
 {
 	return text ? strdup(text) : NULL;
+}
+
+/* Make the texts of @info survive the image. */
+static int copy_texts(struct blk_info *info)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < info->nr_items; i++) {
+		struct blk_info_item *item = &info->items[i];
+
+		if (item->kind != BLK_INFO_TEXT)
+			continue;
+		item->text = strdup(item->text);
+		if (!item->text)
+			ret = -ENOMEM;
+	}
+	return ret;
 }
 
 static int co_look(const char *filename, const char *format, unsigned int source_flags,
@@ -57,6 +85,9 @@ static int co_look(const char *filename, const char *format, unsigned int source
 		.format = blk_node_format(node),
 		.backing_name = copy_string(node->backing_name),
 		.backing_format = copy_string(node->backing_format),
+		.is_local = !node->file->protocol,
+		.dev = node->file->dev,
+		.ino = node->file->ino,
 	};
 	/* There may be none: an export has no directory. */
 	(void)blk_backing_name(node, &facts->backing_path, NULL);
@@ -65,6 +96,10 @@ static int co_look(const char *filename, const char *format, unsigned int source
 		ret = -ENOMEM;
 	else
 		ret = blk_co_info(node, &facts->info);
+	if (!ret)
+		ret = copy_texts(&facts->info);
+	else
+		facts->info.nr_items = 0;
 	blk_co_close(node);
 	if (ret == 0)
 		return 0;
@@ -100,6 +135,8 @@ static void print_human(const struct image_facts *facts)
 	print_line("image: %s", facts->filename);
 	printf("file format: %s\nvirtual size: %s (%" PRIu64 " bytes)\ndisk size: %s\n",
 	       facts->format, virtual_size, facts->info.virtual_size, disk_size);
+	if (facts->info.encrypted)
+		printf("encrypted: yes\n");
 	if (facts->info.cluster_size)
 		printf("cluster_size: %" PRIu32 "\n", facts->info.cluster_size);
 	if (facts->info.dirty)
@@ -128,14 +165,20 @@ static json_t *item_to_json(const struct blk_info_item *item)
 
 static void add_specific(json_t *object, const struct image_facts *facts)
 {
-	json_t *data;
+	json_t *data, *value;
+	char group[64];
 
 	if (!facts->info.nr_items)
 		return;
 	data = json_object();
-	for (unsigned int i = 0; i < facts->info.nr_items; i++)
-		json_object_set_new(data, facts->info.items[i].name,
-				    item_to_json(&facts->info.items[i]));
+	for (unsigned int i = 0; i < facts->info.nr_items; i++) {
+		const char *name = facts->info.items[i].name, *part = strchr(name, '.');
+
+		value = item_to_json(&facts->info.items[i]);
+		snprintf(group, sizeof(group), "%.*s", (int)strcspn(name, "."), name);
+		json_object_set_new(data, group,
+				    part ? json_pack("{s:o}", part + 1, value) : value);
+	}
 	json_object_set_new(object, "format-specific",
 			    json_pack("{s:s, s:o}", "type", facts->format, "data", data));
 }
@@ -145,7 +188,8 @@ static json_t *to_json(const struct image_facts *facts)
 {
 	json_t *object = json_object();
 
-	set_string(object, "backing-filename-format", facts->backing_format);
+	if (facts->backing_name)
+		set_string(object, "backing-filename-format", facts->backing_format);
 	json_object_set_new(object, "virtual-size",
 			    json_integer((json_int_t)facts->info.virtual_size));
 	set_string(object, "filename", facts->filename);
@@ -159,12 +203,15 @@ static json_t *to_json(const struct image_facts *facts)
 	if (facts->backing_name)
 		set_string(object, "full-backing-filename", facts->backing_path);
 	set_string(object, "backing-filename", facts->backing_name);
+	if (facts->info.encrypted)
+		json_object_set_new(object, "encrypted", json_true());
 	json_object_set_new(object, "dirty-flag", json_boolean(facts->info.dirty));
 	return object;
 }
 
-static void print_all(const struct info *in, const struct image_facts *images, size_t count)
+static void print_all(const struct info *in, const struct chain *chain)
 {
+	const struct image_facts *images = chain->images;
 	json_t *array;
 	size_t i;
 
@@ -173,7 +220,7 @@ static void print_all(const struct info *in, const struct image_facts *images, s
 		return;
 	}
 	array = json_array();
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < chain->count; i++) {
 		if (in->json) {
 			json_array_append_new(array, to_json(&images[i]));
 			continue;
@@ -188,42 +235,68 @@ static void print_all(const struct info *in, const struct image_facts *images, s
 		json_decref(array);
 }
 
-/* Describe the next image of the chain. Returns 0, or 1 after an error message. */
-static int co_look_below(const struct info *in, struct image_facts *images, size_t count)
+static bool is_same(const struct image_facts *a, const struct image_facts *b)
 {
-	const struct image_facts *above = &images[count - 1];
+	if (a->is_local && b->is_local)
+		return a->dev == b->dev && a->ino == b->ino;
+	return a->is_local == b->is_local && !strcmp(a->filename, b->filename);
+}
 
-	if (!above->backing_path)
+static bool is_loop(const struct chain *chain)
+{
+	size_t last = chain->count - 1, i = 0;
+
+	while (i < last && !is_same(&chain->images[i], &chain->images[last]))
+		i++;
+	return i < last;
+}
+
+/* Describe one more image. Returns 0, or 1 after an error message. */
+static int co_look_at_next(struct chain *chain, const char *filename, const char *format,
+			   unsigned int source_flags)
+{
+	struct image_facts *more;
+
+	if (chain->count == chain->room) {
+		chain->room = 2 * chain->room + 1;
+		more = reallocarray(chain->images, chain->room, sizeof(*more));
+		if (!more)
+			return report_error("%s", strerror(ENOMEM));
+		chain->images = more;
+	}
+	if (co_look(filename, format, source_flags, &chain->images[chain->count]))
+		return 1;
+	chain->count++;
+	return is_loop(chain) ?
+		       report_error("Backing file '%s' creates an infinite loop.", filename) :
+		       0;
+}
+
+/* Describe the next image of the chain. Returns 0, or 1 after an error message. */
+static int co_look_below(const struct info *in, struct chain *chain)
+{
+	/* Its strings stay where they are when the array moves. */
+	struct image_facts above = chain->images[chain->count - 1];
+
+	if (!above.backing_path)
 		return report_error("Could not determine absolute backing file name.");
-	if (count == BLK_MAX_CHAIN)
-		return report_error("Backing file '%s' creates an infinite loop.",
-				    above->backing_path);
-	return co_look(above->backing_path, above->backing_format,
-		       (in->source_flags & ~IMG_O_IMAGE_OPTS) | BLK_O_BELOW, &images[count]);
+	return co_look_at_next(chain, above.backing_path, above.backing_format,
+			       (in->source_flags & ~IMG_O_IMAGE_OPTS) | BLK_O_BELOW);
 }
 
 /* Print nothing if a part of the chain cannot be opened. */
 static int co_run_info(const struct info *in, const char *filename)
 {
-	struct image_facts *images = calloc(BLK_MAX_CHAIN, sizeof(*images));
-	size_t count = 0;
-	int status;
+	struct chain chain = { 0 };
+	int status = co_look_at_next(&chain, filename, in->format, in->source_flags);
 
-	if (!images)
-		return report_error("%s", strerror(ENOMEM));
-	status = co_look(filename, in->format, in->source_flags, &images[0]);
+	while (!status && in->chain && chain.images[chain.count - 1].backing_name)
+		status = co_look_below(in, &chain);
 	if (!status)
-		count = 1;
-	while (!status && in->chain && images[count - 1].backing_name) {
-		status = co_look_below(in, images, count);
-		if (!status)
-			count++;
-	}
-	if (!status)
-		print_all(in, images, count);
-	while (count)
-		free_facts(&images[--count]);
-	free(images);
+		print_all(in, &chain);
+	while (chain.count)
+		free_facts(&chain.images[--chain.count]);
+	free(chain.images);
 	return status;
 }
 

@@ -34,13 +34,13 @@ enum blk_req_flags {
 
 /* A property that only one format has, for display. */
 struct blk_info_item {
-	const char *name; /* as in JSON: "refcount-bits" */
+	const char *name; /* as in JSON: "refcount-bits"; "encrypt.format" is part of "encrypt" */
 	enum { BLK_INFO_BOOL, BLK_INFO_NUMBER, BLK_INFO_TEXT } kind;
 	uint64_t number; /* BOOL, NUMBER */
-	const char *text; /* TEXT: a constant */
+	const char *text; /* TEXT: valid until the image is closed */
 };
 
-#define BLK_INFO_ITEMS 8
+#define BLK_INFO_ITEMS 10
 
 /* The result of blk_co_info(). */
 struct blk_info {
@@ -50,6 +50,7 @@ struct blk_info {
 	uint32_t cluster_size; /* bytes, 0 if the format has none */
 	uint32_t table_size; /* clusters, 0 if the format has none */
 	bool dirty; /* was not closed cleanly (NEED_CHECK) */
+	bool encrypted;
 	uint64_t features, compat_features, autoclear_features;
 	uint64_t vm_state_offset; /* bytes, 0 if the format has none */
 	uint32_t nr_snapshots; /* internal ones */

@@ -72,7 +72,9 @@ static int open_nested(struct blk_node *node, const struct blk_open_opts *opts,
 {
 	struct blk_open_opts below = {
 		.options = name->below,
-		.flags = (node->flags & (FLAGS_OF_ALL | BLK_O_RDWR | BLK_O_NO_FLUSH)) |
+		/* Also the upper image's header is read by requests to the lower image. */
+		.flags = (node->flags &
+			  ((FLAGS_OF_ALL & ~BLK_O_NO_IO) | BLK_O_RDWR | BLK_O_NO_FLUSH)) |
 			 (opts->flags & (BLK_O_BELOW | BLK_O_REFUSE_BACKING)),
 		.backing_dir = opts->backing_dir,
 		.l2_cache_size = opts->l2_cache_size,

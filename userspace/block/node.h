@@ -35,7 +35,11 @@ enum blk_open_flags {
 	 * permits that: metadata may not change, but a raw image has none.
 	 */
 	BLK_O_SHARE = 1 << 10,
-	BLK_O_NO_IO = 1 << 11, /* guest data is not read: it takes no permission for that */
+	/*
+	 * For names and blk_co_info(): no request follows, and what only requests need is not
+	 * needed, permissions included.
+	 */
+	BLK_O_NO_IO = 1 << 11,
 	BLK_O_RESIZE = 1 << 12, /* refuse an image that blk_co_truncate() could not resize now */
 	/*
 	 * With BLK_O_CHECK: only tables are read, so open an image whose data cannot be read, too.

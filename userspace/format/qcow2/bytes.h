@@ -48,10 +48,9 @@ int qcow2_refuse_features(const struct qcow2_header *h, const uint8_t *table, si
 			  struct error *err);
 
 /*
- * Copy @text, of @len bytes, to *@name (heap), whose old value is freed.  Returns 0, -EINVAL (a NUL
- * byte) or -ENOMEM, with an error line that calls it @what.
+ * Copy @text, of @len bytes, up to its first NUL byte to *@name (heap), whose old value is freed;
+ * NULL for an empty name.  Returns 0, or -ENOMEM with an error line.
  */
-int qcow2_copy_name(char **name, const uint8_t *text, size_t len, const char *what,
-		    struct error *err);
+int qcow2_copy_name(char **name, const uint8_t *text, size_t len, struct error *err);
 
 #endif

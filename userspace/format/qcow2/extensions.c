@@ -25,16 +25,15 @@ struct feature_table {
 	size_t len;
 };
 
-int qcow2_copy_name(char **name, const uint8_t *text, size_t len, const char *what,
-		    struct error *err)
+int qcow2_copy_name(char **name, const uint8_t *text, size_t len, struct error *err)
 {
-	char *copy;
+	char *copy = NULL;
 
-	if (memchr(text, '\0', len))
-		return error_set(err, -EINVAL, "qcow2 %s contains a NUL byte", what);
-	copy = strndup((const char *)text, len);
-	if (!copy)
-		return error_set_errno(err, -ENOMEM, "%s", what);
+	if (len && *text) {
+		copy = strndup((const char *)text, len);
+		if (!copy)
+			return error_set_errno(err, -ENOMEM, "a name of the header");
+	}
 	free(*name);
 	*name = copy;
 	return 0;
@@ -74,15 +73,12 @@ static int read_one(struct qcow2_header *h, uint32_t type, const uint8_t *data, 
 		if (len > QCOW2_MAX_FORMAT_NAME)
 			return error_set(err, -EINVAL,
 					 "ERROR: ext_backing_format: len=%zu too large", len);
-		return len ? qcow2_copy_name(&names->backing_format, data, len,
-					     "backing file format", err) :
-			     0;
+		return qcow2_copy_name(&names->backing_format, data, len, err);
 	case EXT_DATA_FILE:
 		if (len > QCOW2_MAX_BACKING_NAME)
 			return error_set(err, -EINVAL, "qcow2 data file name is longer than %u",
 					 QCOW2_MAX_BACKING_NAME);
-		return len ? qcow2_copy_name(&names->data_file, data, len, "data file name", err) :
-			     0;
+		return qcow2_copy_name(&names->data_file, data, len, err);
 	case EXT_FEATURE_NAMES:
 		*features = (struct feature_table){ data, len };
 		return 0;

@@ -42,14 +42,14 @@
 
 #define QCOW2_COMPAT_LAZY_REFCOUNTS 0x01u
 
-#define QCOW2_AUTOCLEAR_BITMAPS 0x01u /* the bitmaps are those of the image as it is */
-
-#define QCOW2_CRYPT_LUKS 2u
+#define QCOW2_AUTOCLEAR_BITMAPS	      0x01u /* the bitmaps are those of the image as it is */
+#define QCOW2_AUTOCLEAR_DATA_FILE_RAW 0x02u
 
 /* Lengths of two header extensions. */
 #define QCOW2_CRYPTO_EXT_BYTES	16u
 #define QCOW2_BITMAPS_EXT_BYTES 24u
 
+enum qcow2_crypt { QCOW2_CRYPT_NONE = 0, QCOW2_CRYPT_AES = 1, QCOW2_CRYPT_LUKS = 2 };
 enum qcow2_compression { QCOW2_ZLIB = 0, QCOW2_ZSTD = 1 };
 
 /* L1 and L2 entries. */
@@ -68,7 +68,7 @@ struct qcow2_header {
 	uint32_t backing_size; /* bytes */
 	uint32_t cluster_bits;
 	uint64_t size; /* bytes, what the guest sees */
-	uint32_t crypt_method;
+	uint32_t crypt_method; /* enum qcow2_crypt */
 	uint32_t l1_size; /* entries */
 	uint64_t l1_table_offset; /* bytes */
 	uint64_t refcount_table_offset; /* bytes */
@@ -106,12 +106,11 @@ uint32_t qcow2_first_cluster_bytes(const uint8_t *buf);
  * Decode and validate the first cluster: @buf holds the first @len bytes of the file,
  * of which at most a cluster is read.  Unknown features are named as in the image's
  * feature name table.  Returns 0, -EINVAL (not a valid header), -EFBIG, -ENOTSUP
- * (unsupported) or -ENOMEM, with an error line.  On success the caller frees @names by
- * qcow2_names_free(); on an error there is nothing to free.
+ * (unsupported) or -ENOMEM, with an error line.  On success the caller owns @names; on
+ * an error there is nothing to free.
  */
 int qcow2_parse(const uint8_t *buf, size_t len, struct qcow2_header *h, struct qcow2_names *names,
 		struct error *err);
-void qcow2_names_free(struct qcow2_names *names);
 
 /* Return how many L1 entries the image's size needs. */
 uint64_t qcow2_l1_entries_needed(const struct qcow2_header *h);

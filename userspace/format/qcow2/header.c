@@ -228,10 +228,15 @@ static int read_backing_name(const struct qcow2_header *h, const uint8_t *buf, s
 		return error_set(err, -EINVAL, "Invalid backing file offset");
 	if (h->backing_size > QCOW2_MAX_BACKING_NAME || h->backing_size > len - h->backing_offset)
 		return error_set(err, -EINVAL, "Backing file name too long");
-	if (!h->backing_size)
-		return 0;
-	return qcow2_copy_name(&names->backing_file, buf + h->backing_offset, h->backing_size,
-			       "backing file name", err);
+	return qcow2_copy_name(&names->backing_file, buf + h->backing_offset, h->backing_size, err);
+}
+
+static void free_names(struct qcow2_names *names)
+{
+	free(names->backing_file);
+	free(names->backing_format);
+	free(names->data_file);
+	*names = (struct qcow2_names){ 0 };
 }
 
 int qcow2_parse(const uint8_t *buf, size_t len, struct qcow2_header *h, struct qcow2_names *names,
@@ -251,14 +256,6 @@ int qcow2_parse(const uint8_t *buf, size_t len, struct qcow2_header *h, struct q
 	if (!ret)
 		ret = read_backing_name(h, buf, len, names, err);
 	if (ret)
-		qcow2_names_free(names);
+		free_names(names);
 	return ret;
-}
-
-void qcow2_names_free(struct qcow2_names *names)
-{
-	free(names->backing_file);
-	free(names->backing_format);
-	free(names->data_file);
-	*names = (struct qcow2_names){ 0 };
 }

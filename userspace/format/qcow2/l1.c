@@ -19,7 +19,6 @@ int qcow2_co_l1_load(struct qcow2_image *img, struct error *err)
 	uint64_t bytes;
 	int ret;
 
-	img->l1_entries = qcow2_l1_entries_needed(&img->header);
 	bytes = img->l1_entries * 8;
 	if (!bytes)
 		return 0;

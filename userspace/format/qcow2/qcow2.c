@@ -4,6 +4,7 @@
  * Images are read, never written.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "format/qcow2/qcow2.h"
@@ -25,6 +26,7 @@ static void free_image(struct qcow2_image *img)
 	qcow2_packed_destroy(img);
 	qcow2_cache_co_destroy(&img->l2);
 	free(img->l1);
+	free(img->data_file);
 	free(img);
 }
 
@@ -37,6 +39,7 @@ static void set_geometry(struct qcow2_image *img)
 	img->subcluster_size = extended ? img->cluster_size / QCOW2_SUBCLUSTERS : img->cluster_size;
 	img->l2_entry_bytes = qcow2_l2_entry_bytes(h);
 	img->l2_entries = img->cluster_size / img->l2_entry_bytes;
+	img->l1_entries = qcow2_l1_entries_needed(h);
 	img->slice_entries = min_u64(SLICE_BYTES, img->cluster_size) / img->l2_entry_bytes;
 }
 
@@ -68,13 +71,24 @@ static int check_features(const struct qcow2_image *img, unsigned int flags, str
 	return 0;
 }
 
-static void take_names(struct blk_node *node, struct qcow2_names *names)
+static void take_names(struct qcow2_image *img, const struct qcow2_names *names)
 {
-	node->backing_name = names->backing_file;
-	node->backing_format = names->backing_format;
-	names->backing_file = NULL;
-	names->backing_format = NULL;
-	qcow2_names_free(names);
+	img->node->backing_name = names->backing_file;
+	img->node->backing_format = names->backing_format;
+	img->data_file = names->data_file;
+}
+
+/* Prepare for requests. */
+static int co_start_io(struct qcow2_image *img, const struct blk_open_opts *opts, struct error *err)
+{
+	int ret = check_features(img, opts->flags, err);
+
+	if (!ret)
+		ret = qcow2_co_l1_load(img, err);
+	if (ret)
+		return ret;
+	ret = init_caches(img, opts);
+	return ret ? error_set_errno(err, ret, "image tables") : 0;
 }
 
 static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts, struct error *err)
@@ -85,19 +99,17 @@ static int open_image(struct qcow2_image *img, const struct blk_open_opts *opts,
 
 	if (ret)
 		return ret;
-	take_names(node, &names);
+	take_names(img, &names);
 	set_geometry(img);
 	node->cluster_size = img->cluster_size;
 	if (node->flags & BLK_O_METADATA)
 		return qcow2_co_check_header(img, err);
-	ret = check_features(img, opts->flags, err);
-	if (!ret)
-		ret = qcow2_co_l1_load(img, err);
+	if (img->header.crypt_method > QCOW2_CRYPT_LUKS)
+		return error_set(err, -EINVAL, "Unsupported encryption method %" PRIu32,
+				 img->header.crypt_method);
+	ret = opts->flags & BLK_O_NO_IO ? 0 : co_start_io(img, opts, err);
 	if (ret)
 		return ret;
-	ret = init_caches(img, opts);
-	if (ret)
-		return error_set_errno(err, ret, "image tables");
 	/* A disk has whole sectors: cut off a partial last one. */
 	atomic_store_explicit(&node->size, round_down(img->header.size, SECTOR_SIZE),
 			      memory_order_relaxed);
@@ -158,6 +170,11 @@ static void add_item(struct blk_info *info, struct blk_info_item item)
 		info->items[info->nr_items++] = item;
 }
 
+static void add_text(struct blk_info *info, const char *name, const char *text)
+{
+	add_item(info, (struct blk_info_item){ name, BLK_INFO_TEXT, 0, text });
+}
+
 static void add_bool(struct blk_info *info, const char *name, bool value)
 {
 	add_item(info, (struct blk_info_item){ name, BLK_INFO_BOOL, value, NULL });
@@ -171,17 +188,23 @@ static int qcow2_co_info(struct blk_node *node, struct blk_info *info)
 	bool v3 = h->version >= 3;
 
 	info->dirty = h->incompatible & QCOW2_INCOMPAT_DIRTY;
+	info->encrypted = h->crypt_method;
 	info->nr_snapshots = h->nb_snapshots;
 	/* VM state, which snapshots may have, lies behind the range that the L2 tables can map. */
 	info->vm_state_offset = img->l1_entries * img->l2_entries << h->cluster_bits;
-	add_item(info, (struct blk_info_item){ "compat", BLK_INFO_TEXT, 0, v3 ? "1.1" : "0.10" });
-	add_item(info,
-		 (struct blk_info_item){ "compression-type", BLK_INFO_TEXT, 0,
-					 h->compression_type == QCOW2_ZSTD ? "zstd" : "zlib" });
+	add_text(info, "compat", v3 ? "1.1" : "0.10");
+	add_text(info, "compression-type", h->compression_type == QCOW2_ZSTD ? "zstd" : "zlib");
 	if (v3)
 		add_bool(info, "lazy-refcounts", h->compatible & QCOW2_COMPAT_LAZY_REFCOUNTS);
 	add_item(info, (struct blk_info_item){ "refcount-bits", BLK_INFO_NUMBER,
 					       1u << h->refcount_order, NULL });
+	if (info->encrypted)
+		add_text(info, "encrypt.format",
+			 h->crypt_method == QCOW2_CRYPT_AES ? "aes" : "luks");
+	if (img->data_file)
+		add_text(info, "data-file", img->data_file);
+	if (h->incompatible & QCOW2_INCOMPAT_DATA_FILE)
+		add_bool(info, "data-file-raw", h->autoclear & QCOW2_AUTOCLEAR_DATA_FILE_RAW);
 	if (v3) {
 		add_bool(info, "corrupt", h->incompatible & QCOW2_INCOMPAT_CORRUPT);
 		add_bool(info, "extended-l2", h->incompatible & QCOW2_INCOMPAT_EXTENDED_L2);

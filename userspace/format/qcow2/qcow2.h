@@ -23,6 +23,7 @@ struct qcow2_image {
 	struct blk_node *node;
 	struct blk_file *file;
 	struct qcow2_header header;
+	char *data_file; /* the name of the external data file (heap), or NULL */
 	uint32_t cluster_size; /* bytes */
 	uint32_t subcluster_size; /* bytes; the cluster size if entries are not extended */
 	uint32_t l2_entry_bytes; /* 8 or 16 */

@@ -23,7 +23,7 @@ static uint32_t place_name(const struct qed_image *img, size_t len)
 	uint64_t end = (uint64_t)h->header_size * h->cluster_size;
 	uint64_t old_end = (uint64_t)h->backing_filename_offset + h->backing_filename_size;
 
-	if (!(h->features & QED_F_BACKING_FILE) ||
+	if (!(h->features & QED_F_BACKING_FILE) || !h->backing_filename_size ||
 	    QED_HEADER_BYTES + len <= h->backing_filename_offset)
 		return QED_HEADER_BYTES;
 	/* In a sector of its own, so that a torn write can't damage the old name. */

@@ -98,9 +98,9 @@ static int validate_backing(const struct qed_header *h, uint64_t header_bytes, s
 
 	if (!(h->features & QED_F_BACKING_FILE))
 		return 0;
-	if (!h->backing_filename_size)
-		return error_set(err, -EINVAL, "QED backing file name is empty");
-	if (h->backing_filename_offset < QED_HEADER_BYTES || end > header_bytes)
+	/* An empty name is none, wherever it lies in the header. */
+	if ((h->backing_filename_size && h->backing_filename_offset < QED_HEADER_BYTES) ||
+	    end > header_bytes)
 		return error_set_detail(err, -EINVAL, "QED backing filename offset is invalid",
 					"the name lies outside the header");
 	if (h->backing_filename_size > QED_MAX_BACKING_NAME)

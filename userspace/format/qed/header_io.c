@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "format/qed/commit.h"
 #include "format/qed/header.h"
@@ -20,12 +19,10 @@ static int read_backing_name(struct blk_file *file, const struct qed_header *h, 
 	if (!*name)
 		return error_set_errno(err, -ENOMEM, "backing file name");
 	ret = blk_file_co_pread(file, *name, h->backing_filename_size, h->backing_filename_offset);
-	if (ret) {
+	if (ret)
 		error_set_errno(err, ret, "could not read the backing file name");
-	} else if (strlen(*name) != h->backing_filename_size) {
-		ret = error_set(err, -EINVAL, "QED backing file name contains a NUL byte");
-	}
-	if (ret) {
+	/* An empty name is none, and what follows a NUL byte is not part of it. */
+	if (ret || !**name) {
 		free(*name);
 		*name = NULL;
 	}

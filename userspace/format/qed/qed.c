@@ -55,7 +55,7 @@ static int init_image(struct qed_image *img, const struct blk_open_opts *opts, s
 	img->cluster_bits = __builtin_ctz(img->header.cluster_size);
 	img->table_bytes = (uint64_t)img->header.table_size * img->header.cluster_size;
 	img->table_entries = img->table_bytes / 8;
-	img->has_backing = img->header.features & QED_F_BACKING_FILE;
+	img->has_backing = img->node->backing_name;
 	ret = qed_alloc_init(img);
 	if (!ret)
 		ret = l2_cache_init(img, opts->l2_cache_size);

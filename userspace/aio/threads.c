@@ -486,6 +486,16 @@ static void threads_destroy(struct aio_loop *loop)
 	free_threads(loop->threads);
 }
 
+/* As many tasks as the loop is made for: a lack of memory later only limits it to these. */
+static bool add_tasks(struct threads *t, unsigned int entries)
+{
+	for (unsigned int n = 0; n < entries || !n; n += CHUNK_TASKS) {
+		if (!add_chunk(t))
+			return false;
+	}
+	return true;
+}
+
 static int threads_create(struct aio_loop *loop, unsigned int entries)
 {
 	struct threads *t = aligned_alloc(CACHE_LINE, sizeof(*t));
@@ -500,9 +510,13 @@ static int threads_create(struct aio_loop *loop, unsigned int entries)
 	CDS_INIT_LIST_HEAD(&t->prepared);
 	CDS_INIT_LIST_HEAD(&t->waiting);
 	CDS_INIT_LIST_HEAD(&t->done);
-	t->epoll_fd = add_chunk(t) ? epoll_create1(EPOLL_CLOEXEC) : -1;
+	if (!add_tasks(t, entries)) {
+		free_threads(t);
+		return -ENOMEM;
+	}
+	t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (t->epoll_fd < 0) {
-		ret = t->chunks ? -errno : -ENOMEM;
+		ret = -errno;
 		free_threads(t);
 		return ret;
 	}

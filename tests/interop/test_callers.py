@@ -164,6 +164,8 @@ def make_side(name, needs):
     if needs:
         # With the holes, which info and map see.
         must("env", "-C", "files", "cp", "-p", "--sparse=always", "--parents", *needs, os.path.abspath(name))
+        # Their space on disk, which QEMU and we look at, is final then.
+        must("sync", *(os.path.join(name, need) for need in needs))
 
 
 def run(name, call, program):

@@ -64,6 +64,8 @@ def json_map(tool, name):
     """Return the map of @name printed by @tool, without which runs are compressed: only later versions of
     QEMU print it."""
     extents = []
+    # Whether holes are looked for depends on the space that files have, which is final when written.
+    must("sync", *os.listdir("."))
     for extent in json.loads(must(tool, "map", "--output=json", name).out):
         extent.pop("compressed", None)
         if extents and goes_on(extents[-1], extent):

@@ -2,6 +2,9 @@
 # For scripts about devices; sourced after lib.sh. Devices that they leave are removed at the end.
 at_exit qedctl remove --all --force --retry
 
+# This script, as a user of a device.
+me="process $$ ($(cat /proc/$$/comm))"
+
 # json_is NAME EXPRESSION COMMAND...: the command prints JSON, d, for which EXPRESSION (Python) is
 # true. json_verdicts evaluates all of them at once: Python starts slowly in an emulated machine.
 json_is() {

@@ -78,8 +78,8 @@ same "the device is as before" "$(device_state_of vm1)" "$before"
 only_these "nothing is left of what was refused" vm1
 
 exec 7<$dev
-exits=4 expect_line "remove of a device in use" "remove vm1: device is in use" qedctl remove vm1
-exits=4 expect_line "remove of all, one in use" "remove vm1: device is in use" qedctl remove --all
+exits=4 expect_line "remove of a device in use" "remove vm1: device is in use by $me" qedctl remove vm1
+exits=4 expect_line "remove of all, one in use" "remove vm1: device is in use by $me" qedctl remove --all
 same "the device goes on" "$(device_state_of vm1)" "$before"
 check "data can be read" dd if=$dev of=/dev/null bs=1M count=4 iflag=direct
 exec 7<&-

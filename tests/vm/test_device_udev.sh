@@ -26,7 +26,7 @@ for round in 1 2; do
 done
 require "create once more" qedctl create vm1 vm1.qed
 exec 7<$dev
-exits=4 expect_line "remove of a device in use" "remove vm1: device is in use" qedctl remove vm1
+exits=4 expect_line "remove of a device in use" "remove vm1: device is in use by $me" qedctl remove vm1
 check "deferred" qedctl remove --deferred vm1
 exec 7<&-
 check "it goes at its last close" wait_until 20 device_is_gone vm1

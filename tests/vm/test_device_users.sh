@@ -41,7 +41,7 @@ json_is "stats of all" "sorted(d) == ['vm1', 'vm2', 'vm3', 'vm4', 'vm5', 'vm6']"
 	qedctl stats --all --json
 
 exec 7</dev/mapper/vm4
-exits=4 expect_line "remove --all, with one in use" "remove vm4: device is in use" \
+exits=4 expect_line "remove --all, with one in use" "remove vm4: device is in use by $me" \
 	qedctl remove --all
 only_these "the one is left" vm4
 exec 7<&-

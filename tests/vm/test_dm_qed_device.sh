@@ -83,7 +83,7 @@ check "reload with another mode" qedctl reload vm1 --detect-zeroes on --no-known
 same "the rest stays" "$(qedctl table vm1 | cut -d ' ' -f 3,5-)" "qed 2 detect_zeroes on"
 table=$(qedctl table vm1)
 exec 7<$dev
-exits=4 expect_line "remove of a device in use" "remove vm1: device is in use" qedctl remove vm1
+exits=4 expect_line "remove of a device in use" "remove vm1: device is in use by $me" qedctl remove vm1
 exec 7<&-
 lower=$(status_of vm1 ublk-device)
 exec 7<"$lower"

@@ -127,12 +127,17 @@ bool image_reword_lock(struct error *err)
 	const char *text = error_text(err);
 	const char *reason = strstr(text, ": Failed to get ");
 	const char *question = reason ? strstr(reason, ": is another process") : NULL;
+	const char *more = question ? strstr(question, "? ") : NULL;
 	char *words;
 
 	if (err->code != -EBUSY || !question)
 		return false;
-	if (asprintf(&words, "%.*s\nIs another process using the image [%.*s]?",
-		     (int)(question - reason - 2), reason + 2, (int)(reason - text), text) < 0)
+	/* The name of that process is more than QEMU says. */
+	if (report_as_qemu() || !more)
+		more = "?";
+	if (asprintf(&words, "%.*s\nIs another process using the image [%.*s]%s",
+		     (int)(question - reason - 2), reason + 2, (int)(reason - text), text,
+		     more) < 0)
 		words = NULL;
 	reword(err, words);
 	return true;

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cmdline/report.h"
-#include "device/run_files.h"
 #include "cmdline/verbs.h"
+#include "device/run_files.h"
+#include "file/device_users.h"
 #include "qedctl/device.h"
 #include "qedctl/each.h"
 #include "qedctl/qedctl.h"
@@ -95,6 +97,18 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	_exit(0);
 }
 
+/* Add to @err, which says that the mapping is in use, by what it is. */
+static void name_users(const struct device *dev, struct error *err)
+{
+	char *users = device_users(makedev(dev->map.major, dev->map.minor), DEVICE_USE_ANY);
+
+	if (users) {
+		error_free(err);
+		error_set(err, -EBUSY, "device is in use by %s", users);
+	}
+	free(users);
+}
+
 /* Remove the mapping. Sets *@waits when it is in use and goes at its last close. */
 static int remove_mapping(const struct device *dev, const struct remove_options *opts, bool *waits,
 			  struct error *err)
@@ -111,6 +125,8 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 		ret = mapping_replace_by_error(dev->name, dev->map.size, err);
 	if (!ret)
 		ret = mapping_remove(dev->name, flags, err);
+	if (ret == -EBUSY)
+		name_users(dev, err);
 	if (!ret && (flags & MAPPING_DEFERRED))
 		ret = mapping_lookup(dev->name, &now, err);
 	/* With an error table the mapping does not need the server. */

@@ -75,7 +75,7 @@ static int open_nested(struct blk_node *node, const struct blk_open_opts *opts,
 		/* Also the upper image's header is read by requests to the lower image. */
 		.flags = (node->flags &
 			  ((FLAGS_OF_ALL & ~BLK_O_NO_IO) | BLK_O_RDWR | BLK_O_NO_FLUSH)) |
-			 (opts->flags & (BLK_O_BELOW | BLK_O_REFUSE_BACKING)),
+			 (opts->flags & (BLK_O_BELOW | BLK_O_REFUSE_BACKING | BLK_O_BACKING)),
 		.backing_dir = opts->backing_dir,
 		.l2_cache_size = opts->l2_cache_size,
 		.rescue = opts->rescue,
@@ -225,6 +225,7 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 	ret = open_file(node, opts, name, err);
 	if (!ret) {
 		node->file->fixed_end = top && !node->file->writable;
+		node->file->lasting = opts->flags & BLK_O_BACKING;
 		ret = check_loop(top, node, err);
 	}
 	if (!ret)
@@ -258,7 +259,8 @@ static int open_one(struct blk_node **node_out, const struct blk_node *top, cons
 	filename = name.filename;
 	ret = check_name(&name, opts->flags, err);
 	if (!ret) {
-		node = node_alloc(filename, (opts->flags | name.flags_on) & ~name.flags_off);
+		node = node_alloc(filename, ((opts->flags & ~BLK_O_BACKING) | name.flags_on) &
+						    ~name.flags_off);
 		ret = node ? open_node(node, top, &name, opts, err) : -ENOMEM;
 	}
 	if (ret) {
@@ -283,7 +285,7 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 	struct blk_open_opts opts = {
 		.format = format ? format : node->backing_format,
 		.options = options,
-		.flags = (top_opts->flags & FLAGS_OF_ALL) |
+		.flags = BLK_O_BACKING | (top_opts->flags & FLAGS_OF_ALL) |
 			 (top_opts->backing_dir ? BLK_O_BELOW : 0) |
 			 (depth == top_opts->writable_depth ? BLK_O_RDWR : 0),
 		.backing_dir = top_opts->backing_dir,

@@ -46,6 +46,7 @@ enum blk_open_flags {
 	 * The node may be empty.
 	 */
 	BLK_O_METADATA = 1 << 13,
+	BLK_O_BACKING = 1 << 14, /* it is opened as a backing file */
 };
 
 /*

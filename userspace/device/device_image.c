@@ -69,7 +69,7 @@ static int co_look_at_backing(const char *image_path, struct blk_create_opts *cr
 {
 	struct blk_open_opts opts = {
 		.format = create->backing_format,
-		.flags = BLK_O_BELOW,
+		.flags = BLK_O_BELOW | BLK_O_BACKING,
 		.backing_dir = backing_dir,
 	};
 	struct blk_node *node;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "aio/sys.h"
+#include "file/device_users.h"
 #include "file/file_align_probe.h"
 #include "file/file_internal.h"
 #include "file/image_lock.h"
@@ -193,11 +194,24 @@ static int find_alignment(struct open_call *call)
 	return 0;
 }
 
+/* Those that use a device of qedd take no image locks: look for them instead. */
+static int check_device(const struct blk_file *file, unsigned int perm, unsigned int shared,
+			struct error *err)
+{
+	bool writing = perm & IMAGE_PERM_WRITE;
+
+	if (!file->is_device || (!writing && (shared & IMAGE_PERM_WRITE)))
+		return 0;
+	return device_lock_check(file->ino, writing, file->lasting && !writing, err);
+}
+
 static int lock_image(struct blk_file *file, unsigned int perm, unsigned int shared,
 		      struct error *err)
 {
-	int ret = image_lock_add(file->fd, &file->lock, perm, shared, err);
+	int ret = check_device(file, perm, shared, err);
 
+	if (!ret)
+		ret = image_lock_add(file->fd, &file->lock, perm, shared, err);
 	if (ret) {
 		error_prefix(err, "%s", file->name);
 		return ret;

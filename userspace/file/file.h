@@ -102,6 +102,7 @@ struct blk_file {
 	bool no_flush; /* flushes do nothing */
 	bool direct; /* O_DIRECT is on */
 	bool is_device; /* a block device: its size is fixed */
+	bool lasting; /* a backing file: a device of qedd that is locked must not be writable */
 	bool in_memory; /* on a file system without a disk: I/O is a copy */
 	bool keeps_dsync; /* a write with RWF_DSYNC is known to be durable when it returns */
 	bool exact_end; /* see blk_file_co_keep_exact_end() */
@@ -161,7 +162,8 @@ bool blk_file_is_same(const struct blk_file *a, const struct blk_file *b);
 
 /*
  * Take image locks after open, besides those that are held; the error line names the file.  One
- * caller at a time.  A protocol has no locks: 0.
+ * caller at a time.  A protocol has no locks: 0.  A block device of qedd must also not be in use in
+ * a way that @perm and @shared exclude (device_users.h).
  */
 int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
 		     struct error *err);

@@ -199,7 +199,8 @@ bad() {
 start live
 has "ls" "^$name  +/dev/ublkb77  +1 GiB +/images/vm1.qed +live\$" ls
 json "ls as JSON" "[x for x in d if x['name'] == '$name'] == [{'name': '$name', 'device': \
-'/dev/ublkb77', 'size': 1 << 30, 'image': '/images/vm1.qed', 'state': 'live'}]" ls --json
+'/dev/ublkb77', 'size': 1 << 30, 'image': '/images/vm1.qed', 'image-file': None, \
+'state': 'live'}]" ls --json
 has "status" "^size +1 GiB \(1073741824 bytes\)\$" status "$name"
 has "status names the backing file" "^backing-chain\[0\]\.filename +/images/golden.img\$" \
 	status "$name"

@@ -173,6 +173,11 @@ const char *device_image(const struct device *dev)
 	return json_get_string(account(dev), "image", "-");
 }
 
+const char *device_image_file(const struct device *dev)
+{
+	return json_get_string(dev->status, "image-file", NULL);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct device *)a)->name, ((const struct device *)b)->name);

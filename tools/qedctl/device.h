@@ -51,6 +51,11 @@ const char *device_path(const struct device *dev, char *buf, size_t len);
 uint64_t device_size(const struct device *dev);
 /* Return the path of the image, "-" if unknown. @dev owns it. */
 const char *device_image(const struct device *dev);
+/*
+ * Return "present", "deleted", "replaced" (by another file) or "renamed": what has become of the
+ * image's file; NULL where its server does not know.
+ */
+const char *device_image_file(const struct device *dev);
 
 /* List all qedblk devices, sorted by name. The caller frees the array by device_put_all(). */
 int device_list(struct device **devs, size_t *count, struct error *err);

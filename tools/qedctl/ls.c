@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* qedctl ls: list all devices, one per line. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/json.h"
@@ -11,6 +12,17 @@
 #include "qedctl/qedctl.h"
 #include "qedctl/visible.h"
 #include "util/units.h"
+
+/* The image, and in brackets what has become of its file. */
+static void add_image(struct table *table, const struct device *dev)
+{
+	const char *file = device_image_file(dev);
+
+	if (file && strcmp(file, "present"))
+		table_add(table, "%s (%s)", device_image(dev), file);
+	else
+		table_add(table, "%s", device_image(dev));
+}
 
 static void print_table(const struct device *devs, size_t count)
 {
@@ -27,7 +39,7 @@ static void print_table(const struct device *devs, size_t count)
 		table_add(&table, "%s", devs[i].name);
 		table_add(&table, "%s", device_path(&devs[i], path, sizeof(path)));
 		table_add(&table, "%s", format_size(size, sizeof(size), device_size(&devs[i])));
-		table_add(&table, "%s", device_image(&devs[i]));
+		add_image(&table, &devs[i]);
 		table_add(&table, "%s", device_state(&devs[i]));
 	}
 	table_print(&table);
@@ -40,11 +52,13 @@ static void print_json(const struct device *devs, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		json_array_append_new(
-			array, json_pack("{s:s,s:s,s:I,s:s,s:s}", "name", devs[i].name, "device",
-					 device_path(&devs[i], path, sizeof(path)), "size",
-					 (json_int_t)device_size(&devs[i]), "image",
-					 device_image(&devs[i]), "state", device_state(&devs[i])));
+		json_array_append_new(array,
+				      json_pack("{s:s,s:s,s:I,s:s,s:s?,s:s}", "name", devs[i].name,
+						"device", device_path(&devs[i], path, sizeof(path)),
+						"size", (json_int_t)device_size(&devs[i]), "image",
+						device_image(&devs[i]), "image-file",
+						device_image_file(&devs[i]), "state",
+						device_state(&devs[i])));
 	json_print(array);
 	json_decref(array);
 }

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "client/json.h"
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 #include "device/run_files.h"
@@ -178,6 +179,52 @@ static int end_waiting(const struct device *dev, struct error *err)
 	return server_clear_away(dev, true, err);
 }
 
+/* The file has no name any more: it is gone when its server has ended. */
+static bool is_lost(const char *file)
+{
+	return file && (!strcmp(file, "deleted") || !strcmp(file, "replaced"));
+}
+
+/* How to keep what is in the device: all of it, or with a backing file what the image lacks. */
+static int refuse_to_lose(const struct device *dev, const char *what, const char *path,
+			  const char *file, bool can_stream, struct error *err)
+{
+	char device[512];
+
+	file = !strcmp(file, "replaced") ? "was replaced by another file" : "was deleted";
+	device_path(dev, device, sizeof(device));
+	if (can_stream)
+		return error_set(err, -EPERM,
+				 "its %s %s %s, and is lost with the device: keep what the image "
+				 "needs of it by `qedctl stream --wait %s`, or use --force",
+				 what, path, file, dev->name);
+	return error_set(err, -EPERM,
+			 "its %s %s %s, and is lost with the device: copy it first, by "
+			 "`qed-img convert -f raw -O qed %s NEW`, or use --force",
+			 what, path, file, device);
+}
+
+/* Refuse to remove a device with the only copy of what was its image, or a backing file. */
+static int check_files(const struct device *dev, struct error *err)
+{
+	bool read_only = json_get_bool(dev->status, "read-only", false);
+	const json_t *entry;
+	size_t i;
+
+	if (is_lost(device_image_file(dev)))
+		return refuse_to_lose(dev, "image", device_image(dev), device_image_file(dev),
+				      false, err);
+	json_array_foreach(json_object_get(dev->status, "backing-chain"), i, entry) {
+		const char *file = json_get_string(entry, "file", NULL);
+
+		if (is_lost(file))
+			return refuse_to_lose(dev, "backing file",
+					      json_get_string(entry, "filename", "-"), file,
+					      !read_only, err);
+	}
+	return 0;
+}
+
 static int remove_device(const char *name, const struct remove_options *opts, struct error *err)
 {
 	struct device dev;
@@ -192,7 +239,9 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	}
 	if (ret)
 		return ret;
-	if (!dev.status)
+	if (dev.status && !opts->force)
+		ret = check_files(&dev, err);
+	else if (!dev.status)
 		ret = opts->force ? end_waiting(&dev, err) : server_check_removable(&dev, err);
 	if (!ret)
 		ret = remove_mapping(&dev, opts, &waits, err);

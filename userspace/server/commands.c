@@ -5,6 +5,7 @@
 
 #include "block/io.h"
 #include "server/commands.h"
+#include "server/image_files.h"
 #include "server/protocol.h"
 #include "server/server.h"
 #include "server/state_file.h"
@@ -26,9 +27,12 @@ struct command {
 static int co_status(struct server *server, json_t *arguments, const struct event_sink *sink,
 		     json_t **result, struct error *err)
 {
+	struct image_files *files = image_files_co_look(server);
+
 	(void)arguments;
 	(void)sink;
 	*result = status_json(server);
+	image_files_tell(server, files, *result);
 	return *result ? 0 : error_set(err, -ENOMEM, "not enough memory");
 }
 
@@ -44,9 +48,13 @@ static int co_stats(struct server *server, json_t *arguments, const struct event
 static int co_info(struct server *server, json_t *arguments, const struct event_sink *sink,
 		   json_t **result, struct error *err)
 {
+	struct image_files *files = image_files_co_look(server);
+	int ret = info_co_json(server, result, err);
+
 	(void)arguments;
 	(void)sink;
-	return info_co_json(server, result, err);
+	image_files_tell(server, files, *result);
+	return ret;
 }
 
 static int co_flush(struct server *server, json_t *arguments, const struct event_sink *sink,

@@ -71,6 +71,7 @@ struct server {
 	bool takes_over; /* began to take over a device, which may be in use */
 	bool finish_pending; /* when stopping, first write pending copy-on-read clusters */
 	bool image_closes; /* too late to request that */
+	bool looks_for_files; /* a look for the files of the image's chain runs */
 	unsigned int quits; /* requests to stop that check whether the device is in use */
 	uint64_t refused_signal; /* ns, monotonic: the last signal that did not stop it; 0: none */
 	unsigned int users; /* commands that use the image or the device, or wait for a slot */

@@ -58,6 +58,20 @@ static int check_signal(int signal_fd, struct error *err)
 	return 0;
 }
 
+/* Fail if a device of that name was renamed: its server still has the name. */
+static int check_renamed(const char *name, struct error *err)
+{
+	struct device dev;
+	int ret = device_look(name, &dev, err);
+
+	if (ret)
+		return ret;
+	if (device_exists(&dev))
+		ret = error_set(err, -EEXIST, "device exists: it is called %s now", dev.name);
+	device_put(&dev);
+	return ret;
+}
+
 static int check_free(const char *name, struct error *err)
 {
 	struct device dev;
@@ -65,7 +79,7 @@ static int check_free(const char *name, struct error *err)
 
 	if (ret == -ENODEV) {
 		error_free(err);
-		return 0;
+		return check_renamed(name, err);
 	}
 	if (ret == -EPERM) {
 		error_free(err);
@@ -74,10 +88,15 @@ static int check_free(const char *name, struct error *err)
 	}
 	if (ret)
 		return ret;
-	ret = error_set(err, -EEXIST,
-			dev.status ?
-				"device exists" :
+	if (dev.status) {
+		ret = error_set(err, -EEXIST, "device exists");
+	} else if (dev.live.pid) {
+		ret = device_unreachable(&dev, -EEXIST, err);
+		error_prefix(err, "device exists");
+	} else {
+		ret = error_set(err, -EEXIST,
 				"device exists, but its server died: recover or remove it first");
+	}
 	device_put(&dev);
 	return ret;
 }
@@ -109,7 +128,7 @@ static int map_device(const struct create_options *opts, const char *path, struc
 	target_params(&opts->target, lower.dev, params, sizeof(params));
 	table.size = lower.size;
 	table.read_only = lower.read_only;
-	return mapping_create(opts->name, &table, err);
+	return mapping_create(opts->name, opts->name, &table, err);
 }
 
 /* Return an error with a line if the server has ended. */

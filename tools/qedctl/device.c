@@ -48,6 +48,14 @@ static json_t *read_hint(const char *name)
 	return json_load_file(path, 0, NULL);
 }
 
+/* Find the mapping that is called @name, or else the one of a server of that name. */
+static int find_mapping(const char *name, struct mapping *map, struct error *err)
+{
+	int ret = mapping_lookup(name, map, err);
+
+	return ret || map->exists ? ret : mapping_lookup_server(name, map, err);
+}
+
 int device_look(const char *name, struct device *dev, struct error *err)
 {
 	int ret;
@@ -56,12 +64,15 @@ int device_look(const char *name, struct device *dev, struct error *err)
 	ret = device_check_name(name, err);
 	if (ret)
 		return ret;
-	snprintf(dev->name, sizeof(dev->name), "%s", name);
-	ret = mapping_lookup(name, &dev->map, err);
+	ret = find_mapping(name, &dev->map, err);
 	if (ret)
 		return ret;
-	dev->hint = read_hint(name);
-	dev->status = ask_status(name);
+	snprintf(dev->name, sizeof(dev->name), "%s", dev->map.exists ? dev->map.name : name);
+	snprintf(dev->server, sizeof(dev->server), "%s", dev->map.ours ? dev->map.server : name);
+	dev->hint = read_hint(dev->server);
+	dev->status = ask_status(dev->server);
+	if (!dev->status)
+		live_server_find(dev->server, &dev->live);
 	return 0;
 }
 
@@ -69,13 +80,14 @@ void device_put(struct device *dev)
 {
 	json_decref(dev->status);
 	json_decref(dev->hint);
+	live_server_free(&dev->live);
 	dev->status = NULL;
 	dev->hint = NULL;
 }
 
 bool device_exists(const struct device *dev)
 {
-	return dev->map.exists || dev->status || dev->hint;
+	return dev->map.exists || dev->status || dev->hint || dev->live.has_device;
 }
 
 int device_find(const char *name, struct device *dev, struct error *err)
@@ -88,6 +100,8 @@ int device_find(const char *name, struct device *dev, struct error *err)
 		ret = error_set(err, -EPERM, "the device-mapper device of that name is not ours");
 	else if (!device_exists(dev))
 		ret = error_set(err, -ENODEV, "no such device");
+	else if (strcmp(dev->name, name))
+		ret = error_set(err, -ENODEV, "no such device: it is called %s now", dev->name);
 	if (ret)
 		device_put(dev);
 	return ret;
@@ -118,8 +132,12 @@ int device_find_alone(const char *name, struct device *dev, int *lock_fd, struct
 	ret = device_check_name(name, err);
 	if (ret)
 		return ret;
+	ret = device_find(name, dev, err);
+	if (ret)
+		return ret;
 	/* NAME.rescue exists as long as the server, and is not locked for any other purpose. */
-	snprintf(path, sizeof(path), "%s/%s" RUN_RESCUE, client_run_dir(), name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_RESCUE, client_run_dir(), dev->server);
+	device_put(dev);
 	*lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	/* Without a server such a verb fails, or is a single step in the kernel. */
 	ret = *lock_fd < 0 ? 0 : lock_in_time(*lock_fd);
@@ -139,12 +157,32 @@ int device_find_alone(const char *name, struct device *dev, int *lock_fd, struct
 const char *device_state(const struct device *dev)
 {
 	if (!dev->status)
-		return "dead";
+		return dev->live.pid ? "unreachable" : "dead";
 	if (dev->map.deferred_remove)
 		return "removing";
 	if (dev->map.suspended)
 		return "suspended";
 	return json_get_string(dev->status, "state", SERVER_STATE_LIVE);
+}
+
+int device_unreachable(const struct device *dev, int code, struct error *err)
+{
+	const struct live_server *live = &dev->live;
+
+	if (live->socket == SOCKET_ELSEWHERE)
+		return error_set(
+			err, code,
+			"its server, process %d, has its files in %s: set " RUN_DIR_VARIABLE
+			" to that",
+			(int)live->pid, live->dir);
+	if (live->socket == SOCKET_GONE)
+		return error_set(
+			err, code,
+			"its server, process %d, runs, but its control socket %s/%s" RUN_SOCKET
+			" is gone: `qedctl remove %s` ends it in order",
+			(int)live->pid, live->dir ? live->dir : client_run_dir(), dev->server,
+			dev->name);
+	return error_set(err, code, "its server lives, but does not answer");
 }
 
 static const json_t *account(const struct device *dev)
@@ -156,6 +194,8 @@ const char *device_path(const struct device *dev, char *buf, size_t len)
 {
 	if (dev->map.exists)
 		snprintf(buf, len, "%s/%s", mapping_node_dir(), dev->name);
+	else if (!account(dev) && dev->live.has_device)
+		snprintf(buf, len, "/dev/ublkb%u", dev->live.dev_id);
 	else
 		snprintf(buf, len, "%s", json_get_string(account(dev), "device", "-"));
 	return buf;
@@ -170,7 +210,9 @@ uint64_t device_size(const struct device *dev)
 
 const char *device_image(const struct device *dev)
 {
-	return json_get_string(account(dev), "image", "-");
+	const char *none = dev->live.image ? dev->live.image : "-";
+
+	return json_get_string(account(dev), "image", none);
 }
 
 const char *device_image_file(const struct device *dev)
@@ -183,20 +225,27 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct device *)a)->name, ((const struct device *)b)->name);
 }
 
+static bool has_server(const struct device *devs, size_t count, const char *server)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(devs[i].server, server))
+			return true;
+	return false;
+}
+
 /* Add device @name to the array, unless it is already there or has just gone. */
 static int add_device(const char *name, struct device **devs, size_t *count, struct error *err)
 {
 	struct device dev, *more;
-	size_t i;
 	int ret;
 
-	for (i = 0; i < *count; i++)
-		if (!strcmp((*devs)[i].name, name))
-			return 0;
+	if (has_server(*devs, *count, name))
+		return 0;
 	ret = device_look(name, &dev, err);
 	if (ret)
 		return ret;
-	if (!device_exists(&dev) || (dev.map.exists && !dev.map.ours)) {
+	if (!device_exists(&dev) || (dev.map.exists && !dev.map.ours) ||
+	    has_server(*devs, *count, dev.server)) {
 		device_put(&dev);
 		return 0;
 	}
@@ -234,6 +283,21 @@ static int add_hinted(struct device **devs, size_t *count, struct error *err)
 	return ret;
 }
 
+/* Add devices that only their servers and the kernel know. */
+static int add_live(struct device **devs, size_t *count, struct error *err)
+{
+	char **names = live_server_names();
+	int ret = 0;
+
+	for (char **name = names; name && *name; name++) {
+		if (!ret && !device_check_name(*name, NULL))
+			ret = add_device(*name, devs, count, err);
+		free(*name);
+	}
+	free(names);
+	return ret;
+}
+
 int device_list(struct device **devs, size_t *count, struct error *err)
 {
 	size_t name_count, i;
@@ -250,6 +314,8 @@ int device_list(struct device **devs, size_t *count, struct error *err)
 	mapping_free_names(names, name_count);
 	if (!ret)
 		ret = add_hinted(devs, count, err);
+	if (!ret)
+		ret = add_live(devs, count, err);
 	if (ret) {
 		device_put_all(*devs, *count);
 		return ret;
@@ -277,15 +343,34 @@ int device_ask(const char *name, const char *execute, json_t *arguments, json_t 
 		json_decref(arguments);
 		return ret;
 	}
-	device_put(&dev);
-	fd = client_connect(name, NULL);
-	if (fd < 0) {
+	fd = client_connect(dev.server, NULL);
+	if (fd >= 0) {
+		ret = client_command(fd, execute, arguments, 30000, answer, err);
+		close(fd);
+	} else {
 		json_decref(arguments);
-		return error_set(err, -ENOTCONN, "its server does not run any more");
+		ret = device_no_server(&dev, err);
 	}
-	ret = client_command(fd, execute, arguments, 30000, answer, err);
-	close(fd);
+	device_put(&dev);
 	return ret;
+}
+
+int device_no_server(const struct device *dev, struct error *err)
+{
+	if (dev->live.pid)
+		return device_unreachable(dev, -ENOTCONN, err);
+	return error_set(err, -ENOTCONN, "its server does not run any more");
+}
+
+int device_connect(const char *name, struct error *err)
+{
+	struct mapping map;
+
+	if (find_mapping(name, &map, NULL) || !map.ours)
+		return client_connect(name, err);
+	if (!strcmp(map.name, name))
+		return client_connect(map.server, err);
+	return error_set(err, -ENODEV, "no such device: it is called %s now", map.name);
 }
 
 json_t *device_mapping_json(const struct device *dev)
@@ -296,7 +381,7 @@ json_t *device_mapping_json(const struct device *dev)
 	if (!map->exists)
 		return json_null();
 	return json_pack("{s:s,s:s+,s:s,s:I,s:I,s:I,s:b,s:b,s:b,s:i,s:I}", "device",
-			 device_path(dev, path, sizeof(path)), "uuid", DM_UUID_OF_OURS, dev->name,
+			 device_path(dev, path, sizeof(path)), "uuid", DM_UUID_OF_OURS, dev->server,
 			 "target", map->target, "size", (json_int_t)map->size, "major",
 			 (json_int_t)map->major, "minor", (json_int_t)map->minor, "suspended",
 			 map->suspended, "read-only", map->read_only, "deferred-remove",

@@ -133,7 +133,10 @@ static void fill_mapping(const char *name, const char *uuid, const struct dm_inf
 	size_t prefix = strlen(DM_UUID_OF_OURS);
 
 	map->exists = true;
-	map->ours = !strncmp(uuid, DM_UUID_OF_OURS, prefix) && !strcmp(uuid + prefix, name);
+	map->ours = !strncmp(uuid, DM_UUID_OF_OURS, prefix) && device_name_is_valid(uuid + prefix);
+	snprintf(map->name, sizeof(map->name), "%s", name);
+	if (map->ours)
+		snprintf(map->server, sizeof(map->server), "%s", uuid + prefix);
 	map->suspended = info->suspended;
 	map->read_only = info->read_only;
 	map->deferred_remove = info->deferred_remove;
@@ -143,7 +146,8 @@ static void fill_mapping(const char *name, const char *uuid, const struct dm_inf
 	map->event_nr = info->event_nr;
 }
 
-int mapping_lookup(const char *name, struct mapping *map, struct error *err)
+/* Find a mapping by @name or, if that is NULL, by @uuid. */
+static int look_up(const char *name, const char *uuid, struct mapping *map, struct error *err)
 {
 	struct dm_task *task;
 	struct dm_info info;
@@ -153,15 +157,36 @@ int mapping_lookup(const char *name, struct mapping *map, struct error *err)
 	task = task_new(DM_DEVICE_INFO, name);
 	if (!task)
 		return without_dm(err);
-	ret = task_run(task, "look-up", err);
+	ret = name || dm_task_set_uuid(task, uuid) ? task_run(task, "look-up", err) :
+						     no_memory(err);
 	if (!ret && !dm_task_get_info(task, &info))
 		ret = no_memory(err);
 	else if (!ret && info.exists)
-		fill_mapping(name, dm_task_get_uuid(task), &info, map);
+		fill_mapping(name ? name : dm_task_get_name(task), dm_task_get_uuid(task), &info,
+			     map);
 	dm_task_destroy(task);
 	if (!ret && map->exists)
-		read_first_target(name, map);
+		read_first_target(map->name, map);
 	return ret;
+}
+
+int mapping_lookup(const char *name, struct mapping *map, struct error *err)
+{
+	return look_up(name, NULL, map, err);
+}
+
+/* Write the uuid of server @server's mapping to @buf, and return it. */
+static char *uuid_of(char buf[160], const char *server)
+{
+	snprintf(buf, 160, "%s%s", DM_UUID_OF_OURS, server);
+	return buf;
+}
+
+int mapping_lookup_server(const char *server, struct mapping *map, struct error *err)
+{
+	char uuid[160];
+
+	return look_up(NULL, uuid_of(uuid, server), map, err);
 }
 
 void mapping_free_names(char **names, size_t count)
@@ -246,7 +271,8 @@ static bool add_target(struct dm_task *task, const struct mapping_table *table)
 	       (!table->read_only || dm_task_set_ro(task));
 }
 
-int mapping_create(const char *name, const struct mapping_table *table, struct error *err)
+int mapping_create(const char *name, const char *server, const struct mapping_table *table,
+		   struct error *err)
 {
 	char uuid[160];
 	struct dm_task *task;
@@ -255,11 +281,10 @@ int mapping_create(const char *name, const struct mapping_table *table, struct e
 	ret = check_node(name, err);
 	if (ret)
 		return ret;
-	snprintf(uuid, sizeof(uuid), "%s%s", DM_UUID_OF_OURS, name);
 	task = task_new(DM_DEVICE_CREATE, name);
 	if (!task)
 		return no_task(err);
-	if (!dm_task_set_uuid(task, uuid) || !add_target(task, table)) {
+	if (!dm_task_set_uuid(task, uuid_of(uuid, server)) || !add_target(task, table)) {
 		ret = no_memory(err);
 	} else {
 		struct error why = ERROR_INIT;

@@ -12,11 +12,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ublk/name.h"
 #include "util/error.h"
 
 struct mapping {
 	bool exists;
-	bool ours; /* its uuid is QED-NAME */
+	bool ours; /* its uuid is that of a qedblk mapping */
+	char name[DEVICE_NAME_MAX + 4];
+	char server[DEVICE_NAME_MAX + 1]; /* its server's name, by the uuid, if it is ours */
 	bool suspended;
 	bool read_only;
 	bool deferred_remove;
@@ -45,6 +48,8 @@ enum mapping_remove_flags {
  * is none or the kernel has no device-mapper; -EACCES without permission.
  */
 int mapping_lookup(const char *name, struct mapping *map, struct error *err);
+/* The same for the mapping of server @server, whatever its name is. */
+int mapping_lookup_server(const char *server, struct mapping *map, struct error *err);
 
 /* List the names of all qedblk mappings. The caller frees them by mapping_free_names(). */
 int mapping_list_ours(char ***names, size_t *count, struct error *err);
@@ -58,10 +63,12 @@ struct mapping_table {
 };
 
 /*
- * Create the mapping @name with @table. Waits for udev, or creates /dev/mapper/NAME itself
- * if udev does not run. -EEXIST: the name is taken. After an error nothing is left.
+ * Create the mapping @name of server @server with @table. Waits for udev, or creates
+ * /dev/mapper/NAME itself if udev does not run.
+ * -EEXIST: the name is taken. After an error nothing is left.
  */
-int mapping_create(const char *name, const struct mapping_table *table, struct error *err);
+int mapping_create(const char *name, const char *server, const struct mapping_table *table,
+		   struct error *err);
 
 /*
  * Replace the table of a live mapping; I/O waits for a moment. After an error the old

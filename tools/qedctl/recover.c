@@ -70,7 +70,7 @@ static bool is_only_mapped(const struct device *dev)
 	struct ublk_dev_info info;
 
 	return dev->map.exists && dev->map.lower &&
-	       !ublk_stale_find_waiting(dev->name, &info, NULL);
+	       !ublk_stale_find_waiting(dev->server, &info, NULL);
 }
 
 /*
@@ -143,12 +143,12 @@ static int start_successor(const struct device *dev, struct error *err)
 		ret = error_set(err, -ENOENT,
 				"%s/%s" RUN_DESCRIPTION
 				" does not tell with what options it was served",
-				client_run_dir(), dev->name);
+				client_run_dir(), dev->server);
 	else if (!takes_over && !blk_name_is_url(image) && access(image, F_OK))
 		/* The options might make a new one. */
 		ret = error_set_errno(err, -errno, "%s", image);
 	else
-		ret = server_start(dev->name, options, dir, false, &server, err);
+		ret = server_start(dev->server, options, dir, false, &server, err);
 	free_vector(options);
 	free(dir);
 	if (ret)
@@ -178,6 +178,11 @@ static int recover(const char *name, struct error *err)
 
 	if (ret)
 		return ret;
+	if (!dev.status && dev.live.pid && dev.live.socket != SOCKET_HERE) {
+		ret = device_unreachable(&dev, -EEXIST, err);
+		device_put(&dev);
+		return ret;
+	}
 	if (!dev.status) {
 		ret = start_successor(&dev, &why);
 		device_put(&dev);

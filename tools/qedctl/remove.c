@@ -93,7 +93,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 		_exit(1);
 	mapping_release();
 	detach_from_files(name_fd);
-	wait_and_quit(dev->name, name_fd, finish);
+	wait_and_quit(dev->server, name_fd, finish);
 	mapping_refresh_node(dev->name);
 	_exit(0);
 }
@@ -138,6 +138,23 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 	return ret;
 }
 
+/* Is its server, which does not reply, to be ended by a signal? With --force even elsewhere. */
+static bool ends_by_signal(const struct device *dev, const struct remove_options *opts)
+{
+	return !dev->status && dev->live.pid &&
+	       (dev->live.socket == SOCKET_GONE ||
+		(dev->live.socket == SOCKET_ELSEWHERE && opts->force));
+}
+
+/* What only the server can do, when it is asked to. */
+static int check_options(const struct remove_options *opts, struct error *err)
+{
+	if (opts->deferred || opts->finish)
+		return error_set(err, -ENOTSUP, "%s: its server has no control socket any more",
+				 opts->deferred ? "--deferred" : "--finish");
+	return 0;
+}
+
 static int end_server(const struct device *dev, const struct remove_options *opts,
 		      struct error *err)
 {
@@ -145,6 +162,8 @@ static int end_server(const struct device *dev, const struct remove_options *opt
 	struct error why = ERROR_INIT;
 	int ret;
 
+	if (ends_by_signal(dev, opts))
+		return server_end_by_signal(dev, opts->force, err);
 	if (!dev->status)
 		return server_clear_away(dev, opts->force, err);
 	ret = server_quit(dev, &quit, &why);
@@ -166,7 +185,7 @@ static void restore_mapping(const struct device *dev)
 					     .read_only = dev->map.read_only };
 
 	if (dev->map.exists && dev->map.lower)
-		mapping_create(dev->name, &table, NULL);
+		mapping_create(dev->name, dev->server, &table, NULL);
 }
 
 /*
@@ -239,7 +258,9 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	}
 	if (ret)
 		return ret;
-	if (dev.status && !opts->force)
+	if (ends_by_signal(&dev, opts))
+		ret = check_options(opts, err);
+	else if (dev.status && !opts->force)
 		ret = check_files(&dev, err);
 	else if (!dev.status)
 		ret = opts->force ? end_waiting(&dev, err) : server_check_removable(&dev, err);

@@ -81,6 +81,13 @@ int server_find_settled(const char *name, struct device *dev, struct error *err)
 void server_kill(const struct device *dev);
 
 /*
+ * End the server of @dev in order, by SIGTERM, though its control socket is gone, and wait until
+ * its process is gone. -EBUSY while its block device is in use, unless @force; with that a server
+ * that does not end in time is killed.
+ */
+int server_end_by_signal(const struct device *dev, bool force, struct error *err);
+
+/*
  * Check that @dev, whose server does not reply, may be removed without --force.
  * -EBUSY: its server lives, or died and its ublk device waits for another.
  */

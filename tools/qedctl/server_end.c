@@ -16,9 +16,11 @@
 #include "client/client.h"
 #include "client/json.h"
 #include "device/run_files.h"
+#include "file/device_users.h"
 #include "qedctl/server.h"
 #include "ublk/name.h"
 #include "ublk/stale.h"
+#include "util/process.h"
 #include "util/units.h"
 
 /* Flushing can take long on a slow disk; a hang must still be reported. */
@@ -30,6 +32,8 @@
 #define SETTLE_TIMEOUT_MS 3000
 /* After its reply a server only has to exit. */
 #define EXIT_TIMEOUT_MS 30000
+/* How often to look whether a server that got a signal ends. */
+#define LOOK_AGAIN_MS 2000
 
 /*
  * Send `quit`. @pid is the server that is meant; another one of that name, started
@@ -54,13 +58,13 @@ static int ask_to_quit(const char *name, const struct quit *how, pid_t pid, stru
 }
 
 /* Wait until the process behind @pid_fd is gone. */
-static int wait_for_exit(int pid_fd, struct error *err)
+static int wait_for_exit(int pid_fd, int timeout_ms, struct error *err)
 {
 	struct pollfd pfd = { .fd = pid_fd, .events = POLLIN };
 	int n;
 
 	do {
-		n = poll(&pfd, 1, EXIT_TIMEOUT_MS);
+		n = poll(&pfd, 1, timeout_ms);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0)
 		return 0;
@@ -88,9 +92,9 @@ static bool left_its_file(const char *name, pid_t pid)
 static int gone_without_answer(const struct device *dev, pid_t pid, int pid_fd, bool force,
 			       struct error *err)
 {
-	int ret = pid_fd < 0 ? 0 : wait_for_exit(pid_fd, err);
+	int ret = pid_fd < 0 ? 0 : wait_for_exit(pid_fd, EXIT_TIMEOUT_MS, err);
 
-	if (ret || !left_its_file(dev->name, pid))
+	if (ret || !left_its_file(dev->server, pid))
 		return ret;
 	/* Do not remove a device that can still be recovered. */
 	if (server_clear_away(dev, force, NULL) == -EBUSY)
@@ -111,7 +115,7 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 	/* Open it before the server exits: afterwards the pid may be reused. */
 	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	for (;;) {
-		ret = ask_to_quit(dev->name, how, pid, &why);
+		ret = ask_to_quit(dev->server, how, pid, &why);
 		if (ret != -EBUSY || patience-- <= 0)
 			break;
 		error_free(&why);
@@ -123,7 +127,7 @@ int server_quit(const struct device *dev, const struct quit *how, struct error *
 	else if (ret)
 		error_set(err, ret, "%s", error_text(&why));
 	else if (pid_fd >= 0)
-		ret = wait_for_exit(pid_fd, err);
+		ret = wait_for_exit(pid_fd, EXIT_TIMEOUT_MS, err);
 	error_free(&why);
 	if (pid_fd >= 0)
 		close(pid_fd);
@@ -183,7 +187,7 @@ int server_find_settled(const char *name, struct device *dev, struct error *err)
 
 	for (;;) {
 		ret = device_find(name, dev, err);
-		if (ret || dev->status || client_now_ms() > end || !server_lives(name))
+		if (ret || dev->status || client_now_ms() > end || !server_lives(dev->server))
 			return ret;
 		device_put(dev);
 		nanosleep(&pause, NULL);
@@ -194,7 +198,7 @@ int server_hold_name(const struct device *dev)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), dev->name);
+	snprintf(path, sizeof(path), "%s/%s" RUN_LOCK, client_run_dir(), dev->server);
 	return open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 }
 
@@ -223,25 +227,90 @@ static pid_t lock_holder(const char *name)
 	return (pid_t)pid;
 }
 
+/* Return a descriptor of process @pid, if that is a server, for the caller to close; or -1. */
+static int open_server(pid_t pid)
+{
+	/* Open it before the name is read: afterwards the pid may be reused. */
+	int pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	char name[PROCESS_NAME_LEN];
+
+	if (pid_fd >= 0 && strcmp(process_name(pid, name), PROCESS_SERVER)) {
+		close(pid_fd);
+		pid_fd = -1;
+	}
+	return pid_fd;
+}
+
 void server_kill(const struct device *dev)
 {
-	pid_t pid = lock_holder(dev->name);
-	char path[64], comm[32] = "";
-	int pid_fd;
-	FILE *file;
+	/* The kernel's word counts more than the file's, whose pid may be stale and reused. */
+	pid_t pid = dev->live.pid ? dev->live.pid : lock_holder(dev->server);
+	int pid_fd = open_server(pid);
 
-	/* The pid in the file may be stale and reused. */
-	pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (pid_fd < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	if (file && fgets(comm, sizeof(comm), file) && !strcmp(comm, "qedd\n") &&
-	    server_lives(dev->name) && !syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
-		wait_for_exit(pid_fd, NULL);
-	if (file)
-		fclose(file);
+	if ((dev->live.pid || server_lives(dev->server)) &&
+	    !syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
+		wait_for_exit(pid_fd, EXIT_TIMEOUT_MS, NULL);
 	close(pid_fd);
+}
+
+/* Fail with -EBUSY while the ublk device of @dev is in use. */
+static int check_unused(const struct device *dev, struct error *err)
+{
+	char path[UBLK_PATH_LEN], *users;
+	struct stat st;
+	int ret = 0;
+
+	/* While the server starts there is no block device. */
+	if (stat(ublk_block_path(path, dev->live.dev_id), &st))
+		return 0;
+	users = device_users(st.st_rdev, DEVICE_USE_ANY);
+	if (users)
+		ret = error_set(err, -EBUSY, "%s is in use by %s", path, users);
+	free(users);
+	return ret;
+}
+
+/*
+ * Wait for the end of the server, which got SIGTERM. It refuses that while its device is in use,
+ * unless there is a second one.
+ */
+static int wait_for_end(const struct device *dev, int pid_fd, bool force, struct error *err)
+{
+	for (int waited = LOOK_AGAIN_MS;; waited += LOOK_AGAIN_MS) {
+		int ret = wait_for_exit(pid_fd, LOOK_AGAIN_MS, NULL);
+
+		if (ret != -ETIMEDOUT)
+			return ret;
+		if (!force)
+			ret = check_unused(dev, err);
+		if (ret == -EBUSY || (!force && waited >= QUIT_TIMEOUT_MS))
+			return error_set(err, ret ? ret : -ETIMEDOUT, "the server does not end");
+		if (force && waited == LOOK_AGAIN_MS)
+			syscall(SYS_pidfd_send_signal, pid_fd, SIGTERM, NULL, 0);
+		if (force && waited >= EXIT_TIMEOUT_MS) {
+			server_kill(dev);
+			return 0;
+		}
+	}
+}
+
+int server_end_by_signal(const struct device *dev, bool force, struct error *err)
+{
+	int ret = force ? 0 : check_unused(dev, err), pid_fd;
+
+	if (ret)
+		return ret;
+	pid_fd = open_server(dev->live.pid);
+	if (pid_fd < 0)
+		return 0; /* it has just ended */
+	if (syscall(SYS_pidfd_send_signal, pid_fd, SIGTERM, NULL, 0))
+		ret = error_set_errno(err, -errno, "its server, process %d", (int)dev->live.pid);
+	else
+		ret = wait_for_end(dev, pid_fd, force, err);
+	close(pid_fd);
+	return ret ? ret : server_clear_away(dev, force, err);
 }
 
 /*
@@ -276,12 +345,15 @@ static int check_nobody_waits(const char *name, struct error *err)
 
 int server_check_removable(const struct device *dev, struct error *err)
 {
-	int lock_fd = lock_name(dev->name), ret;
+	int lock_fd, ret;
 
+	if (dev->live.pid)
+		return device_unreachable(dev, -EBUSY, err);
+	lock_fd = lock_name(dev->server);
 	if (lock_fd == -EBUSY)
 		return error_set(err, -EBUSY, "its server lives, but does not answer");
-	ret = check_nobody_waits(dev->name, err);
-	unlock_name(dev->name, lock_fd, false);
+	ret = check_nobody_waits(dev->server, err);
+	unlock_name(dev->server, lock_fd, false);
 	return ret;
 }
 
@@ -310,14 +382,14 @@ int server_clear_away(const struct device *dev, bool force, struct error *err)
 	int lock_fd, ret;
 
 	/* Hold the lock of the name, so that no server lives. */
-	lock_fd = lock_name(dev->name);
+	lock_fd = lock_name(dev->server);
 	if (lock_fd == -EBUSY)
 		return error_set(err, -EBUSY, "its server lives, but does not answer");
-	ret = force ? 0 : check_nobody_waits(dev->name, err);
+	ret = force ? 0 : check_nobody_waits(dev->server, err);
 	if (!ret)
-		ret = delete_ublk(dev->name, err);
+		ret = delete_ublk(dev->server, err);
 	if (!ret)
-		ret = unlink_files(dev->name, err);
-	unlock_name(dev->name, lock_fd, !ret);
+		ret = unlink_files(dev->server, err);
+	unlock_name(dev->server, lock_fd, !ret);
 	return ret;
 }

@@ -109,13 +109,23 @@ static void add_target(const struct device *dev, json_t *account)
 		json_object_set_new(account, "target", status);
 }
 
+static const char *ublk_path_of(const struct device *dev, char buf[512])
+{
+	if (!dev->live.has_device)
+		return "-";
+	snprintf(buf, 512, "/dev/ublkb%u", dev->live.dev_id);
+	return buf;
+}
+
 /* The server reports the ublk device; replace it by the device that the user knows. */
 static json_t *join(const struct device *dev, json_t *account)
 {
 	char path[512];
 
-	json_object_set_new(account, "ublk-device",
-			    json_string(json_get_string(account, "device", "-")));
+	json_object_set_new(
+		account, "ublk-device",
+		json_string(json_get_string(account, "device", ublk_path_of(dev, path))));
+	json_object_set_new(account, "name", json_string(dev->name));
 	json_object_set_new(account, "device", json_string(device_path(dev, path, sizeof(path))));
 	json_object_set_new(account, "state", json_string(device_state(dev)));
 	json_object_set_new(account, "mapping", device_mapping_json(dev));
@@ -127,8 +137,17 @@ static json_t *join(const struct device *dev, json_t *account)
 /* Return the status of a device whose server does not run. */
 static json_t *account_of_dead(const struct device *dev)
 {
-	return json_pack("{s:s,s:s,s:I}", "name", dev->name, "image", device_image(dev), "size",
-			 (json_int_t)device_size(dev));
+	json_t *account = json_pack("{s:s,s:s,s:I}", "name", dev->name, "image", device_image(dev),
+				    "size", (json_int_t)device_size(dev));
+	struct error why = ERROR_INIT;
+
+	if (dev->live.pid) {
+		device_unreachable(dev, -ENOTCONN, &why);
+		json_object_set_new(account, "pid", json_integer(dev->live.pid));
+		json_object_set_new(account, "warnings", json_pack("[s]", error_text(&why)));
+		error_free(&why);
+	}
+	return account;
 }
 
 static void print_account(const json_t *account, bool json)
@@ -159,7 +178,7 @@ static int show_visible(const struct device *dev, bool json)
 		json_object_update_new(account,
 				       json_pack("{s:I,s:{s:s+,s:b,s:b}}", "size",
 						 (json_int_t)map->size, "mapping", "uuid",
-						 DM_UUID_OF_OURS, dev->name, "suspended",
+						 DM_UUID_OF_OURS, dev->server, "suspended",
 						 map->suspended, "read-only", map->read_only));
 	json_object_set_new(account, "note", json_string("the rest is shown to root"));
 	print_account(account, json);

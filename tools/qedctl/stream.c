@@ -129,7 +129,7 @@ static int run(const struct stream_options *opts)
 
 	if (!arguments)
 		return report_fail(&err);
-	ret = fd = client_connect(opts->name, &err);
+	ret = fd = device_connect(opts->name, &err);
 	if (fd >= 0) {
 		if (opts->wait)
 			watch_signals();

@@ -63,7 +63,7 @@ static int run_suspend(int argc, char **argv)
 		ret = error_set(&err, -ENOTSUP, "it has no device mapping");
 	else if (!dev.status)
 		/* Without a server the suspend would wait for its I/O forever. */
-		ret = error_set(&err, -ENOTCONN, "its server does not run any more");
+		ret = device_no_server(&dev, &err);
 	device_put(&dev);
 	if (!ret)
 		ret = suspend(&args, was_suspended, &err);

@@ -33,7 +33,8 @@ static int ask(const char *name, const char *command, const char *file, json_t *
 		ret = device_ask(name, command, arguments, answer, &err);
 	} else {
 		json_decref(arguments);
-		ret = error_set(&err, -ENOENT, "its server does not run");
+		ret = dev.live.pid ? device_no_server(&dev, &err) :
+				     error_set(&err, -ENOENT, "its server does not run");
 	}
 	device_put(&dev);
 	return ret ? report_fail(&err) : 0;

@@ -47,13 +47,13 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct device *)a)->name, ((const struct device *)b)->name);
 }
 
-/* Return the device @name of the array, which grows if it is new; NULL without memory. */
+/* Return the device of server @name in the array, which grows if it is new; NULL without memory. */
 static struct device *device_of(const char *name, struct device **devs, size_t *count)
 {
 	struct device *more;
 
 	for (size_t i = 0; i < *count; i++)
-		if (!strcmp((*devs)[i].name, name))
+		if (!strcmp((*devs)[i].server, name))
 			return &(*devs)[i];
 	more = reallocarray(*devs, *count + 1, sizeof(**devs));
 	if (!more)
@@ -62,24 +62,26 @@ static struct device *device_of(const char *name, struct device **devs, size_t *
 	more += (*count)++;
 	memset(more, 0, sizeof(*more));
 	snprintf(more->name, sizeof(more->name), "%s", name);
+	snprintf(more->server, sizeof(more->server), "%s", name);
 	return more;
 }
 
 /* Add the mapping with the directory @dir in sysfs, if it is one of ours. */
 static int add_mapping(const char *dir, struct device **devs, size_t *count)
 {
-	char uuid[DEVICE_NAME_MAX + 8], name[DEVICE_NAME_MAX + 8], number[32];
+	char uuid[DEVICE_NAME_MAX + 8], name[DEVICE_NAME_MAX + 4], number[32];
 	size_t prefix = strlen(DM_UUID_OF_OURS);
 	struct device *dev;
 
 	if (read_file(dir, "dm/uuid", uuid, sizeof(uuid)) < 0 ||
 	    read_file(dir, "dm/name", name, sizeof(name)) < 0 ||
-	    strncmp(uuid, DM_UUID_OF_OURS, prefix) || strcmp(uuid + prefix, name) ||
+	    strncmp(uuid, DM_UUID_OF_OURS, prefix) || !device_name_is_valid(uuid + prefix) ||
 	    !device_name_is_valid(name))
 		return 0;
-	dev = device_of(name, devs, count);
+	dev = device_of(uuid + prefix, devs, count);
 	if (!dev)
 		return -ENOMEM;
+	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	dev->map.exists = dev->map.ours = true;
 	dev->map.size = read_number(dir, "size") * SECTOR_SIZE;
 	dev->map.suspended = read_number(dir, "dm/suspended");

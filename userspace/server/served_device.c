@@ -34,6 +34,10 @@ static int check_claim(void *arg)
 	struct ublk_dev_info info;
 	int ret = ublk_stale_find_waiting(options->name, &info, call->err);
 
+	/* The lock of the name proves nothing where the server has its files in another folder. */
+	if (ret > 0 && info.server_pid > 0 && !ublk_server_is_gone(&info))
+		return error_set(call->err, -EBUSY, "already served by process %d (ublk device %u)",
+				 info.server_pid, info.dev_id);
 	if (ret > 0 && !options->recover)
 		return error_set(call->err, -EEXIST,
 				 "ublk device %u of a server that died waits: qedctl recover %s, "

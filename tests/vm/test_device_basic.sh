@@ -71,6 +71,13 @@ expect_line "a cluster size that cannot be" "" qedctl create vm2 new.qed --size 
 check "the new image is taken back" test ! -e new.qed
 expect_line "a backing file that is not there" "" qedctl create vm2 new.qed --backing none.img
 check "the new image over it is taken back" test ! -e new.qed
+: >empty.img
+for options in "" "--size 64M" "--format qed"; do
+	expect_line "an empty file as image $options" "create vm2: $SCRATCH/empty.img: is an empty file, \
+not an image: \`qed-img create -f qed $SCRATCH/empty.img SIZE\` makes it one; or remove it, and give \
+--size or --backing" qedctl create vm2 empty.img $options
+done
+same "it is empty still" "$(stat -c %s empty.img)" 0
 echo "no image at all, but somebody's file" >file
 expect_line "a file that is no image" "" qedctl create vm2 file --format qed
 same "the file is as before" "$(cat file)" "no image at all, but somebody's file"

@@ -410,6 +410,24 @@ static int check_backing_dir(const struct device_options *options, struct error 
 	return S_ISDIR(st.st_mode) ? 0 : error_set_errno(err, -ENOTDIR, "--backing-dir: %s", dir);
 }
 
+/* An empty file is no image, and can be made one. */
+static int check_not_empty(const char *path, const struct device_options *options,
+			   struct error *err)
+{
+	const struct blk_driver *driver = options->format ? blk_driver_find(options->format) : NULL;
+	struct stat st;
+
+	if (!driver || !driver->co_create)
+		driver = blk_drivers[0];
+	if (options->recover || blk_name_is_url(path) || stat(path, &st) || !S_ISREG(st.st_mode) ||
+	    st.st_size)
+		return 0;
+	return error_set(err, -EINVAL,
+			 "%s: is an empty file, not an image: `qed-img create -f %s %s SIZE` makes "
+			 "it one; or remove it, and give --size or --backing",
+			 path, driver->name, path);
+}
+
 int device_image_co_open(struct device_image *image, const struct device_options *options,
 			 int rescue_fd, struct error *err)
 {
@@ -423,6 +441,8 @@ int device_image_co_open(struct device_image *image, const struct device_options
 		return ret;
 	}
 	ret = check_backing_dir(options, err);
+	if (!ret)
+		ret = check_not_empty(image->path, options, err);
 	if (!ret && (options->size || options->backing) && !options->read_only &&
 	    !options->recover && !blk_name_is_url(image->path) && !exists(image->path))
 		ret = co_create(image, options, err);

@@ -110,6 +110,7 @@ check "foreground, in use" foreground
 exec 7<$dev
 kill -TERM $fg
 sleep 1
+check "it says by what" grep -q "create vm1: device is in use by $me.*: it ends at its last close\$" fg.err
 check "it goes on while in use" dd if=/proc/self/fd/7 of=/dev/null bs=4k count=1 iflag=direct
 exec 7<&-
 check "and ends at the last close" wait $fg

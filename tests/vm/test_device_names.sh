@@ -46,6 +46,14 @@ exec 7<&-
 check "goes at the last close" wait_until 20 eval '[ "$(servers)" = 0 ]'
 only_these "nothing is left"
 
+qedctl create vm1 vm1.qed --foreground >fg.out 2>&1 &
+fg=$!
+check "in the foreground" wait_until 30 test -s fg.out
+check "renamed" dmsetup rename vm1 web1
+kill -TERM $fg
+check "SIGTERM ends it" wait $fg
+only_these "nothing is left of it"
+
 # ---- The files of its server are gone ----
 require "create again" qedctl create vm1 vm1.qed
 require "and one without a mapping" qedctl create vm2 vm2.qed --size 64M --no-dm
@@ -110,5 +118,14 @@ check "remove --force" qedctl remove --force vm1
 same "no server is left of those" "$(servers)" 0
 check "the image is in order still" qemu-img check -q vm1.qed
 only_these "nothing is left of those"
+
+# ---- In a container, with a /run of its own ----
+check "create in a container" unshare -m sh -c 'mount -t tmpfs none /run && qedctl create vm1 vm1.qed'
+pid=$(pgrep -x qedd)
+same "ls: in a container" "$(state_of vm1)" unreachable
+exits=4 expect_line "remove: in a container" "remove vm1: its server, process $pid, has its files in \
+/proc/$pid/root/run/qedblk: set QEDBLK_RUN_DIR to that" qedctl remove vm1
+check "remove as that says" env QEDBLK_RUN_DIR="/proc/$pid/root/run/qedblk" qedctl remove vm1
+only_these "nothing is left of that"
 json_verdicts
 finish

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "client/client.h"
 #include "client/json.h"
 #include "device/run_files.h"
+#include "file/device_users.h"
 #include "qedctl/device.h"
 
 /* A server replies to `status` from memory: one that takes longer is broken. */
@@ -199,6 +202,18 @@ const char *device_path(const struct device *dev, char *buf, size_t len)
 	else
 		snprintf(buf, len, "%s", json_get_string(account(dev), "device", "-"));
 	return buf;
+}
+
+char *device_used_by(const struct device *dev)
+{
+	char path[512];
+	struct stat st;
+
+	if (dev->map.exists)
+		return device_users(makedev(dev->map.major, dev->map.minor), DEVICE_USE_ANY);
+	if (stat(device_path(dev, path, sizeof(path)), &st) || !S_ISBLK(st.st_mode))
+		return NULL;
+	return device_users(st.st_rdev, DEVICE_USE_ANY);
 }
 
 uint64_t device_size(const struct device *dev)

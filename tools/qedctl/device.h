@@ -63,6 +63,11 @@ int device_unreachable(const struct device *dev, int code, struct error *err);
 int device_no_server(const struct device *dev, struct error *err);
 /* Return the node for users: /dev/mapper/NAME, or /dev/ublkbN without a mapping. */
 const char *device_path(const struct device *dev, char *buf, size_t len);
+/*
+ * Return what uses that device, as words to follow "in use by " (heap); NULL: nothing is found, or
+ * the device is not there.
+ */
+char *device_used_by(const struct device *dev);
 /* Return the size in bytes, 0 if unknown. */
 uint64_t device_size(const struct device *dev);
 /* Return the path of the image, "-" if unknown. @dev owns it. */

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -37,8 +38,8 @@ static int after_server(struct creation *creation)
 		bool ours = !dev.status && server_clear_away(&dev, true, NULL) != -EBUSY;
 
 		if (ours && dev.map.exists && dev.map.ours) {
-			mapping_replace_by_error(creation->name, dev.map.size, NULL);
-			mapping_remove(creation->name, MAPPING_DEFERRED, NULL);
+			mapping_replace_by_error(dev.name, dev.map.size, NULL);
+			mapping_remove(dev.name, MAPPING_DEFERRED, NULL);
 		}
 		device_put(&dev);
 	}
@@ -49,11 +50,10 @@ static int after_server(struct creation *creation)
 	return 0;
 }
 
-static bool mapping_is_gone(const char *name)
+/* Find the mapping, which may have another name meanwhile. Returns false if it is gone. */
+static bool find_mapping(const struct creation *creation, struct mapping *map)
 {
-	struct mapping map;
-
-	return !mapping_lookup(name, &map, NULL) && !(map.exists && map.ours);
+	return mapping_lookup_server(creation->name, map, NULL) || map->exists;
 }
 
 /* Have the server stop unless its block device is open. Returns false when it is. */
@@ -73,7 +73,23 @@ static bool is_unused(const struct creation *creation)
 
 static bool may_end(const struct creation *creation)
 {
-	return (!creation->mapped || mapping_is_gone(creation->name)) && is_unused(creation);
+	struct mapping map;
+
+	return (!creation->mapped || !find_mapping(creation, &map)) && is_unused(creation);
+}
+
+static void report_users(const struct creation *creation)
+{
+	char *users = NULL;
+	struct device dev;
+
+	if (!device_look(creation->name, &dev, NULL)) {
+		users = device_used_by(&dev);
+		device_put(&dev);
+	}
+	report_error("device is in use%s%s: it ends at its last close", users ? " by " : "",
+		     users ? users : "");
+	free(users);
 }
 
 /*
@@ -83,14 +99,15 @@ static bool may_end(const struct creation *creation)
 static bool begin_end(struct creation *creation)
 {
 	struct error err = ERROR_INIT;
+	struct mapping map;
 	bool gone;
 
-	if (creation->mapped && !mapping_is_gone(creation->name) &&
-	    mapping_remove(creation->name, MAPPING_DEFERRED, &err))
+	if (creation->mapped && find_mapping(creation, &map) &&
+	    mapping_remove(map.exists ? map.name : creation->name, MAPPING_DEFERRED, &err))
 		report_fail(&err);
 	gone = may_end(creation);
 	if (!gone)
-		report_error("device is in use: it ends at its last close");
+		report_users(creation);
 	return gone;
 }
 

@@ -8,14 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "client/json.h"
 #include "cmdline/report.h"
 #include "cmdline/verbs.h"
 #include "device/run_files.h"
-#include "file/device_users.h"
 #include "qedctl/device.h"
 #include "qedctl/each.h"
 #include "qedctl/qedctl.h"
@@ -101,7 +99,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 /* Add to @err, which says that the mapping is in use, by what it is. */
 static void name_users(const struct device *dev, struct error *err)
 {
-	char *users = device_users(makedev(dev->map.major, dev->map.minor), DEVICE_USE_ANY);
+	char *users = device_used_by(dev);
 
 	if (users) {
 		error_free(err);

@@ -48,7 +48,7 @@ static int parse(int argc, char **argv, struct resize_args *args)
 static int check(const struct device *dev, struct error *err)
 {
 	if (!dev->status)
-		return error_set(err, -ENOTCONN, "its server does not run any more");
+		return device_no_server(dev, err);
 	if (dev->map.suspended)
 		return error_set(err, -EBUSY, "it is suspended");
 	return 0;

@@ -289,6 +289,12 @@ static void co_full(void *arg)
 	CHECK(aio_now() - begin >= 1000000000ULL);
 	CHECK(atomic_load(&s.target.full.waiting) == 0);
 	fake.fail_write = 0;
+	/* Room does not bring back what a flush has lost. */
+	blk_file_set_lost(node->file, ENOSPC);
+	atomic_store(&s.target.full.wait_s, 60);
+	fake.fail_flush = ENOSPC;
+	CHECK(co_serve_one(UBLK_IO_OP_FLUSH, 0, 0, 0) == -EIO);
+	fake.fail_flush = 0;
 	CHECK(blk_co_close(node) == 0);
 }
 

@@ -115,7 +115,7 @@ make_room
 
 # ---- The server ends, or dies, while requests wait ----
 rm -f host/vm1.qed
-require "create for removal" qedctl create vm1 host/vm1.qed --size 1G
+require "create for removal" qedctl create vm1 host/vm1.qed --size 1G --on-full wait=3600
 fill
 dd if=waits of=$dev bs=1M oflag=direct 2>dd.err &
 writer=$!
@@ -130,6 +130,8 @@ fill
 dd if=waits of=$dev bs=1M seek=100 oflag=direct 2>dd.err &
 writer=$!
 wait_until 20 is_full
+exits=4 expect_line "no new table while requests wait" "reload vm1: requests wait for room in the file system of \
+its image: make room first" qedctl reload vm1 --detect-zeroes on
 check "remove by force does not wait for room" within 30 qedctl remove --force vm1
 expect_fail "the request fails" wait $writer
 make_room

@@ -223,6 +223,14 @@ uint64_t device_size(const struct device *dev)
 	return json_get_int(dev->status, "size", 0);
 }
 
+int device_check_room(const struct device *dev, struct error *err)
+{
+	if (!json_object_get(dev->status, "full"))
+		return 0;
+	return error_set(err, -EBUSY,
+			 "requests wait for room in the file system of its image: make room first");
+}
+
 const char *device_image(const struct device *dev)
 {
 	const char *none = dev->live.image ? dev->live.image : "-";

@@ -70,6 +70,11 @@ const char *device_path(const struct device *dev, char *buf, size_t len);
 char *device_used_by(const struct device *dev);
 /* Return the size in bytes, 0 if unknown. */
 uint64_t device_size(const struct device *dev);
+/*
+ * Fail with -EBUSY while requests wait for room in the image's file system: a change of the
+ * mapping's table would wait for them.
+ */
+int device_check_room(const struct device *dev, struct error *err);
 /* Return the path of the image, "-" if unknown. @dev owns it. */
 const char *device_image(const struct device *dev);
 /*

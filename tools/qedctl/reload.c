@@ -52,7 +52,7 @@ static int check(const struct device *dev, struct error *err)
 		return error_set(err, -ENOTCONN, "its server does not run any more");
 	if (dev->map.suspended)
 		return error_set(err, -EBUSY, "it is suspended");
-	return 0;
+	return device_check_room(dev, err);
 }
 
 /* The values given; NULL: unchanged. */

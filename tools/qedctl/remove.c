@@ -120,8 +120,12 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 	*waits = false;
 	if (!dev->map.exists)
 		return 0;
-	if (opts->force)
+	if (opts->force) {
+		/* The table is replaced when no request is in flight. */
+		if (dev->status)
+			device_ask(dev->name, "fail-full", NULL, NULL, NULL);
 		ret = mapping_replace_by_error(dev->name, dev->map.size, err);
+	}
 	if (!ret)
 		ret = mapping_remove(dev->name, flags, err);
 	if (ret == -EBUSY)

@@ -51,7 +51,7 @@ static int check(const struct device *dev, struct error *err)
 		return device_no_server(dev, err);
 	if (dev->map.suspended)
 		return error_set(err, -EBUSY, "it is suspended");
-	return 0;
+	return device_check_room(dev, err);
 }
 
 /* Compute the new size. The image may already be larger than the mapping. */

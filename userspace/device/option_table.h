@@ -152,7 +152,8 @@ DEVICE_OPTION(DEVICE_WAIT, on_full, "on-full", "wait[=SECONDS]|error", 86400, ON
 	      "then fail, or fail at once",
 	      "All others go on. As soon as there is room, within a second, those that wait go on "
 	      "by themselves. **qedctl status** says since when, and how many. A server that is "
-	      "to end fails them.")
+	      "to end fails them. They keep their places among the --depth requests of a queue: "
+	      "when all of these wait, other requests of that queue wait, too.")
 
 DEVICE_OPTION(DEVICE_CHOICE, cache, "cache", "none|writeback", 0, EVERYWHERE, SUCCESSOR_SAME, NULL,
 	      "none", "whether image files go through the host's page cache",

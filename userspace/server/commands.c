@@ -83,6 +83,18 @@ static int co_detect_zeroes(struct server *server, json_t *arguments, const stru
 	return 0;
 }
 
+/* Before a change of the mapping that would wait for them, and for a device that is to go. */
+static int co_fail_full(struct server *server, json_t *arguments, const struct event_sink *sink,
+			json_t **result, struct error *err)
+{
+	(void)arguments;
+	(void)sink;
+	(void)result;
+	(void)err;
+	atomic_store(&server->target.full.wait_s, 0);
+	return 0;
+}
+
 static int co_commands(struct server *server, json_t *arguments, const struct event_sink *sink,
 		       json_t **result, struct error *err);
 
@@ -100,6 +112,7 @@ static const struct command commands[] = {
 	{ "stream-cancel", command_co_stream_cancel, "", true, SLOT_STREAM },
 	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
+	{ "fail-full", co_fail_full, "", true, SLOT_NONE },
 	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },
 	{ "quit", command_co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },

@@ -34,7 +34,7 @@ static void end(struct ublk_full *full, int error)
 		return;
 	if (is_full(error))
 		log_error("no room in the image's file system: requests fail");
-	else
+	else if (!error)
 		log_info("the image's file system has room again");
 }
 

@@ -6,6 +6,7 @@
 
 #include "aio/co.h"
 #include "block/io.h"
+#include "file/file.h"
 #include "ublk/node_target.h"
 #include "ublk/uapi.h"
 #include "util/log.h"
@@ -62,8 +63,22 @@ static void log_failure(const struct ublk_request *req, int error)
 
 static void node_submit(struct ublk_request *req);
 
+/*
+ * Return whether the error of @req may go away when there is room. No later try makes good a
+ * flush that has failed for good; and a device's flush that fails may succeed when it is repeated,
+ * although data is lost.
+ */
+static bool may_wait_for_room(const struct ublk_request *req)
+{
+	const struct blk_file *file = node_of(req)->file;
+
+	return !file || !(blk_file_lost(file) || (req->op == UBLK_IO_OP_FLUSH && file->is_device));
+}
+
 static void finish(struct ublk_request *req, int error)
 {
+	if (error && !may_wait_for_room(req))
+		error = kernel_errno(error) == -ENOSPC ? -EIO : error;
 	if (ublk_full_holds(&target_of(req)->full, req, error, node_submit)) {
 		/* The block layer counted a failure; this one is none yet. */
 		blk_stats_add(&node_of(req)->stats, BLK_STAT_errors, -1);

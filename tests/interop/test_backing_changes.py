@@ -182,6 +182,25 @@ def test_chain():
     os.unlink("top.qed")
 
 
+def test_two_formats():
+    """Below a format over a format the lower image has a chain of its own."""
+    make()
+    must(QED_IMG, "create", "-q", "-f", "qed", "-F", "raw", "top.qed", "-b", "json:" + json.dumps(
+        {"driver": "raw", "file": {"driver": "qed", "file.filename": os.path.abspath("vm.qed")}}))
+    expect("top.qed")
+    if record("top.qed").count("\n") != 3:
+        raise Failure("not two files: %s" % record("top.qed"))
+    write_at("golden.raw", 512 * KiB, b"x")
+    expect("top.qed", "golden.raw: changed since", "top.qed")
+    expect_refusal("top.qed", "golden.raw: changed since")
+    with Server("--image", "top.qed", "--accept-backing") as server:
+        write_at("golden.raw", 512 * KiB, b"y")
+        wait_for(server.warnings, "a warning")
+        server.ask("stream", wait=True)
+        wait_for(lambda: not record("top.qed"), "no record")
+    os.unlink("top.qed")
+
+
 def test_on_purpose():
     """What our tools change on purpose is no reason to warn."""
     make()
@@ -377,7 +396,7 @@ def main():
             results.skip("changes of backing files", "no attributes here: %s" % why)
             return results.status()
         for test in (test_unchanged, test_written, test_truncated, test_restored, test_old_time,
-                     test_chain, test_on_purpose, test_odd_records, test_read_only,
+                     test_chain, test_two_formats, test_on_purpose, test_odd_records, test_read_only,
                      test_same_image, test_live, test_replaced_live, test_stream):
             results.run(test.__name__[5:].replace("_", " "), test)
         if os.geteuid() == 0 and not interop.run("unshare", "-m", "mount", "-t", "ramfs", "none",

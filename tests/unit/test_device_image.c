@@ -2,8 +2,10 @@
 /* The served image: options for an existing image, and its name after its close. */
 #include "test_aio_common.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include "block/io.h"
 #include "device/device_image.c"
 
 static char dir[] = "/tmp/qedblk-image.XXXXXX";
@@ -162,6 +164,32 @@ static void names(void *arg)
 	device_image_free(&image);
 }
 
+/* A golden image below two formats is cut: its bytes must not become zeroes. */
+static void cut_below_two_formats(void *arg)
+{
+	const struct device_options options = { .name = "v", .image = "over.qed" };
+	struct error err = ERROR_INIT;
+	struct device_image image;
+	char buf[4096];
+	int fd = open("cut.raw", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	(void)arg;
+	CHECK(fd >= 0 && !ftruncate(fd, MiB));
+	co_create_qed("over.qed",
+		      "json:{\"driver\":\"raw\",\"offset\":65536,\"file\":{\"driver\":\"raw\","
+		      "\"file\":{\"driver\":\"file\",\"filename\":\"cut.raw\"}}}",
+		      "raw");
+	CHECK(!device_image_co_open(&image, &options, -1, &err));
+	CHECK(!blk_co_pread(image.node, 512 * KiB, sizeof(buf), buf, 0));
+	CHECK(!ftruncate(fd, 256 * KiB));
+	CHECK(blk_co_pread(image.node, 512 * KiB, sizeof(buf), buf, 0) == -EIO);
+	CHECK(!device_image_co_close(&image));
+	device_image_free(&image);
+	close(fd);
+	unlink("over.qed");
+	unlink("cut.raw");
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -182,10 +210,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CO_TEST(backing_format),
-		CO_TEST(stored_format),
-		CO_TEST(no_room),
-		CO_TEST(names),
+		CO_TEST(backing_format), CO_TEST(stored_format),	 CO_TEST(no_room),
+		CO_TEST(names),		 CO_TEST(cut_below_two_formats),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "block/backing_record.h"
-#include "block/node.h"
+#include "block/node_internal.h"
 #include "file/file_note.h"
 
 #define MAGIC "qedblk-backing 1\n"
@@ -155,11 +155,37 @@ static void take_text(struct blk_backing_record *record, const char *text)
 	record->stale = *text != '\0';
 }
 
+/* ---- The files below an image ---- */
+
+/* Is called for the backing file @node of @above; another value than 0 ends the walk. */
+typedef int visit_fn(void *arg, const struct blk_node *above, struct blk_node *node);
+
+/*
+ * Visit the backing files of @top, from the top down: of a format over a format the lower image,
+ * which has a chain of its own, comes first.  Returns what ended the walk, or 0.
+ */
+static int visit(const struct blk_node *top, visit_fn *fn, void *arg)
+{
+	int ret = 0;
+
+	for (const struct blk_node *node = top; node && !ret;) {
+		const struct blk_node *nested = blk_nested_node(node->file);
+		struct blk_node *below = node->backing;
+
+		if (nested)
+			ret = visit(nested, fn, arg);
+		if (!ret && below)
+			ret = fn(arg, node, below);
+		node = below;
+	}
+	return ret;
+}
+
 /* ---- The record ---- */
 
-static int co_add(struct blk_backing_record *record, const struct blk_node *above,
-		  struct blk_node *node)
+static int co_add(void *arg, const struct blk_node *above, struct blk_node *node)
 {
+	struct blk_backing_record *record = arg;
 	struct blk_backing *more = reallocarray(record->files, record->nr + 1, sizeof(*more));
 	struct blk_backing *file;
 	int ret;
@@ -184,11 +210,10 @@ static int co_add(struct blk_backing_record *record, const struct blk_node *abov
 int blk_backing_co_load(struct blk_backing_record *record, struct blk_node *top, bool accept)
 {
 	char *text = NULL;
-	int ret = 0;
+	int ret;
 
 	*record = (struct blk_backing_record){ 0 };
-	for (struct blk_node *node = top; !ret && node->backing; node = node->backing)
-		ret = co_add(record, node, node->backing);
+	ret = visit(top, co_add, record);
 	if (ret || !record->nr)
 		return ret;
 	ret = accept ? -ENODATA : blk_file_co_get_note(top->file, &text);
@@ -239,52 +264,66 @@ static struct blk_backing *find(struct blk_backing_record *record, const struct 
 	return NULL;
 }
 
+struct look {
+	struct blk_backing_record *record;
+	void (*changed)(void *arg, const struct blk_backing *file);
+	void *arg;
+};
+
+static int co_look_at(void *arg, const struct blk_node *above, struct blk_node *node)
+{
+	const struct look *look = arg;
+	struct blk_file_identity now;
+	enum blk_backing_kind kind;
+	struct blk_backing *file;
+	int ret = blk_file_co_identify(node->file, false, &now);
+
+	(void)above;
+	file = find(look->record, node);
+	if (ret || !file)
+		return 0;
+	now.has_head = file->seen.has_head;
+	now.head = file->seen.head;
+	file->seen = now;
+	kind = file->kind;
+	compare(file, &now);
+	if (kind != file->kind)
+		look->changed(look->arg, file);
+	return 0;
+}
+
 void blk_backing_co_look(struct blk_backing_record *record, struct blk_node *top,
 			 void (*changed)(void *arg, const struct blk_backing *file), void *arg)
 {
+	struct look look = { record, changed, arg };
 	/* Images that leave the chain are not closed before this ends. */
 	unsigned int token = inflight_begin(&top->inflight);
 
-	for (struct blk_node *node = top->backing; node; node = node->backing) {
-		struct blk_file_identity now;
-		enum blk_backing_kind kind;
-		struct blk_backing *file;
-		int ret = blk_file_co_identify(node->file, false, &now);
-
-		file = find(record, node);
-		if (ret || !file)
-			continue;
-		now.has_head = file->seen.has_head;
-		now.head = file->seen.head;
-		file->seen = now;
-		kind = file->kind;
-		compare(file, &now);
-		if (kind != file->kind)
-			changed(arg, file);
-	}
+	(void)visit(top, co_look_at, &look);
 	inflight_end(&top->inflight, token);
 }
 
-static bool is_in_chain(const struct blk_node *top, const struct blk_node *node)
+static int is_node(void *arg, const struct blk_node *above, struct blk_node *node)
 {
-	for (const struct blk_node *below = top->backing; below; below = below->backing)
-		if (below == node)
-			return true;
-	return false;
+	(void)above;
+	return node == arg;
 }
 
 void blk_backing_follow(struct blk_backing_record *record, const struct blk_node *top)
 {
+	const struct blk_node *below = top->backing;
+	struct blk_backing *first;
 	size_t nr = 0;
 
 	for (size_t i = 0; i < record->nr; i++) {
-		if (is_in_chain(top, record->files[i].node))
+		if (visit(top, is_node, (void *)record->files[i].node))
 			record->files[nr++] = record->files[i];
 		else
 			free_file(&record->files[i]);
 	}
 	record->nr = nr;
-	if (nr)
-		record->files[0].name = name_of(top);
+	first = below ? find(record, below) : NULL;
+	if (first)
+		first->name = name_of(top);
 	record->stale = true;
 }

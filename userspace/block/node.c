@@ -215,6 +215,13 @@ static int keep_backing_options(struct blk_node *node, struct blk_image_name *na
 	return 0;
 }
 
+/* Of a format over a format, reads of the file at the bottom must not become zeroes either. */
+static void fix_end(struct blk_node *node)
+{
+	for (; node; node = blk_nested_node(node->file))
+		node->file->fixed_end = !node->file->writable;
+}
+
 static int open_node(struct blk_node *node, const struct blk_node *top, struct blk_image_name *name,
 		     const struct blk_open_opts *opts, struct error *err)
 {
@@ -224,7 +231,8 @@ static int open_node(struct blk_node *node, const struct blk_node *top, struct b
 	mine.options = name->options;
 	ret = open_file(node, opts, name, err);
 	if (!ret) {
-		node->file->fixed_end = top && !node->file->writable;
+		if (top)
+			fix_end(node);
 		node->file->lasting = opts->flags & BLK_O_BACKING;
 		ret = check_loop(top, node, err);
 	}

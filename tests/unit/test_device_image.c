@@ -190,6 +190,48 @@ static void cut_below_two_formats(void *arg)
 	unlink("cut.raw");
 }
 
+/* Open with @image and @backing as typed, and return the result. */
+static int co_open_with(const char *name, const char *backing)
+{
+	const struct device_options options = {
+		.name = "v",
+		.image = name,
+		.backing = backing,
+		.foreground = true,
+	};
+	struct error err = ERROR_INIT;
+	struct device_image image;
+	int ret = device_image_co_open(&image, &options, -1, &err);
+
+	if (!ret) {
+		device_image_keep(&image);
+		CHECK(!device_image_co_close(&image));
+	}
+	error_free(&err);
+	device_image_free(&image);
+	return ret;
+}
+
+static void json_names(void *arg)
+{
+	char json[256], nothing[256], base[128];
+
+	(void)arg;
+	snprintf(base, sizeof(base), "%s/n:w.img", dir);
+	snprintf(json, sizeof(json),
+		 "json:{'driver':'raw','file':{'driver':'file','filename':'%s'}}", base);
+	CHECK(!co_open_with("new.qed", json));
+	/* The same command line, later, and another one. */
+	CHECK(!co_open_with("new.qed", json));
+	/* Options that leave out the backing file which the header names. */
+	snprintf(nothing, sizeof(nothing),
+		 "json:{'driver':'qed','file':{'driver':'file','filename':'%s/new.qed'},"
+		 "'backing':null}",
+		 dir);
+	CHECK(co_open_with(nothing, base) < 0);
+	unlink("new.qed");
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -211,7 +253,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CO_TEST(backing_format), CO_TEST(stored_format),	 CO_TEST(no_room),
-		CO_TEST(names),		 CO_TEST(cut_below_two_formats),
+		CO_TEST(names),		 CO_TEST(cut_below_two_formats), CO_TEST(json_names),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

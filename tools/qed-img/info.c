@@ -280,6 +280,10 @@ static int co_look_below(const struct info *in, struct chain *chain)
 
 	if (!above.backing_path)
 		return report_error("Could not determine absolute backing file name.");
+	/* Files end, or form a loop; a server can make up names for ever. */
+	if (!above.is_local && chain->count >= BLK_MAX_CHAIN)
+		return report_error("'%s': more than %u images in its backing chain",
+				    chain->images[0].filename, BLK_MAX_CHAIN);
 	return co_look_at_next(chain, above.backing_path, above.backing_format,
 			       (in->source_flags & ~IMG_O_IMAGE_OPTS) | BLK_O_BELOW);
 }

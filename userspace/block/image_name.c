@@ -195,10 +195,10 @@ static int take_image_below(struct blk_image_name *name, struct blk_options *o,
 	ret = blk_options_new(&name->below, err);
 	if (!ret && blk_options_add_missing(name->below, o))
 		ret = no_memory(err);
-	if (!ret)
-		ret = blk_image_name_parse(&below, filename, NULL, o, err);
 	if (!ret && filename && !(name->below_name = strdup(filename)))
 		ret = no_memory(err);
+	if (!ret)
+		ret = blk_image_name_parse(&below, filename, NULL, o, err);
 	if (ret)
 		return ret;
 	name->filename = below.filename;

@@ -134,6 +134,15 @@ static bool same_format(const char *wanted, const char *has)
 	return !strcmp(blk_driver_find(wanted)->name, has);
 }
 
+/* Is @name, as an image records it, another than @has, which this image records? */
+static bool is_other_backing(const struct blk_node *node, const char *name, const char *has)
+{
+	/* A json: text has no place of its own, and an option may leave out the backing file. */
+	if (blk_name_is_json(name) || !node->backing)
+		return strcmp(name, has) != 0;
+	return !blk_name_same(node->backing->filename, name);
+}
+
 static int check_backing(const struct device_image *image, const struct device_options *options,
 			 struct error *err)
 {
@@ -152,7 +161,7 @@ static int check_backing(const struct device_image *image, const struct device_o
 		char *name;
 
 		ret = blk_name_beside(image->path, wanted, &name, err);
-		if (!ret && !blk_name_same(image->node->backing->filename, name))
+		if (!ret && is_other_backing(image->node, name, has))
 			ret = error_set(err, -EINVAL, "%s: exists, and its backing file is %s",
 					image->path, has);
 		free(name);

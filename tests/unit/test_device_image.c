@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include "block/io.h"
 #include "device/device_image.c"
@@ -164,6 +166,54 @@ static void names(void *arg)
 	device_image_free(&image);
 }
 
+/* Attributes are read by this: the errno of the next reads, or 0. */
+static _Atomic int note_errno;
+
+ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	if (note_errno) {
+		errno = note_errno;
+		return -1;
+	}
+	return (ssize_t)syscall(SYS_fgetxattr, fd, name, value, size);
+}
+
+/* A record that cannot be read is a reason to warn, and stays. */
+static void unreadable_record(void *arg)
+{
+	struct device_options options = {
+		.name = "v",
+		.image = "over.qed",
+		.recover = true,
+	};
+	struct error err = ERROR_INIT;
+	struct device_image image;
+	char *note, *text;
+
+	(void)arg;
+	close(open("base.raw", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	co_create_qed("over.qed", "base.raw", "raw");
+	for (unsigned int i = 0; i < 2; i++, options.recover = false) {
+		note_errno = EACCES;
+		CHECK(!device_image_co_open(&image, &options, -1, &err));
+		text = device_image_unread_warning(&image);
+		CHECK(text && strstr(text, strerror(EACCES)));
+		free(text);
+		note_errno = 0;
+		CHECK(blk_file_co_get_note(image.node->file, &note) == -ENODATA);
+		CHECK(!device_image_co_close(&image));
+		device_image_free(&image);
+	}
+	note_errno = EACCES;
+	options.strict_backing = true;
+	CHECK(device_image_co_open(&image, &options, -1, &err) == -EACCES);
+	note_errno = 0;
+	error_free(&err);
+	device_image_free(&image);
+	unlink("over.qed");
+	unlink("base.raw");
+}
+
 /* A golden image below two formats is cut: its bytes must not become zeroes. */
 static void cut_below_two_formats(void *arg)
 {
@@ -252,8 +302,13 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CO_TEST(backing_format), CO_TEST(stored_format),	 CO_TEST(no_room),
-		CO_TEST(names),		 CO_TEST(cut_below_two_formats), CO_TEST(json_names),
+		CO_TEST(backing_format),
+		CO_TEST(stored_format),
+		CO_TEST(no_room),
+		CO_TEST(names),
+		CO_TEST(json_names),
+		CO_TEST(unreadable_record),
+		CO_TEST(cut_below_two_formats),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -214,14 +214,16 @@ int blk_backing_co_load(struct blk_backing_record *record, struct blk_node *top,
 
 	*record = (struct blk_backing_record){ 0 };
 	ret = visit(top, co_add, record);
-	if (ret || !record->nr)
-		return ret;
-	ret = accept ? -ENODATA : blk_file_co_get_note(top->file, &text);
-	if (ret && ret != -ENODATA && ret != -EOPNOTSUPP)
-		return ret;
-	take_text(record, ret ? "" : text);
-	free(text);
-	return 0;
+	if (!ret && record->nr) {
+		ret = accept ? -ENODATA : blk_file_co_get_note(top->file, &text);
+		if (!ret || ret == -ENODATA || ret == -EOPNOTSUPP) {
+			take_text(record, ret ? "" : text);
+			ret = 0;
+		}
+		free(text);
+	}
+	record->unread = ret;
+	return ret == -ENOMEM ? ret : 0;
 }
 
 static void free_file(struct blk_backing *file)
@@ -326,4 +328,5 @@ void blk_backing_follow(struct blk_backing_record *record, const struct blk_node
 	if (first)
 		first->name = name_of(top);
 	record->stale = true;
+	record->unread = 0; /* it is replaced */
 }

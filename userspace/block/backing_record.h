@@ -46,13 +46,15 @@ struct blk_backing_record {
 	struct blk_backing *files; /* from the top down */
 	size_t nr;
 	bool stale; /* what is stored is not this record */
+	int unread; /* why the files could not be compared with what is stored, an errno < 0 */
 };
 
 /*
  * Fill in @record for the chain below @top, whose requests have not begun: from the note of @top,
  * where there is one that is about this chain, and by a look at each file.  With @accept the files
- * are taken as they are.  The caller frees @record, also after an error.  Returns 0 or a negative
- * errno.  Coroutine; yields.
+ * are taken as they are.  Where the note or a file cannot be looked at, @record->unread is set, and
+ * what is stored stays as it is.  The caller frees @record, also after an error.  Returns 0 or
+ * -ENOMEM.  Coroutine; yields.
  */
 int blk_backing_co_load(struct blk_backing_record *record, struct blk_node *top, bool accept);
 void blk_backing_free(struct blk_backing_record *record);

@@ -239,9 +239,21 @@ char *device_image_backing_warning(const struct device_image *image, const struc
 	return text;
 }
 
+char *device_image_unread_warning(const struct device_image *image)
+{
+	char *text;
+
+	if (!image->backing.unread ||
+	    asprintf(&text, "its backing files could not be compared with what is recorded: %s",
+		     strerror(-image->backing.unread)) < 0)
+		return NULL;
+	return text;
+}
+
 void device_image_warn(const struct device_image *image, const char *prefix)
 {
 	const struct blk_node *backing = image->node->backing;
+	char *unread = device_image_unread_warning(image);
 
 	if (image->created && backing && backing->size > image->node->size)
 		warn(prefix, image->path,
@@ -253,6 +265,9 @@ void device_image_warn(const struct device_image *image, const char *prefix)
 			continue;
 		warn(prefix, node->filename, text);
 	}
+	if (unread)
+		warn(prefix, image->path, unread);
+	free(unread);
 	for (size_t i = 0; i < image->backing.nr; i++) {
 		const struct blk_backing *file = &image->backing.files[i];
 		char *text = device_image_backing_warning(image, file);
@@ -298,6 +313,9 @@ static int co_check_backing_files(struct device_image *image, const struct devic
 	ret = blk_backing_co_load(&image->backing, node, options->accept_backing);
 	if (ret)
 		return error_set_errno(err, ret, "%s: looking at its backing files", image->path);
+	ret = image->backing.unread;
+	if (options->strict_backing && ret)
+		return error_set_errno(err, ret, "%s: comparing its backing files", image->path);
 	if (options->strict_backing && refuse_changed(image, err))
 		return err->code;
 	ret = node->flags & BLK_O_RDWR ? blk_backing_co_store(&image->backing, node) : 0;

@@ -64,9 +64,13 @@ const char *device_image_probe_warning(const struct device_image *image,
 char *device_image_backing_warning(const struct device_image *image,
 				   const struct blk_backing *file);
 
+/* The same where the backing files could not be compared with what is recorded. */
+char *device_image_unread_warning(const struct device_image *image);
+
 /*
  * Log each warning of device_image_probe_warning() about a raw image, the dangerous kind, that
- * a new image is smaller than its backing file, and each of device_image_backing_warning().
+ * a new image is smaller than its backing file, and those of device_image_backing_warning()
+ * and device_image_unread_warning().
  * With @prefix, also print it on standard error after the prefix: the user that starts a
  * server reads neither the log nor the status.
  */

@@ -60,6 +60,10 @@ static json_t *warnings_json(const struct device_image *image)
 /* Add those about backing files that changed. */
 static void add_backing_warnings(const struct device_image *image, json_t *json)
 {
+	char *unread = device_image_unread_warning(image);
+
+	add_warning(json_object_get(json, "warnings"), image->path, unread);
+	free(unread);
 	for (size_t i = 0; i < image->backing.nr; i++) {
 		const struct blk_backing *file = &image->backing.files[i];
 		char *text = device_image_backing_warning(image, file);

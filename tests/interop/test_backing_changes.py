@@ -372,6 +372,12 @@ def run_beside():
     expect_refusal("old.qed", "recording its backing files: File exists")
     if beside("old.qed") != "a letter":
         raise Failure("the letter is gone")
+    # A note that an image left behind is not a new one's, which may get its inode number.
+    interop.write_file("new.qed.qedblk-note", b"qedblk-note 1 1\nqedblk-backing 1\n")
+    expect("new.qed", options=("--size", "1M"))
+    if beside("new.qed"):
+        raise Failure("an old note: %r" % beside("new.qed"))
+    os.unlink("new.qed")
     must(QED_IMG, "rebase", "-u", "-b", "golden.raw", "-F", "raw", "vm.qed")
     if beside("vm.qed") or any("new" in name for name in os.listdir(".")):
         raise Failure("files are left: %s" % os.listdir("."))

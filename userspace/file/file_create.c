@@ -130,8 +130,8 @@ static int prepare(struct blk_file *file, const struct blk_file_create *create, 
 	if (file->is_device)
 		return 0;
 	ret = blk_file_co_truncate(file, 0);
-	/* The note of an image that was there is about that one. */
-	if (!ret && !create->exclusive)
+	/* A note is about an image that was there: a new one may have got its inode number. */
+	if (!ret)
 		(void)blk_file_co_set_note(file, NULL);
 	if (!ret && (create->source || create->nocow || create->extent_size))
 		ret = aio_co_call(set_hints_on_worker, &call);

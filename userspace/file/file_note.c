@@ -51,17 +51,26 @@ static int find_place(int fd, struct beside *beside)
 	len = readlink(link, path, PATH_MAX);
 	path[len < 0 ? 0 : len] = '\0';
 	base = strrchr(path, '/');
-	/* A file that was deleted, or has another name meanwhile, is not to be written beside. */
-	if (!base || fstat(fd, &image) || lstat(path, &named) || image.st_ino != named.st_ino ||
-	    image.st_dev != named.st_dev)
+	if (!base)
 		return -EOPNOTSUPP;
 	*base++ = '\0';
 	if (snprintf(beside->name, sizeof(beside->name), "%s" SUFFIX, base) > NAME_MAX ||
 	    snprintf(beside->name_new, sizeof(beside->name_new), "%s" SUFFIX_NEW, base) > NAME_MAX)
 		return -ENAMETOOLONG;
-	beside->ino = image.st_ino;
 	beside->dir = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return beside->dir < 0 ? -errno : 0;
+	if (beside->dir < 0)
+		return -errno;
+	/*
+	 * A file that was deleted, or has another name meanwhile, is not to be written beside; nor
+	 * is a file in a directory that has got the path meanwhile.
+	 */
+	if (fstat(fd, &image) || fstatat(beside->dir, base, &named, AT_SYMLINK_NOFOLLOW) ||
+	    image.st_ino != named.st_ino || image.st_dev != named.st_dev) {
+		close(beside->dir);
+		return -EOPNOTSUPP;
+	}
+	beside->ino = image.st_ino;
+	return 0;
 }
 
 /*

@@ -70,6 +70,7 @@ static bool is_only_mapped(const struct device *dev)
 	struct ublk_dev_info info;
 
 	return dev->map.exists && dev->map.lower &&
+	       json_is_null(json_object_get(dev->hint, "pid")) &&
 	       !ublk_stale_find_waiting(dev->server, &info, NULL);
 }
 

@@ -301,6 +301,14 @@ int run_state_describe(struct run_state *state, const json_t *description, struc
 	return ret;
 }
 
+bool run_state_is_described(const struct run_state *state)
+{
+	char name[FILE_NAME_LEN];
+
+	return !faccessat(state->dir_fd, file_name(name, state, RUN_DESCRIPTION), F_OK,
+			  AT_SYMLINK_NOFOLLOW);
+}
+
 /* Without the pid: the server has not died. */
 static void keep_description(struct run_state *state)
 {
@@ -322,7 +330,7 @@ void run_state_release(struct run_state *state)
 						RUN_RESCUE, RUN_LOCK };
 	char name[FILE_NAME_LEN];
 
-	if (state->keeps_description)
+	if (state->keeps_description && !state->has_failed)
 		keep_description(state);
 	/* Remove the lock last: until then no other server creates files of this name. */
 	for (size_t i = state->keeps_description; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)

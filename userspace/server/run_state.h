@@ -23,6 +23,7 @@ struct run_state {
 	int dir_fd;
 	int lock_fd; /* locked while the server lives */
 	bool keeps_description; /* a mapping stays, for which `recover` needs NAME.json */
+	bool has_failed; /* what was written may not be in the image: `recover` must refuse */
 };
 
 /*
@@ -51,6 +52,9 @@ int run_state_listen(struct run_state *state, struct error *err);
  * negative errno with an error line.
  */
 int run_state_describe(struct run_state *state, const json_t *description, struct error *err);
+
+/* Return true when NAME.json is there: of this server, or left by one that did not end in order. */
+bool run_state_is_described(const struct run_state *state);
 
 /* Remove the files and unlock the name. */
 void run_state_release(struct run_state *state);

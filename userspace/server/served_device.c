@@ -43,6 +43,11 @@ static int check_claim(void *arg)
 				 "ublk device %u of a server that died waits: qedctl recover %s, "
 				 "or qedctl remove --force %s",
 				 info.dev_id, options->name, options->name);
+	/* The answers of the last server may be in NAME.rescue only: keep it. */
+	if (!ret && options->recover && run_state_is_described(&call->server->run))
+		return error_set(call->err, -ENODEV,
+				 "its server did not end in order, and its ublk device is gone: "
+				 "what was not flushed may be lost");
 	if (!ret && options->recover)
 		return error_set(call->err, -ESRCH, "no device of that name waits for a server");
 	return ret < 0 ? ret : 0;

@@ -205,6 +205,7 @@ static void co_stop(struct server *server)
 		populate_co_drain(server->image.node);
 	if (!ret)
 		note_stop_error(server, device_image_co_close(&server->image), "close");
+	server->run.has_failed = server->stop_error.code;
 	stopped(server);
 	control_co_stop(&server->control);
 	if (ret < 0)

@@ -8,8 +8,8 @@
  *	 "image": "/images/vm1.qed",		absolute, or a URL
  *	 "dev-id": 3,				the ublk device's number
  *	 "device": "/dev/ublkb3",		its block device
- *	 "pid": 1234,				the server's; null: it ended in order, below a
- *						mapping that is still there
+ *	 "pid": 1234,				the server's; null: it ended in order, all that
+ *						was written is in the image, and a mapping stays
  *	 "options": ["--name=vm1",		what `qedctl recover` starts a successor with,
  *	  "--image=/images/vm1.qed",		and --recover: the options as given, but for those
  *	  "--detect-zeroes=unmap",		that a command has changed, and the stream that is

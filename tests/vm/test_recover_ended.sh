@@ -46,6 +46,39 @@ check "ended in order: recover" qedctl recover vm1
 check "ended in order: what was written is there" cmp -n 1M -i 0:8388608 data $dev
 check "remove" qedctl remove --retry vm1
 
+# ---- A new server that cannot start, or serves too little ----
+# fails_with NAME LINE: recover fails, and leaves what the next one needs; an empty LINE matches any.
+fails_with() {
+	expect_line "$1: recover fails" "${2:+recover vm1: $2}" qedctl recover vm1
+	check "$1: the description stays" cmp ended.json $json
+	same "$1: with its mode, and alone" "$(stat -c '%a %n' /run/qedblk/*)" "600 $json"
+}
+
+require "create once more" qedctl create vm1 vm1.qed
+end_in_use "second"
+cp $json ended.json
+mv golden away
+fails_with "no golden image" ""
+mv away golden
+mv vm1.qed away
+echo "no image" >vm1.qed
+fails_with "no image" ""
+mv away vm1.qed
+check "at last: recover" qedctl recover vm1
+check "at last: what was written is there" cmp -n 1M -i 0:8388608 data $dev
+check "at last: remove" qedctl remove --retry vm1
+
+truncate -s 8M disk.raw
+require "create over a raw image" qedctl create vm1 disk.raw --format raw
+end_in_use "size"
+cp $json ended.json
+truncate -s 4M disk.raw
+fails_with "smaller" "the device has 8388608 bytes, and its image only 4194304"
+truncate -s 16M disk.raw
+check "larger: recover" qedctl recover vm1
+same "larger: the device keeps its size" "$(blockdev --getsize64 $dev)" 8388608
+check "larger: remove" qedctl remove --retry vm1
+
 # ---- Its last flush failed ----
 truncate -s 32M low.raw
 loop=$(losetup --find --show low.raw)

@@ -119,8 +119,9 @@ static int remap(const struct device *dev, const char *path, struct error *err)
 	struct lower lower;
 	int ret = lower_look(path, &lower, err);
 
-	if (!ret && lower.size != dev->map.size)
-		ret = error_set(err, -EINVAL, "the device has %llu bytes, and its image %llu",
+	/* A larger one is from a resize that did not get as far as the mapping. */
+	if (!ret && lower.size < dev->map.size)
+		ret = error_set(err, -EINVAL, "the device has %llu bytes, and its image only %llu",
 				(unsigned long long)dev->map.size, (unsigned long long)lower.size);
 	if (ret)
 		return ret;
@@ -159,10 +160,12 @@ static int start_successor(const struct device *dev, struct error *err)
 	 * or dead as before.
 	 */
 	ret = server_wait_ready(&server, -1, path, sizeof(path), err);
-	if (!ret && !takes_over) {
+	if (!ret && !takes_over)
 		ret = remap(dev, path, err);
-		if (ret)
-			server_abandon(&server);
+	/* When this server ends, whose device is new, it removes all files of that name. */
+	if (ret && !takes_over) {
+		server_abandon(&server);
+		server_put_back_description(dev);
 	}
 	if (!ret)
 		server_relay_warnings(&server);

@@ -107,4 +107,10 @@ bool server_name_is_held(int name_fd);
  */
 int server_clear_away(const struct device *dev, bool force, struct error *err);
 
+/*
+ * Write NAME.json as @dev has it, once more, if the mapping is still there and the file is not: a
+ * server that could not start has removed it. Reports what fails as a warning.
+ */
+void server_put_back_description(const struct device *dev);
+
 #endif

@@ -15,6 +15,7 @@
 
 #include "client/client.h"
 #include "client/json.h"
+#include "cmdline/report.h"
 #include "device/run_files.h"
 #include "file/device_users.h"
 #include "qedctl/server.h"
@@ -375,6 +376,43 @@ static int unlink_files(const char *name, struct error *err)
 			return error_set_errno(err, -errno, "%s", path);
 	}
 	return 0;
+}
+
+/* Write NAME.json, unless it exists. With the name locked. */
+static int write_description(const struct device *dev)
+{
+	char path[512], temp[512];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "%s/%s" RUN_DESCRIPTION, client_run_dir(), dev->server);
+	snprintf(temp, sizeof(temp), "%s/%s" RUN_DESCRIPTION_NEW, client_run_dir(), dev->server);
+	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (json_dumpfd(dev->hint, fd, JSON_INDENT(1)))
+		ret = -EIO;
+	else if (link(temp, path) && errno != EEXIST)
+		ret = -errno;
+	close(fd);
+	unlink(temp);
+	return ret;
+}
+
+void server_put_back_description(const struct device *dev)
+{
+	int lock_fd = lock_name(dev->server), ret;
+	struct mapping now;
+
+	/* Another server has the name, and describes itself. */
+	if (lock_fd == -EBUSY)
+		return;
+	ret = lock_fd < 0 ? lock_fd : mapping_lookup(dev->name, &now, NULL);
+	if (!ret && now.exists)
+		ret = write_description(dev);
+	if (ret)
+		report_warning("%s/%s" RUN_DESCRIPTION ": %s", client_run_dir(), dev->server,
+			       strerror(-ret));
+	unlock_name(dev->server, lock_fd, false);
 }
 
 int server_clear_away(const struct device *dev, bool force, struct error *err)

@@ -517,6 +517,19 @@ status=$?
 [ "$status $(cat "$dir/out")" = "0 " ] && echo "ok remove --all asks all at once" ||
 	not_ok "remove --all asks all at once" "status $status: $(cat "$dir/out")"
 rm -f "$dir"/asked-*
+unlink_all
+name=first
+start nonsense
+name=second
+start live
+"$qedctl" stats --prometheus --all >"$dir/out" 2>"$dir/err"
+status=$?
+[ $status -eq 0 ] && grep -q '^qedblk_read_bytes_total{name="second"} 12288$' "$dir/out" &&
+	[ "$(cat "$dir/err")" = \
+		"qedctl: warning: first: the server's answer to 'stats' makes no sense" ] &&
+	echo "ok stats of all but one that fails" ||
+	not_ok "stats of all but one that fails" "status $status: $(cat "$dir/err" "$dir/out")"
+"$qedctl" remove --force first second
 for name in first second; do
 	start busy
 done

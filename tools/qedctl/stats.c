@@ -129,12 +129,14 @@ static int ask_all(json_t *all, struct error *err)
 		if (!devs[i].status)
 			continue;
 		ret = device_ask(devs[i].name, "stats", NULL, &stats, err);
-		/* It has gone since. */
-		if (ret == -ENODEV || ret == -ENOTCONN) {
+		if (!ret)
+			json_object_set(all, devs[i].name, stats);
+		/* -ENODEV, -ENOTCONN: it has gone since. */
+		else if (ret != -ENODEV && ret != -ENOTCONN && ret != -ENOMEM)
+			report_warning("%s: %s", devs[i].name, error_text(err));
+		if (ret && ret != -ENOMEM) {
 			error_free(err);
 			ret = 0;
-		} else if (!ret) {
-			json_object_set(all, devs[i].name, stats);
 		}
 		json_decref(stats);
 	}

@@ -358,6 +358,15 @@ def run_beside():
     expect("vm.qed", "last modified at")
     expect("vm.qed", options=("--accept-backing",))
     write_at("golden.raw", 0, b"y")
+    # A copy of the image has another inode number, as all files of FAT have after a mount.
+    shutil.copy("vm.qed", "copy.qed")
+    shutil.copy("vm.qed.qedblk-note", "copy.qed.qedblk-note")
+    before = beside("copy.qed")
+    expect_refusal("copy.qed", "another inode number", "--accept-backing takes it as it is")
+    if beside("copy.qed") != before:
+        raise Failure("the record has changed")
+    expect("copy.qed")
+    expect("copy.qed", options=("--strict-backing",))
     # By another name, too: the record is beside the file.
     os.mkdir("links")
     os.symlink("../vm.qed", "links/vm.qed")

@@ -48,6 +48,7 @@ check "accept: a successor has nothing to warn of" eval 'qedctl recover vm 2>err
 kill_server vm
 printf x | dd of=golden conv=notrunc 2>/dev/null
 expect_line "strict: a successor refuses" "" qedctl recover vm
+check "strict: it says how to go on without options" grep -q "remove the image.s record" "$SCRATCH/.err"
 python3 -c 'import os; os.removexattr("vm.qed", "user.qedblk.backing")'
 check "strict: and goes on without the record" qedctl recover vm
 check "the device is removed" qedctl remove --retry vm

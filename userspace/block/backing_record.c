@@ -216,7 +216,8 @@ int blk_backing_co_load(struct blk_backing_record *record, struct blk_node *top,
 	ret = visit(top, co_add, record);
 	if (!ret && record->nr) {
 		ret = accept ? -ENODATA : blk_file_co_get_note(top->file, &text);
-		if (!ret || ret == -ENODATA || ret == -EOPNOTSUPP) {
+		record->foreign = ret == -ESTALE;
+		if (!ret || ret == -ENODATA || ret == -ESTALE || ret == -EOPNOTSUPP) {
 			take_text(record, ret ? "" : text);
 			ret = 0;
 		}

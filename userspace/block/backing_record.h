@@ -46,6 +46,7 @@ struct blk_backing_record {
 	struct blk_backing *files; /* from the top down */
 	size_t nr;
 	bool stale; /* what is stored is not this record */
+	bool foreign; /* the note that was found is about another inode, and was not used */
 	int unread; /* why the files could not be compared with what is stored, an errno < 0 */
 };
 

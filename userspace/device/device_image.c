@@ -280,17 +280,27 @@ void device_image_warn(const struct device_image *image, const char *prefix)
 
 /* ---- Backing files that have changed ---- */
 
-static int refuse_changed(const struct device_image *image, struct error *err)
+static int refuse_changed(const struct device_image *image, const struct device_options *options,
+			  struct error *err)
 {
+	/* `qedctl recover` starts this server, and has no options. */
+	const char *way = options->recover ?
+				  "to take it as it is, remove the image's record (qedctl(8), "
+				  "CHANGED BACKING FILES)" :
+				  "--accept-backing takes it as it is";
+
+	if (image->backing.foreign)
+		return error_set(err, -ESTALE,
+				 "%s: the record of its backing files is about a file with another "
+				 "inode number; --strict-backing refuses it, %s",
+				 image->path, way);
 	for (size_t i = 0; i < image->backing.nr; i++) {
 		const struct blk_backing *file = &image->backing.files[i];
 		char *text = device_image_backing_warning(image, file);
 
 		if (text)
-			error_set(err, -ESTALE,
-				  "%s: %s; --strict-backing refuses it, --accept-backing takes it "
-				  "as it is",
-				  file->filename, text);
+			error_set(err, -ESTALE, "%s: %s; --strict-backing refuses it, %s",
+				  file->filename, text, way);
 		free(text);
 		if (file->kind)
 			return error_set(err, -ESTALE, "%s: changed", file->filename);
@@ -316,7 +326,7 @@ static int co_check_backing_files(struct device_image *image, const struct devic
 	ret = image->backing.unread;
 	if (options->strict_backing && ret)
 		return error_set_errno(err, ret, "%s: comparing its backing files", image->path);
-	if (options->strict_backing && refuse_changed(image, err))
+	if (options->strict_backing && refuse_changed(image, options, err))
 		return err->code;
 	ret = node->flags & BLK_O_RDWR ? blk_backing_co_store(&image->backing, node) : 0;
 	if (!ret)

@@ -110,8 +110,10 @@ static int get_beside(struct note_call *call)
 		ret = read_beside(&beside, &call->got);
 		close(beside.dir);
 	}
+	if (!ret)
+		return call->got ? 0 : -ESTALE;
 	/* What cannot be read is none; setting it reports why. */
-	return ret == -ENOMEM ? ret : ret || !call->got ? -ENODATA : 0;
+	return ret == -ENOMEM ? ret : -ENODATA;
 }
 
 static int write_beside(const struct beside *beside, const char *text)

@@ -6,7 +6,8 @@
  * file systems without such attributes it is a file of its own beside the image, NAME.qedblk-note:
  *
  *	qedblk-note 1 131		its version, and the image's inode number: another file that
- *	TEXT				has got the name has no note
+ *	TEXT				has got the name has no note.  Some file systems (FAT) make
+ *					these numbers up anew at each mount.
  */
 #ifndef QEDBLK_FILE_FILE_NOTE_H
 #define QEDBLK_FILE_FILE_NOTE_H
@@ -14,9 +15,9 @@
 struct blk_file;
 
 /*
- * Set *@note to the note, for the caller to free.  Returns 0, -ENODATA (it has none), -EOPNOTSUPP
- * (it cannot have one: a protocol's file, a block device), or another negative errno.  Coroutine;
- * yields.
+ * Set *@note to the note, for the caller to free.  Returns 0, -ENODATA (it has none), -ESTALE (the
+ * one in its place is about another inode), -EOPNOTSUPP (it cannot have one: a protocol's file, a
+ * block device), or another negative errno.  Coroutine; yields.
  */
 int blk_file_co_get_note(struct blk_file *file, char **note);
 

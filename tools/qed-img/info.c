@@ -90,8 +90,8 @@ static int co_look(const char *filename, const char *format, unsigned int source
 		.ino = node->file->ino,
 	};
 	/* There may be none: an export has no directory. */
-	(void)blk_backing_name(node, &facts->backing_path, NULL);
-	if (!facts->filename || !facts->backing_name != !node->backing_name ||
+	ret = blk_backing_name(node, &facts->backing_path, NULL);
+	if (ret == -ENOMEM || !facts->filename || !facts->backing_name != !node->backing_name ||
 	    !facts->backing_format != !node->backing_format)
 		ret = -ENOMEM;
 	else

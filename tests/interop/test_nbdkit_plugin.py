@@ -125,6 +125,9 @@ def test_not_writable(rng):
     if not interop.SANITIZE:
         with Nbdkit("file", "golden.raw") as far:
             expect_served_read_only(far.url(), "network images can only be read")
+    # The shell that nbdkit starts for --run does not survive a preloaded ThreadSanitizer.
+    if "thread" in interop.SANITIZE:
+        return
     # Permissions do not stop root.
     os.mkdir("mount")
     script = ("mount -t tmpfs none mount && cp golden.raw mount && mount -o remount,ro mount && "

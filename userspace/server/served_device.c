@@ -194,7 +194,7 @@ static void co_finish_resize(struct server *server)
 	const struct ublk_params_v2 *params = ublk_device_params(server->device);
 	struct error why = ERROR_INIT;
 
-	if (params->basic.dev_sectors * SECTOR_SIZE < atomic_load(&server->image.node->size) &&
+	if (params->basic.dev_sectors < atomic_load(&server->image.node->size) / SECTOR_SIZE &&
 	    served_device_co_resize(server, &why))
 		log_warning("%s: the device is smaller than its image: %s", server->options->name,
 			    error_text(&why));

@@ -152,8 +152,10 @@ static void add_full(const struct server *server, json_t *json)
 
 	json_object_set_new(
 		json, "on-full",
-		json_string(device_option_text(server->options, DEVICE_OPTION_on_full)));
-	if (!waiting || !localtime_r(&since, &tm) ||
+		json_string(atomic_load(&server->target.full.wait_s) ?
+				    device_option_text(server->options, DEVICE_OPTION_on_full) :
+				    "error"));
+	if (!waiting || !since || !localtime_r(&since, &tm) ||
 	    !strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm))
 		return;
 	json_object_set_new(json, "full",

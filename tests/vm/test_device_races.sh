@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/device_lib.sh"
 
+PATH=$QEDBLK_BUILD/tests/vm:$PATH
 cd "$SCRATCH" || exit 1
 dev=/dev/mapper/vm1
 modprobe ublk_drv
@@ -19,24 +20,15 @@ is_whole() {
 	fi
 }
 
-# begin_create: start `create` of vm1, and stop it when its server is ready and the mapping does not
-# exist yet. Set creator to its process.
+# begin_create: start `create` of vm1, and hold it when its server is ready, before it creates the
+# mapping. Set creator to the process that holds it, and that goes on by SIGCONT.
 begin_create() {
-	local tries
-	for tries in 1 2 3 4 5; do
-		rm -f create.out create.err
-		qedctl create vm1 vm1.qed --size 64M >create.out 2>create.err &
-		creator=$!
-		until [ -S /run/qedblk/vm1.sock ]; do
-			kill -0 $creator 2>/dev/null || { cat create.err; return 1; }
-		done
-		kill -STOP $creator
-		dmsetup info vm1 >/dev/null 2>&1 || return 0
-		kill -CONT $creator
-		wait $creator
-		qedctl remove vm1 && rm vm1.qed
-	done
-	return 1
+	rm -f create.out create.err
+	holdmap qedctl create vm1 vm1.qed --size 64M >create.out 2>create.err &
+	creator=$!
+	wait_until 60 eval "[ \"\$(awk '{ print \$3 }' /proc/$creator/stat)\" = T ]" ||
+		{ cat create.err; return 1; }
+	[ -S /run/qedblk/vm1.sock ] && ! dmsetup info vm1 >/dev/null 2>&1
 }
 
 # ---- A server that ends while its mapping is made ----

@@ -2,8 +2,8 @@
 /*
  * holdmap COMMAND...: run it, and hold it just before it creates a device-mapper device.
  *
- * There, holdmap stops itself (SIGSTOP), which its caller can see; when it is continued, COMMAND goes on.
- * The exit status is that of COMMAND. It ends when holdmap is killed.
+ * There, holdmap stops itself (SIGSTOP), which its caller can see; when it is continued, COMMAND
+ * goes on. The exit status is that of COMMAND. It ends when holdmap is killed.
  */
 #include <errno.h>
 #include <stdbool.h>

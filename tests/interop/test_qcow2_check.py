@@ -482,6 +482,15 @@ def inconsistent_bitmap():
     compare_both("in-use")
 
 
+def snapshot_beyond_files():
+    """A snapshot whose L1 table lies where no file has bytes."""
+    image = Image("snapshots")
+    place = image.get(">Q", 64)
+    image.put(">Q", place, image.get(">Q", place) | 1 << 63)
+    interop.write_file("beyond", image.data)
+    compare_both("beyond")
+
+
 def main(results):
     if not interop.need_qemu(results, "qcow2-check"):
         return
@@ -502,6 +511,7 @@ def main(results):
     results.run("measure", measured, ("plain", "v2", "subclusters", "bitmaps", "overlay",
                                       "packed-plain", "unpacked.raw"))
     results.run("inconsistent-bitmap", inconsistent_bitmap)
+    results.run("snapshot-beyond-files", snapshot_beyond_files)
     rounds = int(os.environ.get("ROUNDS", 20 if QUICK else 120))
     results.run("damaged", damaged, rng, names + ["luks"], rounds)
 

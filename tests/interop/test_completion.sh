@@ -90,6 +90,9 @@ cd "$work" || exit 1
 mkdir folder
 touch image.qed image.raw
 completes "qedctl: a verb's beginning" "stats status stream" qedctl st
+completes "qedctl: what set changes" "on-full=" qedctl set vm1 on-
+completes "qedctl: to what" "error wait" qedctl set vm1 on-full = ""
+completes "qedctl: its beginning" "error" qedctl set vm1 on-full = e
 completes "qedctl: words of an option" "none writeback" qedctl create vm1 image.qed --cache ""
 completes "qedctl: an option with =" "none" qedctl create vm1 image.qed --cache = n
 completes "qedctl: an option and = in one word" "writeback" qedctl create vm1 image.qed --cache=w

@@ -45,8 +45,8 @@ bad() {
 	fi
 }
 
-verbs="create remove recover ls info status stats stream trace table message reload suspend resume
-	features version"
+verbs="create remove recover ls info status stats stream trace resize set table message reload suspend
+	resume features version"
 for verb in $verbs; do
 	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help
 	good "help $verb" "^usage: qedctl $verb( |\$)" help "$verb"
@@ -87,6 +87,14 @@ for verb in info status table suspend resume; do
 	bad "$verb with an unknown option" "qedctl: $verb: unknown option '-x'" "$verb" -x a
 done
 bad "message without a message" "qedctl: message: NAME and a message are needed" message vm1
+bad "set of nothing" "qedctl: set: NAME and OPTION=VALUE are needed" set vm1
+bad "set without a value" "qedctl: set vm1: 'on-full' is not OPTION=VALUE" set vm1 on-full
+bad "set of what is no option" "qedctl: set vm1: no device has an option 'speedy'" set vm1 speedy=1
+bad "set of what stays" "qedctl: set vm1: cluster-size stays as it is on a live device" set vm1 cluster-size=4096
+bad "set of what another verb changes" "qedctl: set vm1: known-zero is changed by \`qedctl reload\`" \
+	set vm1 known-zero=on
+bad "set to what is no value" "qedctl: set vm1: on-full: 'now' is neither error nor wait[=SECONDS]" \
+	set vm1 on-full=error on-full=now
 bad "reload of nothing" "qedctl: reload: NAME is needed" reload --target qed
 bad "reload with a target that is none" \
 	"qedctl: reload: --target: 'zero' is not one of auto|linear|qed" reload --target zero vm1

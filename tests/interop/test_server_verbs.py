@@ -177,6 +177,7 @@ class Request:
         "file": lambda server, index: os.path.abspath("trace.%d" % index),
         "base": lambda server, index: os.path.abspath("base.raw"),
         "mode": lambda server, index: "on",
+        "on-full": lambda server, index: "wait=5",
         # That of the image, which stays: any order of two requests has the same outcome.
         "size": lambda server, index: 16 * MiB,
         # The stream does not end.

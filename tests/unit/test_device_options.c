@@ -226,13 +226,43 @@ static void test_given(void **state)
 	refused("--format", "qeb", "--format: 'qeb' is not one of qed|qcow2|raw");
 }
 
+static int change(struct device_options *o, enum device_option_id id, const char *value)
+{
+	return device_option_change(o, &device_option_table[id], value, NULL);
+}
+
+/* NAME=VALUE, for flags too. */
+static void test_change(void **state)
+{
+	struct device_options o;
+
+	(void)state;
+	device_options_init(&o);
+	assert_int_equal(change(&o, DEVICE_OPTION_copy_on_read, "off"), 0);
+	assert_true(o.no_copy_on_read && !o.copy_on_read);
+	assert_string_equal(o.given[DEVICE_OPTION_no_copy_on_read], "");
+	assert_null(o.given[DEVICE_OPTION_copy_on_read]);
+	assert_int_equal(change(&o, DEVICE_OPTION_copy_on_read, "on"), 0);
+	assert_true(!o.no_copy_on_read && o.copy_on_read);
+	assert_null(o.given[DEVICE_OPTION_no_copy_on_read]);
+	assert_string_equal(o.given[DEVICE_OPTION_copy_on_read], "");
+	assert_int_equal(change(&o, DEVICE_OPTION_stream, "on"), 0);
+	assert_int_equal(change(&o, DEVICE_OPTION_stream, "off"), 0);
+	assert_false(o.stream);
+	assert_null(o.given[DEVICE_OPTION_stream]);
+	assert_int_equal(change(&o, DEVICE_OPTION_stream, "yes"), -EINVAL);
+	assert_int_equal(change(&o, DEVICE_OPTION_queues, "3"), 0);
+	assert_int_equal(o.queues, 3);
+	assert_int_equal(change(&o, DEVICE_OPTION_queues, "0"), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
 		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_needed),
 		cmocka_unit_test(test_names),	 cmocka_unit_test(test_help_is_whole),
-		cmocka_unit_test(test_given),
+		cmocka_unit_test(test_given),	 cmocka_unit_test(test_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

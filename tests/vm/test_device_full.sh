@@ -105,6 +105,14 @@ fill
 expect_fail "after the time the write fails" dd if=waits of=$dev bs=1M oflag=direct
 make_room
 check "and later ones do not" dd if=waits of=$dev bs=1M oflag=direct conv=fsync
+check "set another option" qedctl set vm1 on-full=wait=3
+same "it has that" "$(status_of vm1 on-full)" wait=3
+check "and none" qedctl set vm1 on-full=error
+kill_server vm1
+check "recover" qedctl recover vm1
+same "it stays so" "$(status_of vm1 on-full)" error
+exits=2 expect_line "a wrong value" "set vm1: on-full: 'wait=0' does not wait for 1 second to a day" \
+	qedctl set vm1 on-full=wait=0
 check "removed" qedctl remove vm1
 rm -f host/vm1.qed
 require "create with error" qedctl create vm1 host/vm1.qed --size 1G --on-full error

@@ -21,6 +21,7 @@
 	X(stream)    \
 	X(trace)     \
 	X(resize)    \
+	X(set)       \
 	X(table)     \
 	X(message)   \
 	X(reload)    \

@@ -147,7 +147,7 @@ DEVICE_OPTION(DEVICE_CHOICE, discard, "discard", "ignore|unmap", 0, EVERYWHERE, 
 	      NULL, "unmap", "what a discard does: nothing, or free the clusters", NULL)
 
 DEVICE_OPTION(DEVICE_WAIT, on_full, "on-full", "wait[=SECONDS]|error", 86400, ON_UBLK,
-	      SUCCESSOR_SAME, NULL, "wait=60",
+	      SUCCESSOR_SAME, "set", "wait=60",
 	      "what requests do that find no room in the image's file system: wait for some, "
 	      "then fail, or fail at once",
 	      "All others go on. As soon as there is room, within a second, those that wait go on "

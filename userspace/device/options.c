@@ -250,6 +250,36 @@ int device_option_set(struct device_options *options, const struct device_option
 	return 0;
 }
 
+/* Clear a flag, by its opposite if there is one. */
+static void clear_flag(struct device_options *options, const struct device_option *option)
+{
+	const struct device_option *opposite = device_option_opposite(option);
+
+	*(bool *)field_of(options, option) = false;
+	options->given[option - device_option_table] = NULL;
+	if (opposite) {
+		set_flag(options, opposite);
+		options->given[opposite - device_option_table] = "";
+	}
+}
+
+int device_option_change(struct device_options *options, const struct device_option *option,
+			 const char *value, struct error *err)
+{
+	bool off = option->type == DEVICE_FLAG && !strcmp(value, "off");
+
+	if (option->type != DEVICE_FLAG)
+		return device_option_set(options, option, value, err);
+	if (!off && strcmp(value, "on"))
+		return error_set(err, -EINVAL, "--%s: '%s' is not one of on|off", option->name,
+				 value);
+	if (off)
+		clear_flag(options, option);
+	else
+		device_option_set(options, option, NULL, NULL);
+	return 0;
+}
+
 void device_options_init(struct device_options *options)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);

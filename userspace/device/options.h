@@ -110,6 +110,12 @@ void device_options_init(struct device_options *options);
 int device_option_set(struct device_options *options, const struct device_option *option,
 		      const char *value, struct error *err);
 
+/*
+ * device_option_set() with a value for every option, as in NAME=VALUE: a flag takes on or off.
+ */
+int device_option_change(struct device_options *options, const struct device_option *option,
+			 const char *value, struct error *err);
+
 /* Return the value given for an option, else its default, as it would be typed, or NULL. */
 const char *device_option_text(const struct device_options *options, enum device_option_id id);
 

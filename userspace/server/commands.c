@@ -113,6 +113,7 @@ static const struct command commands[] = {
 	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
 	{ "fail-full", co_fail_full, "", true, SLOT_NONE },
+	{ "set", command_co_set, "on-full:s", true, SLOT_STREAM },
 	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },
 	{ "quit", command_co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },

@@ -284,7 +284,8 @@ static int acquire_name(struct server *server, struct error *err)
 int server_run(const struct device_options *options, const struct starter *starter)
 {
 	struct server server = {
-		.options = options,
+		.options = &server.live_options,
+		.live_options = *options,
 		.starter = *starter,
 		.finish_pending = options->finish_pending,
 		.queue_has_ended = ATOMIC_FLAG_INIT,
@@ -318,6 +319,8 @@ int server_run(const struct device_options *options, const struct starter *start
 	free(server.directory);
 	server_stream_put(server.streaming);
 	free(server.wish.base);
+	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
+		free(server.live_values[i]);
 	for (int i = 0; i < SERVER_SLOTS; i++)
 		co_mutex_destroy(&server.slots[i]);
 	pthread_mutex_destroy(&server.mutex);

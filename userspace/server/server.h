@@ -41,7 +41,9 @@ enum server_state { SERVER_STARTING, SERVER_LIVE, SERVER_STOPPING, SERVER_STOPPE
 enum server_slot { SLOT_STREAM, SLOT_TRACE, SERVER_SLOTS, SLOT_NONE = SERVER_SLOTS };
 
 struct server {
-	const struct device_options *options;
+	const struct device_options *options; /* of @live_options */
+	struct device_options live_options; /* as started with, and changed since: see set.c */
+	char *live_values[DEVICE_NR_OPTIONS]; /* heap: values of those that were changed */
 	/* The directory it was started in, which names in @options are relative to; or NULL. */
 	char *directory;
 	struct starter starter;

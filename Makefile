@@ -98,7 +98,7 @@ obj_of = $(patsubst %.c,$(OBJ)/%.o,$(1))
 # ---- Build rules ----
 
 # pkg-config runs once, and only when something is compiled: a fresh machine may lack it.
-PKGS := liburing devmapper liburcu-qsbr jansson zlib libzstd libnbd libedit libsystemd
+PKGS := liburing devmapper liburcu-qsbr jansson zlib libzstd libnbd libedit libsystemd blkid
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(call pkg,--cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(call pkg,--libs $(PKGS)))$(PKG_LIBS)

@@ -45,8 +45,8 @@ bad() {
 	fi
 }
 
-verbs="create remove recover ls info status stats stream trace resize set table message reload suspend
-	resume features version"
+verbs="create remove recover ls info status stats stream trace resize set partitions table message
+	reload suspend resume features version"
 for verb in $verbs; do
 	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help
 	good "help $verb" "^usage: qedctl $verb( |\$)" help "$verb"
@@ -95,6 +95,12 @@ bad "set of what another verb changes" "qedctl: set vm1: known-zero is changed b
 	set vm1 known-zero=on
 bad "set to what is no value" "qedctl: set vm1: on-full: 'now' is neither error nor wait[=SECONDS]" \
 	set vm1 on-full=error on-full=now
+bad "partitions of nothing" "qedctl: partitions: NAME is needed" partitions --remove
+bad "partitions of two" "qedctl: partitions: unexpected argument 'vm2'" partitions vm1 vm2
+bad "partitions of a bad name" "qedctl: partitions a/b: bad device name: 1 to 124 of A-Z a-z 0-9 # + . : = @ _ -, \
+not . .. control" partitions a/b
+bad "partitions removed and printed" "qedctl: partitions: --remove and --json exclude each other" \
+	partitions --remove --json vm1
 bad "reload of nothing" "qedctl: reload: NAME is needed" reload --target qed
 bad "reload with a target that is none" \
 	"qedctl: reload: --target: 'zero' is not one of auto|linear|qed" reload --target zero vm1
@@ -136,6 +142,8 @@ bad "an unknown end of what is pending" "qedctl: create: --pending: 'keep' is no
 bad "a short option" "qedctl: create: unknown option '-s'" "${new[@]}" -s
 bad "a value left out" "qedctl: create: option '--size' needs an argument" "${new[@]}" --size
 bad "a value too many" "qedctl: create: option '--no-dm=yes' takes no argument" "${new[@]}" --no-dm=yes
+bad "partitions without a mapping" "qedctl: create vm1: --partitions: with --no-dm the kernel maps them by itself" \
+	"${new[@]}" --no-dm --partitions
 bad "a size that is none" "qedctl: create: --size: '3x' is not a size" "${new[@]}" --size 3x
 bad "a negative size" "qedctl: create: --l2-cache: '-1M' is not a size" "${new[@]}" --l2-cache -1M
 bad "no queues" "qedctl: create: --queues: '0' is not a count" "${new[@]}" --queues 0

@@ -23,6 +23,7 @@
 #include "qedctl/create_options.h"
 #include "qedctl/device.h"
 #include "qedctl/lower.h"
+#include "qedctl/part_maps.h"
 #include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
@@ -180,6 +181,42 @@ static int check_served(const struct creation *creation, struct error *err)
 	return ret;
 }
 
+/* Map the partitions of the new device, if that was asked for. */
+static int map_partitions(const struct create_options *opts, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	struct device dev;
+	bool kept;
+	int ret;
+
+	if (!opts->device.partitions)
+		return 0;
+	ret = device_look(opts->name, &dev, err);
+	if (ret)
+		return ret;
+	ret = part_maps_update(&dev, &kept, &why);
+	device_put(&dev);
+	/* A new image has none yet. */
+	if (ret == -ENOENT)
+		report_warning("%s: %s", opts->name, error_text(&why));
+	else if (ret)
+		error_set(err, ret, "%s", error_text(&why));
+	error_free(&why);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/* Remove the mapping, and what is above it. */
+static void undo_mapping(const char *name)
+{
+	struct device dev;
+
+	if (!device_look(name, &dev, NULL)) {
+		part_maps_remove(&dev, MAPPING_RETRY, false, NULL, NULL);
+		device_put(&dev);
+	}
+	mapping_remove(name, MAPPING_RETRY, NULL);
+}
+
 /* Create server and mapping; stop at the first failure or signal. */
 static int make_device(struct create_options *opts, struct creation *creation, char *path,
 		       size_t len, struct error *err)
@@ -210,6 +247,8 @@ static int make_device(struct create_options *opts, struct creation *creation, c
 			ret = lower_remove_partitions(lower, err);
 		if (!ret)
 			ret = check_served(creation, err);
+		if (!ret)
+			ret = map_partitions(opts, err);
 		snprintf(path, len, "%s/%s", mapping_node_dir(), opts->name);
 	}
 	return ret ? ret : check_signal(creation->signal_fd, err);
@@ -221,7 +260,7 @@ static void undo(struct creation *creation, struct error *err)
 	struct device dev;
 
 	if (creation->mapped)
-		mapping_remove(creation->name, MAPPING_RETRY, NULL);
+		undo_mapping(creation->name);
 	server_abandon(creation->server);
 	/*
 	 * Until a server is ready, it removes an image that it created itself. A file that it did

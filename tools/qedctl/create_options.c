@@ -118,6 +118,8 @@ static int choose_target(struct create_options *opts)
 	};
 	if (!device->no_dm)
 		return add_argument(opts, "--no-partitions");
+	if (device->partitions)
+		return report_usage("--partitions: with --no-dm the kernel maps them by itself");
 	if (opts->target.known_zero || target_is_qed(&opts->target))
 		return report_usage("--no-dm: there is no target then");
 	opts->target.target = TARGET_LINEAR;

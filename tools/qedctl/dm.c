@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "qedctl/dm.h"
+#include "qedctl/dm_task.h"
 #include "ublk/name.h"
 #include "util/units.h"
 
@@ -41,7 +41,7 @@ static void remember_complaint(int level, const char *file, int line, int dm_err
 	va_end(ap);
 }
 
-static struct dm_task *task_new(int type, const char *name)
+struct dm_task *task_new(int type, const char *name)
 {
 	struct dm_task *task;
 
@@ -55,8 +55,7 @@ static struct dm_task *task_new(int type, const char *name)
 	return task;
 }
 
-/* Run @task; on failure set the line "@doing: why". */
-static int task_run(struct dm_task *task, const char *doing, struct error *err)
+int task_run(struct dm_task *task, const char *doing, struct error *err)
 {
 	int code;
 
@@ -74,8 +73,7 @@ static int no_memory(struct error *err)
 	return error_set(err, -ENOMEM, "device-mapper: out of memory");
 }
 
-/* Return why the library created no task: it creates none when the kernel does not respond. */
-static int no_task(struct error *err)
+int no_task(struct error *err)
 {
 	if (geteuid() != 0)
 		return error_set(err, -EACCES, "permission denied: not root");
@@ -271,10 +269,9 @@ static bool add_target(struct dm_task *task, const struct mapping_table *table)
 	       (!table->read_only || dm_task_set_ro(task));
 }
 
-int mapping_create(const char *name, const char *server, const struct mapping_table *table,
-		   struct error *err)
+int mapping_create_as(const char *name, const char *uuid, const struct mapping_table *table,
+		      struct error *err)
 {
-	char uuid[160];
 	struct dm_task *task;
 	int ret;
 
@@ -284,7 +281,7 @@ int mapping_create(const char *name, const char *server, const struct mapping_ta
 	task = task_new(DM_DEVICE_CREATE, name);
 	if (!task)
 		return no_task(err);
-	if (!dm_task_set_uuid(task, uuid_of(uuid, server)) || !add_target(task, table)) {
+	if (!dm_task_set_uuid(task, uuid) || !add_target(task, table)) {
 		ret = no_memory(err);
 	} else {
 		struct error why = ERROR_INIT;
@@ -305,6 +302,14 @@ int mapping_create(const char *name, const char *server, const struct mapping_ta
 	return ret;
 }
 
+int mapping_create(const char *name, const char *server, const struct mapping_table *table,
+		   struct error *err)
+{
+	char uuid[160];
+
+	return mapping_create_as(name, uuid_of(uuid, server), table, err);
+}
+
 static int remove_once(const char *name, bool deferred, struct error *err)
 {
 	struct dm_task *task = task_new(DM_DEVICE_REMOVE, name);
@@ -320,11 +325,15 @@ static int remove_once(const char *name, bool deferred, struct error *err)
 	return ret;
 }
 
+int mapping_remove_tries(unsigned int flags)
+{
+	/* udev opens a device after its last close, which is not a user. */
+	return flags & MAPPING_RETRY ? 25 : mapping_udev_runs() ? 5 : 1;
+}
+
 int mapping_remove(const char *name, unsigned int flags, struct error *err)
 {
-	const struct timespec pause = { 0, 200 * 1000 * 1000 };
-	/* udev opens a device after its last close, which is not a user. */
-	int tries = flags & MAPPING_RETRY ? 25 : mapping_udev_runs() ? 5 : 1;
+	int tries = mapping_remove_tries(flags);
 	struct error why = ERROR_INIT;
 	int ret;
 
@@ -333,7 +342,7 @@ int mapping_remove(const char *name, unsigned int flags, struct error *err)
 		if (ret != -EBUSY || !--tries)
 			break;
 		error_free(&why);
-		nanosleep(&pause, NULL);
+		usleep(MAPPING_REMOVE_NAP_US);
 	}
 	if (ret == -EBUSY)
 		error_set(err, ret, "device is in use");
@@ -435,19 +444,6 @@ int mapping_message(const char *name, const char *message, struct error *err)
 	return ret;
 }
 
-bool mapping_has_target(const char *target)
-{
-	/* The kernel takes the target's name in place of the device's. */
-	struct dm_task *task = task_new(DM_DEVICE_GET_TARGET_VERSION, target);
-	bool has;
-
-	if (!task)
-		return false;
-	has = !task_run(task, "target", NULL);
-	dm_task_destroy(task);
-	return has;
-}
-
 int mapping_suspend(const char *name, bool flush, bool lockfs, struct error *err)
 {
 	struct dm_task *task = task_new(DM_DEVICE_SUSPEND, name);
@@ -542,48 +538,6 @@ int mapping_lines(const char *name, struct mapping_line **lines, size_t *count, 
 int mapping_status(const char *name, struct mapping_line **lines, size_t *count, struct error *err)
 {
 	return ask_lines(DM_DEVICE_STATUS, name, lines, count, err);
-}
-
-const char *mapping_library_version(char *buf, size_t len)
-{
-	if (!dm_get_library_version(buf, len))
-		snprintf(buf, len, "unknown");
-	/* Strip the library's date, in brackets. */
-	buf[strcspn(buf, " ")] = '\0';
-	return buf;
-}
-
-int mapping_driver_version(char *buf, size_t len, struct error *err)
-{
-	struct dm_task *task = task_new(DM_DEVICE_VERSION, NULL);
-	int ret;
-
-	if (!task)
-		return no_task(err);
-	ret = task_run(task, "version", err);
-	if (!ret && !dm_task_get_driver_version(task, buf, len))
-		ret = error_set(err, -EIO, "device-mapper: no version");
-	dm_task_destroy(task);
-	return ret;
-}
-
-int mapping_each_target(void (*each)(void *arg, const char *name, const uint32_t version[3]),
-			void *arg, struct error *err)
-{
-	struct dm_task *task = task_new(DM_DEVICE_LIST_VERSIONS, NULL);
-	struct dm_versions *target;
-	int ret;
-
-	if (!task)
-		return no_task(err);
-	ret = task_run(task, "list of targets", err);
-	target = ret ? NULL : dm_task_get_versions(task);
-	while (target) {
-		each(arg, target->name, target->version);
-		target = target->next ? (void *)((char *)target + target->next) : NULL;
-	}
-	dm_task_destroy(task);
-	return ret;
 }
 
 const char *mapping_node_dir(void)

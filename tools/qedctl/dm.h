@@ -70,6 +70,10 @@ struct mapping_table {
 int mapping_create(const char *name, const char *server, const struct mapping_table *table,
 		   struct error *err);
 
+/* The same with another uuid: a mapping that is not a device's own. */
+int mapping_create_as(const char *name, const char *uuid, const struct mapping_table *table,
+		      struct error *err);
+
 /*
  * Replace the table of a live mapping; I/O waits for a moment. After an error the old
  * one stays.
@@ -85,8 +89,12 @@ bool mapping_has_target(const char *target);
 /* Remove the mapping; @flags are MAPPING_*. -EBUSY while it is open, with nothing changed. */
 int mapping_remove(const char *name, unsigned int flags, struct error *err);
 
+/* How often mapping_remove() tries with @flags, and the time between two tries. */
+#define MAPPING_REMOVE_NAP_US (200 * 1000)
+int mapping_remove_tries(unsigned int flags);
+
 /*
- * Create or remove the mapping's node so that it exists as long as the mapping does.
+ * Create or remove the mapping's node (NULL: those of all) so that it exists as long as it does.
  * Without udev the library removes the node when a deferred removal is requested, not
  * when it happens. Does nothing when udev runs.
  */

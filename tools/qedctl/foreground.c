@@ -16,6 +16,7 @@
 
 #include "cmdline/report.h"
 #include "qedctl/device.h"
+#include "qedctl/part_maps.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 
@@ -39,6 +40,7 @@ static int after_server(struct creation *creation)
 
 		if (ours && dev.map.exists && dev.map.ours) {
 			mapping_replace_by_error(dev.name, dev.map.size, NULL);
+			part_maps_remove(&dev, MAPPING_DEFERRED, false, NULL, NULL);
 			mapping_remove(dev.name, MAPPING_DEFERRED, NULL);
 		}
 		device_put(&dev);
@@ -100,8 +102,13 @@ static bool begin_end(struct creation *creation)
 {
 	struct error err = ERROR_INIT;
 	struct mapping map;
+	struct device dev;
 	bool gone;
 
+	if (creation->mapped && !device_look(creation->name, &dev, NULL)) {
+		part_maps_remove(&dev, MAPPING_DEFERRED, false, NULL, NULL);
+		device_put(&dev);
+	}
 	if (creation->mapped && find_mapping(creation, &map) &&
 	    mapping_remove(map.exists ? map.name : creation->name, MAPPING_DEFERRED, &err))
 		report_fail(&err);

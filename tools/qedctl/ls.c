@@ -8,6 +8,7 @@
 #include "cmdline/report.h"
 #include "cmdline/table.h"
 #include "qedctl/device.h"
+#include "qedctl/part_maps.h"
 #include "cmdline/verbs.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/visible.h"
@@ -22,6 +23,27 @@ static void add_image(struct table *table, const struct device *dev)
 		table_add(table, "%s (%s)", device_image(dev), file);
 	else
 		table_add(table, "%s", device_image(dev));
+}
+
+/* A line for each of the device's partitions, which begins with blanks. */
+static void add_partitions(struct table *table, const struct device *dev)
+{
+	json_t *array = part_maps_json(dev), *part;
+	char size[32];
+	size_t i;
+
+	json_array_foreach(array, i, part) {
+		const char *label = json_get_string(part, "label", "");
+
+		table_add(table, "  %s", json_get_string(part, "name", "-"));
+		table_add(table, "%s", json_get_string(part, "device", "-"));
+		table_add(table, "%s",
+			  format_size(size, sizeof(size), json_get_int(part, "size", 0)));
+		table_add(table, "%s%s%s%s", json_get_string(part, "type-name", "-"),
+			  label[0] ? " (" : "", label, label[0] ? ")" : "");
+		table_add(table, "partition");
+	}
+	json_decref(array);
 }
 
 static void print_table(const struct device *devs, size_t count)
@@ -41,24 +63,28 @@ static void print_table(const struct device *devs, size_t count)
 		table_add(&table, "%s", format_size(size, sizeof(size), device_size(&devs[i])));
 		add_image(&table, &devs[i]);
 		table_add(&table, "%s", device_state(&devs[i]));
+		add_partitions(&table, &devs[i]);
 	}
 	table_print(&table);
 }
 
 static void print_json(const struct device *devs, size_t count)
 {
-	json_t *array = json_array();
+	json_t *array = json_array(), *entry, *partitions;
 	char path[512];
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		json_array_append_new(array,
-				      json_pack("{s:s,s:s,s:I,s:s,s:s?,s:s}", "name", devs[i].name,
-						"device", device_path(&devs[i], path, sizeof(path)),
-						"size", (json_int_t)device_size(&devs[i]), "image",
-						device_image(&devs[i]), "image-file",
-						device_image_file(&devs[i]), "state",
-						device_state(&devs[i])));
+	for (i = 0; i < count; i++) {
+		entry = json_pack("{s:s,s:s,s:I,s:s,s:s?,s:s}", "name", devs[i].name, "device",
+				  device_path(&devs[i], path, sizeof(path)), "size",
+				  (json_int_t)device_size(&devs[i]), "image",
+				  device_image(&devs[i]), "image-file", device_image_file(&devs[i]),
+				  "state", device_state(&devs[i]));
+		partitions = part_maps_json(&devs[i]);
+		if (partitions)
+			json_object_set_new(entry, "partitions", partitions);
+		json_array_append_new(array, entry);
+	}
 	json_print(array);
 	json_decref(array);
 }
@@ -86,7 +112,7 @@ const struct verb ctl_ls_verb = {
 	.name = "ls",
 	.alias = "list",
 	.synopsis = "[--json]",
-	.summary = "list devices: name, device, size, image, state",
+	.summary = "list devices, and their mapped partitions: name, device, size, image, state",
 	.options = "  --json  one JSON array\n",
 	.example = "qedctl ls --json",
 	.run = run_ls,

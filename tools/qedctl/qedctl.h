@@ -10,24 +10,25 @@
 #include "util/error.h"
 
 /* The verbs, in the order of help. NAME is defined as ctl_NAME_verb at the end of its file. */
-#define CTL_VERBS(X) \
-	X(create)    \
-	X(remove)    \
-	X(recover)   \
-	X(ls)        \
-	X(info)      \
-	X(status)    \
-	X(stats)     \
-	X(stream)    \
-	X(trace)     \
-	X(resize)    \
-	X(set)       \
-	X(table)     \
-	X(message)   \
-	X(reload)    \
-	X(suspend)   \
-	X(resume)    \
-	X(features)  \
+#define CTL_VERBS(X)  \
+	X(create)     \
+	X(remove)     \
+	X(recover)    \
+	X(ls)         \
+	X(info)       \
+	X(status)     \
+	X(stats)      \
+	X(stream)     \
+	X(trace)      \
+	X(resize)     \
+	X(set)        \
+	X(partitions) \
+	X(table)      \
+	X(message)    \
+	X(reload)     \
+	X(suspend)    \
+	X(resume)     \
+	X(features)   \
 	X(version)
 
 #define CTL_DECLARE_VERB(name) extern const struct verb ctl_##name##_verb;

@@ -16,6 +16,7 @@
 #include "device/run_files.h"
 #include "qedctl/device.h"
 #include "qedctl/each.h"
+#include "qedctl/part_maps.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
 #include "qedctl/signals.h"
@@ -92,7 +93,7 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	mapping_release();
 	detach_from_files(name_fd);
 	wait_and_quit(dev->server, name_fd, finish);
-	mapping_refresh_node(dev->name);
+	mapping_refresh_node(NULL);
 	_exit(0);
 }
 
@@ -108,9 +109,12 @@ static void name_users(const struct device *dev, struct error *err)
 	free(users);
 }
 
-/* Remove the mapping. Sets *@waits when it is in use and goes at its last close. */
-static int remove_mapping(const struct device *dev, const struct remove_options *opts, bool *waits,
-			  struct error *err)
+/*
+ * Remove the mapping, and before it @parts, its partitions. Sets *@waits when it is in use and goes
+ * at its last close.
+ */
+static int remove_mapping(const struct device *dev, const struct remove_options *opts,
+			  struct part_maps *parts, bool *waits, struct error *err)
 {
 	unsigned int flags = (opts->retry ? MAPPING_RETRY : 0) |
 			     (opts->deferred || opts->force ? MAPPING_DEFERRED : 0);
@@ -127,9 +131,14 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 		ret = mapping_replace_by_error(dev->name, dev->map.size, err);
 	}
 	if (!ret)
+		ret = part_maps_remove(dev, flags, true, parts, err);
+	if (!ret) {
 		ret = mapping_remove(dev->name, flags, err);
-	if (ret == -EBUSY)
-		name_users(dev, err);
+		if (ret == -EBUSY)
+			name_users(dev, err);
+		if (ret)
+			part_maps_restore(dev, parts);
+	}
 	if (!ret && (flags & MAPPING_DEFERRED))
 		ret = mapping_lookup(dev->name, &now, err);
 	/* With an error table the mapping does not need the server. */
@@ -248,6 +257,7 @@ static int check_files(const struct device *dev, struct error *err)
 
 static int remove_device(const char *name, const struct remove_options *opts, struct error *err)
 {
+	struct part_maps parts = { 0 };
 	struct device dev;
 	bool waits;
 	int ret;
@@ -267,8 +277,9 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 	else if (!dev.status)
 		ret = opts->force ? end_waiting(&dev, err) : server_check_removable(&dev, err);
 	if (!ret)
-		ret = remove_mapping(&dev, opts, &waits, err);
+		ret = remove_mapping(&dev, opts, &parts, &waits, err);
 	if (ret) {
+		part_maps_free(&parts);
 		device_put(&dev);
 		return ret;
 	}
@@ -276,8 +287,11 @@ static int remove_device(const char *name, const struct remove_options *opts, st
 		ret = leave_waiter(&dev, opts->finish, err);
 	else
 		ret = end_server(&dev, opts, err);
-	if (ret == -EBUSY && !opts->force)
+	if (ret == -EBUSY && !opts->force) {
 		restore_mapping(&dev);
+		part_maps_restore(&dev, &parts);
+	}
+	part_maps_free(&parts);
 	device_put(&dev);
 	return ret;
 }

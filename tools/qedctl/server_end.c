@@ -362,7 +362,7 @@ int server_check_removable(const struct device *dev, struct error *err)
 static int unlink_files(const char *name, struct error *err)
 {
 	static const char *const kinds[] = { RUN_SOCKET, RUN_DESCRIPTION, RUN_DESCRIPTION_NEW,
-					     RUN_RESCUE };
+					     RUN_RESCUE, RUN_PARTITIONS };
 	char path[512], early[DEVICE_SOCKET_LEN];
 	size_t i;
 

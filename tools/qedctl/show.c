@@ -9,6 +9,7 @@
 #include "cmdline/report.h"
 #include "cmdline/table.h"
 #include "qedctl/device.h"
+#include "qedctl/part_maps.h"
 #include "qedctl/qed_target.h"
 #include "qedctl/show.h"
 #include "qedctl/visible.h"
@@ -117,6 +118,14 @@ static const char *ublk_path_of(const struct device *dev, char buf[512])
 	return buf;
 }
 
+static void add_partitions(const struct device *dev, json_t *account)
+{
+	json_t *partitions = part_maps_json(dev);
+
+	if (partitions)
+		json_object_set_new(account, "partitions", partitions);
+}
+
 /* The server reports the ublk device; replace it by the device that the user knows. */
 static json_t *join(const struct device *dev, json_t *account)
 {
@@ -129,6 +138,7 @@ static json_t *join(const struct device *dev, json_t *account)
 	json_object_set_new(account, "device", json_string(device_path(dev, path, sizeof(path))));
 	json_object_set_new(account, "state", json_string(device_state(dev)));
 	json_object_set_new(account, "mapping", device_mapping_json(dev));
+	add_partitions(dev, account);
 	if (dev->status)
 		add_target(dev, account);
 	return account;
@@ -180,6 +190,7 @@ static int show_visible(const struct device *dev, bool json)
 						 (json_int_t)map->size, "mapping", "uuid",
 						 DM_UUID_OF_OURS, dev->server, "suspended",
 						 map->suspended, "read-only", map->read_only));
+	add_partitions(dev, account);
 	json_object_set_new(account, "note", json_string("the rest is shown to root"));
 	print_account(account, json);
 	json_decref(account);

@@ -184,6 +184,11 @@ DEVICE_OPTION(DEVICE_FLAG, known_zero, "known-zero", NULL, 0, DEVICE_QEDCTL, SUC
 DEVICE_OPTION(DEVICE_FLAG, no_dm, "no-dm", NULL, 0, DEVICE_QEDCTL, SUCCESSOR_SAME, NULL, NULL,
 	      "make no /dev/mapper/NAME: the device is /dev/ublkbN", NULL)
 
+DEVICE_OPTION(DEVICE_FLAG, partitions, "partitions", NULL, 0, DEVICE_QEDCTL, SUCCESSOR_SAME,
+	      "partitions", NULL, "map the partitions of the device, too: NAMEp1, NAMEp2, ...",
+	      "**qedctl partitions** does the same later. Where there is no partition table, a "
+	      "warning says so.")
+
 DEVICE_OPTION(
 	DEVICE_FLAG, no_partitions, "no-partitions", NULL, 0, DEVICE_QEDD, SUCCESSOR_SAME, NULL,
 	NULL, "have the kernel look for no partitions on the device",

@@ -16,7 +16,8 @@
 #define RUN_DESCRIPTION	    ".json" /* the server's description, with the options for a successor */
 #define RUN_DESCRIPTION_NEW ".json.new" /* the same while it is written */
 /* Completed requests that are not yet committed to the image. */
-#define RUN_RESCUE ".rescue"
+#define RUN_RESCUE     ".rescue"
+#define RUN_PARTITIONS ".partitions" /* what the partition table says of mapped partitions */
 
 /* Values of "state" in the reply to the command `status`. */
 #define SERVER_STATE_LIVE     "live"

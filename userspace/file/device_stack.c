@@ -72,6 +72,16 @@ bool device_is_partition(dev_t dev)
 	return !access(sys_path(path, dev, "partition"), F_OK);
 }
 
+bool device_is_mapped_partition(dev_t dev)
+{
+	char path[SYS_PATH_LEN], uuid[160];
+	unsigned int number;
+	int end = 0;
+
+	return read_line(AT_FDCWD, sys_path(path, dev, "dm/uuid"), uuid, sizeof(uuid)) &&
+	       sscanf(uuid, "part%u-%n", &number, &end) == 1 && end;
+}
+
 /* Add the devices in the folder @name of @dev: "holders", "slaves", or "." for its partitions. */
 static void add_from(struct device_set *set, dev_t dev, const char *name)
 {

@@ -32,6 +32,8 @@ char *device_title(char buf[DEVICE_TITLE_LEN], dev_t dev);
 
 /* Is it a partition? */
 bool device_is_partition(dev_t dev);
+/* Is it a device mapping of a partition, as kpartx and qedctl make them? */
+bool device_is_mapped_partition(dev_t dev);
 
 /* A ublk device whose server is ours. */
 struct device_served {

@@ -142,13 +142,17 @@ static void find_swap(struct finder *f)
 		fclose(file);
 }
 
-/* Name the devices above it. Partitions are a part of it. */
-static void find_devices(struct finder *f)
+/*
+ * Name the devices above it. Partitions are a part of it; where they are mappings they hold it,
+ * too, which counts if nothing else does.
+ */
+static void find_devices(struct finder *f, bool partitions)
 {
 	char title[DEVICE_TITLE_LEN];
 
 	for (unsigned int i = 1; i < f->set.count; i++)
-		if (!device_is_partition(f->set.dev[i]))
+		if (!device_is_partition(f->set.dev[i]) &&
+		    device_is_mapped_partition(f->set.dev[i]) == partitions)
 			name_user(f, "%s", device_title(title, f->set.dev[i]));
 }
 
@@ -260,8 +264,10 @@ static char *users_of(const struct device_set *set, enum device_use use)
 		find_mounts(f, 0);
 	find_swap(f);
 	if (use == DEVICE_USE_ANY)
-		find_devices(f);
+		find_devices(f, false);
 	process_find(look_at_process, f);
+	if (use == DEVICE_USE_ANY && !f->found)
+		find_devices(f, true);
 	if (f->found > MAX_NAMED)
 		fprintf(f->out, " and %u more", f->found - MAX_NAMED);
 	fclose(f->out);

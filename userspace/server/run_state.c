@@ -326,14 +326,17 @@ static void keep_description(struct run_state *state)
 
 void run_state_release(struct run_state *state)
 {
-	static const char *const suffixes[] = { RUN_DESCRIPTION, RUN_DESCRIPTION_NEW, RUN_SOCKET,
-						RUN_RESCUE, RUN_LOCK };
+	static const char *const suffixes[] = { RUN_PARTITIONS,	     RUN_DESCRIPTION,
+						RUN_DESCRIPTION_NEW, RUN_SOCKET,
+						RUN_RESCUE,	     RUN_LOCK };
+	/* The first two belong to a mapping that stays. */
+	size_t first = state->keeps_description ? 2 : 0;
 	char name[FILE_NAME_LEN];
 
 	if (state->keeps_description && !state->has_failed)
 		keep_description(state);
 	/* Remove the lock last: until then no other server creates files of this name. */
-	for (size_t i = state->keeps_description; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+	for (size_t i = first; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
 		unlinkat(state->dir_fd, file_name(name, state, suffixes[i]), 0);
 	close_all(state);
 }

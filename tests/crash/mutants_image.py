@@ -72,6 +72,39 @@ OPENING = (
         Unit("qed_reopen", "lost_pages", "R7", "37")),
 )
 
+LIVE_CHECK = (
+    Mutant(
+        "live-check-waits-for-no-request",
+        ("check_live.c",
+         "	while (!inflight_passed(inflight, ticket)) {\n",
+         "	while (live->taken && !inflight_passed(inflight, ticket)) {\n"),
+        Unit("qed_check_live", "writer_before", "38")),
+    Mutant(
+        "live-check-forgets-dropped-clusters",
+        ("free_list.c",
+         "	tell_leak_scan(img, start, count);\n	qed_spare(img, start, count);\n",
+         "	tell_leak_scan(img, start, count);\n"),
+        Unit("qed_check_live", "writer_before", "38"),
+        Unit("qed_check_live", "under_load", "38")),
+    Mutant(
+        "live-check-forgets-clusters-given-back",
+        ("alloc.c",
+         "	qed_spare(img, start, count);\n", ""),
+        Unit("qed_check_live", "given_back", "38")),
+    Mutant(
+        "live-check-takes-free-clusters-for-leaks",
+        ("free_list.c",
+         "	int ret = cluster_set_merge(&spared->clusters, &a->free);\n",
+         "	int ret = 0;\n"),
+        Unit("qed_check_live", "under_load", "38")),
+    Mutant(
+        "commit-overwrites-what-a-live-check-has-not-seen",
+        ("commit.c",
+         "		if (c->watching)\n			c->watching->co_overwrites(",
+         "		if (!c->batch)\n			c->watching->co_overwrites("),
+        Unit("qed_check_live", "one_commit", "38")),
+)
+
 REPAIR = (
     Mutant(
         "mark-goes-before-the-repair-is-durable",
@@ -203,4 +236,4 @@ FILLING = (
         Unit("qed_opening", "old_image_is_gone_before_the_new_header", "29")),
 )
 
-MUTANTS = OPENING + REPAIR + CLOSING + CHAINS + FILLING
+MUTANTS = OPENING + LIVE_CHECK + REPAIR + CLOSING + CHAINS + FILLING

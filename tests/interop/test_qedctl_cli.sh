@@ -45,7 +45,7 @@ bad() {
 	fi
 }
 
-verbs="create remove recover ls info status stats stream trace resize set partitions table message
+verbs="create remove recover ls info status stats stream trace check resize set partitions table message
 	reload suspend resume features version"
 for verb in $verbs; do
 	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help

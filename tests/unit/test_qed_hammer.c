@@ -4,8 +4,8 @@
  * cache is tiny, so that slices are evicted and loaded during look-ups, and every
  * owner knows the content of its blocks. After that comes a part that all change
  * concurrently, in overlapping ranges: each sector of it must have the data of some
- * writer for that sector. At the end the image is reopened, compared completely, and
- * checked.
+ * writer for that sector. Meanwhile the image is checked, and leaks would be freed. At the
+ * end it is reopened, compared completely, and checked.
  *
  * threads: yes
  */
@@ -29,6 +29,7 @@ struct hammer {
 	struct scratch scratch;
 	struct blk_node *node;
 	uint32_t *model; /* version of each block */
+	bool hammered, checker_ended;
 	_Atomic uint32_t next_version;
 };
 
@@ -249,6 +250,22 @@ static int join_threads(void *arg)
 	return 0;
 }
 
+/* Check the image again and again while it is hammered: nothing is wrong, and nothing leaked. */
+static void checker_main(void *arg)
+{
+	struct hammer *h = arg;
+
+	while (!h->hammered) {
+		struct blk_check_result result;
+
+		CHECK(blk_co_check_live(h->node, BLK_FIX_LEAKS, &(bool){ false }, &result, NULL) ==
+		      0);
+		CHECK(!result.corruptions && !result.leaks && !result.leaks_fixed);
+		aio_co_sleep(5 * MSEC);
+	}
+	h->checker_ended = true;
+}
+
 static void make_backing(struct hammer *h)
 {
 	uint8_t buf[BLOCK] __attribute__((aligned(8)));
@@ -324,7 +341,11 @@ static void hammer_main(void *arg)
 	/*
 	 * Join on a worker thread, so that this loop keeps running the image's background flusher.
 	 */
+	CHECK(co_start(checker_main, h) == 0);
 	CHECK(aio_co_call(join_threads, threads) == 0);
+	h->hammered = true;
+	while (!h->checker_ended)
+		aio_co_sleep(MSEC);
 	CHECK(blk_stats_get(&h->node->stats, BLK_STAT_l2_evictions) > 0);
 	CHECK(blk_co_close(h->node) == 0);
 	compare_and_check(h);

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmdline/check_report.h"
 #include "cmdline/report.h"
 #include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
-#include "util/json_text.h"
 
 /* Exit statuses, as in qemu-img. */
 enum check_status {
@@ -28,59 +28,6 @@ struct check {
 	struct blk_check_result result;
 };
 
-static void print_human(const struct blk_check_result *r)
-{
-	if (!r->corruptions && !r->leaks && !r->check_errors)
-		printf("No errors were found on the image.\n");
-	if (r->corruptions)
-		printf("\n%" PRIu64 " errors were found on the image.\n"
-		       "Data may be corrupted, or further writes to the image may corrupt it.\n",
-		       r->corruptions);
-	if (r->leaks)
-		printf("\n%" PRIu64 " leaked clusters were found on the image.\n"
-		       "This means waste of disk space, but no harm to data.\n",
-		       r->leaks);
-	if (r->check_errors)
-		printf("\n%" PRIu64 " internal errors have occurred during the check.\n",
-		       r->check_errors);
-	if (r->total_clusters && r->allocated_clusters)
-		printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, "
-		       "%0.2f%% compressed clusters\n",
-		       r->allocated_clusters, r->total_clusters,
-		       (double)r->allocated_clusters * 100.0 / (double)r->total_clusters,
-		       (double)r->fragmented_clusters * 100.0 / (double)r->allocated_clusters,
-		       (double)r->compressed_clusters * 100.0 / (double)r->allocated_clusters);
-	if (r->image_end)
-		printf("Image end offset: %" PRIu64 "\n", r->image_end);
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	if (value)
-		json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-/* Keys in qemu-img's order, since scripts compare the text; most are omitted when 0. */
-static void print_json(const struct check *c, const char *format)
-{
-	const struct blk_check_result *r = &c->result;
-	json_t *object = json_object();
-
-	set_number(object, "image-end-offset", r->image_end);
-	set_number(object, "compressed-clusters", r->compressed_clusters);
-	set_number(object, "total-clusters", r->total_clusters);
-	set_number(object, "corruptions", r->corruptions);
-	set_number(object, "corruptions-fixed", r->corruptions_fixed);
-	json_object_set_new(object, "check-errors", json_integer((json_int_t)r->check_errors));
-	set_number(object, "leaks", r->leaks);
-	set_number(object, "leaks-fixed", r->leaks_fixed);
-	set_number(object, "allocated-clusters", r->allocated_clusters);
-	json_object_set_new(object, "filename", json_text(c->filename));
-	json_object_set_new(object, "format", json_string(format));
-	set_number(object, "fragmented-clusters", r->fragmented_clusters);
-	img_json_print(object);
-}
-
 /* blk_check_report_fn */
 static void print_finding(void *arg, const char *line)
 {
@@ -97,10 +44,7 @@ static int co_check_again(struct check *c, struct blk_node *node, struct error *
 	if (!first.corruptions_fixed && !first.leaks_fixed)
 		return 0;
 	if (!c->json && !c->quiet)
-		printf("The following inconsistencies were found and repaired:\n\n"
-		       "    %" PRIu64 " leaked clusters\n    %" PRIu64 " corruptions\n\n"
-		       "Double checking the fixed image now...\n",
-		       first.leaks_fixed, first.corruptions_fixed);
+		check_print_repaired(&first);
 	memset(&c->result, 0, sizeof(c->result));
 	ret = blk_co_check(node, 0, NULL, NULL, &c->result, err);
 	c->result.corruptions_fixed = first.corruptions_fixed;
@@ -134,9 +78,9 @@ static int co_check(struct check *c, struct blk_node *node)
 		return report_fail(&err);
 	}
 	if (c->json)
-		print_json(c, node->driver->name);
+		img_json_print(check_json(&c->result, c->filename, node->driver->name));
 	else if (!c->quiet)
-		print_human(&c->result);
+		check_print(&c->result);
 	if (c->result.check_errors) {
 		report_error("Check failed");
 		return CHECK_FAILED;

@@ -20,6 +20,7 @@
 	X(stats)      \
 	X(stream)     \
 	X(trace)      \
+	X(check)      \
 	X(resize)     \
 	X(set)        \
 	X(partitions) \
@@ -39,7 +40,7 @@ CTL_VERBS(CTL_DECLARE_VERB)
 
 /* The options that verbs on one device may have. */
 struct one_device_args {
-	const char *name;
+	const char *name, *repair;
 	bool json, prometheus, all, no_flush, no_lockfs;
 };
 

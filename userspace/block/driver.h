@@ -208,6 +208,9 @@ struct blk_driver {
 	int (*co_info)(struct blk_node *node, struct blk_info *info);
 	int (*co_check)(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 			void *report_arg, struct blk_check_result *result, struct error *err);
+	/* Optional: the same for an image that is open for writing.  See blk_co_check_live(). */
+	int (*co_check_live)(struct blk_node *node, unsigned int fix, const bool *cancel,
+			     struct blk_check_result *result, struct error *err);
 };
 
 /*

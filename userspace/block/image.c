@@ -125,21 +125,50 @@ int blk_co_info(struct blk_node *node, struct blk_info *info)
 	return ret;
 }
 
-int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
-		 void *report_arg, struct blk_check_result *result, struct error *err)
+/* Reset @result; fail if the image cannot be checked, or not with @fix. */
+static int begin_check(struct blk_node *node, unsigned int fix, struct blk_check_result *result,
+		       struct error *err)
 {
-	int ret;
-
 	memset(result, 0, sizeof(*result));
 	if (!node->driver->co_check)
-		ret = error_set(err, -ENOTSUP, "This image format does not support checks");
-	else if (fix && !(node->flags & BLK_O_RDWR))
-		ret = error_set_errno(err, -EPERM, "image is open read-only");
-	else
-		ret = node->driver->co_check(node, fix, report, report_arg, result, err);
+		return error_set(err, -ENOTSUP, "This image format does not support checks");
+	if (fix && !(node->flags & BLK_O_RDWR))
+		return error_set_errno(err, -EPERM, "image is open read-only");
+	return 0;
+}
+
+/* Return @ret, with an error line that names the image. */
+static int end_check(const struct blk_node *node, int ret, struct error *err)
+{
 	if (ret) {
 		error_set_errno(err, ret, "check failed");
 		blk_error_name_file(err, node->filename);
 	}
 	return ret;
+}
+
+int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
+		 void *report_arg, struct blk_check_result *result, struct error *err)
+{
+	int ret = begin_check(node, fix, result, err);
+
+	if (!ret)
+		ret = node->driver->co_check(node, fix, report, report_arg, result, err);
+	return end_check(node, ret, err);
+}
+
+int blk_co_check_live(struct blk_node *node, unsigned int fix, const bool *cancel,
+		      struct blk_check_result *result, struct error *err)
+{
+	const struct blk_driver *driver = node->driver;
+	int ret = begin_check(node, fix, result, err);
+
+	if (!ret && !(node->flags & BLK_O_RDWR))
+		ret = driver->co_check(node, 0, NULL, NULL, result, err);
+	else if (!ret && driver->co_check_live)
+		ret = driver->co_check_live(node, fix, cancel, result, err);
+	else if (!ret)
+		ret = error_set(err, -ENOTSUP, "images of format %s are not checked in use",
+				driver->name);
+	return end_check(node, ret, err);
 }

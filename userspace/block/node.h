@@ -259,4 +259,12 @@ int blk_co_info(struct blk_node *node, struct blk_info *info);
 int blk_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 		 void *report_arg, struct blk_check_result *result, struct error *err);
 
+/*
+ * The same while requests go on: the image as of one commit during the call.  @fix is 0 or
+ * BLK_FIX_LEAKS.  -EBUSY while another such check runs; -ECANCELED after *@cancel, which the thread
+ * of the caller sets, became true.  The image may not be resized, emptied or closed meanwhile.
+ */
+int blk_co_check_live(struct blk_node *node, unsigned int fix, const bool *cancel,
+		      struct blk_check_result *result, struct error *err);
+
 #endif

@@ -114,6 +114,8 @@ static const struct command commands[] = {
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
 	{ "fail-full", co_fail_full, "", true, SLOT_NONE },
 	{ "set", command_co_set, "on-full:s", true, SLOT_STREAM },
+	/* Takes the slot itself, while the client waits. */
+	{ "check", command_co_check, "repair:s", false, SLOT_NONE },
 	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },
 	{ "quit", command_co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },

@@ -29,8 +29,8 @@ char *commands_co_answer(struct server *server, const char *line, size_t len,
 			 const struct event_sink *sink);
 
 /*
- * stream_commands.c, trace_commands.c, set.c, resize.c and quit.c. Set *@result (a new reference;
- * NULL: an empty reply) and return 0, or return a negative errno with an error line.
+ * stream_commands.c, trace_commands.c, set.c, check_command.c, resize.c and quit.c. Set *@result (a
+ * new reference; NULL: an empty reply) and return 0, or return a negative errno with an error line.
  */
 typedef int command_fn(struct server *server, json_t *arguments, const struct event_sink *sink,
 		       json_t **result, struct error *err);
@@ -38,6 +38,7 @@ command_fn command_co_stream, command_co_stream_pause, command_co_stream_resume,
 	command_co_stream_cancel;
 command_fn command_co_trace_start, command_co_trace_stop;
 command_fn command_co_set;
+command_fn command_co_check;
 command_fn command_co_resize;
 command_fn command_co_quit;
 /*

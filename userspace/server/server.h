@@ -9,7 +9,8 @@
  * thread, waits for a job) lets others run between its checks and its changes. So the state that a
  * command changes has a slot, which the command holds from its first check to its last change:
  *
- * SLOT_STREAM	@streaming, @wish, @backing_changes, @resized and the image's size
+ * SLOT_STREAM	@streaming, @wish, @backing_changes, @resized and the image's size; a check, during
+ *		which the image may not be resized or replaced
  * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
  *
  * These run without the slot: the coroutine that follows a stream, which only ends the running

@@ -80,6 +80,7 @@ uint64_t qed_alloc_run(struct qed_image *img, uint64_t least, uint64_t want, uin
 
 void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count)
 {
+	qed_spare(img, start, count);
 	/* If there is no memory to note them they are leaked, which is harmless. */
 	img->scan.leaked |= cluster_set_add(&img->alloc.free, start, count);
 }

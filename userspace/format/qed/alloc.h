@@ -11,6 +11,7 @@
 
 struct cluster_set;
 struct qed_image;
+struct qed_spared;
 
 int qed_alloc_init(struct qed_image *img);
 void qed_alloc_destroy(struct qed_image *img);
@@ -30,6 +31,16 @@ void qed_alloc_undo(struct qed_image *img, uint64_t start, uint64_t count);
  * growth is in flight, wait for it instead and return its result; the caller retries.  Yields.
  */
 int qed_co_extend(struct qed_image *img, uint64_t clusters);
+
+/*
+ * From now on, until img->alloc.spared is reset, note in @spared, which is zeroed, the clusters
+ * that are no leaks though no table on disk may name them: those that are free or will be, and
+ * those that are dropped or given back.  No coroutine may be punching clusters that are in none of
+ * the lists.  Under meta_lock.
+ */
+int qed_spare_begin(struct qed_image *img, struct qed_spared *spared);
+/* Note further clusters.  Under meta_lock. */
+void qed_spare(struct qed_image *img, uint64_t start, uint64_t count);
 
 /* Drop clusters that have just lost their reference in memory.  Under meta_lock. */
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count);

@@ -7,6 +7,7 @@
  * cluster gets a copy of its own; leaks are compacted away.  NEED_CHECK is cleared
  * when no error is left.
  */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "format/qed/alloc.h"
+#include "format/qed/check.h"
 #include "format/qed/compact.h"
 #include "format/qed/header.h"
 #include "format/qed/qed.h"
@@ -25,19 +27,7 @@
 /* Copies up to the file's size or this are made unasked: a small file may ask for millions. */
 #define COPIES_UNASKED (16 * MiB)
 
-struct image_check {
-	struct qed_image *img;
-	unsigned int fix; /* BLK_FIX_* */
-	blk_check_report_fn *report;
-	void *report_arg;
-	struct blk_check_result *result;
-	struct cluster_set used; /* file clusters found to be referenced */
-	uint64_t end; /* bytes: the file's end when the check began; copies lie behind it */
-	uint64_t copied; /* bytes */
-	uint64_t last_entry; /* of the current table, for counting fragments */
-};
-
-__attribute__((format(printf, 2, 3))) static void report(struct image_check *check, const char *fmt,
+__attribute__((format(printf, 2, 3))) static void report(struct qed_check *check, const char *fmt,
 							 ...)
 {
 	char line[256];
@@ -52,7 +42,7 @@ __attribute__((format(printf, 2, 3))) static void report(struct image_check *che
 }
 
 /* Count a corruption; return whether to repair it. */
-static bool found_corruption(struct image_check *check)
+static bool found_corruption(struct qed_check *check)
 {
 	if (check->fix & BLK_FIX_ERRORS) {
 		check->result->corruptions_fixed++;
@@ -62,7 +52,7 @@ static bool found_corruption(struct image_check *check)
 	return false;
 }
 
-static bool any_used(const struct image_check *check, uint64_t cluster, uint64_t count)
+static bool any_used(const struct qed_check *check, uint64_t cluster, uint64_t count)
 {
 	uint64_t start;
 	uint64_t n = cluster_set_next_run(&check->used, cluster, 1, &start);
@@ -89,7 +79,7 @@ static int take_cluster(struct qed_image *img, uint64_t *cluster)
 }
 
 /* Copy a cluster that is referenced twice, for the second entry; the offset goes to *@entry. */
-static int separate(struct image_check *check, uint64_t *entry)
+static int separate(struct qed_check *check, uint64_t *entry)
 {
 	struct qed_image *img = check->img;
 	uint64_t to;
@@ -107,7 +97,7 @@ static int separate(struct image_check *check, uint64_t *entry)
 }
 
 /* Return whether *@entry is valid; if not, report it, and repair it if asked to. */
-static bool check_offset(struct image_check *check, uint64_t guest, uint64_t *entry, bool *changed)
+static bool check_offset(struct qed_check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	if (qed_entry_valid(check->img, *entry, check->end))
 		return true;
@@ -128,7 +118,7 @@ static int check_offsets(void *arg, uint64_t first_cluster, uint64_t *entries, u
 }
 
 /* May another cluster be copied?  Copies may fill the disk. */
-static bool copy_allowed(struct image_check *check)
+static bool copy_allowed(struct qed_check *check)
 {
 	/* Only in a check that the user asked for. */
 	if (!(check->img->node->flags & BLK_O_CHECK))
@@ -141,7 +131,7 @@ static bool copy_allowed(struct image_check *check)
 	return false;
 }
 
-static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entry, bool *changed)
+static int check_entry(struct qed_check *check, uint64_t guest, uint64_t *entry, bool *changed)
 {
 	struct qed_image *img = check->img;
 	uint64_t cluster = *entry >> img->cluster_bits;
@@ -151,9 +141,9 @@ static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entr
 	if (!check_offset(check, guest, entry, changed))
 		return 0;
 	check->result->allocated_clusters++;
-	if (check->last_entry && check->last_entry + img->header.cluster_size != *entry)
+	if (check->last.entry && check->last.entry + img->header.cluster_size != *entry)
 		check->result->fragmented_clusters++;
-	check->last_entry = *entry;
+	check->last.entry = *entry;
 	if (!cluster_set_has(&check->used, cluster))
 		return cluster_set_add(&check->used, cluster, 1);
 
@@ -169,19 +159,22 @@ static int check_entry(struct image_check *check, uint64_t guest, uint64_t *entr
 	return separate(check, entry);
 }
 
-static int check_piece(void *arg, uint64_t first_cluster, uint64_t *entries, unsigned int n,
+int qed_co_check_piece(void *arg, uint64_t first_cluster, uint64_t *entries, unsigned int n,
 		       bool *changed)
 {
-	struct image_check *check = arg;
+	struct qed_check *check = arg;
+	uint64_t table = first_cluster / check->img->table_entries;
 	int ret = 0;
 
+	if (check->last.table != table)
+		check->last = (struct qed_check_place){ .table = table };
 	for (unsigned int i = 0; !ret && i < n; i++)
 		ret = check_entry(check, first_cluster + i, &entries[i], changed);
 	return ret;
 }
 
 /* Remove a bad table from L1, in memory and on disk. */
-static int drop_table(struct image_check *check, uint64_t i)
+static int drop_table(struct qed_check *check, uint64_t i)
 {
 	struct qed_image *img = check->img;
 	uint64_t block = round_down(i * 8, 4096);
@@ -192,54 +185,63 @@ static int drop_table(struct image_check *check, uint64_t i)
 				  img->header.l1_table_offset + block);
 }
 
-/*
- * Check all tables before any entry, so that if a table and a data cluster overlap,
- * the table is kept.
- */
-static int check_tables(struct image_check *check)
+static uint64_t table_on_disk(const struct qed_image *img, uint64_t i)
+{
+	return le64toh(img->l1_disk[i]);
+}
+
+static int check_table(struct qed_check *check, uint64_t i)
 {
 	struct qed_image *img = check->img;
-	uint64_t nr = img->table_entries; /* including those behind the image's end */
+	uint64_t table = table_on_disk(img, i);
+	uint64_t cluster = table >> img->cluster_bits;
+
+	if (qed_table_offset_valid(img, table, check->end) &&
+	    !any_used(check, cluster, img->header.table_size))
+		return cluster_set_add(&check->used, cluster, img->header.table_size);
+	report(check, "ERROR L2 table %" PRIu64 ": bad offset 0x%" PRIx64, i, table);
+	return found_corruption(check) ? drop_table(check, i) : 0;
+}
+
+/* List table @i for the walk, if there still is one, and another L1 entry has not listed it. */
+static int list_table(struct qed_check *check, uint64_t i)
+{
+	struct qed_image *img = check->img;
+	uint64_t table = table_on_disk(img, i);
+	uint64_t cluster = table >> img->cluster_bits;
+	int ret;
+
+	if (!table || !qed_table_offset_valid(img, table, check->end) ||
+	    cluster_set_has(&check->walked, cluster))
+		return 0;
+	ret = cluster_set_add(&check->walked, cluster, 1);
+	return ret ? ret : cluster_set_add(&check->tables, i, 1);
+}
+
+/*
+ * All tables are checked before any entry, so that if a table and a data cluster overlap, the table
+ * is kept.
+ */
+int qed_co_check_tables(struct qed_check *check, uint64_t from, uint64_t to)
+{
 	int ret = 0;
 
-	for (uint64_t i = 0; !ret && i < nr; i++) {
-		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
-		uint64_t cluster = table >> img->cluster_bits;
-
-		if (!table)
+	for (uint64_t i = from; !ret && i < to; i++) {
+		if (!check->img->l1_disk[i])
 			continue;
-		if (qed_table_offset_valid(img, table, check->end) &&
-		    !any_used(check, cluster, img->header.table_size)) {
-			ret = cluster_set_add(&check->used, cluster, img->header.table_size);
-			continue;
-		}
-		report(check, "ERROR L2 table %" PRIu64 ": bad offset 0x%" PRIx64, i, table);
-		if (found_corruption(check))
-			ret = drop_table(check, i);
+		ret = check_table(check, i);
+		if (!ret)
+			ret = list_table(check, i);
 	}
 	return ret;
 }
 
-static int walk_tables(struct image_check *check, qed_walk_fn *piece)
+int qed_co_check_walk(struct qed_check *check, qed_walk_fn *piece, void *arg)
 {
-	struct qed_image *img = check->img;
-	struct cluster_set walked; /* first clusters of tables, so that each is walked once */
-	uint64_t nr = img->table_entries; /* including those behind the image's end */
 	int ret = 0;
 
-	cluster_set_init(&walked);
-	for (uint64_t i = 0; !ret && i < nr; i++) {
-		uint64_t table = atomic_load_explicit(&img->l1[i], memory_order_relaxed);
-
-		check->last_entry = 0;
-		if (!table || !qed_table_offset_valid(img, table, check->end) ||
-		    cluster_set_has(&walked, table >> img->cluster_bits))
-			continue;
-		ret = cluster_set_add(&walked, table >> img->cluster_bits, 1);
-		if (!ret)
-			ret = qed_co_walk_table(img, i, piece, check);
-	}
-	cluster_set_destroy(&walked);
+	for (uint64_t i = 0; !ret && cluster_set_next_run(&check->tables, i, 1, &i); i++)
+		ret = qed_co_walk_table(check->img, i, piece, arg);
 	return ret;
 }
 
@@ -247,17 +249,17 @@ static int walk_tables(struct image_check *check, qed_walk_fn *piece)
  * Repair bad offsets, durably, before any copy is made.  An entry that points behind the file's end
  * would point to a copy once the file has grown.
  */
-static int mend_offsets(struct image_check *check)
+static int mend_offsets(struct qed_check *check)
 {
 	int ret;
 
 	if (!(check->fix & BLK_FIX_ERRORS) || !(check->img->node->flags & BLK_O_CHECK))
 		return 0;
-	ret = walk_tables(check, check_offsets);
+	ret = qed_co_check_walk(check, check_offsets, check);
 	return ret ? ret : qed_co_flush_file(check->img);
 }
 
-static int fix_leaks(struct image_check *check)
+static int fix_leaks(struct qed_check *check)
 {
 	struct blk_check_result *result = check->result;
 	uint64_t found = result->leaks;
@@ -275,7 +277,7 @@ static int fix_leaks(struct image_check *check)
 	return 0;
 }
 
-static int mark_clean(struct image_check *check)
+static int mark_clean(struct qed_check *check)
 {
 	struct qed_image *img = check->img;
 
@@ -287,23 +289,39 @@ static int mark_clean(struct image_check *check)
 	return qed_co_write_header(img, &img->header);
 }
 
-static int run_check(struct image_check *check)
+int qed_check_begin(struct qed_check *check)
+{
+	const struct qed_image *img = check->img;
+	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
+	int ret = cluster_set_add(&check->used, 0, img->header.header_size);
+
+	check->end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
+	check->result->total_clusters =
+		div_round_up(img->header.image_size, img->header.cluster_size);
+	return ret ? ret : cluster_set_add(&check->used, l1, img->header.table_size);
+}
+
+void qed_check_end(struct qed_check *check)
+{
+	cluster_set_destroy(&check->used);
+	cluster_set_destroy(&check->tables);
+	cluster_set_destroy(&check->walked);
+}
+
+static int run_check(struct qed_check *check)
 {
 	struct qed_image *img = check->img;
-	uint64_t l1 = img->header.l1_table_offset >> img->cluster_bits;
-	int ret;
+	int ret = qed_co_l1_load_rest(img);
 
-	ret = qed_co_l1_load_rest(img);
 	if (!ret)
-		ret = cluster_set_add(&check->used, 0, img->header.header_size);
+		ret = qed_check_begin(check);
+	/* With the tables behind the image's end. */
 	if (!ret)
-		ret = cluster_set_add(&check->used, l1, img->header.table_size);
-	if (!ret)
-		ret = check_tables(check);
+		ret = qed_co_check_tables(check, 0, img->table_entries);
 	if (!ret)
 		ret = mend_offsets(check);
 	if (!ret)
-		ret = walk_tables(check, check_piece);
+		ret = qed_co_check_walk(check, qed_co_check_piece, check);
 	if (ret)
 		return ret;
 	check->result->leaks = img->alloc.frontier - check->used.members;
@@ -325,7 +343,7 @@ int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *r
 		 void *report_arg, struct blk_check_result *result, struct error *err)
 {
 	struct qed_image *img = node->opaque;
-	struct image_check check = {
+	struct qed_check check = {
 		.img = img,
 		.fix = fix,
 		.report = report_fn,
@@ -337,11 +355,8 @@ int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *r
 	memset(result, 0, sizeof(*result));
 	if (fix && !img->writable)
 		return error_set(err, -EROFS, "image is open for reading only");
-	cluster_set_init(&check.used);
-	check.end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
-	result->total_clusters = div_round_up(img->header.image_size, img->header.cluster_size);
 	ret = run_check(&check);
-	cluster_set_destroy(&check.used);
+	qed_check_end(&check);
 	if (ret) {
 		result->check_errors++;
 		return error_set_errno(err, ret, "check could not be completed");

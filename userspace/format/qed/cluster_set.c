@@ -144,6 +144,34 @@ int cluster_set_add(struct cluster_set *set, uint64_t start, uint64_t count)
 	return 0;
 }
 
+static void page_merge(struct cluster_set *set, struct cluster_set_page *page,
+		       const struct cluster_set_page *from)
+{
+	for (unsigned int w = 0; w < PAGE_BITS / 64; w++) {
+		uint64_t added = from->bits[w] & ~page->bits[w];
+		int n = __builtin_popcountll(added);
+
+		page->bits[w] |= added;
+		page->members += n;
+		set->members += n;
+	}
+}
+
+int cluster_set_merge(struct cluster_set *set, const struct cluster_set *from)
+{
+	for (uint64_t i = 0; i < from->nr_pages; i++) {
+		/* A page exists only where there are members. */
+		int ret = from->pages[i] ? reserve(set, i * PAGE_BITS, 1) : 0;
+
+		if (ret)
+			return ret;
+		if (from->pages[i])
+			page_merge(set, set->pages[i], from->pages[i]);
+	}
+	set->lowest_hint = min_u64(set->lowest_hint, from->lowest_hint);
+	return 0;
+}
+
 void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count)
 {
 	change(set, start, count, false);

@@ -43,6 +43,9 @@ int cluster_set_add(struct cluster_set *set, uint64_t start, uint64_t count);
 /* Remove a run.  Its clusters need not be members. */
 void cluster_set_remove(struct cluster_set *set, uint64_t start, uint64_t count);
 
+/* Add all members of @from.  Returns 0, or -ENOMEM or -EFBIG with a part of them added. */
+int cluster_set_merge(struct cluster_set *set, const struct cluster_set *from);
+
 /*
  * Find the first run of members at or after @from.  Returns its length in
  * clusters, at most @max, and its start in *@start; 0 if there is none.

@@ -177,11 +177,13 @@ static void writer_main(void *arg)
 	unsigned int first, n;
 
 	while (!w->ret && (n = take_neighbours(w, &first))) {
-		int ret = blk_file_co_pwrite(w->img->file,
-					     c->copies + (size_t)first * QED_SLICE_BYTES,
-					     (size_t)n * QED_SLICE_BYTES,
-					     qed_slice_offset(w->img, c->batch[first]->index));
+		int ret;
 
+		if (c->watching)
+			c->watching->co_overwrites(c->watching, &c->batch[first], n);
+		ret = blk_file_co_pwrite(w->img->file, c->copies + (size_t)first * QED_SLICE_BYTES,
+					 (size_t)n * QED_SLICE_BYTES,
+					 qed_slice_offset(w->img, c->batch[first]->index));
 		if (ret)
 			w->ret = ret;
 	}
@@ -289,6 +291,8 @@ static int run_commit(struct qed_image *img)
 		ret = write_batch(img);
 		end_batch(img, ret);
 	} while (more && !ret);
+	if (!ret && img->commit.watching)
+		img->commit.watching->committed(img->commit.watching);
 	if (ret) {
 		static struct log_ratelimit limit;
 
@@ -344,6 +348,7 @@ static int lead(struct qed_image *img, uint64_t want, bool guest)
 		uint64_t number = ++c->started;
 		bool told = guest;
 
+		c->watching = c->watch;
 		pthread_mutex_unlock(&img->meta_lock);
 		ret = run_commit(img);
 		pthread_mutex_lock(&img->meta_lock);

@@ -98,9 +98,41 @@ static void tell_leak_scan(struct qed_image *img, uint64_t start, uint64_t count
 		scan->stop = true;
 }
 
+void qed_spare(struct qed_image *img, uint64_t start, uint64_t count)
+{
+	struct qed_spared *spared = img->alloc.spared;
+
+	if (spared && start < spared->end &&
+	    cluster_set_add(&spared->clusters, start, min_u64(count, spared->end - start)))
+		spared->incomplete = true;
+}
+
+static void spare_runs(struct qed_image *img, const struct cluster_runs *list)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		qed_spare(img, list->runs[i].start, list->runs[i].count);
+}
+
+int qed_spare_begin(struct qed_image *img, struct qed_spared *spared)
+{
+	struct qed_allocator *a = &img->alloc;
+	int ret = cluster_set_merge(&spared->clusters, &a->free);
+
+	if (ret)
+		return ret;
+	spared->end = a->frontier;
+	a->spared = spared;
+	spare_runs(img, &a->dropped);
+	spare_runs(img, &a->committing);
+	spare_runs(img, &a->durable);
+	spare_runs(img, &a->waiting);
+	return 0;
+}
+
 void qed_drop_clusters(struct qed_image *img, uint64_t start, uint64_t count)
 {
 	tell_leak_scan(img, start, count);
+	qed_spare(img, start, count);
 	/* If there is no memory to note them they are leaked, which is harmless. */
 	if (cluster_runs_add(&img->alloc.dropped, start, count)) {
 		img->scan.leaked = true;

@@ -102,6 +102,13 @@ struct l2_cache {
 	uint64_t bucket_mask;
 };
 
+/* Clusters that a check of the image in use must not take for leaks (free_list.c). */
+struct qed_spared {
+	uint64_t end; /* file cluster: only those below it matter */
+	struct cluster_set clusters;
+	bool incomplete; /* there was no memory to note one */
+};
+
 struct qed_allocator {
 	uint64_t frontier; /* file cluster: those at or behind it are unused, and read as zeroes */
 	_Atomic uint64_t end; /* bytes: the frontier; look-ups validate entries against it */
@@ -127,6 +134,16 @@ struct qed_allocator {
 	uint64_t ticket; /* of node->inflight: once it has passed, no request uses @waiting */
 	bool recycling; /* a coroutine is punching */
 	struct co_queue recycle_waiters;
+	struct qed_spared *spared; /* of the check that runs; NULL: none */
+};
+
+/* What commits do for a check of the image in use (check_live.c). */
+struct qed_commit_watch {
+	/* By a leader: its commit has succeeded, and the next one has not begun. */
+	void (*committed)(struct qed_commit_watch *watch);
+	/* By a leader: it will overwrite @n slices that are adjacent in the file.  Yields. */
+	void (*co_overwrites)(struct qed_commit_watch *watch, struct l2_slice *const *slices,
+			      unsigned int n);
 };
 
 struct qed_commit {
@@ -142,8 +159,10 @@ struct qed_commit {
 	struct l2_slice *dirty; /* list by list_next */
 	unsigned int nr_dirty, max_dirty;
 	struct cluster_runs new_tables; /* L1 indices (count 1 each) set since the last commit */
+	struct qed_commit_watch *watch; /* of the commits that begin from now on; NULL: none */
 
 	/* Used by the running commit only. */
+	struct qed_commit_watch *watching;
 	struct l2_slice **batch;
 	unsigned int nr_batch;
 	uint8_t *copies; /* max_batch slices as they go to disk */

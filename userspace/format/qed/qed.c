@@ -301,4 +301,5 @@ const struct blk_driver blk_driver_qed = {
 	.gauges = qed_gauges,
 	.co_info = qed_co_info,
 	.co_check = qed_co_check,
+	.co_check_live = qed_co_check_live,
 };

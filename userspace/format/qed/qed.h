@@ -44,4 +44,8 @@ int qed_co_make_empty(struct blk_node *node);
 int qed_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn *report,
 		 void *report_arg, struct blk_check_result *result, struct error *err);
 
+/* check_live.c */
+int qed_co_check_live(struct blk_node *node, unsigned int fix, const bool *cancel,
+		      struct blk_check_result *result, struct error *err);
+
 #endif

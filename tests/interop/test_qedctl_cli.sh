@@ -90,9 +90,14 @@ bad "message without a message" "qedctl: message: NAME and a message are needed"
 bad "set of nothing" "qedctl: set: NAME and OPTION=VALUE are needed" set vm1
 bad "set without a value" "qedctl: set vm1: 'on-full' is not OPTION=VALUE" set vm1 on-full
 bad "set of what is no option" "qedctl: set vm1: no device has an option 'speedy'" set vm1 speedy=1
-bad "set of what stays" "qedctl: set vm1: cluster-size stays as it is on a live device" set vm1 cluster-size=4096
-bad "set of what another verb changes" "qedctl: set vm1: known-zero is changed by \`qedctl reload\`" \
-	set vm1 known-zero=on
+bad "set of what stays" "qedctl: set vm1: cluster-size cannot change: that needs a new device" \
+	set vm1 cluster-size=4096
+bad "set of what another verb changes" "qedctl: set vm1: stream is changed by \`qedctl stream\`" \
+	set vm1 stream=on
+bad "set to what is no target" "qedctl: set vm1: target: 'zero' is not one of auto|linear|qed" \
+	set vm1 target=zero
+bad "set of a flag to what is none" "qedctl: set vm1: copy-on-read: 'yes' is not one of on|off" \
+	set vm1 copy-on-read=yes
 bad "set to what is no value" "qedctl: set vm1: on-full: 'now' is neither error nor wait[=SECONDS]" \
 	set vm1 on-full=error on-full=now
 bad "partitions of nothing" "qedctl: partitions: NAME is needed" partitions --remove

@@ -178,6 +178,9 @@ class Request:
         "base": lambda server, index: os.path.abspath("base.raw"),
         "mode": lambda server, index: "on",
         "on-full": lambda server, index: "wait=5",
+        "speed:s": lambda server, index: "1",
+        "copy-on-read": lambda server, index: "on",
+        "pending": lambda server, index: "drop",
         # That of the image, which stays: any order of two requests has the same outcome.
         "size": lambda server, index: 16 * MiB,
         "repair": lambda server, index: "leaks",
@@ -199,7 +202,7 @@ class Request:
             return
         arguments = {}
         for name, kind in self.arguments:
-            value = self.VALUES.get(name)
+            value = self.VALUES.get(name + ":" + kind, self.VALUES.get(name))
             arguments[name] = value(server, index) if value else self.OF_KIND[kind]
         server.clients[index].send(self.verb, arguments)
 

@@ -12,6 +12,7 @@
 #include "cmdline/verbs.h"
 #include "qedctl/qed_target.h"
 #include "qedctl/qedctl.h"
+#include "qedctl/reload.h"
 #include "qedctl/signals.h"
 
 static int tell_server(const char *name, const char *mode, struct error *err)
@@ -55,17 +56,41 @@ static int check(const struct device *dev, struct error *err)
 	return device_check_room(dev, err);
 }
 
-/* The values given; NULL: unchanged. */
+int reload_device(const struct device *dev, const struct reload_wish *wish, struct error *err)
+{
+	struct target_choice old, new;
+	int ret = check(dev, err);
+
+	if (ret)
+		return ret;
+	target_of_device(dev, &old);
+	new = old;
+	if (wish->target)
+		new.target = wish->target;
+	if (wish->detect_zeroes)
+		new.detect_zeroes = wish->detect_zeroes;
+	/* known-zero, which linear does not have, is dropped with the target, unless requested. */
+	new.known_zero = wish->known_zero || (old.known_zero && !wish->no_known_zero &&
+					      strcmp(new.target, TARGET_LINEAR));
+	ret = target_choose(&new, err);
+	if (ret)
+		return ret;
+	signals_hold();
+	ret = reload(dev, &old, &new, err);
+	signals_release();
+	return ret;
+}
+
 struct reload_args {
-	const char *name, *target, *detect_zeroes;
-	bool known_zero, no_known_zero;
+	const char *name;
+	struct reload_wish wish;
 };
 
 static const struct verb_option options[] = {
-	OPT_TEXT(0, "target", struct reload_args, target),
-	OPT_TEXT(0, "detect-zeroes", struct reload_args, detect_zeroes),
-	OPT_SWITCH(0, "known-zero", struct reload_args, known_zero),
-	OPT_SWITCH(0, "no-known-zero", struct reload_args, no_known_zero),
+	OPT_TEXT(0, "target", struct reload_args, wish.target),
+	OPT_TEXT(0, "detect-zeroes", struct reload_args, wish.detect_zeroes),
+	OPT_SWITCH(0, "known-zero", struct reload_args, wish.known_zero),
+	OPT_SWITCH(0, "no-known-zero", struct reload_args, wish.no_known_zero),
 	OPT_END,
 };
 
@@ -74,13 +99,15 @@ static int parse(int argc, char **argv, struct reload_args *args)
 	memset(args, 0, sizeof(*args));
 	if (verb_options_parse(argc, argv, options, args, verb_getopt))
 		return 1;
-	if (args->target && strcmp(args->target, "auto") && strcmp(args->target, TARGET_QED) &&
-	    strcmp(args->target, TARGET_LINEAR))
-		return report_usage("--target: '%s' is not one of auto|linear|qed", args->target);
-	if (args->detect_zeroes && detect_zeroes_mode(args->detect_zeroes) == DETECT_ZEROES_MODES)
+	if (args->wish.target && strcmp(args->wish.target, "auto") &&
+	    strcmp(args->wish.target, TARGET_QED) && strcmp(args->wish.target, TARGET_LINEAR))
+		return report_usage("--target: '%s' is not one of auto|linear|qed",
+				    args->wish.target);
+	if (args->wish.detect_zeroes &&
+	    detect_zeroes_mode(args->wish.detect_zeroes) == DETECT_ZEROES_MODES)
 		return report_usage("--detect-zeroes: '%s' is not one of off|on|unmap",
-				    args->detect_zeroes);
-	if (args->known_zero && args->no_known_zero)
+				    args->wish.detect_zeroes);
+	if (args->wish.known_zero && args->wish.no_known_zero)
 		return report_usage("--known-zero and --no-known-zero exclude each other");
 	if (argc - optind != 1)
 		return report_usage(argc == optind ? "NAME is needed" : "one NAME is needed");
@@ -91,7 +118,6 @@ static int parse(int argc, char **argv, struct reload_args *args)
 
 static int run_reload(int argc, char **argv)
 {
-	struct target_choice old, new;
 	struct error err = ERROR_INIT;
 	struct reload_args args;
 	struct device dev;
@@ -101,27 +127,7 @@ static int run_reload(int argc, char **argv)
 		return 1;
 	if (device_find_alone(args.name, &dev, &lock_fd, &err))
 		return report_fail(&err);
-	ret = check(&dev, &err);
-	if (!ret) {
-		target_of_device(&dev, &old);
-		new = old;
-		if (args.target)
-			new.target = args.target;
-		if (args.detect_zeroes)
-			new.detect_zeroes = args.detect_zeroes;
-		/*
-		 * known-zero, which linear does not have, is dropped with the target, unless
-		 * requested explicitly.
-		 */
-		new.known_zero = args.known_zero || (old.known_zero && !args.no_known_zero &&
-						     strcmp(new.target, TARGET_LINEAR));
-		ret = target_choose(&new, &err);
-	}
-	if (!ret) {
-		signals_hold();
-		ret = reload(&dev, &old, &new, &err);
-		signals_release();
-	}
+	ret = reload_device(&dev, &args.wish, &err);
 	device_put(&dev);
 	if (lock_fd >= 0)
 		close(lock_fd);

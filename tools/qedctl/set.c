@@ -9,6 +9,7 @@
 #include "device/options.h"
 #include "qedctl/device.h"
 #include "qedctl/qedctl.h"
+#include "qedctl/reload.h"
 #include "util/units.h"
 
 struct set_args {
@@ -17,10 +18,17 @@ struct set_args {
 	struct device_options options; /* with these set */
 };
 
-static bool can_be_set(const struct device_option *option)
+/* Does the verb @by change the option? */
+static bool is_changed(const struct device_option *option, const char *by)
 {
 	return (option->programs & DEVICE_QEDCTL) && option->changes &&
-	       !strcmp(option->changes, "set");
+	       !strcmp(option->changes, by);
+}
+
+/* What `reload` changes, this verb does, too. */
+static bool can_be_set(const struct device_option *option)
+{
+	return is_changed(option, "set") || is_changed(option, "reload");
 }
 
 /* Parse @word, OPTION=VALUE. */
@@ -39,7 +47,7 @@ static int parse_setting(const char *word, struct set_args *args)
 	if (!can_be_set(option) && option->changes)
 		return report_usage("%s is changed by `qedctl %s`", option->name, option->changes);
 	if (!can_be_set(option))
-		return report_usage("%s stays as it is on a live device", option->name);
+		return report_usage("%s cannot change: that needs a new device", option->name);
 	if (!device_option_change(&args->options, option, value + 1, &err)) {
 		args->values[option - device_option_table] = value + 1;
 		return 0;
@@ -76,10 +84,39 @@ static int set_in_server(const struct device *dev, const struct set_args *args, 
 	json_t *arguments = json_object();
 
 	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
-		if (args->values[i])
+		if (args->values[i] && is_changed(&device_option_table[i], "set"))
 			json_object_set_new(arguments, device_option_table[i].name,
 					    json_string(args->values[i]));
-	return device_ask(dev->name, "set", arguments, NULL, err);
+	if (json_object_size(arguments))
+		return device_ask(dev->name, "set", arguments, NULL, err);
+	json_decref(arguments);
+	return 0;
+}
+
+/* Change what the target of the mapping does, and without a mapping the server alone. */
+static int set_in_target(const struct device *dev, const struct set_args *args, struct error *err)
+{
+	const char *known_zero = args->values[DEVICE_OPTION_known_zero];
+	const struct reload_wish wish = {
+		.target = args->values[DEVICE_OPTION_target],
+		.detect_zeroes = args->values[DEVICE_OPTION_detect_zeroes],
+		.known_zero = known_zero && args->options.known_zero,
+		.no_known_zero = known_zero && !args->options.known_zero,
+	};
+
+	if (!wish.target && !wish.detect_zeroes && !known_zero)
+		return 0;
+	if (dev->map.exists || wish.target || known_zero)
+		return reload_device(dev, &wish, err);
+	return device_ask(dev->name, "detect-zeroes",
+			  json_pack("{s:s}", "mode", wish.detect_zeroes), NULL, err);
+}
+
+static int set(const struct device *dev, const struct set_args *args, struct error *err)
+{
+	int ret = dev->status ? set_in_server(dev, args, err) : device_no_server(dev, err);
+
+	return ret ? ret : set_in_target(dev, args, err);
 }
 
 static int run_set(int argc, char **argv)
@@ -93,7 +130,7 @@ static int run_set(int argc, char **argv)
 		return 1;
 	if (device_find_alone(args.name, &dev, &lock_fd, &err))
 		return report_fail(&err);
-	ret = dev.status ? set_in_server(&dev, &args, &err) : device_no_server(&dev, &err);
+	ret = set(&dev, &args, &err);
 	device_put(&dev);
 	if (lock_fd >= 0)
 		close(lock_fd);

@@ -29,14 +29,17 @@ struct blk_filter_ops {
 
 struct blk_filter {
 	const struct blk_filter_ops *ops;
-	bool takes_reads; /* all that reach the backing file; else those with COPY_ON_READ */
+	/* All that reach the backing file; else those with COPY_ON_READ.  May change any time. */
+	_Atomic bool takes_reads;
 	_Atomic bool watches; /* call seen() before every read */
 };
 
 /* Does the filter serve a read with @flags that reaches the backing file? */
 static inline bool blk_filter_takes(const struct blk_node *node, unsigned int flags)
 {
-	return node->filter && (node->filter->takes_reads || (flags & BLK_REQ_COPY_ON_READ));
+	return node->filter &&
+	       (atomic_load_explicit(&node->filter->takes_reads, memory_order_acquire) ||
+		(flags & BLK_REQ_COPY_ON_READ));
 }
 
 /* Does the filter see each read?  Then no read goes directly from a queue to the file. */

@@ -93,7 +93,7 @@ DEVICE_OPTION(DEVICE_COUNT, table_size, "table-size", "N", UINT32_MAX, EVERYWHER
 	      NULL, NULL, "clusters in an L1 or L2 table of a new image, if its format has tables",
 	      "Limits and default are in **qed-img**\\(1), too.")
 
-DEVICE_OPTION(DEVICE_FLAG, copy_on_read, "copy-on-read", NULL, 0, EVERYWHERE, SUCCESSOR_SAME, NULL,
+DEVICE_OPTION(DEVICE_FLAG, copy_on_read, "copy-on-read", NULL, 0, EVERYWHERE, SUCCESSOR_SAME, "set",
 	      NULL,
 	      "keep in the image what is read from its backing file, which is the default where "
 	      "there is one",
@@ -117,7 +117,7 @@ DEVICE_OPTION(DEVICE_FILE, stream_base, "stream-base", "FILE", 0, DEVICE_QEDD, S
 DEVICE_OPTION(DEVICE_FLAG, stream_paused, "stream-paused", NULL, 0, DEVICE_QEDD, SUCCESSOR_LIVE,
 	      NULL, NULL, "the stream, or the prefetch, begins paused", NULL)
 
-DEVICE_OPTION(DEVICE_RATE, speed, "speed", "RATE", 0, ON_UBLK, SUCCESSOR_LIVE, "stream", NULL,
+DEVICE_OPTION(DEVICE_RATE, speed, "speed", "RATE", 0, ON_UBLK, SUCCESSOR_LIVE, "set", NULL,
 	      "read at most so many bytes a second from the backing file for the stream; 0: no "
 	      "limit",
 	      NULL)
@@ -128,7 +128,7 @@ DEVICE_OPTION(DEVICE_FILE, prefetch, "prefetch", "TRACE", 0, ON_UBLK, SUCCESSOR_
 	      "fetched.")
 
 DEVICE_OPTION(DEVICE_CHOICE, finish_pending, "pending", "drop|finish", 0, ON_UBLK, SUCCESSOR_SAME,
-	      NULL, "drop",
+	      "set", "drop",
 	      "what becomes, at an orderly end, of clusters that were read from the backing file "
 	      "and are not kept yet",
 	      "With finish they are kept first, however long that takes.")

@@ -127,6 +127,22 @@ bool populate_can(const struct blk_node *node)
 	return p && p->pool;
 }
 
+int populate_co_keep_reads(struct blk_node *node, bool keep, struct error *err)
+{
+	struct populate *p = populate_of(node);
+	int ret = 0;
+
+	if (keep && (!p || !p->pool || !node->backing))
+		return error_set(err, -ENOTSUP,
+				 "there is no backing file to read from, or the "
+				 "image is read-only");
+	if (keep)
+		ret = populate_co_start_background(node, err);
+	if (!ret && p)
+		atomic_store(&p->filter.takes_reads, keep);
+	return ret;
+}
+
 bool populate_keeps_reads(const struct blk_node *node)
 {
 	return blk_filter_takes(node, 0);

@@ -36,7 +36,14 @@ void populate_on_source_error(struct blk_node *node, void (*fn)(void *arg), void
 /* Can @node be populated? */
 bool populate_can(const struct blk_node *node);
 
-/* Was populate_co_attach() called with @keep_reads, and can @node be populated? */
+/*
+ * Keep the data of reads from now on, or not any more: reads that were begun are treated the old
+ * way, and what they have queued is kept. Returns 0, or a negative errno with an error line;
+ * -ENOTSUP, with @keep, for a node that cannot be populated. Coroutine; yields.
+ */
+int populate_co_keep_reads(struct blk_node *node, bool keep, struct error *err);
+
+/* Is the data of reads kept? */
 bool populate_keeps_reads(const struct blk_node *node);
 
 /*

@@ -113,7 +113,7 @@ static const struct command commands[] = {
 	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
 	{ "fail-full", co_fail_full, "", true, SLOT_NONE },
-	{ "set", command_co_set, "on-full:s", true, SLOT_STREAM },
+	{ "set", command_co_set, "speed:s copy-on-read:s pending:s on-full:s", true, SLOT_STREAM },
 	/* Takes the slot itself, while the client waits. */
 	{ "check", command_co_check, "repair:s", false, SLOT_NONE },
 	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "populate/populate.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "server/state_file.h"
+#include "server/stream.h"
 #include "util/units.h"
 
 struct setting {
@@ -33,7 +35,39 @@ static int co_set_on_full(struct server *server, const struct device_options *wa
 	return 0;
 }
 
+/* What the running stream reads a second. Another stream has the speed that it is started with. */
+static int co_set_speed(struct server *server, const struct device_options *wanted,
+			struct error *err)
+{
+	if (!server_stream_runs(server))
+		return error_set(err, -ENOENT, "speed: no stream runs");
+	server_stream_set_speed(server, wanted->speed);
+	return 0;
+}
+
+static int co_set_copy_on_read(struct server *server, const struct device_options *wanted,
+			       struct error *err)
+{
+	int ret = populate_co_keep_reads(server->image.node, wanted->copy_on_read, err);
+
+	if (ret)
+		error_prefix(err, "copy-on-read");
+	return ret;
+}
+
+static int co_set_pending(struct server *server, const struct device_options *wanted,
+			  struct error *err)
+{
+	(void)err;
+	server->finish_pending = wanted->finish_pending;
+	return 0;
+}
+
+/* Those that may fail come first: then nothing is changed. */
 static const struct setting settings[] = {
+	{ DEVICE_OPTION_speed, co_set_speed },
+	{ DEVICE_OPTION_copy_on_read, co_set_copy_on_read },
+	{ DEVICE_OPTION_finish_pending, co_set_pending },
 	{ DEVICE_OPTION_on_full, co_set_on_full },
 };
 

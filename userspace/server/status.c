@@ -136,6 +136,8 @@ static void add_background(const struct server *server, json_t *json)
 {
 	json_t *stream = server_stream_json(server);
 
+	json_object_set_new(json, "copy-on-read",
+			    json_boolean(device_image_copies_on_read(&server->image)));
 	json_object_set_new(json, "pending-clusters",
 			    json_integer(populate_pending(server->image.node)));
 	if (stream)

@@ -174,9 +174,16 @@ CHAINS = (
     Mutant(
         "emptied-before-the-base-is-flushed",
         ("job/commit.c",
-         "	ret = blk_co_sync(opts->base);\n",
+         "	ret = blk_co_sync(c->opts.base);\n",
          "	ret = 0;\n"),
-        Crash("committed", "27")),
+        Crash("committed", "27"),
+        Unit("job_live_commit_order", "base_is_durable_first", "39")),
+    Mutant(
+        "clusters-move-under-a-reader",
+        ("qed.c",
+         "			if (node->flags & BLK_O_LEAVE)\n",
+         "			if (false)\n"),
+        Unit("job_live_commit_order", "clusters_stay", "39")),
     Mutant(
         "cut-before-l1-is-empty",
         ("empty.c",

@@ -331,3 +331,38 @@ void blk_backing_follow(struct blk_backing_record *record, const struct blk_node
 	record->stale = true;
 	record->unread = 0; /* it is replaced */
 }
+
+/* Move what @from knows of the files of @to there. */
+static void keep_known(struct blk_backing_record *to, struct blk_backing_record *from)
+{
+	for (size_t i = 0; i < to->nr; i++) {
+		struct blk_backing *file = &to->files[i];
+		struct blk_backing *known = find(from, file->node);
+
+		if (!known)
+			continue;
+		file->recorded = known->recorded;
+		file->seen = known->seen;
+		file->kind = known->kind;
+		file->change = known->change;
+		known->change = NULL;
+	}
+}
+
+int blk_backing_co_renew(struct blk_backing_record *record, struct blk_node *top)
+{
+	struct blk_backing_record now = { .stale = true };
+	/* As in blk_backing_co_look(). */
+	unsigned int token = inflight_begin(&top->inflight);
+	int ret = visit(top, co_add, &now);
+
+	inflight_end(&top->inflight, token);
+	if (ret) {
+		blk_backing_free(&now);
+		return ret;
+	}
+	keep_known(&now, record);
+	blk_backing_free(record);
+	*record = now;
+	return 0;
+}

@@ -80,4 +80,11 @@ void blk_backing_co_look(struct blk_backing_record *record, struct blk_node *top
  */
 void blk_backing_follow(struct blk_backing_record *record, const struct blk_node *top);
 
+/*
+ * Add the images of the chain that are not in @record, as they are now; it becomes stale.  Not
+ * while blk_backing_co_look() yields.  The chain may change meanwhile.  Returns 0 or a negative
+ * errno, with @record as it was.  Coroutine; yields.
+ */
+int blk_backing_co_renew(struct blk_backing_record *record, struct blk_node *top);
+
 #endif

@@ -284,9 +284,13 @@ static int open_one(struct blk_node **node_out, const struct blk_node *top, cons
 	return ret;
 }
 
-/* Open the backing file of @node, the last of the chain that starts at @top, as number @depth. */
-static int open_backing(struct blk_node *top, struct blk_node *node, unsigned int depth,
-			const char *format, const struct blk_open_opts *top_opts, struct error *err)
+/*
+ * Open the backing file of @node, to be added below the chain of @top (NULL: none).  @flags besides
+ * those of @top_opts.
+ */
+static int open_below(struct blk_node **backing, const struct blk_node *top,
+		      const struct blk_node *node, const char *format, unsigned int flags,
+		      const struct blk_open_opts *top_opts, struct error *err)
 {
 	struct blk_options *options = node->backing_options;
 	bool elsewhere = options && blk_options_say_file(options);
@@ -294,13 +298,11 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 		.format = format ? format : node->backing_format,
 		.options = options,
 		.flags = BLK_O_BACKING | (top_opts->flags & FLAGS_OF_ALL) |
-			 (top_opts->backing_dir ? BLK_O_BELOW : 0) |
-			 (depth == top_opts->writable_depth ? BLK_O_RDWR : 0),
+			 (top_opts->backing_dir ? BLK_O_BELOW : 0) | flags,
 		.backing_dir = top_opts->backing_dir,
 		.l2_cache_size = top_opts->l2_cache_size,
 		.nesting = top_opts->nesting,
 	};
-	struct blk_node *backing = NULL;
 	char *name = NULL;
 	int ret = elsewhere ? 0 : blk_backing_name(node, &name, err);
 
@@ -311,13 +313,51 @@ static int open_backing(struct blk_node *top, struct blk_node *node, unsigned in
 	/* An option wins over what the image says. */
 	if (options && blk_options_has(options, "driver"))
 		opts.format = NULL;
-	ret = open_one(&backing, top, name, &opts, err);
-	node->backing = backing;
+	ret = open_one(backing, top, name, &opts, err);
 	free(name);
+	return ret;
+}
+
+/* Open the backing file of @node, the last of the chain that starts at @top, as number @depth. */
+static int open_backing(struct blk_node *top, struct blk_node *node, unsigned int depth,
+			const char *format, const struct blk_open_opts *top_opts, struct error *err)
+{
+	unsigned int flags = depth == top_opts->writable_depth ? BLK_O_RDWR : 0;
+	struct blk_node *backing = NULL;
+	int ret = open_below(&backing, top, node, format, flags, top_opts, err);
+
+	node->backing = backing;
 	/* What lies above depends on its size. */
-	if (!ret && opts.flags & BLK_O_RDWR)
+	if (!ret && flags & BLK_O_RDWR)
 		ret = blk_co_permit(backing, 0, IMAGE_PERM_ALL & ~IMAGE_PERM_RESIZE, err);
 	return ret;
+}
+
+int blk_node_co_open_again(struct blk_node **again, const struct blk_node *above,
+			   unsigned int flags, const struct blk_open_opts *opts, struct error *err)
+{
+	const struct blk_node *old = above->backing;
+	unsigned int kept = old->flags & FLAGS_OF_ALL;
+	struct blk_open_opts all = *opts;
+	struct blk_node *node;
+	int ret;
+
+	all.flags = kept | BLK_O_NO_LOCK;
+	/* Not probed again: what was written meanwhile may look like another format. */
+	ret = open_below(&node, NULL, above, blk_node_format(old), flags, &all, err);
+	if (ret)
+		return ret;
+	node->flags = (node->flags & ~BLK_O_NO_LOCK) | kept;
+	node->probed = old->probed;
+	fix_end(node);
+	if (!blk_file_is_same(node->file, old->file) || node->driver != old->driver ||
+	    atomic_load(&node->size) != atomic_load(&old->size)) {
+		ret = error_set(err, -ESTALE, "%s: is another file now", old->filename);
+		(void)blk_co_close(node);
+		return ret;
+	}
+	*again = node;
+	return 0;
 }
 
 static bool wants_backing(const struct blk_node *node)
@@ -357,7 +397,7 @@ static int create_pool(struct blk_node *node)
 	return node->backing ? bufpool_create(&node->copy_pool, size, POOL_BYTES / size) : 0;
 }
 
-static int start_one(struct blk_node *node, struct error *err)
+int blk_node_co_start(struct blk_node *node, struct error *err)
 {
 	int ret = create_pool(node);
 
@@ -381,7 +421,7 @@ static int start_chain(struct blk_node *top, struct error *err)
 
 		while (node->backing != below)
 			node = node->backing;
-		ret = start_one(node, err);
+		ret = blk_node_co_start(node, err);
 		if (ret)
 			return ret;
 		below = node;

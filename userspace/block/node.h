@@ -47,6 +47,8 @@ enum blk_open_flags {
 	 */
 	BLK_O_METADATA = 1 << 13,
 	BLK_O_BACKING = 1 << 14, /* it is opened as a backing file */
+	/* Set before it is closed: another node reads the file, so no data in it may move. */
+	BLK_O_LEAVE = 1 << 15,
 };
 
 /*
@@ -166,6 +168,22 @@ int blk_co_close(struct blk_node *node);
  */
 int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
 		  struct error *err);
+
+/* The same for @node in the backing chain of @top, to which requests are made. */
+int blk_co_rebase_below(struct blk_node *top, struct blk_node *node, struct blk_node *base,
+			struct blk_node **removed, struct error *err);
+
+/*
+ * Open the backing file of @above, which is @top or in its backing chain, again: for writing, or
+ * for reading only.  Requests to @top continue; nothing else uses the chain meanwhile, and a node
+ * that is open for writing gets no more writes.  above->backing is another node afterwards.  @opts:
+ * backing_dir and l2_cache_size as the chain was opened with.  Returns 0 or a negative errno with
+ * an error line that names the file, and then above->backing is as it was; -EBUSY where another
+ * process uses the image.  Coroutine of the loop that opened the chain; yields; must not be in
+ * top->inflight.
+ */
+int blk_co_reopen_backing(struct blk_node *top, struct blk_node *above, bool writable,
+			  const struct blk_open_opts *opts, struct error *err);
 
 /*
  * Can blk_co_rebase() do that?  Reads the nodes of the chain only, no file.  *@name is set to the

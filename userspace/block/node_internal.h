@@ -32,6 +32,24 @@ struct blk_node *blk_nested_node(const struct blk_file *file);
  */
 int blk_node_co_lock(struct blk_node *node, const struct blk_driver *driver, struct error *err);
 
+/*
+ * The same for @node in place of the locks of @from, the same image opened a second time.  @from
+ * stays open for reading: it must not be written to any more.
+ */
+int blk_node_co_take_lock(struct blk_node *node, const struct blk_node *from, struct error *err);
+
+/*
+ * Open the backing file of @above a second time, as *@again, without locks and without its own
+ * chain, which is the caller's to set before blk_node_co_start().  @flags: 0 or BLK_O_RDWR.  @opts:
+ * backing_dir and l2_cache_size count, as when the chain was opened.  -ESTALE where another file
+ * has the name now.  Coroutine; yields.
+ */
+int blk_node_co_open_again(struct blk_node **again, const struct blk_node *above,
+			   unsigned int flags, const struct blk_open_opts *opts, struct error *err);
+
+/* Make @node, whose chain is set, ready for requests.  Coroutine; yields. */
+int blk_node_co_start(struct blk_node *node, struct error *err);
+
 /* Like blk_driver_find(), with an error line. */
 int blk_driver_get(const char *name, const struct blk_driver **driver, struct error *err);
 

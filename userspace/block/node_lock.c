@@ -10,8 +10,9 @@
 /* What those that read an image consistently leave to others. */
 #define SHARED_BY_READERS (IMAGE_PERM_CONSISTENT_READ | IMAGE_PERM_WRITE_UNCHANGED)
 
+/* @from: NULL, or the same image opened a second time, whose locks these replace. */
 static int lock_file(struct blk_node *node, const struct blk_driver *driver, unsigned int perm,
-		     unsigned int shared, struct error *err)
+		     unsigned int shared, const struct blk_node *from, struct error *err)
 {
 	struct blk_node *below = blk_nested_node(node->file);
 
@@ -24,11 +25,15 @@ static int lock_file(struct blk_node *node, const struct blk_driver *driver, uns
 			perm |= IMAGE_PERM_WRITE | IMAGE_PERM_RESIZE;
 		shared &= SHARED_BY_READERS;
 	}
-	return below ? lock_file(below, below->driver, perm, shared, err) :
-		       blk_file_co_lock(node->file, perm, shared, err);
+	if (below)
+		return lock_file(below, below->driver, perm, shared,
+				 from ? blk_nested_node(from->file) : NULL, err);
+	return from ? blk_file_co_take_lock(node->file, perm, shared, from->file, err) :
+		      blk_file_co_lock(node->file, perm, shared, err);
 }
 
-int blk_node_co_lock(struct blk_node *node, const struct blk_driver *driver, struct error *err)
+static int lock_node(struct blk_node *node, const struct blk_driver *driver,
+		     const struct blk_node *from, struct error *err)
 {
 	bool share = node->flags & BLK_O_SHARE, writes = node->flags & BLK_O_RDWR;
 	unsigned int perm = 0;
@@ -37,10 +42,20 @@ int blk_node_co_lock(struct blk_node *node, const struct blk_driver *driver, str
 		perm = IMAGE_PERM_CONSISTENT_READ | (writes ? IMAGE_PERM_WRITE : 0);
 	if (node->flags & BLK_O_RESIZE || (!share && writes))
 		perm |= IMAGE_PERM_RESIZE;
-	return lock_file(node, driver, perm, share ? IMAGE_PERM_ALL : SHARED_BY_READERS, err);
+	return lock_file(node, driver, perm, share ? IMAGE_PERM_ALL : SHARED_BY_READERS, from, err);
+}
+
+int blk_node_co_lock(struct blk_node *node, const struct blk_driver *driver, struct error *err)
+{
+	return lock_node(node, driver, NULL, err);
+}
+
+int blk_node_co_take_lock(struct blk_node *node, const struct blk_node *from, struct error *err)
+{
+	return lock_node(node, node->driver, from, err);
 }
 
 int blk_co_permit(struct blk_node *node, unsigned int perm, unsigned int shared, struct error *err)
 {
-	return lock_file(node, node->driver, perm, shared, err);
+	return lock_file(node, node->driver, perm, shared, NULL, err);
 }

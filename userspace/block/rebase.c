@@ -72,8 +72,8 @@ int blk_check_rebase(struct blk_node *node, struct blk_node *base, const char **
 	return ret;
 }
 
-int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
-		  struct error *err)
+int blk_co_rebase_below(struct blk_node *top, struct blk_node *node, struct blk_node *base,
+			struct blk_node **removed, struct error *err)
 {
 	struct blk_node *old = node->backing, *last = old;
 	const char *name;
@@ -89,7 +89,7 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	 * No cluster shows the removed images any more.  But a request may have found one
 	 * unallocated before, and load the backing file only now: it must still find it.
 	 */
-	blk_co_wait_requests(node);
+	blk_co_wait_requests(top);
 	ret = node->driver->co_change_backing(node, name, base ? base->driver->name : NULL, err);
 	if (ret) {
 		blk_error_name_file(err, node->filename);
@@ -97,8 +97,14 @@ int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node 
 	}
 	node->backing = base;
 	/* A request that loaded the old pointer is still in flight. */
-	blk_co_wait_requests(node);
+	blk_co_wait_requests(top);
 	last->backing = NULL;
 	*removed = old;
 	return 0;
+}
+
+int blk_co_rebase(struct blk_node *node, struct blk_node *base, struct blk_node **removed,
+		  struct error *err)
+{
+	return blk_co_rebase_below(node, node, base, removed, err);
 }

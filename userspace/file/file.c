@@ -205,12 +205,16 @@ static int check_device(const struct blk_file *file, unsigned int perm, unsigned
 	return device_lock_check(file->ino, writing, file->lasting && !writing, err);
 }
 
+/* Lock, in place of @from if that is not NULL. */
 static int lock_image(struct blk_file *file, unsigned int perm, unsigned int shared,
-		      struct error *err)
+		      struct blk_file *from, struct error *err)
 {
 	int ret = check_device(file, perm, shared, err);
 
-	if (!ret)
+	if (!ret && from)
+		ret = image_lock_take_over(file->fd, &file->lock, perm, shared, from->fd,
+					   &from->lock, err);
+	else if (!ret)
 		ret = image_lock_add(file->fd, &file->lock, perm, shared, err);
 	if (ret) {
 		error_prefix(err, "%s", file->name);
@@ -239,7 +243,7 @@ static int open_on_worker(void *arg)
 	if (!ret)
 		ret = find_alignment(call);
 	if (!ret && call->perm && !(call->flags & BLK_FILE_NO_LOCK))
-		ret = lock_image(call->file, call->perm, call->shared, call->err);
+		ret = lock_image(call->file, call->perm, call->shared, NULL, call->err);
 	if (ret) {
 		close(call->file->fd);
 		call->file->fd = -1;
@@ -386,6 +390,7 @@ void blk_file_co_close(struct blk_file *file)
 struct lock_call {
 	struct blk_file *file;
 	unsigned int perm, shared;
+	struct blk_file *from;
 	struct error *err;
 };
 
@@ -393,17 +398,25 @@ static int lock_on_worker(void *arg)
 {
 	struct lock_call *call = arg;
 
-	return lock_image(call->file, call->perm, call->shared, call->err);
+	return lock_image(call->file, call->perm, call->shared, call->from, call->err);
 }
 
 int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
 		     struct error *err)
 {
-	struct lock_call call = { file, perm, shared, err };
+	struct lock_call call = { file, perm, shared, NULL, err };
 
 	if (file->protocol || image_lock_has(&file->lock, perm, shared))
 		return 0;
 	return aio_co_call(lock_on_worker, &call);
+}
+
+int blk_file_co_take_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
+			  struct blk_file *from, struct error *err)
+{
+	struct lock_call call = { file, perm, shared, from, err };
+
+	return file->protocol ? 0 : aio_co_call(lock_on_worker, &call);
 }
 
 int blk_file_set_align(struct blk_file *file, uint32_t align, uint32_t mem_align)

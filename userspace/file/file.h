@@ -169,6 +169,13 @@ int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shar
 		     struct error *err);
 
 /*
+ * The same, in place of the locks of @from, the same file opened a second time, which may be read
+ * from afterwards, and not written to.
+ */
+int blk_file_co_take_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
+			  struct blk_file *from, struct error *err);
+
+/*
  * Set the alignment of offsets and lengths (bytes, a power of two, 1 to 64 KiB);
  * used at open, and by tests that simulate a disk with larger blocks.  No I/O may
  * be in flight.  Returns 0 or a negative errno.

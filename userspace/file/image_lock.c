@@ -201,6 +201,29 @@ int image_lock_add(int fd, struct image_lock *held, unsigned int perm, unsigned 
 	}
 }
 
+int image_lock_take_over(int fd, struct image_lock *held, unsigned int perm, unsigned int shared,
+			 int from_fd, struct image_lock *from, struct error *err)
+{
+	const struct image_lock before = *held;
+	const struct image_lock reader = { .perm = from->perm & IMAGE_PERM_CONSISTENT_READ };
+	int ret;
+
+	/* An error is found again below. */
+	(void)lock_bytes(fd, perm, IMAGE_PERM_ALL & ~shared);
+	held->perm |= perm;
+	held->denied |= IMAGE_PERM_ALL & ~shared;
+	unlock_but(from_fd, &reader);
+	ret = image_lock_add(fd, held, perm, shared, err);
+	if (!ret) {
+		*from = reader;
+		return 0;
+	}
+	(void)lock_bytes(from_fd, from->perm, from->denied);
+	*held = before;
+	unlock_but(fd, &before);
+	return ret;
+}
+
 bool image_lock_has(const struct image_lock *held, unsigned int perm, unsigned int shared)
 {
 	return !(perm & ~held->perm) && !(IMAGE_PERM_ALL & ~shared & ~held->denied);

@@ -40,6 +40,14 @@ struct image_lock {
 int image_lock_add(int fd, struct image_lock *held, unsigned int perm, unsigned int shared,
 		   struct error *err);
 
+/*
+ * The same for @fd, in place of the locks *@from of @from_fd, another descriptor of this process
+ * for the same file, which keeps its reading and denies nothing any more.  At no instant is the
+ * file without a descriptor that denies what both deny.  After an error both hold what they held.
+ */
+int image_lock_take_over(int fd, struct image_lock *held, unsigned int perm, unsigned int shared,
+			 int from_fd, struct image_lock *from, struct error *err);
+
 /* Would image_lock_add() have nothing to do? */
 bool image_lock_has(const struct image_lock *held, unsigned int perm, unsigned int shared);
 

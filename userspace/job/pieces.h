@@ -74,7 +74,7 @@ struct pieces {
 	struct piece_worker *crew;
 	unsigned int running; /* workers, and the owner while it starts them */
 	struct co *owner; /* yields until the last worker ends */
-	uint64_t done; /* bytes */
+	_Atomic uint64_t done; /* bytes; may be read by any thread */
 	uint64_t failed; /* the lowest number that failed; UINT64_MAX: none */
 	int ret; /* its error, with its line */
 	struct error error;

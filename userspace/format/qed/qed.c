@@ -220,7 +220,10 @@ static int qed_co_close(struct blk_node *node)
 		ret = qed_co_commit(img);
 		if (!ret) {
 			qed_co_recycle(img, &left);
-			ret = qed_co_compact(img);
+			if (node->flags & BLK_O_LEAVE)
+				img->scan.unfinished |= left || img->alloc.free.members;
+			else
+				ret = qed_co_compact(img);
 		}
 		qed_co_flusher_stop(img);
 		/* Before the hole at the end is cut: until then it makes the next opener search. */

@@ -45,8 +45,8 @@ bad() {
 	fi
 }
 
-verbs="create remove recover ls info status stats stream trace check resize set partitions table message
-	reload suspend resume features version"
+verbs="create remove recover ls info status stats stream commit trace check resize set partitions table
+	message reload suspend resume features version"
 for verb in $verbs; do
 	good "$verb --help" "^usage: qedctl $verb( |\$)" "$verb" --help
 	good "help $verb" "^usage: qedctl $verb( |\$)" help "$verb"
@@ -121,6 +121,10 @@ bad "stream with a bad speed" "qedctl: stream: --speed: 'fast' is not a number o
 	stream a --speed fast
 bad "stream with two wishes" "qedctl: stream a: only one of --pause, --resume and --cancel" \
 	stream a --pause --cancel
+bad "commit without a name" "qedctl: commit: NAME is needed" commit --top a
+bad "commit of no file" "qedctl: commit a: --top: an empty file name" commit a --top ""
+bad "commit with a wish and more" \
+	"qedctl: commit a: --pause, --resume and --cancel take no other option" commit a --pause --top b
 bad "stream with a wish and more" \
 	"qedctl: stream a: --pause, --resume and --cancel take no other option" stream a --pause --wait
 bad "trace without a word" "qedctl: trace: NAME and 'start FILE' or 'stop' are needed" trace a

@@ -176,6 +176,7 @@ class Request:
         "pid": lambda server, index: server.process.pid,
         "file": lambda server, index: os.path.abspath("trace.%d" % index),
         "base": lambda server, index: os.path.abspath("base.raw"),
+        "top": lambda server, index: os.path.abspath("mid.qed"),
         "mode": lambda server, index: "on",
         "on-full": lambda server, index: "wait=5",
         "speed:s": lambda server, index: "1",
@@ -184,7 +185,7 @@ class Request:
         # That of the image, which stays: any order of two requests has the same outcome.
         "size": lambda server, index: 16 * MiB,
         "repair": lambda server, index: "leaks",
-        # The stream does not end.
+        # The job does not end.
         "wait": lambda server, index: False,
     }
     OF_KIND = {"s": "x", "i": 0, "b": True}
@@ -231,10 +232,10 @@ def all_requests(commands):
     return requests
 
 
-def stream_state(stream):
-    """Return the state of a stream. A pause takes effect some time after its answer, and a pause in
+def job_state(job):
+    """Return the state of a stream or commit. A pause takes effect some time after its answer, and a pause in
     the past does not count."""
-    state = (stream or {}).get("state", "cancelled")
+    state = (job or {}).get("state", "cancelled")
     return {"waiting": "running", "paused": "running"}.get(state, state)
 
 
@@ -244,14 +245,15 @@ def normal(verb, answer):
         error = answer["error"]
         return ("error", error["class"], error["desc"])
     value = answer["return"]
-    if verb.startswith("stream"):
-        return ("stream", stream_state(value), value.get("note"))
+    if verb.startswith(("stream", "commit")):
+        return (value["kind"], job_state(value), value.get("note"))
     if verb == "check":
-        # What a stream has populated by then depends on time.
+        # What a job has written by then depends on time.
         return (verb, value["corruptions"], value["leaks"], value["check-errors"])
     if verb in ("status", "info", "stats"):
-        names = sorted(set(value) - {"quit-pending", "stream"})
-        return (verb, tuple(names), stream_state(value.get("stream")), value.get("detect-zeroes"))
+        names = sorted(set(value) - {"quit-pending", "stream", "commit"})
+        return (verb, tuple(names), job_state(value.get("stream")), job_state(value.get("commit")),
+                value.get("detect-zeroes"))
     return json.dumps(value, sort_keys=True)
 
 
@@ -297,7 +299,7 @@ class Pairs:
             # Only these: the option that lets the backing file change stays recorded.
             seen.append([word for word in json.load(file)["options"]
                          if word.startswith(("--stream", "--speed", "--detect"))])
-        for verb in ("stream-cancel", "trace-stop"):
+        for verb in ("stream-cancel", "commit-cancel", "trace-stop"):
             seen.append(normal(verb, client.ask(verb)))
         client.ask("detect-zeroes", mode="off")
         self.server.check_lives()
@@ -422,7 +424,7 @@ def crowd(server, rng, requests, rounds):
         for name, kind in request.arguments:
             value = Request.VALUES.get(name)
             arguments[name] = value(server, index) if value else Request.OF_KIND[kind]
-        if request.verb == "stream":
+        if request.verb in ("stream", "commit"):
             arguments.update(speed=rng.choice((0, 0, 1, MiB)), wait=rng.random() < 0.3)
         clients[index].send(request.verb, arguments)
         if arguments.get("wait") or rng.random() < 0.2:

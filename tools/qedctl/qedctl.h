@@ -19,6 +19,7 @@
 	X(status)     \
 	X(stats)      \
 	X(stream)     \
+	X(commit)     \
 	X(trace)      \
 	X(check)      \
 	X(resize)     \

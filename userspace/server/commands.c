@@ -104,12 +104,17 @@ static const struct command commands[] = {
 	{ "info", co_info, "", true, SLOT_NONE },
 	{ "flush", co_flush, "", true, SLOT_NONE },
 	/*
-	 * Takes the slot itself, and releases it before the client waits for the end of the stream.
+	 * These take the slot themselves, and release it before the client waits for the end of the
+	 * job.
 	 */
 	{ "stream", command_co_stream, "base:s speed:i wait:b", false, SLOT_NONE },
+	{ "commit", command_co_commit, "top:s base:s speed:i wait:b", false, SLOT_NONE },
 	{ "stream-pause", command_co_stream_pause, "", true, SLOT_STREAM },
 	{ "stream-resume", command_co_stream_resume, "", true, SLOT_STREAM },
 	{ "stream-cancel", command_co_stream_cancel, "", true, SLOT_STREAM },
+	{ "commit-pause", command_co_commit_pause, "", true, SLOT_STREAM },
+	{ "commit-resume", command_co_commit_resume, "", true, SLOT_STREAM },
+	{ "commit-cancel", command_co_commit_cancel, "", true, SLOT_STREAM },
 	{ "trace-start", command_co_trace_start, "file:s", true, SLOT_TRACE },
 	{ "trace-stop", command_co_trace_stop, "file:s", true, SLOT_TRACE },
 	{ "fail-full", co_fail_full, "", true, SLOT_NONE },

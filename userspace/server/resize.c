@@ -16,7 +16,6 @@
 #include "server/server.h"
 #include "server/state_file.h"
 #include "server/status.h"
-#include "server/stream.h"
 #include "util/units.h"
 
 /* Check what can be known before anything changes. */
@@ -35,10 +34,9 @@ static int co_check(struct server *server, uint64_t bytes, struct error *err)
 		return error_set(err, -ENOTSUP,
 				 "a device can only become larger: its image has %llu bytes",
 				 (unsigned long long)atomic_load(&node->size));
-	/* What a stream fills ends where the image ended when the stream began. */
-	if (server_stream_runs(server))
-		return error_set(err, -EBUSY,
-				 "a stream or prefetch runs: wait for it, or cancel it");
+	/* What a job works on ends where the image ended when the job began. */
+	if (server_job_check_none(server, err))
+		return err->code;
 	return served_device_co_check_resize(server, err);
 }
 

@@ -197,7 +197,7 @@ static void co_stop(struct server *server)
 	/* Requests that wait for room would hold up the device's end. */
 	atomic_store(&server->target.full.wait_s, 0);
 	server_trace_co_stop(server);
-	server_stream_co_stop(server);
+	server_job_co_stop(server);
 	server_watch_co_stop(server);
 	ret = co_stop_device(server);
 	server->image_closes = true;
@@ -317,7 +317,7 @@ int server_run(const struct device_options *options, const struct starter *start
 	device_image_free(&server.image);
 	json_decref(server.description);
 	free(server.directory);
-	server_stream_put(server.streaming);
+	server_job_put(server.job);
 	free(server.wish.base);
 	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++)
 		free(server.live_values[i]);

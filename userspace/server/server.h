@@ -9,15 +9,15 @@
  * thread, waits for a job) lets others run between its checks and its changes. So the state that a
  * command changes has a slot, which the command holds from its first check to its last change:
  *
- * SLOT_STREAM	@streaming, @wish, @backing_changes, @resized and the image's size; a check, during
+ * SLOT_STREAM	@job, @wish, @backing_changes, @resized and the image's size; a check, during
  *		which the image may not be resized or replaced
  * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
  *
- * These run without the slot: the coroutine that follows a stream, which only ends the running
- * stream (sets @streaming->stream to NULL and may drop the wish) and does not yield between its
- * changes; the start of the server, during which commands are refused; its stop, which refuses new
- * commands and waits until @users is 0. A command without a slot either never yields between check
- * and change, or changes nothing.
+ * These run without the slot: the coroutine that follows a job, which only ends the running
+ * job (sets @job->job to NULL and may drop the wish) and does not yield between its changes; the
+ * start of the server, during which commands are refused; its stop, which refuses new commands and
+ * waits until @users is 0. A command without a slot either never yields between check and change,
+ * or changes nothing.
  */
 #ifndef QEDBLK_SERVER_SERVER_H
 #define QEDBLK_SERVER_SERVER_H
@@ -32,6 +32,7 @@
 #include "server/daemon.h"
 #include "device/device_image.h"
 #include "device/options.h"
+#include "server/job.h"
 #include "server/run_state.h"
 #include "server/stream.h"
 #include "ublk/device.h"
@@ -59,7 +60,7 @@ struct server {
 	enum server_state state;
 	uint64_t live_since; /* ns, monotonic */
 	struct co_mutex slots[SERVER_SLOTS];
-	struct streaming *streaming; /* the latest stream, running or ended; NULL: none yet */
+	struct server_job *job; /* the latest one, running or ended; NULL: none yet */
 	/* Where the options of a successor differ from this server's. */
 	/* The backing file is, or may soon be, another one than in the options. */
 	bool backing_changes;
@@ -67,7 +68,7 @@ struct server {
 	bool resized; /* the image may have another size than in the options */
 	bool tracing, trace_stop; /* a trace recorder runs; it is to end */
 	/* See watch.c. */
-	bool watching, watch_wake, watch_stop;
+	bool watching, watch_wake, watch_stop, watch_renew;
 	uint64_t watch_early; /* ns, monotonic: when it was last woken by a failed read */
 	struct aio_post source_failed;
 	atomic_flag source_has_failed; /* it is posted */

@@ -12,9 +12,9 @@
 
 #include "populate/populate.h"
 #include "server/commands.h"
+#include "server/job.h"
 #include "server/server.h"
 #include "server/state_file.h"
-#include "server/stream.h"
 #include "util/units.h"
 
 struct setting {
@@ -35,13 +35,13 @@ static int co_set_on_full(struct server *server, const struct device_options *wa
 	return 0;
 }
 
-/* What the running stream reads a second. Another stream has the speed that it is started with. */
+/* Of the running stream or commit. Another one has the speed that it is started with. */
 static int co_set_speed(struct server *server, const struct device_options *wanted,
 			struct error *err)
 {
-	if (!server_stream_runs(server))
-		return error_set(err, -ENOENT, "speed: no stream runs");
-	server_stream_set_speed(server, wanted->speed);
+	if (!server_job_runs(server))
+		return error_set(err, -ENOENT, "speed: no stream or commit runs");
+	server_job_set_speed(server, wanted->speed);
 	return 0;
 }
 

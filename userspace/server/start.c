@@ -152,7 +152,7 @@ static bool co_abort_start(struct server *server)
 	server->state = SERVER_STOPPED;
 	server_changed(server);
 	control_co_stop(&server->control);
-	server_stream_co_stop(server);
+	server_job_co_stop(server);
 	server_watch_co_stop(server);
 	if (server->device && served_device_co_end(server, NULL) < 0)
 		return false;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "job/stream.h"
 #include "server/protocol.h"
 #include "server/server.h"
 #include "server/state_file.h"
@@ -63,8 +62,7 @@ static void append_stream(json_t *options, struct server *server)
 		append_option(options, "prefetch", wish->prefetch);
 	if (wish->paused)
 		json_array_append_new(options, json_string("--stream-paused"));
-	speed = server_stream_runs(server) ? job_get_speed(&server->streaming->stream->job) :
-					     server->options->speed;
+	speed = server_job_runs(server) ? job_get_speed(server->job->job) : server->options->speed;
 	if (speed)
 		json_array_append_new(options, json_sprintf("--speed=%" PRIu64, speed));
 }

@@ -10,11 +10,9 @@
 #include "aio/timer.h"
 #include "device/run_files.h"
 #include "populate/populate.h"
-#include "job/stream.h"
 #include "server/protocol.h"
 #include "server/server.h"
 #include "server/status.h"
-#include "server/stream.h"
 #include "util/json_text.h"
 #include "util/units.h"
 
@@ -134,14 +132,14 @@ void status_refresh_chain(struct server *server)
 /* Add the state that changes while the image is open. */
 static void add_background(const struct server *server, json_t *json)
 {
-	json_t *stream = server_stream_json(server);
+	const struct server_job *job = server->job;
 
 	json_object_set_new(json, "copy-on-read",
 			    json_boolean(device_image_copies_on_read(&server->image)));
 	json_object_set_new(json, "pending-clusters",
 			    json_integer(populate_pending(server->image.node)));
-	if (stream)
-		json_object_set_new(json, "stream", stream);
+	if (job)
+		json_object_set_new(json, job->kind->key, server_job_json(job));
 }
 
 /* Add what is known of requests that wait for room, and a warning. */

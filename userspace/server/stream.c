@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Streaming the served image. A coroutine of the main loop follows the job to its end,
- * closes the images that it removed from the backing chain, and keeps its final
- * status.
- */
+/* Streaming the served image. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "aio/timer.h"
-#include "file/name.h"
 #include "populate/trace.h"
 #include "job/stream.h"
 #include "server/server.h"
@@ -31,7 +25,7 @@ static double percent(const struct stream_status *status)
 	return 100.0 * (double)(status->total - status->left) / (double)status->total;
 }
 
-static json_t *status_to_json(const struct stream_status *status)
+static json_t *to_json(const struct stream_status *status)
 {
 	double seconds = (double)status->elapsed / 1e9;
 	json_t *json = json_pack(
@@ -48,25 +42,18 @@ static json_t *status_to_json(const struct stream_status *status)
 	return json;
 }
 
-json_t *streaming_json(const struct streaming *streaming)
+static json_t *job_status(struct job *job)
 {
 	struct stream_status status;
 
-	if (!streaming->stream)
-		return json_incref(streaming->end);
-	stream_get_status(streaming->stream, &status);
-	return status_to_json(&status);
-}
-
-json_t *server_stream_json(const struct server *server)
-{
-	return server->streaming ? streaming_json(server->streaming) : NULL;
+	stream_get_status(container_of(job, struct stream, job), &status);
+	return to_json(&status);
 }
 
 json_t *server_stream_needless_json(const char *why)
 {
 	const struct stream_status status = { .state = JOB_DONE };
-	json_t *json = status_to_json(&status);
+	json_t *json = to_json(&status);
 
 	json_object_set_new(json, "note", json_string(why));
 	return json;
@@ -90,7 +77,7 @@ static int set_wish(struct server *server, const struct stream_request *request)
 	return 0;
 }
 
-static void drop_wish(struct server *server)
+void server_stream_drop_wish(struct server *server)
 {
 	free(server->wish.base);
 	server->wish = (struct stream_wish){ 0 };
@@ -116,96 +103,44 @@ int server_stream_wish_by_options(struct server *server)
 
 /* ---- Start and end ---- */
 
-bool server_stream_runs(const struct server *server)
+static void job_free(struct job *job)
 {
-	return server->streaming && server->streaming->stream;
+	stream_co_free(container_of(job, struct stream, job));
 }
 
-struct streaming *server_stream_get(const struct server *server)
+static void prefetch_ended(struct server *server, enum job_state state)
 {
-	server->streaming->refs++;
-	return server->streaming;
+	if (state == JOB_DONE)
+		server_stream_drop_wish(server);
 }
 
-void server_stream_put(struct streaming *streaming)
+static void stream_ended(struct server *server, enum job_state state)
 {
-	if (!streaming || --streaming->refs)
+	if (state != JOB_DONE)
 		return;
-	json_decref(streaming->end);
-	free(streaming);
+	server_stream_drop_wish(server);
+	status_refresh_chain(server);
+	server_watch_follow(server);
+	server->backing_changes = true;
 }
 
-/* Make @stream, which runs, the latest one; the previous one has ended. Returns 0 or -ENOMEM. */
-static int set_streaming(struct server *server, struct stream *stream)
-{
-	struct streaming *streaming = calloc(1, sizeof(*streaming));
+static const struct server_job_kind stream_kind = {
+	.name = "stream",
+	.key = "stream",
+	.event = "STREAM_PROGRESS",
+	.status = job_status,
+	.co_free = job_free,
+	.ended = stream_ended,
+};
 
-	if (!streaming)
-		return -ENOMEM;
-	*streaming = (struct streaming){ .stream = stream, .refs = 1 };
-	server_stream_put(server->streaming);
-	server->streaming = streaming;
-	return 0;
-}
-
-/*
- * Free a stream whose job has ended. Yields while files are closed; until then it
- * counts as running.
- */
-static void co_free_stream(struct streaming *streaming)
-{
-	stream_co_free(streaming->stream);
-	streaming->stream = NULL;
-}
-
-static void log_end(const struct server *server, const struct stream_status *status)
-{
-	const char *name = server->options->name;
-
-	if (status->state == JOB_DONE)
-		log_info("%s: %s done", name, status->prefetch ? "prefetch" : "stream");
-	else if (status->state == JOB_FAILED)
-		log_error("%s: stream failed: %s", name, status->error);
-}
-
-/* Wait for the end of the stream. A coroutine of the main loop; commands run concurrently. */
-static void follow(void *arg)
-{
-	struct server *server = arg;
-	/* Not replaced while the stream runs. */
-	struct streaming *streaming = server->streaming;
-	struct stream_status status;
-
-	job_co_wait_end(&streaming->stream->job);
-	stream_get_status(streaming->stream, &status);
-	log_end(server, &status);
-	streaming->end = status_to_json(&status);
-	co_free_stream(streaming);
-	/* No yielding from here on. */
-	if (status.state == JOB_DONE)
-		drop_wish(server);
-	if (status.state == JOB_DONE && !status.prefetch) {
-		status_refresh_chain(server);
-		server_watch_follow(server);
-		server->backing_changes = true;
-	}
-	state_file_refresh(server);
-	server_changed(server);
-}
-
-/* Return the node of the backing chain that @name, relative to the image, means; or NULL. */
-static struct blk_node *find_base(struct blk_node *top, const char *name)
-{
-	struct blk_node *node = top->backing;
-	char *wanted;
-
-	if (blk_name_beside(top->filename, name, &wanted, NULL))
-		return NULL;
-	while (node && !blk_name_same(node->filename, wanted))
-		node = node->backing;
-	free(wanted);
-	return node;
-}
+static const struct server_job_kind prefetch_kind = {
+	.name = "prefetch",
+	.key = "stream",
+	.event = "STREAM_PROGRESS",
+	.status = job_status,
+	.co_free = job_free,
+	.ended = prefetch_ended,
+};
 
 const char *server_stream_needless(const struct server *server,
 				   const struct stream_request *request)
@@ -214,7 +149,7 @@ const char *server_stream_needless(const struct server *server,
 
 	if (!request->base)
 		return node->backing ? NULL : "there is no backing file";
-	if (node->backing && find_base(node, request->base) == node->backing)
+	if (node->backing && server_job_find_backing(node, request->base) == node->backing)
 		return "the base is the backing file already";
 	return NULL;
 }
@@ -239,12 +174,6 @@ static int read_first(struct stream_opts *opts, const struct stream_request *req
 	return ret;
 }
 
-static void co_end(struct stream *stream)
-{
-	job_cancel(&stream->job);
-	job_co_wait_end(&stream->job);
-}
-
 int server_stream_co_start(struct server *server, const struct stream_request *request,
 			   struct error *err)
 {
@@ -255,12 +184,12 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 		.paused = request->paused,
 	};
 	struct stream *stream;
-	int ret;
+	int ret = server_job_check_none(server, err);
 
-	if (server_stream_runs(server))
-		return error_set(err, -EBUSY, "a stream runs already");
+	if (ret)
+		return ret;
 	if (request->base) {
-		opts.base = find_base(node, request->base);
+		opts.base = server_job_find_backing(node, request->base);
 		if (!opts.base)
 			return error_set(err, -EINVAL, "%s: not in the backing chain",
 					 request->base);
@@ -271,26 +200,17 @@ int server_stream_co_start(struct server *server, const struct stream_request *r
 	ret = stream_co_start(&stream, node, &opts, err);
 	if (ret)
 		return ret;
-	ret = set_streaming(server, stream);
-	if (ret) {
-		co_end(stream);
-		stream_co_free(stream);
-		return error_set_errno(err, ret, "stream");
-	}
 	/* Set the wish before the follower starts, which drops it at the end, possibly at once. */
 	if (set_wish(server, request))
 		log_warning("%s: not enough memory to note the stream", server->options->name);
 	server->backing_changes |= !!request->base;
-	ret = co_start(follow, server);
-	if (!ret) {
+	ret = server_job_co_adopt(server, request->only_first ? &prefetch_kind : &stream_kind,
+				  &stream->job, err);
+	if (ret)
+		server_stream_drop_wish(server);
+	else
 		state_file_refresh(server);
-		return 0;
-	}
-	/* Without a follower the stream must not run. */
-	co_end(stream);
-	co_free_stream(server->streaming);
-	drop_wish(server);
-	return error_set_errno(err, ret, "stream");
+	return ret;
 }
 
 int server_stream_co_start_by_options(struct server *server, struct error *err)
@@ -303,39 +223,7 @@ int server_stream_co_start_by_options(struct server *server, struct error *err)
 	if (!server_stream_needless(server, &request))
 		return server_stream_co_start(server, &request, err);
 	/* The stream finished under an earlier server. */
-	drop_wish(server);
+	server_stream_drop_wish(server);
 	state_file_refresh(server);
 	return 0;
-}
-
-void server_stream_set_speed(struct server *server, uint64_t speed)
-{
-	job_set_speed(&server->streaming->stream->job, speed);
-	state_file_refresh(server);
-}
-
-void server_stream_set_paused(struct server *server, bool paused)
-{
-	struct job *job = &server->streaming->stream->job;
-
-	if (paused)
-		job_pause(job);
-	else
-		job_resume(job);
-	server->wish.paused = paused;
-	state_file_refresh(server);
-}
-
-void server_stream_co_cancel(struct server *server)
-{
-	drop_wish(server);
-	server_stream_co_stop(server);
-}
-
-void server_stream_co_stop(struct server *server)
-{
-	if (server_stream_runs(server))
-		job_cancel(&server->streaming->stream->job);
-	while (server_stream_runs(server))
-		server_co_wait_change(server);
 }

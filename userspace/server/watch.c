@@ -40,6 +40,18 @@ static void co_store(struct server *server)
 			 strerror(-ret));
 }
 
+/* Record the chain as it is after a commit. */
+static void co_renew(struct server *server)
+{
+	int ret;
+
+	server->watch_renew = false;
+	ret = blk_backing_co_renew(&server->image.backing, server->image.node);
+	if (ret)
+		log_info("%s: its backing files are not all watched: %s", server->image.path,
+			 strerror(-ret));
+}
+
 static void watch_fn(void *arg)
 {
 	struct server *server = arg;
@@ -47,6 +59,8 @@ static void watch_fn(void *arg)
 	do {
 		server_co_nap(server, WATCH_NS, &server->watch_wake);
 		server->watch_wake = server->watch_stop;
+		if (server->watch_renew)
+			co_renew(server);
 		if (server->image.backing.stale)
 			co_store(server);
 		blk_backing_co_look(&server->image.backing, server->image.node, on_change, server);
@@ -112,5 +126,11 @@ void server_watch_co_stop(struct server *server)
 void server_watch_follow(struct server *server)
 {
 	blk_backing_follow(&server->image.backing, server->image.node);
+	wake(server);
+}
+
+void server_watch_renew(struct server *server)
+{
+	server->watch_renew = true;
 	wake(server);
 }

@@ -17,4 +17,7 @@ void server_watch_co_stop(struct server *server);
 /* The backing chain has become shorter: watch, and record, what is left. Does not yield. */
 void server_watch_follow(struct server *server);
 
+/* Files of the chain were changed on purpose, and are not in the record: add them, soon. */
+void server_watch_renew(struct server *server);
+
 #endif

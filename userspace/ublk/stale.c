@@ -75,14 +75,16 @@ int ublk_stale_find_waiting(const char *name, struct ublk_dev_info *info, struct
 	return ret > 1 ? 1 : ret;
 }
 
-/* How long the kernel may take to notice that a server died. */
+/* How long the kernel may take to notice that a server died, and the process to end after that. */
 #define SETTLE_TRIES  1500
+#define EXIT_TRIES    150
 #define SETTLE_NAP_NS 20000000L
 
 /*
  * Return whether the device has no server. Kernels from 7 on forget the pid of a server that died
- * before they change the device's state. The caller holds the lock of the name, so no server is
- * about to start: wait until the state is known.
+ * before they change the device's state; on others the process may be about to end, with its lock
+ * gone. The caller holds the lock of the name, so no server is about to start: wait until the state
+ * is known.
  */
 static bool is_gone_for_good(struct ublk_ctrl *ctrl, const struct ublk_dev_info *info)
 {
@@ -90,7 +92,7 @@ static bool is_gone_for_good(struct ublk_ctrl *ctrl, const struct ublk_dev_info 
 	struct ublk_dev_info now = *info;
 
 	for (int i = 0; !ublk_server_is_gone(&now); i++) {
-		if (now.server_pid > 0 || i == SETTLE_TRIES)
+		if (i == (now.server_pid > 0 ? EXIT_TRIES : SETTLE_TRIES))
 			return false;
 		nanosleep(&nap, NULL);
 		if (ublk_ctrl_get_info(ctrl, info->dev_id, &now, NULL))

@@ -52,7 +52,7 @@ mapfile -t added < <(cd "$root/tests/extend" && printf '%s\n' userspace/*/*.c to
 row userspace/format/formats.c 'ROW(raw)' '	ROW(framed)  \'
 row userspace/file/protocols.c 'ROW(null)' '	ROW(ram)         \'
 row tools/qed-img/img.h 'X(create)' '	X(crc)       \'
-row tools/qedctl/qedctl.h 'X(ls)' '	X(where)     \'
+row tools/qedctl/qedctl.h 'X(ls)' '	X(where)      \'
 row tools/qed-io/command_table.h 'IO_COMMAND(discard)' 'IO_COMMAND(count)'
 row userspace/device/option_table.h 'DEVICE_OPTION(DEVICE_COUNT, depth,' \
 	'DEVICE_OPTION(DEVICE_COUNT_FROM_0, nice, "nice", "N", 19, ON_UBLK, SUCCESSOR_SAME, NULL, "0",

@@ -174,9 +174,7 @@ struct blk_driver {
 	/*
 	 * Optional.  The space that a longer node gains reads as zeroes, also where its
 	 * backing file is longer.  The driver ensures this before the new size takes
-	 * effect, so that a crash shows nothing else.  For a shorter node, node->size is
-	 * @size already, and no request for what it loses is in flight.  A crash before
-	 * the new size is durable may have discarded that.
+	 * effect, so that a crash shows nothing else.
 	 */
 	int (*co_truncate)(struct blk_node *node, uint64_t size, struct error *err);
 	/*

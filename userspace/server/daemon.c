@@ -93,6 +93,15 @@ static void end_server(pid_t pid)
 	}
 }
 
+/* Wait, at most 5 s, until a server that could not start has released its name and its image. */
+static void wait_ended(pid_t pid)
+{
+	const struct timespec nap = { .tv_nsec = 10 * 1000000L };
+
+	for (int i = 0; i < 500 && !waitpid(pid, NULL, WNOHANG); i++)
+		nanosleep(&nap, NULL);
+}
+
 static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *old)
 {
 	bool interrupted = is_interrupted(fd, old);
@@ -121,6 +130,8 @@ static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *
 	} else {
 		fprintf(stderr, "qedd: %s: the server died while starting\n", name);
 	}
+	if (strncmp(line, "ready ", 6))
+		wait_ended(pid);
 	return status;
 }
 

@@ -14,7 +14,7 @@
 
 json_t *server_job_json(const struct server_job *job)
 {
-	return job->job ? job->kind->status(job->job) : json_incref(job->end);
+	return job->over ? json_incref(job->end) : job->kind->status(job->job);
 }
 
 struct server_job *server_job_get(const struct server *server)
@@ -34,6 +34,11 @@ void server_job_put(struct server_job *job)
 bool server_job_runs(const struct server *server)
 {
 	return server->job && server->job->job;
+}
+
+bool server_job_is_wished(const struct server *server)
+{
+	return server_job_runs(server) && server->job->kind->is_wished;
 }
 
 int server_job_check_none(const struct server *server, struct error *err)
@@ -74,6 +79,7 @@ static void log_end(const struct server *server, enum job_state state)
 /* Until this returns the job counts as running. Yields while files are closed. */
 static void co_free_job(struct server_job *job)
 {
+	job->over = true;
 	job->kind->co_free(job->job);
 	job->job = NULL;
 }
@@ -147,7 +153,8 @@ void server_job_set_paused(struct server *server, bool paused)
 		job_pause(job);
 	else
 		job_resume(job);
-	server->wish.paused = paused;
+	if (server_job_is_wished(server))
+		server->wish.paused = paused;
 	state_file_refresh(server);
 }
 
@@ -161,6 +168,7 @@ void server_job_co_stop(struct server *server)
 
 void server_job_co_cancel(struct server *server)
 {
-	server_stream_drop_wish(server);
+	if (server_job_is_wished(server))
+		server_stream_drop_wish(server);
 	server_job_co_stop(server);
 }

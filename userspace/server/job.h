@@ -23,6 +23,7 @@ struct server_job_kind {
 	const char *name; /* "stream" */
 	const char *key; /* of its status in the server's status */
 	const char *event; /* of its progress, for a client that waits */
+	bool is_wished; /* server->wish is about it: a successor goes on with it */
 	/* Return the status, a new reference. Does not yield. */
 	json_t *(*status)(struct job *job);
 	/* Free the job, which has ended. Yields while files are closed. */
@@ -34,8 +35,10 @@ struct server_job_kind {
 /* One job, and its final status after its end. */
 struct server_job {
 	const struct server_job_kind *kind;
-	struct job *job; /* NULL: it has ended */
-	json_t *end; /* then: its final status, or NULL */
+	struct job *job; /* NULL: it has ended, and is freed */
+	/* It has ended. Its nodes may be closed already: only @end tells its status. */
+	bool over;
+	json_t *end; /* the final status, or NULL */
 	unsigned int refs; /* the server, and each client that waits for its end */
 };
 
@@ -53,6 +56,8 @@ int server_job_co_adopt(struct server *server, const struct server_job_kind *kin
 
 /* Change the running job; @speed in bytes a second, 0: no limit. */
 void server_job_set_speed(struct server *server, uint64_t speed);
+/* Return true while a job runs with which a successor goes on. */
+bool server_job_is_wished(const struct server *server);
 void server_job_set_paused(struct server *server, bool paused);
 /*
  * Have it end, done or not, and yield until it is gone. What it has done stays done. After a stop a

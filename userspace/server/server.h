@@ -13,11 +13,11 @@
  *		which the image may not be resized or replaced
  * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
  *
- * These run without the slot: the coroutine that follows a job, which only ends the running
- * job (sets @job->job to NULL and may drop the wish) and does not yield between its changes; the
- * start of the server, during which commands are refused; its stop, which refuses new commands and
- * waits until @users is 0. A command without a slot either never yields between check and change,
- * or changes nothing.
+ * These run without the slot: the coroutine that follows a job, which only ends the running job
+ * (sets @job->over while it frees the job, and then, without yielding, sets @job->job to NULL and
+ * may drop the wish); the start of the server, during which commands are refused; its stop, which
+ * refuses new commands and waits until @users is 0. A command without a slot either never yields
+ * between check and change, or changes nothing.
  */
 #ifndef QEDBLK_SERVER_SERVER_H
 #define QEDBLK_SERVER_SERVER_H

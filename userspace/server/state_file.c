@@ -62,7 +62,8 @@ static void append_stream(json_t *options, struct server *server)
 		append_option(options, "prefetch", wish->prefetch);
 	if (wish->paused)
 		json_array_append_new(options, json_string("--stream-paused"));
-	speed = server_job_runs(server) ? job_get_speed(server->job->job) : server->options->speed;
+	speed = server_job_is_wished(server) ? job_get_speed(server->job->job) :
+					       server->options->speed;
 	if (speed)
 		json_array_append_new(options, json_sprintf("--speed=%" PRIu64, speed));
 }

@@ -216,6 +216,15 @@ char *device_used_by(const struct device *dev)
 	return device_users(st.st_rdev, DEVICE_USE_ANY);
 }
 
+int device_in_use(const struct device *dev, struct error *err)
+{
+	char *users = device_used_by(dev);
+
+	error_set(err, -EBUSY, "device is in use%s%s", users ? " by " : "", users ? users : "");
+	free(users);
+	return -EBUSY;
+}
+
 uint64_t device_size(const struct device *dev)
 {
 	if (dev->map.exists)

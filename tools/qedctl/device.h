@@ -68,6 +68,8 @@ const char *device_path(const struct device *dev, char *buf, size_t len);
  * the device is not there.
  */
 char *device_used_by(const struct device *dev);
+/* Set in @err that the device is in use, and by what. Returns -EBUSY. */
+int device_in_use(const struct device *dev, struct error *err);
 /* Return the size in bytes, 0 if unknown. */
 uint64_t device_size(const struct device *dev);
 /*

@@ -218,7 +218,7 @@ static int check_unused(const struct device *dev, const struct part_maps *maps, 
 			return in_use(&map, "", err);
 	if (alone && maps->count && !mapping_lookup(dev->map.name, &map, NULL) &&
 	    map.open_count > (int)maps->count)
-		return error_set(err, -EBUSY, "device is in use");
+		return device_in_use(dev, err);
 	return 0;
 }
 

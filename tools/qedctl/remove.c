@@ -97,18 +97,6 @@ static int leave_waiter(const struct device *dev, bool finish, struct error *err
 	_exit(0);
 }
 
-/* Add to @err, which says that the mapping is in use, by what it is. */
-static void name_users(const struct device *dev, struct error *err)
-{
-	char *users = device_used_by(dev);
-
-	if (users) {
-		error_free(err);
-		error_set(err, -EBUSY, "device is in use by %s", users);
-	}
-	free(users);
-}
-
 /*
  * Remove the mapping, and before it @parts, its partitions. Sets *@waits when it is in use and goes
  * at its last close.
@@ -134,8 +122,10 @@ static int remove_mapping(const struct device *dev, const struct remove_options 
 		ret = part_maps_remove(dev, flags, true, parts, err);
 	if (!ret) {
 		ret = mapping_remove(dev->name, flags, err);
-		if (ret == -EBUSY)
-			name_users(dev, err);
+		if (ret == -EBUSY) {
+			error_free(err);
+			device_in_use(dev, err);
+		}
 		if (ret)
 			part_maps_restore(dev, parts);
 	}

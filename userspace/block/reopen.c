@@ -17,7 +17,7 @@ static void co_close_old(struct blk_node *old)
 {
 	old->backing = NULL;
 	old->flags |= BLK_O_LEAVE;
-	/* What was written is durable: an error has no one to go to. */
+	/* What was written is durable, so an error loses nothing. */
 	(void)blk_co_close(old);
 }
 

@@ -92,7 +92,7 @@ static bool is_gone_for_good(struct ublk_ctrl *ctrl, const struct ublk_dev_info 
 	struct ublk_dev_info now = *info;
 
 	for (int i = 0; !ublk_server_is_gone(&now); i++) {
-		if (i == (now.server_pid > 0 ? EXIT_TRIES : SETTLE_TRIES))
+		if (i >= (now.server_pid > 0 ? EXIT_TRIES : SETTLE_TRIES))
 			return false;
 		nanosleep(&nap, NULL);
 		if (ublk_ctrl_get_info(ctrl, info->dev_id, &now, NULL))

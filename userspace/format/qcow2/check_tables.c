@@ -176,7 +176,7 @@ int qcow2_check_co_l1(struct qcow2_check *check, uint64_t offset, uint32_t entri
 	struct table table = { .check = check, .active = active };
 
 	qcow2_check_use(check, offset, (uint64_t)entries * 8);
-	/* No file has bytes there. Further errors are those of L2 tables, and reported. */
+	/* No file has bytes there: reading them is an error, as for QEMU. */
 	if (entries && offset > INT64_MAX - (uint64_t)entries * 8) {
 		qcow2_check_report(check, "ERROR: I/O error in check_refcounts_l1");
 		return -EIO;

@@ -339,7 +339,8 @@ static void co_end_stream(struct stream *stream)
 			job_cancel(&stream->job);
 		aio_co_sleep(100000);
 	}
-	work.failed |= status.state != JOB_DONE;
+	/* A step that failed and was tried again counts: the guest's next flush may report it. */
+	work.failed |= status.state != JOB_DONE || status.errors;
 	stream_co_free(stream);
 }
 

@@ -19,14 +19,35 @@
 /* Memory for the counts of a window: 8 TiB of 64 KiB clusters with 16 bits each. */
 #define WINDOW_BYTES (256 * MiB)
 
+/*
+ * The bytes of tables that are read: those of the file a few times, once more with each pass, and
+ * so many times the memory for counts (64 GiB), for tables that snapshots share; with less memory
+ * than that at least MIN_WORK. And a check ends after so many lines.
+ */
+#define WORK_TIMES_FILE	  16
+#define WORK_TIMES_MEMORY 256
+#define MIN_WORK	  GiB
+#define MAX_LINES	  (1u << 26)
+
 /* Bytes of extra data that an entry of the snapshot table has in version 3. */
 #define SNAPSHOT_EXTRA_V3 16u
+
+int qcow2_check_spend(struct qcow2_check *check, uint64_t offset, uint64_t bytes)
+{
+	bytes = offset < check->file_bytes ? min_u64(bytes, check->file_bytes - offset) : 0;
+	if (bytes > check->work)
+		return -ELOOP;
+	check->work -= bytes;
+	return 0;
+}
 
 void qcow2_check_report(struct qcow2_check *check, const char *fmt, ...)
 {
 	va_list ap;
 	char *line;
 
+	if (check->lines++ == MAX_LINES)
+		check->work = 0;
 	if (!check->report)
 		return;
 	va_start(ap, fmt);
@@ -171,6 +192,9 @@ static int count_bitmap(void *arg, const struct qcow2_bitmap *bitmap, struct err
 
 	(void)err;
 	qcow2_check_use(check, bitmap->table_offset, (uint64_t)bitmap->table_size * 8);
+	ret = qcow2_check_spend(check, bitmap->table_offset, (uint64_t)bitmap->table_size * 8);
+	if (ret)
+		return ret;
 	ret = qcow2_co_check_bitmap_table(check->img, bitmap);
 	if (ret) {
 		check->result->corruptions++;
@@ -231,10 +255,18 @@ static int run_pass(struct qcow2_check *check, struct error *err)
 /* Choose the window: all of the file, or as many clusters as fit. */
 static void choose_window(struct qcow2_check *check)
 {
-	uint64_t bytes = check->img->check_bytes ? check->img->check_bytes : WINDOW_BYTES;
-	uint64_t fit = (min_u64(bytes, WINDOW_BYTES) * 8) >> check->img->header.refcount_order;
+	uint64_t wanted = check->img->check_bytes ? check->img->check_bytes : WINDOW_BYTES;
+	uint64_t bytes = min_u64(wanted, WINDOW_BYTES);
+	uint64_t fit = (bytes * 8) >> check->img->header.refcount_order;
+	uint64_t passes;
 
 	check->window = min_u64(check->clusters + 1, max_u64(fit, 1));
+	passes = div_round_up(check->clusters + 1, check->window);
+	if (__builtin_mul_overflow(check->file_bytes + MiB, WORK_TIMES_FILE + passes,
+				   &check->work) ||
+	    __builtin_add_overflow(check->work, max_u64(bytes * WORK_TIMES_MEMORY, MIN_WORK),
+				   &check->work))
+		check->work = UINT64_MAX;
 }
 
 static int run_check(struct qcow2_check *check, struct error *err)
@@ -327,5 +359,7 @@ int qcow2_co_check(struct blk_node *node, unsigned int fix, blk_check_report_fn 
 	qcow2_refcounts_close(&check.disk);
 	if (ret)
 		result->check_errors++;
+	if (ret == -ELOOP)
+		return error_set(err, ret, "its tables refer to the same tables too often");
 	return ret ? error_set(err, ret, "%s", strerror(-ret)) : 0;
 }

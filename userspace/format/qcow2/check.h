@@ -33,6 +33,8 @@ struct qcow2_check {
 	uint64_t first, window;
 	uint64_t highest; /* last cluster in use, so far */
 	bool unaligned; /* an unaligned block was reported */
+	uint64_t work; /* bytes of tables that may still be read */
+	uint64_t lines; /* that were reported */
 };
 
 /* Report a line (printf style). */
@@ -46,6 +48,12 @@ void qcow2_check_report(struct qcow2_check *check, const char *fmt, ...)
 			(check)->result->corruptions++;         \
 		}                                               \
 	} while (0)
+
+/*
+ * Call before a table of @bytes bytes at @offset is read. Returns -ELOOP when that is more than any
+ * intact image needs: tables that many entries share would be read for days.
+ */
+int qcow2_check_spend(struct qcow2_check *check, uint64_t offset, uint64_t bytes);
 
 /* Count a reference to each cluster of @bytes bytes at @offset of the file. */
 void qcow2_check_use(struct qcow2_check *check, uint64_t offset, uint64_t bytes);

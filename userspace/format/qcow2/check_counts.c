@@ -141,6 +141,9 @@ static int check_table_flag(struct qcow2_check *check, uint64_t index, uint64_t 
 				   " l1_entry=%" PRIx64 " refcount=%" PRIu64,
 				   index, entry, count);
 	}
+	ret = qcow2_check_spend(check, offset, check->img->cluster_size);
+	if (ret)
+		return ret;
 	ret = qcow2_co_walk_words(check->img->file, offset, check->img->cluster_size / 8,
 				  check_data_flags, check);
 	if (ret)

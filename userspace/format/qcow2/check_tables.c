@@ -155,6 +155,9 @@ static int check_l1_entry(struct table *table, uint64_t entry)
 				    ": Table is not cluster aligned; L1 entry corrupted",
 				    offset);
 	table->next_offset = 0;
+	ret = qcow2_check_spend(check, offset, cluster);
+	if (ret)
+		return ret;
 	ret = qcow2_co_walk_words(check->img->file, offset, cluster / 8, check_l2_words, table);
 	if (ret)
 		qcow2_check_report(check, "ERROR: I/O error in check_refcounts_l2");
@@ -174,6 +177,7 @@ static int check_l1_words(void *arg, uint64_t first, const uint64_t *words, unsi
 int qcow2_check_co_l1(struct qcow2_check *check, uint64_t offset, uint32_t entries, bool active)
 {
 	struct table table = { .check = check, .active = active };
+	int ret;
 
 	qcow2_check_use(check, offset, (uint64_t)entries * 8);
 	/* No file has bytes there: reading them is an error, as for QEMU. */
@@ -181,5 +185,8 @@ int qcow2_check_co_l1(struct qcow2_check *check, uint64_t offset, uint32_t entri
 		qcow2_check_report(check, "ERROR: I/O error in check_refcounts_l1");
 		return -EIO;
 	}
+	ret = qcow2_check_spend(check, offset, (uint64_t)entries * 8);
+	if (ret)
+		return ret;
 	return qcow2_co_walk_words(check->img->file, offset, entries, check_l1_words, &table);
 }

@@ -21,6 +21,8 @@ FILTERS = {name: ("/usr/bin/python3", DENY, *name.split(" of "))
 LIMITS = {"%d bytes of locked memory" % bytes_: (
     "prlimit", "--memlock=%d" % bytes_, "setpriv", "--bounding-set=-ipc_lock",
     "--inh-caps=-ipc_lock", "--") for bytes_ in (0, 65536)}
+# The threads engine, where the user has no watches of descriptors left.
+NO_WATCHES = ("env", "QEDBLK_AIO=threads", "/usr/bin/python3", DENY, "ENOSPC", "epoll_ctl")
 SIZE = 8 * MiB
 
 
@@ -154,6 +156,7 @@ def main():
             test_all(results, name, prefix, FILTERED, seed)
         for name, prefix in LIMITS.items():
             test_all(results, name, prefix, LIMITED if name.startswith("0 ") else "", seed)
+        test_all(results, "the threads, no room in epoll", NO_WATCHES, "", seed)
         results.run("QEDBLK_AIO=threads", test_chosen, "threads", "")
         results.run("QEDBLK_AIO=io_uring", test_chosen, "io_uring", "qed-img: %s\n" % FILTERED)
         results.run("QEDBLK_AIO=other", test_chosen, "other",

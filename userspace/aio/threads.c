@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,7 +29,9 @@
 /* Descriptors whose events are taken at a time; those of others follow in the next turn. */
 #define MAX_EVENTS 64
 /* The longest wait in one system call, ms; a longer one takes several turns. */
-#define MAX_WAIT_MS   3600000
+#define MAX_WAIT_MS 3600000
+/* The same while epoll lacks room, and more tasks wait than poll() is asked about. */
+#define LACK_MS	      10
 #define NSEC_PER_MSEC 1000000
 #define CHUNK_TASKS   64
 
@@ -55,6 +58,7 @@ struct threads {
 	struct cds_list_head prepared; /* not begun; the caller may still fill in the last one */
 	struct cds_list_head waiting; /* for their descriptors, the oldest first */
 	struct cds_list_head done; /* with a result that is not delivered */
+	bool lacks_room; /* epoll had none for a descriptor of @waiting: poll() is asked, too */
 
 	/* Written by workers, on a cache line of its own: a stack. */
 	_Alignas(CACHE_LINE) _Atomic(struct task *) finished;
@@ -290,7 +294,11 @@ static int arm(struct threads *t, int fd)
 	if (!epoll_ctl(t->epoll_fd, EPOLL_CTL_MOD, fd, &event) ||
 	    (errno == ENOENT && !epoll_ctl(t->epoll_fd, EPOLL_CTL_ADD, fd, &event)))
 		return 0;
-	return -errno;
+	/* A user's watches are limited (fs.epoll.max_user_watches). */
+	if (errno != ENOSPC && errno != ENOMEM)
+		return -errno;
+	t->lacks_room = true;
+	return 0;
 }
 
 /* Is there a task that waits for all events on its descriptor for which @task would wait, too? */
@@ -408,11 +416,52 @@ static void begin(struct task *task)
 	}
 }
 
+/* Fill @fds with what the oldest tasks wait for, and return their number. */
+static unsigned int fill_poll(struct threads *t, struct pollfd fds[MAX_EVENTS])
+{
+	unsigned int n = 0;
+	struct task *task;
+
+	cds_list_for_each_entry(task, &t->waiting, link) {
+		if (n == MAX_EVENTS)
+			break;
+		fds[n++] =
+			(struct pollfd){ .fd = task->sqe.fd, .events = (short)wanted_events(task) };
+	}
+	return n;
+}
+
+/* As wait_events(), where epoll does not know all descriptors that tasks wait for. */
+static int wait_without_room(struct threads *t, struct epoll_event *events, int ms)
+{
+	struct pollfd fds[MAX_EVENTS];
+	unsigned int n = fill_poll(t, fds);
+	int count = 0;
+
+	/* With more tasks than that, the younger ones are looked at when older ones are done. */
+	if (n == MAX_EVENTS && (ms < 0 || ms > LACK_MS))
+		ms = LACK_MS;
+	if (poll(fds, n, ms) < 0)
+		return errno == EINTR || errno == ENOMEM ? 0 : -errno;
+	for (unsigned int i = 0; i < n; i++)
+		if (fds[i].revents)
+			events[count++] = (struct epoll_event){ .events = (uint32_t)fds[i].revents,
+								.data.fd = fds[i].fd };
+	if (n < MAX_EVENTS || count)
+		return count;
+	/* None of those: epoll may know of the others. */
+	count = epoll_wait(t->epoll_fd, events, MAX_EVENTS, 0);
+	return count < 0 ? 0 : count;
+}
+
 /* Wait for events for @ms (-1: without limit), and return their number or a negative errno. */
 static int wait_events(struct threads *t, struct epoll_event *events, int ms)
 {
-	int n = epoll_wait(t->epoll_fd, events, MAX_EVENTS, ms);
+	int n;
 
+	if (t->lacks_room)
+		return wait_without_room(t, events, ms);
+	n = epoll_wait(t->epoll_fd, events, MAX_EVENTS, ms);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	return n;

@@ -121,6 +121,13 @@ def test_not_writable(rng):
     must("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "golden.raw", "golden.qcow2")
     expect_served_read_only("golden.qcow2", "golden.qcow2: format qcow2 cannot be written to")
     expect_file("back.raw", interop.read_file("golden.raw"))
+    # Permissions say that a program can be written to, but not while it runs.
+    shutil.copy("/bin/sleep", "running.raw")
+    with subprocess.Popen(("./running.raw", "1000")) as running:
+        try:
+            expect_served_read_only("running.raw", "running.raw: Text file busy")
+        finally:
+            running.kill()
     # With a preloaded sanitizer nbdkit never gets through p11-kit's destructor, which libnbd brings in.
     if not interop.SANITIZE:
         with Nbdkit("file", "golden.raw") as far:

@@ -3,6 +3,7 @@
  * Event loops for nbdkit's threads, and the image that all connections share.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -253,6 +254,17 @@ struct engine_check {
 	int ret;
 };
 
+/* Only opening tells: a file that may be written to can be immutable, or a program that runs. */
+static void try_to_write(const char *filename, struct error *err)
+{
+	int fd = open(filename, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		error_set_errno(err, -errno, "%s", filename);
+	else
+		close(fd);
+}
+
 /* Set the line of @err to the reason why @node, which is open for reading, cannot be written to. */
 static void find_why_read_only(const struct blk_node *node, struct error *err)
 {
@@ -263,8 +275,8 @@ static void find_why_read_only(const struct blk_node *node, struct error *err)
 			  node->driver->name);
 	else if (protocol && protocol->read_only)
 		error_set(err, -EROFS, "%s: network images can only be read", node->filename);
-	else if (!protocol && access(node->filename, W_OK))
-		error_set_errno(err, -errno, "%s", node->filename);
+	else if (!protocol)
+		try_to_write(node->filename, err);
 }
 
 static void check_co(void *arg)

@@ -11,7 +11,7 @@ import struct
 
 import interop
 import side_by_side
-from interop import Failure, must, run
+from interop import Failure, MiB, must, run
 
 LONG = 300
 
@@ -137,6 +137,28 @@ def long_chain():
         raise Failure("a long loop: %s" % result)
 
 
+def parts_of_a_file():
+    """An image and its backing file are parts of one file: no loop."""
+    part = ('json:{"driver":"qed","file":{"driver":"raw","offset":%d,"size":1048576,'
+            '"file":{"filename":"parts"}}}')
+    lower, loop = part % (4 * MiB), part % (2 * MiB)
+    for backing in lower, loop:
+        must("qemu-img", "create", "-q", "-f", "qed", "part-low", "512k")
+        must("qemu-io", "-c", "write -q -P 5 0 64k", "part-low")
+        must("qemu-img", "create", "-q", "-f", "qed", "-u", "-b", backing, "-F", "qed", "part-top", "512k")
+        with open("parts", "wb") as file:
+            for place, name in (2 * MiB, "part-top"), (4 * MiB, "part-low"):
+                file.seek(place)
+                file.write(interop.read_file(name))
+            file.truncate(6 * MiB)
+        info = run(interop.QED_IMG, "info", "--backing-chain", loop)
+        read = run(interop.QED_IO, "-r", "-c", "read -q -P 5 0 64k", loop)
+        if backing == lower and (info.out.count("image:") != 2 or read.out or read.status):
+            raise Failure("%s, %s" % (info, read))
+        if backing == loop and ("infinite loop" not in info.err or read.status != 1):
+            raise Failure("a loop: %s, %s" % (info, read))
+
+
 def odd_name():
     """A name with a line break is shown as one line, as the image's own name."""
     result = run(interop.QED_IMG, "info", "new\nline")
@@ -154,6 +176,7 @@ def main(results):
     os.chdir("..")
     side_by_side.run_list(results, "qemu-cli-info", INFO)
     results.run("a long chain", long_chain)
+    results.run("parts of a file", parts_of_a_file)
     results.run("a name with a line break", odd_name)
 
 

@@ -106,6 +106,7 @@ static int co_commit(const struct commit *c, struct blk_node *top, struct error 
 		.speed = c->rate,
 		.progress = progress_update,
 	};
+	int ret;
 
 	if (!find_base(top, c->base, &opts.base)) {
 		if (!c->base)
@@ -118,8 +119,13 @@ static int co_commit(const struct commit *c, struct blk_node *top, struct error 
 				 c->filename);
 	if (co_deny_readers(top, opts.base, err))
 		return err->code;
-	if (commit_co_run(&opts, err))
+	ret = commit_co_run(&opts, err);
+	if (ret && report_as_qemu()) {
+		error_free(err);
+		error_set_errno(err, ret, "Block job failed");
+	} else if (ret) {
 		error_prefix(err, "Block job failed");
+	}
 	return err->code;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmdline/report.h"
+#include "file/name.h"
 #include "image/image.h"
 #include "qed-img/img.h"
 #include "qed-img/options.h"
@@ -21,6 +22,8 @@ struct info {
 
 /* The facts about an image, which is closed again. */
 struct image_facts {
+	const char *opened; /* the name that it was opened by; not owned */
+	bool by_options; /* that name is one with options */
 	char *filename;
 	const char *format;
 	struct blk_info info; /* the texts of its items are on the heap */
@@ -81,6 +84,8 @@ static int co_look(const char *filename, const char *format, unsigned int source
 	if (!node)
 		return 1;
 	*facts = (struct image_facts){
+		.opened = filename,
+		.by_options = source_flags & IMG_O_IMAGE_OPTS || blk_name_is_json(filename),
 		.filename = copy_string(node->filename),
 		.format = blk_node_format(node),
 		.backing_name = copy_string(node->backing_name),
@@ -205,7 +210,8 @@ static json_t *to_json(const struct image_facts *facts)
 	set_string(object, "backing-filename", facts->backing_name);
 	if (facts->info.encrypted)
 		json_object_set_new(object, "encrypted", json_true());
-	json_object_set_new(object, "dirty-flag", json_boolean(facts->info.dirty));
+	if (!facts->info.dirty_unknown)
+		json_object_set_new(object, "dirty-flag", json_boolean(facts->info.dirty));
 	return object;
 }
 
@@ -237,6 +243,9 @@ static void print_all(const struct info *in, const struct chain *chain)
 
 static bool is_same(const struct image_facts *a, const struct image_facts *b)
 {
+	/* By options, a part of a file can be an image. */
+	if (a->by_options || b->by_options)
+		return a->by_options == b->by_options && !strcmp(a->opened, b->opened);
 	if (a->is_local && b->is_local)
 		return a->dev == b->dev && a->ino == b->ino;
 	return a->is_local == b->is_local && !strcmp(a->filename, b->filename);
@@ -281,7 +290,7 @@ static int co_look_below(const struct info *in, struct chain *chain)
 	if (!above.backing_path)
 		return report_error("Could not determine absolute backing file name.");
 	/* Files end, or form a loop; a server can make up names for ever. */
-	if (!above.is_local && chain->count >= BLK_MAX_CHAIN)
+	if ((!above.is_local || above.by_options) && chain->count >= BLK_MAX_CHAIN)
 		return report_error("'%s': more than %u images in its backing chain",
 				    chain->images[0].filename, BLK_MAX_CHAIN);
 	return co_look_at_next(chain, above.backing_path, above.backing_format,

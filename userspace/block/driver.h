@@ -50,6 +50,7 @@ struct blk_info {
 	uint32_t cluster_size; /* bytes, 0 if the format has none */
 	uint32_t table_size; /* clusters, 0 if the format has none */
 	bool dirty; /* was not closed cleanly (NEED_CHECK) */
+	bool dirty_unknown; /* neither the format nor the protocol can tell */
 	bool encrypted;
 	uint64_t features, compat_features, autoclear_features;
 	uint64_t vm_state_offset; /* bytes, 0 if the format has none */

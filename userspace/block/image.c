@@ -115,6 +115,8 @@ int blk_co_info(struct blk_node *node, struct blk_info *info)
 	*info = (struct blk_info){
 		.virtual_size = atomic_load(&node->size),
 		.cluster_size = node->cluster_size,
+		.dirty_unknown = !node->driver->co_info && node->file->protocol &&
+				 !blk_nested_node(node->file),
 	};
 	ret = blk_file_co_allocated(node->file, &info->actual_size);
 	info->actual_size_unknown = ret == -ENOTSUP;

@@ -118,6 +118,9 @@ static int open_file(struct blk_node *node, const struct blk_open_opts *opts,
 /* Return -ELOOP if the file of @node is already in the chain of @top, to which it is added. */
 static int check_loop(const struct blk_node *top, const struct blk_node *node, struct error *err)
 {
+	/* Parts of a file can be different images. A loop of such is too long a chain. */
+	if (blk_nested_node(node->file))
+		return 0;
 	for (const struct blk_node *above = top; above; above = above->backing)
 		if (blk_file_is_same(above->file, node->file))
 			return error_set(err, -ELOOP, "the backing chain loops back to this file");

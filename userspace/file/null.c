@@ -119,6 +119,13 @@ static void null_co_close(struct blk_file *file)
 	(void)file;
 }
 
+static int null_co_allocated(struct blk_file *file, uint64_t *bytes)
+{
+	(void)file;
+	*bytes = 0;
+	return 0;
+}
+
 static int null_co_is_data(struct blk_file *file, uint64_t offset, uint64_t len, uint64_t *run)
 {
 	(void)file;
@@ -135,4 +142,5 @@ const struct blk_protocol blk_protocol_null = {
 	.co_open = null_co_open,
 	.co_close = null_co_close,
 	.co_is_data = null_co_is_data,
+	.co_allocated = null_co_allocated,
 };

@@ -141,7 +141,12 @@ static int raw_co_create(struct blk_file *file, const struct blk_create_opts *op
 	ret = blk_file_co_preallocate(file, opts->prealloc, 0, opts->size);
 	if (!ret)
 		ret = blk_file_co_flush(file);
-	return ret ? error_set_errno(err, ret, "Could not preallocate '%s'", opts->filename) : 0;
+	if (ret)
+		error_set_errno(err, ret, "%s",
+				opts->prealloc == BLK_PREALLOC_FULL ?
+					"Could not write zeros for preallocation" :
+					"Could not preallocate new data");
+	return ret;
 }
 
 /* A device keeps its old bytes. */

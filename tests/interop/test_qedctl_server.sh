@@ -219,7 +219,7 @@ has "what goes up and down" "^# TYPE qedblk_in_flight gauge\$" stats --prometheu
 bad "no table without a mapping" "qedctl: table $name: it has no device mapping" table "$name"
 bad "no suspend without a mapping" "qedctl: suspend $name: it has no device mapping" suspend "$name"
 touch "$dir/new"
-bad "the name is taken" "qedctl: create $name: device exists" create "$name" "$dir/new"
+wanted=4 bad "the name is taken" "qedctl: create $name: device exists" create "$name" "$dir/new"
 has "remove" "" remove "$name"
 if kill -0 "$server" 2>/dev/null; then
 	not_ok "remove waits for the server's end" "it still runs"
@@ -306,7 +306,7 @@ has "ls of a dead one" "^$name  +/dev/ublkb77  +0 B +/images/vm1.qed +dead\$" ls
 bad "stats of a dead one" "qedctl: stats $name: its server does not run any more" stats "$name"
 json "status of a dead one" "d['state'] == 'dead' and d['image'] == '/images/vm1.qed'" \
 	status --json "$name"
-bad "create over a dead one" \
+wanted=4 bad "create over a dead one" \
 	"qedctl: create $name: device exists, but its server died: recover or remove it first" \
 	create "$name" "$dir/new"
 exec 8>"$QEDBLK_RUN_DIR/$name.lock"
@@ -355,14 +355,14 @@ start starting
 has "remove waits for one that is starting" "" remove "$name"
 stop
 start starting
-bad "create beside one that is starting" "qedctl: create $name: device exists" \
+wanted=4 bad "create beside one that is starting" "qedctl: create $name: device exists" \
 	create "$name" "$dir/new"
 stop
 start starting
 has "recover of all leaves one that is starting alone" "" recover --all
 stop
 start starting
-bad "recover of one that is starting" "qedctl: recover $name: its server runs" recover "$name"
+wanted=4 bad "recover of one that is starting" "qedctl: recover $name: its server runs" recover "$name"
 stop
 start leaving
 has "remove of all waits for one that is leaving" "" remove --all
@@ -571,7 +571,7 @@ end_vm1 TERM
 # Never another file of the same name.
 dies_in images vm1.qed
 mv "$dir/images" "$dir/moved"
-bad "recover where the image went with it" \
+wanted=3 bad "recover where the image went with it" \
 	"qedctl: recover vm1: $dir/images/vm1.qed: No such file or directory" recover vm1
 mv "$dir/moved" "$dir/images"
 has "recover where they are back" "" recover vm1

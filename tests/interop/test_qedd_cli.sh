@@ -28,15 +28,15 @@ new=(--name vm1 --image vm1.qed --size 1M)
 says "help" 0 "Usage: qedd .*" "" --help
 says "help has columns" 0 ".*"$'\n'"  --detect-zeroes off.on.unmap"$'\n'" {26}[a-z].*" "" --help
 says "version" 0 "qedd [0-9.]+" "" --version
-says "no name" 1 "" "qedd: --name is needed" --image vm1.qed
-says "no image" 1 "" "qedd: --image is needed" --name vm1
-says "no such image" 1 "" "qedd: vm1: .*/vm1.qed: No such file or directory" --name vm1 --image vm1.qed
-says "a depth too large" 1 "" "qedd: --depth: '5000' is more than 4096" "${new[@]}" --depth 5000
-says "an unknown choice" 1 "" "qedd: --cache: 'fast' is not one of none.writeback" "${new[@]}" --cache fast
-says "nobody to tell" 1 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${new[@]}" --ready-fd 99
+says "no name" 2 "" "qedd: --name is needed" --image vm1.qed
+says "no image" 2 "" "qedd: --image is needed" --name vm1
+says "no such image" 3 "" "qedd: vm1: .*/vm1.qed: No such file or directory" --name vm1 --image vm1.qed
+says "a depth too large" 2 "" "qedd: --depth: '5000' is more than 4096" "${new[@]}" --depth 5000
+says "an unknown choice" 2 "" "qedd: --cache: 'fast' is not one of none.writeback" "${new[@]}" --cache fast
+says "nobody to tell" 2 "" "qedd: vm1: --ready-fd 99: Bad file descriptor" "${new[@]}" --ready-fd 99
 
 "${qedd%/*}/qed-img" create -q -f qed -u -b gone.raw -F raw gone.qed 1M
-says "a missing backing file" 1 "" "qedd: vm1: [^ ]*/gone.raw: No such file or directory: it is in the \
+says "a missing backing file" 3 "" "qedd: vm1: [^ ]*/gone.raw: No such file or directory: it is in the \
 backing chain of [^ ]*/gone.qed; .qed-img rebase -u. records another name" --name vm1 --image gone.qed
 
 # ---- Standard output is full ----

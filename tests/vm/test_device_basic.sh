@@ -52,10 +52,10 @@ check "the read goes on" wait $reader
 
 # ---- Invalid commands ----
 before=$(device_state_of vm1)
-expect_line "a name that exists" "create vm1: device exists" qedctl create vm1 other.qed --size 64M
+exits=4 expect_line "a name that exists" "create vm1: device exists" qedctl create vm1 other.qed --size 64M
 check "no image was made" test ! -e other.qed
 dmsetup create foreign --table "0 8 zero" && at_exit dmsetup remove foreign
-expect_line "a name of a mapping that is not ours" \
+exits=4 expect_line "a name of a mapping that is not ours" \
 	"create foreign: a device-mapper device of that name exists, and is not ours" \
 	qedctl create foreign other.qed --size 64M
 same "that mapping is as before" "$(dmsetup table foreign)" "0 8 zero "
@@ -63,13 +63,13 @@ check "no image was made for it" test ! -e other.qed
 expect_line "remove of a mapping that is not ours" \
 	"remove foreign: the device-mapper device of that name is not ours" qedctl remove foreign
 same "ls does not show it" "$(qedctl ls | grep -c foreign)" 0
-expect_line "an image in use" "" qedctl create vm2 vm1.qed
+exits=4 expect_line "an image in use" "" qedctl create vm2 vm1.qed
 exits=3 expect_line "an image that is not there" "create vm2: $SCRATCH/none.qed: No such file or directory: give \
 --size or --backing to make it" \
 	qedctl create vm2 none.qed
 expect_line "a cluster size that cannot be" "" qedctl create vm2 new.qed --size 64M --cluster-size 5000
 check "the new image is taken back" test ! -e new.qed
-expect_line "a backing file that is not there" "" qedctl create vm2 new.qed --backing none.img
+exits=3 expect_line "a backing file that is not there" "" qedctl create vm2 new.qed --backing none.img
 check "the new image over it is taken back" test ! -e new.qed
 : >empty.img
 for options in "" "--size 64M" "--format qed"; do

@@ -86,7 +86,7 @@ expect_line "a full disk behind standard output" \
 	bash -c 'qedctl create vm1 new.qed --size 64M >/dev/full'
 check "no image is left of that" test ! -e new.qed
 truncate -s 1M /scratch/regular && cp /scratch/regular /dev/mapper/vm1 2>/dev/null
-expect_line "a file where the node would be" \
+exits=4 expect_line "a file where the node would be" \
 	"create vm1: /dev/mapper/vm1 exists and is a regular file" qedctl create vm1 new.qed --size 64M
 check "no image is left of that either" test ! -e new.qed
 rm -f /dev/mapper/vm1 /scratch/regular

@@ -25,9 +25,9 @@ for verb in status stats info table stream suspend resume remove recover; do
 	exits=3 expect_line "$verb of the old name" "$verb vm1: no such device: it is called \
 web1 now" qedctl $verb vm1
 done
-expect_line "create of the old name" "create vm1: device exists: it is called web1 now" \
+exits=4 expect_line "create of the old name" "create vm1: device exists: it is called web1 now" \
 	qedctl create vm1 new.qed --size 1M
-expect_line "create of the new name" "create web1: device exists" qedctl create web1 new.qed --size 1M
+exits=4 expect_line "create of the new name" "create web1: device exists" qedctl create web1 new.qed --size 1M
 exec 7</dev/mapper/web1
 exits=4 expect_line "remove of one in use" "remove web1: device is in use by $me" qedctl remove web1
 exec 7<&-
@@ -70,8 +70,8 @@ gone() {
 json_is "status says why" "d['state'] == 'unreachable' and d['pid'] == $pid and \
 d['device'] == '/dev/mapper/vm1' and 'control socket' in d['warnings'][0]" qedctl status --json vm1
 expect_line "stats, too" "stats vm1: $(gone "$pid" vm1)" qedctl stats vm1
-expect_line "and create" "create vm1: device exists: $(gone "$pid" vm1)" qedctl create vm1 vm1.qed
-expect_line "recover" "recover vm1: $(gone "$pid" vm1)" qedctl recover vm1
+exits=4 expect_line "and create" "create vm1: device exists: $(gone "$pid" vm1)" qedctl create vm1 vm1.qed
+exits=4 expect_line "recover" "recover vm1: $(gone "$pid" vm1)" qedctl recover vm1
 check "recover --all passes it over" qedctl recover --all
 says=$(qedd --name vm1 --image other.qed --size 1M 2>&1)
 same "a server of that name" "$says" "qedd: vm1: already served by process $pid (ublk device \

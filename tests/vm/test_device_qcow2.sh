@@ -106,7 +106,7 @@ expect_line "a FIFO is refused" "create vm1: $SCRATCH/golden/fifo: Not a regular
 expect_line "no backing file is allowed" \
 	"create vm1: $SCRATCH/fifo.qed: has the backing file golden/fifo, and none is allowed" \
 	qedctl create vm1 fifo.qed --backing none
-expect_line "a folder that is not there" \
+exits=3 expect_line "a folder that is not there" \
 	"create vm1: --backing-dir: nowhere: No such file or directory" \
 	qedctl create vm1 fifo.qed --backing-dir nowhere
 check "nothing was made" test ! -e vm1.qed

@@ -15,7 +15,7 @@ head -c 4M /dev/urandom >data
 image=$'vm\xff1.qed'
 mkdir base && cp data base/golden.img
 require "create" qedctl create vm1 "$image" --backing base/golden.img --backing-format raw --size 64M
-expect_line "recover of a live one" "recover vm1: its server runs" qedctl recover vm1
+exits=4 expect_line "recover of a live one" "recover vm1: its server runs" qedctl recover vm1
 check "recover --all where all live" qedctl recover --all
 exits=3 expect_line "recover of nothing" "recover nix: no such device" qedctl recover nix
 exits=2 expect_line "recover without a name" "recover: NAME or --all is needed" qedctl recover
@@ -39,7 +39,7 @@ sleep 1
 check "its reader waits" kill -0 $reader
 exits=4 expect_line "remove of one that can be recovered" "remove vm1: its server died: recover it first, \
 or use --force, which loses what was not flushed" qedctl remove vm1
-expect_line "create in its place" "create vm1: device exists, but its server died: recover or \
+exits=4 expect_line "create in its place" "create vm1: device exists, but its server died: recover or \
 remove it first" qedctl create vm1 other.qed --size 1M
 check "a server by hand in its place is refused, in a line" eval \
 	'! qedd --name vm1 --image other.qed --size 1M 2>err &&

@@ -47,7 +47,7 @@ check "ended in order: what was written is there" cmp -n 1M -i 0:8388608 data $d
 check "remove" qedctl remove --retry vm1
 
 # ---- A new server that cannot start, or serves too little ----
-# fails_with NAME LINE: recover fails, and leaves what the next one needs; an empty LINE matches any.
+# [exits=N] fails_with NAME LINE: recover fails, and leaves what the next one needs; an empty LINE matches any.
 fails_with() {
 	expect_line "$1: recover fails" "${2:+recover vm1: $2}" qedctl recover vm1
 	check "$1: the description stays" cmp ended.json $json
@@ -58,7 +58,7 @@ require "create once more" qedctl create vm1 vm1.qed
 end_in_use "second"
 cp $json ended.json
 mv golden away
-fails_with "no golden image" ""
+exits=3 fails_with "no golden image" ""
 mv away golden
 mv vm1.qed away
 echo "no image" >vm1.qed

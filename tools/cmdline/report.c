@@ -19,7 +19,7 @@
 static const char *report_name = "qedblk";
 static char report_doing[320];
 static bool line_is_missing;
-static enum report_status report_last = REPORT_FAILED;
+static enum exit_status report_last = EXIT_FAILED;
 
 void report_program(const char *program)
 {
@@ -80,7 +80,7 @@ void print_line(const char *fmt, ...)
 	free(text);
 }
 
-static void report_as(enum report_status status, const char *fmt, va_list ap)
+static void report_as(enum exit_status status, const char *fmt, va_list ap)
 {
 	fflush(stdout);
 	report_line(report_doing, fmt, ap);
@@ -92,7 +92,7 @@ int report_error(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	report_as(REPORT_FAILED, fmt, ap);
+	report_as(EXIT_FAILED, fmt, ap);
 	va_end(ap);
 	return 1;
 }
@@ -102,17 +102,17 @@ int report_usage(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	report_as(REPORT_USAGE, fmt, ap);
+	report_as(EXIT_USAGE, fmt, ap);
 	va_end(ap);
 	return 1;
 }
 
-enum report_status report_last_status(void)
+enum exit_status report_last_status(void)
 {
 	return report_last;
 }
 
-void report_take_status(enum report_status status)
+void report_take_status(enum exit_status status)
 {
 	report_last = status;
 }
@@ -135,13 +135,8 @@ const char *report_text(struct error *err)
 
 int report_fail(struct error *err)
 {
-	int code = err->code;
-
 	report_error("%s", report_text(err));
-	if (code == -ENODEV || code == -ENOENT)
-		report_last = REPORT_NOT_THERE;
-	else if (code == -EBUSY)
-		report_last = REPORT_BUSY;
+	report_last = error_status(err);
 	error_free(err);
 	return 1;
 }

@@ -45,18 +45,11 @@ int report_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same for a command line that cannot be carried out. */
 int report_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* What the last error line was about: qedctl's exit statuses. */
-enum report_status {
-	REPORT_FAILED = 1,
-	REPORT_USAGE,
-	REPORT_NOT_THERE, /* -ENODEV or -ENOENT in report_fail() */
-	REPORT_BUSY, /* -EBUSY in report_fail() */
-};
-
-enum report_status report_last_status(void);
+/* Return what the last error line was about: qedctl's exit status. */
+enum exit_status report_last_status(void);
 
 /* Take over the status of an error line that a child process has printed. */
-void report_take_status(enum report_status status);
+void report_take_status(enum exit_status status);
 
 /*
  * Print "PROGRAM: warning: ...". Unlike report_error() it does not flush standard

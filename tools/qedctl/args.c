@@ -19,6 +19,13 @@ int fail_usage(struct error *err)
 	return 1;
 }
 
+int refuse_bad_name(const char *name)
+{
+	struct error err = ERROR_INIT;
+
+	return device_check_name(name, &err) ? fail_usage(&err) : 0;
+}
+
 static bool has_all(const struct verb_option *options)
 {
 	for (; options && options->name; options++)
@@ -30,8 +37,6 @@ static bool has_all(const struct verb_option *options)
 int parse_one_device(int argc, char **argv, const struct verb_option *options,
 		     struct one_device_args *args)
 {
-	struct error err = ERROR_INIT;
-
 	memset(args, 0, sizeof(*args));
 	if (verb_options_parse(argc, argv, options, args, verb_getopt))
 		return 1;
@@ -48,9 +53,7 @@ int parse_one_device(int argc, char **argv, const struct verb_option *options,
 		return report_usage("unexpected argument '%s'", argv[optind + 1]);
 	args->name = argv[optind];
 	report_context("%s %s", argv[0], args->name);
-	if (device_check_name(args->name, &err))
-		return fail_usage(&err);
-	return 0;
+	return refuse_bad_name(args->name);
 }
 
 int parse_json_only(int argc, char **argv, bool *json)

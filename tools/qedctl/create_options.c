@@ -80,13 +80,16 @@ static int set_image(struct create_options *opts, const char *name, struct error
 static int add_option(struct create_options *opts, const struct device_option *option)
 {
 	const char *value = opts->device.given[option - device_option_table];
+	struct error err = ERROR_INIT;
 	char full[PATH_MAX], *text;
 	int ret;
 
 	/* A successor of the server may get the same options in another working directory. */
 	if (option->type == DEVICE_DIRECTORY) {
-		if (!realpath(value, full))
-			return report_error("--%s: %s: %s", option->name, value, strerror(errno));
+		if (!realpath(value, full)) {
+			error_set_errno(&err, -errno, "--%s: %s", option->name, value);
+			return report_fail(&err);
+		}
 		value = full;
 	}
 	if (asprintf(&text, "--%s%s%s", option->name, option->value ? "=" : "", value) < 0)
@@ -153,9 +156,8 @@ static int parse_operands(int argc, char **argv, struct create_options *opts)
 	if (!argv[optind + 1][0])
 		return report_usage("an empty image name");
 	if (set_image(opts, argv[optind + 1], &err)) {
-		report_error("%s: %s", argv[optind + 1], error_text(&err));
-		error_free(&err);
-		return 1;
+		error_prefix(&err, "%s", argv[optind + 1]);
+		return report_fail(&err);
 	}
 	return add_argument(opts, "--name") || add_argument(opts, opts->name) ||
 	       add_argument(opts, "--image") || add_argument(opts, opts->image);

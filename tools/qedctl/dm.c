@@ -77,7 +77,7 @@ int no_task(struct error *err)
 {
 	if (geteuid() != 0)
 		return error_set(err, -EACCES, "permission denied: not root");
-	return error_set(err, -ENODEV, "this kernel has no device-mapper");
+	return error_set(err, -EOPNOTSUPP, "this kernel has no device-mapper");
 }
 
 /* Treat a kernel without device-mapper as one without mappings, for queries. */

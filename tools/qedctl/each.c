@@ -28,7 +28,7 @@ static pid_t start(const char *name, int (*one)(const char *name, const void *ar
 	signals_release();
 	status = one(name, arg) ? report_last_status() : 0;
 	if (fflush(stdout) && !status)
-		status = REPORT_FAILED;
+		status = EXIT_FAILED;
 	_exit(status);
 }
 
@@ -38,7 +38,7 @@ static int wait_for(pid_t pid)
 	int status;
 
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return REPORT_FAILED;
+		return EXIT_FAILED;
 	return WEXITSTATUS(status);
 }
 

@@ -126,6 +126,19 @@ static void print_answer(const struct job_options *opts, const json_t *answer)
 		print_line("%s: nothing to %s: %s", opts->name, opts->verb, note);
 }
 
+/* Fail: say whether the device, whose server cannot be reached, is there. */
+static int no_server(const char *name, struct error *err)
+{
+	struct device dev;
+	int ret = device_find(name, &dev, err);
+
+	if (ret)
+		return ret;
+	ret = device_no_server(&dev, err);
+	device_put(&dev);
+	return ret;
+}
+
 static int run(const struct job_options *opts)
 {
 	struct error err = ERROR_INIT;
@@ -155,7 +168,7 @@ static int run(const struct job_options *opts)
 		}
 	} else if (fd == -ENOENT || fd == -ECONNREFUSED) {
 		error_free(&err);
-		error_set(&err, -ENODEV, "no such device, or its server does not run");
+		ret = no_server(opts->name, &err);
 	}
 	if (!ret)
 		print_answer(opts, answer);

@@ -60,6 +60,8 @@ static int run_message(int argc, char **argv)
 		return report_usage("NAME and a message are needed");
 	name = argv[optind++];
 	report_context("message %s", name);
+	if (refuse_bad_name(name))
+		return 1;
 	if (device_find(name, &dev, &err))
 		return report_fail(&err);
 	if (!dev.map.exists)

@@ -79,7 +79,6 @@ static const struct verb_option options[] = {
 static int run_partitions(int argc, char **argv)
 {
 	struct partitions_args args = { 0 };
-	struct error err = ERROR_INIT;
 
 	if (verb_options_parse(argc, argv, options, &args, verb_getopt))
 		return 1;
@@ -90,8 +89,8 @@ static int run_partitions(int argc, char **argv)
 	if (args.remove && args.json)
 		return report_usage("--remove and --json exclude each other");
 	report_context("partitions %s", argv[optind]);
-	if (device_check_name(argv[optind], &err))
-		return fail_usage(&err);
+	if (refuse_bad_name(argv[optind]))
+		return 1;
 	return change(argv[optind], &args);
 }
 

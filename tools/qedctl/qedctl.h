@@ -58,6 +58,9 @@ int parse_one_device(int argc, char **argv, const struct verb_option *options,
 /* report_usage() with the line of @err, which it frees. Returns 1. */
 int fail_usage(struct error *err);
 
+/* Print an error line, and return 1, for what cannot be a device's name. Otherwise return 0. */
+int refuse_bad_name(const char *name);
+
 /* Parse `[--json]`, for a verb without operands. Returns 0, or 1 after an error line. */
 int parse_json_only(int argc, char **argv, bool *json);
 

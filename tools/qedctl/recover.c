@@ -22,6 +22,7 @@
 #include "qedctl/qed_target.h"
 #include "qedctl/qedctl.h"
 #include "qedctl/server.h"
+#include "qedctl/signals.h"
 #include "ublk/stale.h"
 
 /* Decode hexadecimal @digits to a heap string; NULL: invalid. */
@@ -131,6 +132,12 @@ static int remap(const struct device *dev, const char *path, struct error *err)
 	return ret ? ret : lower_remove_partitions(path, err);
 }
 
+static void close_signals(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 static int start_successor(const struct device *dev, struct error *err)
 {
 	char *dir = word_of(json_object_get(dev->hint, "directory"));
@@ -139,10 +146,15 @@ static int start_successor(const struct device *dev, struct error *err)
 	char **options = successor_options(dev, takes_over);
 	struct server_process server;
 	char path[512];
-	int ret;
+	int signal_fd, ret;
 
+	/*
+	 * A signal ends this program, not the server, which finishes: the device is then recovered,
+	 * or dead as before. But a server that is not below the mapping is taken back.
+	 */
+	signal_fd = takes_over ? -1 : signals_hold_with_fd();
 	if (!options)
-		ret = error_set(err, -ENOENT,
+		ret = error_set(err, -ENODATA,
 				"%s/%s" RUN_DESCRIPTION
 				" does not tell with what options it was served",
 				client_run_dir(), dev->server);
@@ -153,13 +165,11 @@ static int start_successor(const struct device *dev, struct error *err)
 		ret = server_start(dev->server, options, dir, false, &server, err);
 	free_vector(options);
 	free(dir);
-	if (ret)
+	if (ret) {
+		close_signals(signal_fd);
 		return ret;
-	/*
-	 * A signal ends this program, not the server, which finishes: the device is then recovered,
-	 * or dead as before.
-	 */
-	ret = server_wait_ready(&server, -1, path, sizeof(path), err);
+	}
+	ret = server_wait_ready(&server, signal_fd, path, sizeof(path), err);
 	if (!ret && !takes_over)
 		ret = remap(dev, path, err);
 	/* When this server ends, whose device is new, it removes all files of that name. */
@@ -170,6 +180,7 @@ static int start_successor(const struct device *dev, struct error *err)
 	if (!ret)
 		server_relay_warnings(&server);
 	server_let_go(&server);
+	close_signals(signal_fd);
 	return ret;
 }
 
@@ -212,6 +223,8 @@ static int recover_or_report(const char *name, const void *all)
 	int ret;
 
 	report_context("recover %s", name);
+	if (refuse_bad_name(name))
+		return 1;
 	ret = recover(name, &err);
 	if (*(const bool *)all && (ret == -EEXIST || ret == -ENODEV)) {
 		error_free(&err);

@@ -113,7 +113,7 @@ static int parse(int argc, char **argv, struct reload_args *args)
 		return report_usage(argc == optind ? "NAME is needed" : "one NAME is needed");
 	args->name = argv[optind];
 	report_context("reload %s", args->name);
-	return 0;
+	return refuse_bad_name(args->name);
 }
 
 static int run_reload(int argc, char **argv)

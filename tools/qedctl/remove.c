@@ -293,6 +293,8 @@ static int remove_or_report(const char *name, const void *opts)
 	int ret;
 
 	report_context("remove %s", name);
+	if (refuse_bad_name(name))
+		return 1;
 	/* A signal midway would leave a mapping without its server, or the reverse. */
 	signals_hold();
 	ret = remove_device(name, opts, &err);

@@ -23,7 +23,6 @@ struct resize_args {
 
 static int parse(int argc, char **argv, struct resize_args *args)
 {
-	struct error err = ERROR_INIT;
 	const char *text;
 
 	memset(args, 0, sizeof(*args));
@@ -35,8 +34,8 @@ static int parse(int argc, char **argv, struct resize_args *args)
 	args->name = argv[optind];
 	text = argv[optind + 1];
 	report_context("resize %s", args->name);
-	if (device_check_name(args->name, &err))
-		return fail_usage(&err);
+	if (refuse_bad_name(args->name))
+		return 1;
 	args->relative = text[0] == '+';
 	if (parse_printed_size(text + args->relative, &args->size) || !args->size ||
 	    args->size > INT64_MAX - SECTOR_SIZE)

@@ -218,6 +218,41 @@ static int died_early(struct server_process *server, struct error *err)
 			 words[0] ? ": " : "", words);
 }
 
+/*
+ * End the server, and wait at most ABANDON_TIMEOUT_MS. It refuses the first SIGTERM when its
+ * device is live and udev has it open. Sets *@status as waitpid() does. Returns false if it still
+ * lives.
+ */
+static bool end_in_time(pid_t pid, int *status)
+{
+	const struct timespec pause = { 0, 20 * 1000 * 1000 };
+
+	*status = 0;
+	for (int ms = 0; ms < ABANDON_TIMEOUT_MS; ms += 20) {
+		if (ms % 1000 == 0)
+			kill(pid, SIGTERM);
+		if (waitpid(pid, status, WNOHANG) != 0)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* Return an error with the server's line, whose code is by the exit status that it ends with. */
+static int refused(struct server_process *server, const char *line, struct error *err)
+{
+	int status, code = -EIO;
+
+	if (end_in_time(server->pid, &status)) {
+		server->pid = -1;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_THERE)
+			code = -ENOENT;
+		else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_BUSY)
+			code = -EBUSY;
+	}
+	return error_set(err, code, "%s", line);
+}
+
 /* Parse a line "ready DEVICE [created]". Returns DEVICE, terminated in place, or NULL. */
 static char *ready_device(struct server_process *server, char *line)
 {
@@ -249,7 +284,7 @@ static int parse_ready(struct server_process *server, char *line, char *path, si
 		line += 6;
 		if (!strncmp(line, server->name, name_len) && !strncmp(line + name_len, ": ", 2))
 			line += name_len + 2;
-		return error_set(err, -EIO, "%s", line);
+		return refused(server, line, err);
 	}
 	if (!line[0])
 		return died_early(server, err);
@@ -283,24 +318,6 @@ int server_wait_ready(struct server_process *server, int signal_fd, char *path, 
 	}
 }
 
-/*
- * End the server, and wait at most ABANDON_TIMEOUT_MS. It refuses the first SIGTERM when its
- * device is live and udev has it open. Returns false if it still lives.
- */
-static bool end_in_time(pid_t pid)
-{
-	const struct timespec pause = { 0, 20 * 1000 * 1000 };
-
-	for (int ms = 0; ms < ABANDON_TIMEOUT_MS; ms += 20) {
-		if (ms % 1000 == 0)
-			kill(pid, SIGTERM);
-		if (waitpid(pid, NULL, WNOHANG) != 0)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
 /* Read the report if it was not read before. Only after the server has ended. */
 static void read_last_line(struct server_process *server)
 {
@@ -316,8 +333,10 @@ static void read_last_line(struct server_process *server)
 
 void server_abandon(struct server_process *server)
 {
+	int status;
+
 	if (server->pid > 0) {
-		if (!end_in_time(server->pid)) {
+		if (!end_in_time(server->pid, &status)) {
 			kill(server->pid, SIGKILL);
 			waitpid(server->pid, NULL, 0);
 			server->died = true;

@@ -60,7 +60,6 @@ static int parse_setting(const char *word, struct set_args *args)
 
 static int parse(int argc, char **argv, struct set_args *args)
 {
-	struct error err = ERROR_INIT;
 	int status = 0;
 
 	memset(args, 0, sizeof(*args));
@@ -71,8 +70,8 @@ static int parse(int argc, char **argv, struct set_args *args)
 		return report_usage("NAME and OPTION=VALUE are needed");
 	args->name = argv[optind];
 	report_context("set %s", args->name);
-	if (device_check_name(args->name, &err))
-		return fail_usage(&err);
+	if (refuse_bad_name(args->name))
+		return 1;
 	for (int i = optind + 1; i < argc && !status; i++)
 		status = parse_setting(argv[i], args);
 	return status;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* SIGINT, SIGTERM and SIGHUP while a device changes its state. */
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/signalfd.h>
 
 #include "client/client.h"
 #include "qedctl/signals.h"
@@ -31,15 +33,30 @@ bool signals_noted(void)
 	return client_interrupted;
 }
 
+static void fill(sigset_t *set)
+{
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(set, numbers[i]);
+}
+
 void signals_hold(void)
 {
 	sigset_t set;
-	size_t i;
 
-	sigemptyset(&set);
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		sigaddset(&set, numbers[i]);
+	fill(&set);
 	sigprocmask(SIG_BLOCK, &set, &before);
+}
+
+int signals_hold_with_fd(void)
+{
+	sigset_t set;
+	int fd;
+
+	fill(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
 bool signals_pending(void)

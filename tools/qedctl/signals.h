@@ -13,6 +13,11 @@ bool signals_noted(void);
 /* Block them until signals_release(). Does not nest. */
 void signals_hold(void);
 void signals_release(void);
+/*
+ * Block them for good. Returns a descriptor, for the caller to close, that can be read once one has
+ * come, or a negative errno.
+ */
+int signals_hold_with_fd(void);
 /* Return true when one that was held will end the program. */
 bool signals_pending(void);
 

@@ -33,8 +33,7 @@ static int ask(const char *name, const char *command, const char *file, json_t *
 		ret = device_ask(name, command, arguments, answer, &err);
 	} else {
 		json_decref(arguments);
-		ret = dev.live.pid ? device_no_server(&dev, &err) :
-				     error_set(&err, -ENOENT, "its server does not run");
+		ret = device_no_server(&dev, &err);
 	}
 	device_put(&dev);
 	return ret ? report_fail(&err) : 0;
@@ -80,6 +79,8 @@ static int run_trace(int argc, char **argv)
 	if (argc - optind < 2)
 		return report_usage("NAME and 'start FILE' or 'stop' are needed");
 	report_context("trace %s", argv[optind]);
+	if (refuse_bad_name(argv[optind]))
+		return 1;
 	starts = !strcmp(argv[optind + 1], "start");
 	if (!starts && strcmp(argv[optind + 1], "stop"))
 		return report_usage("'%s' is neither start nor stop", argv[optind + 1]);

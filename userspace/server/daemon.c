@@ -20,6 +20,7 @@
 
 #include "server/daemon.h"
 #include "util/detach.h"
+#include "util/error.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -93,20 +94,28 @@ static void end_server(pid_t pid)
 	}
 }
 
-/* Wait, at most 5 s, until a server that could not start has released its name and its image. */
-static void wait_ended(pid_t pid)
+/*
+ * Wait, at most 5 s, until a server that could not start has released its name and its image.
+ * Return its exit status; EXIT_FAILED if it has none that tells of a failure.
+ */
+static int wait_ended(pid_t pid)
 {
 	const struct timespec nap = { .tv_nsec = 10 * 1000000L };
+	pid_t ended = 0;
+	int status;
 
-	for (int i = 0; i < 500 && !waitpid(pid, NULL, WNOHANG); i++)
+	for (int i = 0; i < 500 && !(ended = waitpid(pid, &status, WNOHANG)); i++)
 		nanosleep(&nap, NULL);
+	if (ended != pid || !WIFEXITED(status) || !WEXITSTATUS(status))
+		return EXIT_FAILED;
+	return WEXITSTATUS(status);
 }
 
 static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *old)
 {
 	bool interrupted = is_interrupted(fd, old);
 	char line[LINE_MAX_BYTES];
-	int status = 1;
+	int status = EXIT_FAILED;
 
 	/* The server, in a session of its own, did not get the terminal's signal. */
 	if (interrupted)
@@ -116,7 +125,7 @@ static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *
 	if (interrupted) {
 		end_server(pid);
 		fprintf(stderr, "qedd: %s: interrupted\n", name);
-		return 1;
+		return EXIT_FAILED;
 	}
 	read_report(fd, line);
 	if (!strncmp(line, "ready ", 6)) {
@@ -131,7 +140,7 @@ static int wait_for_server(pid_t pid, int fd, const char *name, const sigset_t *
 		fprintf(stderr, "qedd: %s: the server died while starting\n", name);
 	}
 	if (strncmp(line, "ready ", 6))
-		wait_ended(pid);
+		status = wait_ended(pid);
 	return status;
 }
 
@@ -146,14 +155,14 @@ static int fork_server(const struct device_options *options, struct starter *sta
 
 	if (pipe2(fds, O_CLOEXEC)) {
 		fprintf(stderr, "qedd: %s: pipe: %s\n", options->name, strerror(errno));
-		return 1;
+		return EXIT_FAILED;
 	}
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	pid = fork();
 	if (pid < 0) {
 		fprintf(stderr, "qedd: %s: fork: %s\n", options->name, strerror(errno));
-		return 1;
+		return EXIT_FAILED;
 	}
 	if (pid) {
 		close(fds[1]);
@@ -174,7 +183,7 @@ int daemon_start(const struct device_options *options, struct starter *starter)
 	if (starter->fd >= 0 && fcntl(starter->fd, F_SETFD, FD_CLOEXEC)) {
 		fprintf(stderr, "qedd: %s: --ready-fd %d: %s\n", options->name, starter->fd,
 			strerror(errno));
-		return 1;
+		return EXIT_USAGE;
 	}
 	if (starter->fd < 0 && !options->foreground)
 		ret = fork_server(options, starter);

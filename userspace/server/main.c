@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* qedd: the server of one disk image as one block device. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "server/daemon.h"
@@ -16,9 +17,10 @@ int main(int argc, char **argv)
 	int status;
 
 	if (options_parse(&options, argc, argv, &err) < 0) {
+		status = err.code == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 		fprintf(stderr, "qedd: %s\n", error_text(&err));
 		error_free(&err);
-		return 1;
+		return status;
 	}
 	if (options.help || options.version) {
 		if (options.help)
@@ -28,7 +30,7 @@ int main(int argc, char **argv)
 		if (!fflush(stdout) && !ferror(stdout))
 			return 0;
 		perror("qedd: standard output");
-		return 1;
+		return EXIT_FAILED;
 	}
 	status = daemon_start(&options, &starter);
 	if (status >= 0)

@@ -45,7 +45,7 @@ static int check_claim(void *arg)
 				 info.dev_id, options->name, options->name);
 	/* The answers of the last server may be in NAME.rescue only: keep it. */
 	if (!ret && options->recover && run_state_is_described(&call->server->run))
-		return error_set(call->err, -ENODEV,
+		return error_set(call->err, -EIO,
 				 "its server did not end in order, and its ublk device is gone: "
 				 "what was not flushed may be lost");
 	if (!ret && options->recover)

@@ -129,9 +129,9 @@ int server_co_wait_stopped(struct server *server, struct error *err)
 
 /* ---- Running and stopping ---- */
 
-void server_leave_at_once(void)
+void server_leave_at_once(enum exit_status status)
 {
-	_exit(1);
+	_exit(status);
 }
 
 static void co_run(struct server *server)
@@ -184,7 +184,7 @@ static void stopped(struct server *server)
 {
 	if (server->stop_error.code) {
 		log_error("%s: %s", server->options->name, error_text(&server->stop_error));
-		server->exit_status = 1;
+		server->exit_status = EXIT_FAILED;
 	}
 	server->state = SERVER_STOPPED;
 	server_changed(server);
@@ -209,7 +209,7 @@ static void co_stop(struct server *server)
 	stopped(server);
 	control_co_stop(&server->control);
 	if (ret < 0)
-		server_leave_at_once();
+		server_leave_at_once(EXIT_FAILED);
 	log_info("%s: stopped", server->options->name);
 }
 
@@ -220,7 +220,7 @@ static void server_fn(void *arg)
 
 	if (server_co_start(server, &err) < 0) {
 		starter_error(&server->starter, server->options->name, error_text(&err));
-		server->exit_status = 1;
+		server->exit_status = error_status(&err);
 	} else {
 		co_run(server);
 		co_stop(server);
@@ -259,7 +259,7 @@ static int run_locked(struct server *server, struct error *err)
 		error_set_errno(err, ret, "event loop");
 		if (server->device) {
 			starter_error(&server->starter, server->options->name, error_text(err));
-			server_leave_at_once();
+			server_leave_at_once(EXIT_FAILED);
 		}
 		return ret;
 	}
@@ -310,7 +310,7 @@ int server_run(const struct device_options *options, const struct starter *start
 	}
 	if (ret < 0) {
 		starter_error(&server.starter, options->name, error_text(&err));
-		server.exit_status = 1;
+		server.exit_status = error_status(&err);
 	}
 	error_free(&err);
 	error_free(&server.stop_error);

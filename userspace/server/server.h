@@ -92,7 +92,7 @@ struct server {
 
 	int signal_fd;
 	bool signals_running, signals_over;
-	int exit_status;
+	enum exit_status exit_status;
 };
 
 /*
@@ -109,10 +109,10 @@ int server_run(const struct device_options *options, const struct starter *start
 int server_co_start(struct server *server, struct error *err);
 
 /*
- * Exit without cleanup: threads may be in the middle of requests, so nothing they use can be freed.
- * A device and its files stay, for qedctl recover or remove.
+ * Exit with @status, without cleanup: threads may be in the middle of requests, so nothing they use
+ * can be freed. A device and its files stay, for qedctl recover or remove.
  */
-noreturn void server_leave_at_once(void);
+noreturn void server_leave_at_once(enum exit_status status);
 
 /* Request the server to stop; the first reason is kept. Main loop's thread. */
 void server_ask_stop(struct server *server, const char *reason);

@@ -76,7 +76,7 @@ static noreturn void leave_opening(struct server *server)
 	}
 	(void)check_wanted(server, &err);
 	starter_error(&server->starter, server->options->name, error_text(&err));
-	server_leave_at_once();
+	server_leave_at_once(EXIT_FAILED);
 }
 
 /*
@@ -181,7 +181,7 @@ int server_co_start(struct server *server, struct error *err)
 		ret = check_wanted(server, err);
 	if (ret < 0 && (leave || !co_abort_start(server))) {
 		starter_error(&server->starter, server->options->name, error_text(err));
-		server_leave_at_once();
+		server_leave_at_once(error_status(err));
 	}
 	return ret;
 }

@@ -27,7 +27,7 @@ struct ublk_ctrl;
 /*
  * Open the control device; load the kernel module ublk_drv first if needed and
  * possible. The caller closes *@ctrl by ublk_ctrl_close(). Returns 0 or a negative
- * errno; -ENOENT: this kernel has no ublk.
+ * errno; -EOPNOTSUPP: this kernel has no ublk.
  */
 int ublk_ctrl_open(struct ublk_ctrl **ctrl, struct error *err);
 void ublk_ctrl_close(struct ublk_ctrl *ctrl);

@@ -86,7 +86,7 @@ int ublk_ctrl_open(struct ublk_ctrl **ctrl, struct error *err)
 		ret = c->fd;
 		free(c);
 		if (ret == -ENOENT)
-			return error_set(err, ret,
+			return error_set(err, -EOPNOTSUPP,
 					 "%s: not there: this kernel has no ublk "
 					 "(module ublk_drv, Linux 6.4 or later)",
 					 UBLK_CONTROL_PATH);

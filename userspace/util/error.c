@@ -2,6 +2,7 @@
 /*
  * One line of error context for the user, passed up beside a negative errno.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,20 @@ const char *error_after_name(const struct error *err, const char *name)
 	text = strncmp(text, shown, len) || strncmp(text + len, ": ", 2) ? NULL : text + len + 2;
 	free(shown);
 	return text;
+}
+
+enum exit_status error_status(const struct error *err)
+{
+	switch (err->code) {
+	case -ENOENT:
+	case -ENODEV:
+		return EXIT_NOT_THERE;
+	case -EBUSY:
+	case -EEXIST:
+		return EXIT_BUSY;
+	default:
+		return EXIT_FAILED;
+	}
 }
 
 void error_free(struct error *err)

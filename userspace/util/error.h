@@ -54,6 +54,18 @@ const char *error_text(const struct error *err);
  */
 const char *error_after_name(const struct error *err, const char *name);
 
+/* The exit statuses of qedctl and qedd. */
+enum exit_status {
+	EXIT_DONE,
+	EXIT_FAILED,
+	EXIT_USAGE, /* the command line is wrong */
+	EXIT_NOT_THERE, /* the device, or a file that it needs */
+	EXIT_BUSY, /* the device, its name or its image is in use */
+};
+
+/* Return the exit status that says the kind of @err, which is set. */
+enum exit_status error_status(const struct error *err);
+
 /* Free the line; @err can be used again afterwards. */
 void error_free(struct error *err);
 

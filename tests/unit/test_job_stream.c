@@ -219,11 +219,11 @@ static void failing(void *arg)
 	close_over(node);
 }
 
-/* The disk is full for a while, then the header cannot be written for a while. */
+/* The stream waits while the disk is full; then the header cannot be written for a while. */
 static void full(void *arg)
 {
 	struct blk_node *node = open_over(64 * CLUSTER, 64 * CLUSTER, CLUSTER, 0);
-	struct stream_opts opts = { .back_off = MSEC };
+	struct stream_opts opts = { .back_off = MSEC / 10 };
 	struct stream_status status;
 	struct stream *stream;
 
@@ -231,14 +231,21 @@ static void full(void *arg)
 	overlay.fail_populate = ENOSPC;
 	overlay.fail_change = EIO;
 	stream = start_stream(node, &opts);
+	/* Other errors would make it pause after ten. */
 	do
 		aio_co_sleep(MSEC);
-	while (stream_get_status(stream, &status), status.errors < 3);
+	while (stream_get_status(stream, &status), status.errors < 40);
+	CHECK(status.state == JOB_WAITING && job_full_since(&stream->job));
+	overlay.fail_populate = EDQUOT;
+	do
+		aio_co_sleep(MSEC);
+	while (stream_get_status(stream, &status), status.errors < 80);
+	CHECK(status.state == JOB_WAITING && job_full_since(&stream->job));
 	overlay.fail_populate = 0;
 	do
 		aio_co_sleep(MSEC);
 	while (!strstr((stream_get_status(stream, &status), status.error), "backing file"));
-	CHECK(status.left == 0 && node->backing);
+	CHECK(status.left == 0 && node->backing && !job_full_since(&stream->job));
 	overlay.fail_change = 0;
 	job_resume(&stream->job);
 	end_stream(stream, JOB_DONE, NULL);

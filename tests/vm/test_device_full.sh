@@ -98,6 +98,28 @@ no_errors vm1
 check "remove" qedctl remove vm1
 check "the image is good" qed-img check -q host/vm1.qed
 
+# ---- A stream, and reads that would be kept ----
+stream_is_full() {
+	[ "$(status_of vm1 full.job)" = stream ]
+}
+rm -f host/vm1.qed
+require "a golden image" dd if=/dev/urandom of=golden.raw bs=1M count=24
+require "create over it" qedctl create vm1 host/vm1.qed --backing golden.raw --backing-format raw
+fill
+check "reads go on" cmp -n 8M golden.raw $dev
+require "stream" qedctl stream vm1
+check "it waits for room" wait_until 30 stream_is_full
+json_is "since when" "d['full']['since'] >= '20' and not d['full']['waiting'] and d['stream']['state'] == 'waiting' and \
+any('the stream waits' in w for w in d['warnings'])" qedctl status --json vm1
+check "a table can be loaded meanwhile" qedctl reload vm1 --detect-zeroes off
+check "reads still go on" cmp golden.raw $dev
+make_room
+check "the stream goes on by itself" qedctl stream --wait vm1
+json_is "nothing is full" "'full' not in d and not d['backing-chain']" qedctl status --json vm1
+check "with its data" cmp golden.raw $dev
+check "removed after the stream" qedctl remove vm1
+check "the streamed image is good" qed-img check -q host/vm1.qed
+
 # ---- The end of the wait, and no wait ----
 rm -f host/vm1.qed
 require "create again" qedctl create vm1 host/vm1.qed --size 1G --on-full wait=2

@@ -234,7 +234,8 @@ uint64_t device_size(const struct device *dev)
 
 int device_check_room(const struct device *dev, struct error *err)
 {
-	if (!json_object_get(dev->status, "full"))
+	/* A stream may wait, too; the mapping's table does not wait for that. */
+	if (!json_get_int(json_object_get(dev->status, "full"), "waiting", 0))
 		return 0;
 	return error_set(err, -EBUSY,
 			 "requests wait for room in the file system of its image: make room first");

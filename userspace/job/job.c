@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "aio/sys.h"
 #include "aio/timer.h"
 #include "populate/populate.h"
 #include "job/job.h"
 #include "util/log.h"
+#include "util/room.h"
 #include "util/units.h"
 
 /*
@@ -19,6 +21,11 @@
 #define BACK_OFF_NS	(100 * 1000000ULL)
 #define MAX_BACK_OFF_NS (10 * 1000000000ULL)
 #define MAX_FAILURES	10
+/*
+ * The most failures that are counted while the image's file system is full: the job tries again
+ * every 1.6 seconds, and does not pause.
+ */
+#define FULL_FAILURES 4
 /*
  * Unused time that a job may catch up on. Stalls shorter than this do not lower the
  * average speed, and no interval of ten seconds exceeds the limit by more than a
@@ -158,6 +165,16 @@ uint64_t job_get_speed(struct job *job)
 	return speed;
 }
 
+time_t job_full_since(struct job *job)
+{
+	time_t since;
+
+	pthread_mutex_lock(&job->mutex);
+	since = job->full_since;
+	pthread_mutex_unlock(&job->mutex);
+	return since;
+}
+
 enum job_state job_co_wait_end(struct job *job)
 {
 	enum job_state state;
@@ -256,16 +273,23 @@ void job_refund(struct job *job, uint64_t bytes)
 bool job_co_back_off(struct job *job, int error, const char *what)
 {
 	uint64_t wait = min_u64(job->back_off << min_u64(job->failures, 20), MAX_BACK_OFF_NS);
+	bool full = is_out_of_room(error);
 	char *text = NULL;
 
 	if (asprintf(&text, "%s: %s", what, strerror(-error)) < 0)
 		text = NULL;
 	job->failures++;
-	if (job->failures == 1)
+	if (full)
+		job->failures = min_u64(job->failures, FULL_FAILURES);
+	if (job->failures == 1 || (full && !job->full_since))
 		log_warning("%s: %s", job->node->filename, text ? text : what);
 	pthread_mutex_lock(&job->mutex);
 	job->errors++;
 	set_error(job, text);
+	if (!full)
+		job->full_since = 0;
+	else if (!job->full_since)
+		job->full_since = time(NULL);
 	if (job->failures >= MAX_FAILURES) {
 		job->failures = 0;
 		job->pause = true;
@@ -281,6 +305,9 @@ void job_went_well(struct job *job)
 {
 	job->failures = 0;
 	pthread_mutex_lock(&job->mutex);
+	if (job->full_since)
+		log_info("%s: there is room again: the work goes on", job->node->filename);
+	job->full_since = 0;
 	if (job->state == JOB_WAITING)
 		set_state(job, JOB_RUNNING);
 	set_error(job, NULL);

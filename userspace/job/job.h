@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "aio/lock.h"
 #include "aio/loop.h"
@@ -20,7 +21,7 @@
 
 enum job_state {
 	JOB_RUNNING,
-	JOB_WAITING, /* in the back-off after an error; retries */
+	JOB_WAITING, /* in the back-off after an error, or for room; retries */
 	JOB_PAUSED, /* by the user, or after too many errors (then ->error_text is set) */
 	/* Final states. */
 	JOB_DONE,
@@ -48,6 +49,7 @@ struct job {
 	uint64_t speed; /* bytes a second, 0: no limit */
 	uint64_t errors; /* count of failures */
 	char *error_text; /* the last failure, until the next success; NULL: none */
+	time_t full_since; /* when it began to wait for room in a file system; 0: it does not */
 	struct co_queue control; /* the job's coroutines, waiting for @pause or @cancel to change */
 	struct co_queue watchers; /* coroutines waiting for a change of state */
 };
@@ -88,6 +90,8 @@ void job_cancel(struct job *job);
 /* @speed in bytes a second, 0: no limit. */
 void job_set_speed(struct job *job, uint64_t speed);
 uint64_t job_get_speed(struct job *job);
+/* Return since when the job waits for room in a file system; 0: it does not. */
+time_t job_full_since(struct job *job);
 /* Yield until the job has ended, and return how. */
 enum job_state job_co_wait_end(struct job *job);
 
@@ -105,8 +109,9 @@ bool job_co_pace(struct job *job, uint64_t bytes);
 void job_refund(struct job *job, uint64_t bytes);
 /*
  * Record a failure of @what with @error (negative errno). Yield for a back-off that
- * doubles with each consecutive failure; after too many of them, pause. Returns false
- * when the job is cancelled.
+ * doubles with each consecutive failure; after too many of them, pause. With the error of a full
+ * file system the back-off stays short, and the job does not pause: it waits for room. Returns
+ * false when the job is cancelled.
  */
 bool job_co_back_off(struct job *job, int error, const char *what);
 /* Record a success: the next failure counts as the first again. */

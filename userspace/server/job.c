@@ -41,6 +41,11 @@ bool server_job_is_wished(const struct server *server)
 	return server_job_runs(server) && server->job->kind->is_wished;
 }
 
+time_t server_job_full_since(const struct server *server)
+{
+	return server_job_runs(server) ? job_full_since(server->job->job) : 0;
+}
+
 int server_job_check_none(const struct server *server, struct error *err)
 {
 	if (!server_job_runs(server))

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "job/job.h"
 #include "util/error.h"
@@ -44,6 +45,8 @@ struct server_job {
 
 /* Return true while a job runs. */
 bool server_job_runs(const struct server *server);
+/* Return since when the job waits for room in a file system; 0: it does not. */
+time_t server_job_full_since(const struct server *server);
 /* Return 0, or -EBUSY with an error line while a job runs. */
 int server_job_check_none(const struct server *server, struct error *err);
 /*

@@ -142,12 +142,14 @@ static void add_background(const struct server *server, json_t *json)
 		json_object_set_new(json, job->kind->key, server_job_json(job));
 }
 
-/* Add what is known of requests that wait for room, and a warning. */
+/* Add what is known of requests, and a job, that wait for room, and a warning. */
 static void add_full(const struct server *server, json_t *json)
 {
 	unsigned int waiting = atomic_load(&server->target.full.waiting);
-	time_t since = atomic_load(&server->target.full.since);
-	char when[32], line[128];
+	time_t since = waiting ? atomic_load(&server->target.full.since) : 0;
+	time_t job = server_job_full_since(server);
+	const char *kind = job ? server->job->kind->name : NULL;
+	char when[32], who[64], line[160];
 	struct tm tm;
 
 	json_object_set_new(
@@ -155,13 +157,20 @@ static void add_full(const struct server *server, json_t *json)
 		json_string(atomic_load(&server->target.full.wait_s) ?
 				    device_option_text(server->options, DEVICE_OPTION_on_full) :
 				    "error"));
-	if (!waiting || !since || !localtime_r(&since, &tm) ||
+	if (!since || (job && job < since))
+		since = job;
+	if (!since || !localtime_r(&since, &tm) ||
 	    !strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm))
 		return;
 	json_object_set_new(json, "full",
-			    json_pack("{s:s, s:i}", "since", when, "waiting", (int)waiting));
-	snprintf(line, sizeof(line), "the image's file system is full since %s: %u requests wait",
-		 when, waiting);
+			    json_pack("{s:s, s:i, s:s*}", "since", when, "waiting", (int)waiting,
+				      "job", kind));
+	if (!waiting)
+		snprintf(who, sizeof(who), "the %s waits", kind);
+	else
+		snprintf(who, sizeof(who), "%u requests%s%s wait", waiting, kind ? " and the " : "",
+			 kind ? kind : "");
+	snprintf(line, sizeof(line), "the image's file system is full since %s: %s", when, who);
 	json_array_append_new(json_object_get(json, "warnings"), json_string(line));
 }
 

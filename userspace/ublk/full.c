@@ -3,20 +3,14 @@
  * Waiting for room in the image's file system. A request is retried as a whole: it was not
  * answered, so that a part of it that is on disk already is written again with the same data.
  */
-#include <errno.h>
-
 #include "ublk/full.h"
 #include "util/log.h"
+#include "util/room.h"
 #include "util/units.h"
 
 /* The pause between two tries: as long as the request has waited, within these bounds. */
 #define MIN_PAUSE_NS (50 * 1000000ULL)
 #define MAX_PAUSE_NS (1000 * 1000000ULL)
-
-static bool is_full(int error)
-{
-	return error == -ENOSPC || error == -EDQUOT;
-}
 
 static void begin(struct ublk_full *full, unsigned int wait_s)
 {
@@ -32,7 +26,7 @@ static void end(struct ublk_full *full, int error)
 {
 	if (atomic_fetch_sub(&full->waiting, 1) > 1)
 		return;
-	if (is_full(error))
+	if (is_out_of_room(error))
 		log_error("no room in the image's file system: requests fail");
 	else if (!error)
 		log_info("the image's file system has room again");
@@ -51,12 +45,12 @@ bool ublk_full_holds(struct ublk_full *full, struct ublk_request *req, int error
 	uint64_t limit = atomic_load_explicit(&full->wait_s, memory_order_relaxed) * 1000000000ULL;
 	uint64_t now, waited = 0;
 
-	if (!is_full(error) && !req->full.since)
+	if (!is_out_of_room(error) && !req->full.since)
 		return false;
 	now = aio_now();
 	if (req->full.since)
 		waited = now - req->full.since;
-	if (!is_full(error) || waited >= limit) {
+	if (!is_out_of_room(error) || waited >= limit) {
 		if (req->full.since)
 			end(full, error);
 		req->full.since = 0;

@@ -413,9 +413,12 @@ int mapping_replace_by_error(const char *name, uint64_t size, struct error *err)
 
 int mapping_reload(const char *name, const struct mapping_table *table, struct error *err)
 {
+	struct mapping before;
 	struct dm_task *task;
-	int ret = load(name, table, err);
+	int ret = mapping_lookup(name, &before, err);
 
+	if (!ret)
+		ret = load(name, table, err);
 	if (ret)
 		return ret;
 	ret = swap(name, err);
@@ -426,6 +429,9 @@ int mapping_reload(const char *name, const struct mapping_table *table, struct e
 		task_run(task, "clear", NULL);
 		dm_task_destroy(task);
 	}
+	/* The kernel may have refused the table after it had suspended the mapping for it. */
+	if (!before.suspended)
+		(void)swap(name, NULL);
 	return ret;
 }
 

@@ -297,7 +297,7 @@ int qed_check_begin(struct qed_check *check)
 
 	check->end = atomic_load_explicit(&img->alloc.end, memory_order_relaxed);
 	check->result->total_clusters =
-		div_round_up(img->header.image_size, img->header.cluster_size);
+		div_round_up(atomic_load(&img->node->size), img->header.cluster_size);
 	return ret ? ret : cluster_set_add(&check->used, l1, img->header.table_size);
 }
 

@@ -31,7 +31,10 @@ static void *map_table(uint64_t bytes)
 
 uint64_t qed_l1_entries_used(const struct qed_image *img)
 {
-	return div_round_up(img->header.image_size, img->table_entries * img->header.cluster_size);
+	/* Not the header's: another thread may be growing the image. */
+	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_acquire);
+
+	return div_round_up(size, img->table_entries * img->header.cluster_size);
 }
 
 /* Return how many bytes of the table the image's size needs, in whole blocks. */

@@ -154,6 +154,11 @@ int qed_message(struct dm_target *ti, unsigned int argc, char **argv, char *resu
 			qed_zero_map_forget(&qed->map);
 		return 0;
 	}
+	/* From the server: what its device's users wait for has changed. */
+	if (argc == 1 && !strcasecmp(argv[0], "event")) {
+		dm_table_event(qed->ti->table);
+		return 0;
+	}
 	DMWARN("unrecognised message %s", argv[0]);
 	return -EINVAL;
 }

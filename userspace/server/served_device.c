@@ -11,6 +11,7 @@
 #include "aio/loop.h"
 #include "aio/sys.h"
 #include "server/server.h"
+#include "server/full_event.h"
 #include "server/served_device.h"
 #include "ublk/name.h"
 #include "ublk/stale.h"
@@ -185,6 +186,7 @@ int served_device_co_create(struct server *server, struct error *err)
 	ublk_node_target_init(&server->target, node);
 	atomic_store(&server->target.detect_zeroes, options->detect_zeroes);
 	atomic_store(&server->target.full.wait_s, options->on_full);
+	server_full_event_init(server);
 	return aio_co_call(options->recover ? device_take_over : device_create, &call);
 }
 

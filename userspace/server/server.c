@@ -290,6 +290,7 @@ int server_run(const struct device_options *options, const struct starter *start
 		.finish_pending = options->finish_pending,
 		.queue_has_ended = ATOMIC_FLAG_INIT,
 		.source_has_failed = ATOMIC_FLAG_INIT,
+		.full_has_changed = ATOMIC_FLAG_INIT,
 	};
 	struct error err = ERROR_INIT;
 	int ret;

@@ -89,6 +89,10 @@ struct server {
 	struct aio_loop *loop;
 	struct aio_post queue_ended; /* posted once, by the first queue's thread that ends */
 	atomic_flag queue_has_ended;
+	/* See full_event.c. */
+	struct aio_post full_changed;
+	atomic_flag full_has_changed; /* it is posted */
+	bool full_event_due, full_event_sent; /* one is to be sent; no coroutine sends one */
 
 	int signal_fd;
 	bool signals_running, signals_over;

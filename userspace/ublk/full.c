@@ -12,6 +12,12 @@
 #define MIN_PAUSE_NS (50 * 1000000ULL)
 #define MAX_PAUSE_NS (1000 * 1000000ULL)
 
+static void tell_changed(const struct ublk_full *full)
+{
+	if (full->changed)
+		full->changed(full->changed_arg);
+}
+
 static void begin(struct ublk_full *full, unsigned int wait_s)
 {
 	if (atomic_fetch_add(&full->waiting, 1))
@@ -20,6 +26,7 @@ static void begin(struct ublk_full *full, unsigned int wait_s)
 	log_warning("no room in the image's file system: requests that need some wait, %u s at "
 		    "most",
 		    wait_s);
+	tell_changed(full);
 }
 
 static void end(struct ublk_full *full, int error)
@@ -30,6 +37,7 @@ static void end(struct ublk_full *full, int error)
 		log_error("no room in the image's file system: requests fail");
 	else if (!error)
 		log_info("the image's file system has room again");
+	tell_changed(full);
 }
 
 static void on_timer(struct aio_timer *timer)

@@ -21,6 +21,12 @@ struct ublk_full {
 	 */
 	_Atomic unsigned int waiting;
 	_Atomic time_t since;
+	/*
+	 * Optional: called on a queue's thread when the first request begins to wait, and when the
+	 * last one no longer does. Set before the first request.
+	 */
+	void (*changed)(void *arg);
+	void *changed_arg;
 };
 
 /*

@@ -333,8 +333,10 @@ static int co_check_backing_files(struct device_image *image, const struct devic
 	ret = node->flags & BLK_O_RDWR ? blk_backing_co_store(&image->backing, node) : 0;
 	if (!ret)
 		return 0;
+	/* What is in the way of the record (-EEXIST) does not mean that the device is in use. */
 	if (options->strict_backing)
-		return error_set_errno(err, ret, "%s: recording its backing files", image->path);
+		return error_set(err, -EIO, "%s: recording its backing files: %s", image->path,
+				 strerror(-ret));
 	log_info("%s: its backing files are watched, and cannot be recorded: %s", image->path,
 		 strerror(-ret));
 	return 0;

@@ -45,9 +45,9 @@ def allowed(*args):
     raise Failure("refused: %s" % result)
 
 
-def refused(words, *args):
+def refused(words, *args, status=1):
     result = serve(*args)
-    if result.status != 1 or result.out or len(result.err.splitlines()) != 1:
+    if result.status != status or result.out or len(result.err.splitlines()) != 1:
         raise Failure("not refused in one line: %s" % result)
     if not all(word in result.err for word in words):
         raise Failure("the line lacks one of %s: %s" % (", ".join(words), result))
@@ -112,7 +112,7 @@ def one_name(kind, name, words):
     for folder in ("golden", os.path.abspath("golden"), "golden/../golden/"):
         if words:
             refused((words, "golden" if words == "must lie below" else name), *args,
-                    "--backing-dir", folder)
+                    "--backing-dir", folder, status=3 if words == "No such file" else 1)
         else:
             allowed(*args, "--backing-dir", folder)
     refused(("vm.%s" % kind, name, "none is allowed"), *args, "--backing", "none")
@@ -147,9 +147,11 @@ def new_images():
     if os.path.exists("new.qed"):
         raise Failure("an image was left")
     allowed("--image", "new.qed", "--backing", "none", "--size", "1M")
-    refused(("--backing-dir", "empty"), "--image", "new.qed", "--size", "1M", "--backing-dir", "")
-    refused(("none: No such file",), "--image", "vm.qed", "--backing-dir", "none")
-    refused(("none: No such file",), "--image", "new.qed", "--size", "1M", "--backing-dir", "none")
+    refused(("--backing-dir", "empty"), "--image", "new.qed", "--size", "1M", "--backing-dir", "",
+            status=2)
+    missing = ("none: No such file",)
+    refused(missing, "--image", "vm.qed", "--backing-dir", "none", status=3)
+    refused(missing, "--image", "new.qed", "--size", "1M", "--backing-dir", "none", status=3)
     if os.path.exists("new.qed"):
         raise Failure("an image was made without the backing directory")
 

@@ -84,6 +84,11 @@ struct geometry {
 	uint32_t verb; /* enum chain_verb: done after each session, or instead of sessions */
 	uint32_t sector; /* bytes that the disk writes atomically: 512 or 4096 */
 	uint32_t unreadable; /* the disk may fail to read blocks it was writing */
+	/*
+	 * Bytes: while the guest works its disk becomes shorter, not below this, and longer again;
+	 * 0: it does not. What the disk lacks counts as zeroes.
+	 */
+	uint64_t least_size;
 };
 
 /* Is the verb done after each session? */
@@ -154,6 +159,7 @@ enum guest_kind {
 	GUEST_ZERO_KEEP,
 	GUEST_ZERO_UNMAP,
 	GUEST_DISCARD,
+	GUEST_CUT, /* making the disk shorter; durable */
 	GUEST_RESTART, /* the server was killed: the whole arena as its successor reads it */
 	GUEST_FLUSH,
 	GUEST_CLOSE, /* closing the image: durable like a flush */
@@ -444,6 +450,7 @@ struct workload {
 	unsigned int sessions; /* number of times the image is opened and closed */
 	/* Per 100 requests; the rest are reads. */
 	unsigned int writes, fuas, zeroes, discards, flushes;
+	unsigned int resizes; /* per 100 requests of the first worker */
 	/* The test fails unless these happen. */
 	bool must_reuse, must_evict, must_stream, must_restart;
 };
@@ -453,7 +460,7 @@ extern const unsigned int nr_workloads;
 
 struct tally {
 	uint64_t images, rounds, file_ops, guest_ops;
-	uint64_t reused, evicted, populated, streamed, chained, refused, restarted;
+	uint64_t reused, evicted, populated, streamed, chained, refused, restarted, resized;
 };
 
 /* ---- chain.c: images that are committed and rebased ---- */
@@ -510,6 +517,7 @@ struct guest {
 	unsigned int owners;
 	bool broken; /* the previous session did not close the image */
 	bool streaming;
+	uint64_t resized; /* number of times that the disk became longer or shorter */
 	_Atomic uint64_t next_block; /* for blocks written sequentially */
 	_Atomic bool failed;
 };

@@ -8,6 +8,9 @@
  * last by runs of clusters. After that comes the scratch, which all workers change
  * concurrently, so that requests overlap in flight. Its content matters little, but
  * must not appear elsewhere.
+ *
+ * Where the disk changes its size, there is no scratch: the first worker owns all that the disk
+ * may lack, and is the only one that changes the size.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +53,8 @@ static unsigned int owner_of(const struct guest *guest, uint64_t block)
 	uint64_t per_cluster = geo->cluster_size / BLOCK;
 	uint64_t unit[4] = { 1, max_u64(per_cluster / 2, 1), per_cluster, per_cluster * 4 };
 
+	if (geo->least_size && (block + 1) * BLOCK > geo->least_size)
+		return 0;
 	return block / unit[block * 4 / owned_blocks(geo)] % guest->owners;
 }
 
@@ -79,6 +84,16 @@ static uint64_t first_block(struct worker *w, uint64_t blocks)
 	return blocks / 2 + next_random(&w->random) % (blocks / 2);
 }
 
+/* Is the block one that the worker may change? No other worker changes the size meanwhile. */
+static bool may_change(const struct worker *w, uint64_t block)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+
+	if (owner_of(w->guest, block) != w->owner)
+		return false;
+	return !geo->least_size || block * BLOCK < atomic_load(&w->guest->node->size);
+}
+
 /* Choose a range of the worker's blocks, or of the scratch; at most @max blocks. */
 static struct range pick(struct worker *w, uint64_t max)
 {
@@ -88,13 +103,14 @@ static struct range pick(struct worker *w, uint64_t max)
 
 	if (geo->scratch && next_random(&w->random) % 5 == 0)
 		return pick_scratch(w, max);
-	while (owner_of(w->guest, block) != w->owner)
+	while (!may_change(w, block))
 		block = (block + 1) % blocks;
-	while (count < max && (block + count) % per_spot &&
-	       owner_of(w->guest, block + count) == w->owner)
+	while (count < max && (block + count) % per_spot && may_change(w, block + count))
 		count++;
 	start = block / per_spot * geo->spot_bytes + block % per_spot * BLOCK;
 	end = min_u64(start + count * BLOCK, (block / per_spot + 1) * geo->spot_bytes);
+	if (geo->least_size && w->owner == 0)
+		end = min_u64(end, atomic_load(&w->guest->node->size));
 	return (struct range){ start / SECTOR_SIZE, (end - start) / SECTOR_SIZE };
 }
 
@@ -227,7 +243,7 @@ static struct range whole_clusters(const struct worker *w, const struct range *r
 	uint64_t first = guest_sector(geo, range->sector), end = first + range->count;
 	uint64_t start = round_up(first, per_cluster);
 
-	if (end * SECTOR_SIZE != geo->size)
+	if (end * SECTOR_SIZE != atomic_load(&w->guest->node->size))
 		end = round_down(end, per_cluster);
 	return (struct range){ range->sector + (start - first), end > start ? end - start : 0 };
 }
@@ -249,6 +265,30 @@ static void do_discard(struct worker *w)
 	op = issue(w, GUEST_DISCARD, false, &whole);
 	ret = blk_co_pdiscard(w->guest->node, offset_of(w, &range), range.count * SECTOR_SIZE);
 	answered(w, op, "a discard", offset_of(w, &range), ret);
+}
+
+/* Make the disk shorter, or longer, in which case it gains zeroes. */
+static void do_resize(struct worker *w)
+{
+	const struct geometry *geo = &w->guest->rec->geo;
+	uint64_t least = geo->least_size / SECTOR_SIZE, most = geo->size / SECTOR_SIZE;
+	uint64_t old = atomic_load(&w->guest->node->size) / SECTOR_SIZE;
+	uint64_t now = least + 1 + next_random(&w->random) % (most - least);
+	struct range lost;
+	size_t op = 0;
+	int ret;
+
+	if (next_random(&w->random) % 3 == 0)
+		now = min_u64(round_up(now, geo->cluster_size / SECTOR_SIZE), most);
+	lost = (struct range){ now, now < old ? old - now : 0 };
+	if (lost.count)
+		op = issue(w, GUEST_CUT, true, &lost);
+	ret = blk_co_truncate(w->guest->node, now * SECTOR_SIZE, NULL);
+	if (lost.count)
+		answered(w, op, "making the disk shorter", now * SECTOR_SIZE, ret);
+	else if (ret && !w->guest->rec->faults.dead)
+		fail(w, "making the disk longer", old * SECTOR_SIZE, ret);
+	w->guest->resized += !ret && now != old;
 }
 
 static void do_flush(struct worker *w)
@@ -300,7 +340,10 @@ static void do_read(struct worker *w)
 	ret = blk_co_pread(w->guest->node, offset_of(w, &range), range.count * SECTOR_SIZE, w->buf,
 			   0);
 	if (ret) {
-		if (!w->guest->rec->faults.failing && !w->guest->rec->faults.dead)
+		bool may_lack = geo->least_size &&
+				offset_of(w, &range) + range.count * SECTOR_SIZE > geo->least_size;
+
+		if (!w->guest->rec->faults.failing && !w->guest->rec->faults.dead && !may_lack)
 			fail(w, "a read", offset_of(w, &range), ret);
 		return;
 	}
@@ -334,7 +377,9 @@ void guest_co_work(struct guest *guest, unsigned int owner, unsigned int ops, ui
 
 		if (i == ops / 2 && guest->streaming && load->verb == CHAIN_TO_BASE)
 			await_change(guest);
-		if (op < load->writes)
+		if (!owner && load->resizes && next_random(&w.random) % 100 < load->resizes)
+			do_resize(&w);
+		else if (op < load->writes)
 			do_write(&w, false);
 		else if ((op -= load->writes) < load->fuas)
 			do_write(&w, true);

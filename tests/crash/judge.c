@@ -60,8 +60,15 @@ static bool no_corruption(struct blk_node *node)
 static bool read_arena(const struct geometry *geo, struct blk_node *node, uint8_t *content)
 {
 	for (uint32_t spot = 0; spot < geo->spots; spot++) {
-		int ret = blk_co_pread(node, spot * geo->spot_stride, geo->spot_bytes,
-				       content + spot * geo->spot_bytes, 0);
+		uint8_t *to = content + spot * geo->spot_bytes;
+		uint64_t bytes = geo->spot_bytes;
+		int ret;
+
+		if (geo->least_size) {
+			bytes = min_u64(bytes, atomic_load(&node->size));
+			memset(to + bytes, 0, geo->spot_bytes - bytes);
+		}
+		ret = blk_co_pread(node, spot * geo->spot_stride, bytes, to, 0);
 
 		if (ret) {
 			printf("# reading fails: %s\n", strerror(-ret));
@@ -113,12 +120,48 @@ static bool rest_is_untouched(const struct geometry *geo, struct blk_node *node,
 	return true;
 }
 
+/*
+ * Is the disk as long as it may be, and does the image have no bytes behind its end, which another
+ * program that makes it longer would show?
+ */
+static bool ends_well(const struct geometry *geo, struct blk_node *node)
+{
+	uint64_t from = atomic_load(&node->size);
+	uint64_t end = round_up(geo->size, geo->cluster_size);
+	uint8_t block[SECTOR_SIZE] __attribute__((aligned(8)));
+
+	if (from < geo->least_size || from > geo->size) {
+		printf("# the disk has %" PRIu64 " bytes\n", from);
+		return false;
+	}
+	while (from < end) {
+		struct blk_map map;
+		uint64_t none;
+
+		CHECK(!node->driver->co_map(node, from, end - from, &map));
+		for (uint64_t pos = 0; map.kind == BLK_MAP_DATA && pos < map.bytes;
+		     pos += SECTOR_SIZE) {
+			CHECK(!blk_file_co_pread(map.file, block, SECTOR_SIZE,
+						 map.file_offset + pos));
+			if (sector_identify(block, &none) == VERSION_ZERO)
+				continue;
+			printf("# guest sector %" PRIu64 ", behind the end, is not zero\n",
+			       (from + pos) / SECTOR_SIZE);
+			return false;
+		}
+		from += map.bytes;
+	}
+	return true;
+}
+
 static bool look_at(const struct record *rec, struct blk_node *node, uint8_t *content)
 {
 	const struct geometry *geo = &rec->geo;
 
 	if (!no_corruption(node) || !read_arena(geo, node, content))
 		return false;
+	if (geo->least_size)
+		return ends_well(geo, node);
 	for (uint32_t spot = 0; spot < geo->spots; spot++) {
 		uint64_t from = spot * geo->spot_stride + geo->spot_bytes;
 		uint64_t to = spot + 1 < geo->spots ? (spot + 1) * geo->spot_stride : geo->size;

@@ -151,8 +151,8 @@ bool model_keeps_answered(const struct model *model, uint64_t s, uint32_t versio
 
 void model_explain(const struct model *model, uint64_t s, uint64_t position)
 {
-	static const char *const kinds[] = { "write", "write-zeroes", "write-zeroes, may unmap",
-					     "discard", "found after a restart" };
+	static const char *const kinds[] = { "write",	"write-zeroes", "write-zeroes, may unmap",
+					     "discard", "cut off",	"found after a restart" };
 	uint32_t from, end = open_events(model, s, position, &from);
 
 	if (model->base[s] < 0)

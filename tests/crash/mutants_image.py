@@ -208,6 +208,36 @@ CHAINS = (
         Crash("committed", "22")),
 )
 
+RESIZING = (
+    Mutant(
+        "shorter-before-the-cut-is-durable",
+        ("resize.c",
+         "	int ret = qed_co_cut(img, size, round_up(old, qed_cluster_size(img)));\n\n"
+         "	if (!ret)\n		ret = qed_co_commit(img);\n",
+         "	int ret = qed_co_cut(img, size, round_up(old, qed_cluster_size(img)));\n\n"),
+        Unit("qed_resize", "cut_is_durable_before_the_header", "22", "40"),
+        Crash("resized", "40")),
+    Mutant(
+        "bytes-stay-in-the-last-cluster",
+        ("zero.c",
+         "	int ret = zero_in_place(img, from, offset - from);\n",
+         "	int ret = 0;\n"),
+        Unit("qed_resize", "cut_is_durable_before_the_header", "40"),
+        Crash("resized", "40")),
+    Mutant(
+        "shorter-while-requests-are-in-flight",
+        ("block/io.c",
+         "	atomic_store(&node->size, size);\n	blk_co_wait_requests(node);\n",
+         "	atomic_store(&node->size, size);\n"),
+        Unit("qed_resize", "requests_in_flight", "40")),
+    Mutant(
+        "longer-than-the-header-may-say",
+        ("block/io.c",
+         "	if (ret && shrinks && !unsure)\n",
+         "	if (ret && shrinks)\n"),
+        Unit("qed_resize", "failures_at_each_step", "40")),
+)
+
 FILLING = (
     Mutant(
         "made-without-the-mark",
@@ -243,4 +273,4 @@ FILLING = (
         Unit("qed_opening", "old_image_is_gone_before_the_new_header", "29")),
 )
 
-MUTANTS = OPENING + LIVE_CHECK + REPAIR + CLOSING + CHAINS + FILLING
+MUTANTS = OPENING + LIVE_CHECK + REPAIR + CLOSING + CHAINS + RESIZING + FILLING

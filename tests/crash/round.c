@@ -95,13 +95,16 @@ static void fill_geometry(struct geometry *geo, const struct workload *w, const 
 	 * The scratch is a quarter of the arena, in whole clusters at the end; a spot has only a
 	 * few clusters.
 	 */
-	if (w->spots == 1)
+	if (w->spots == 1 && !w->resizes)
 		geo->scratch = (geo->size - round_down(geo->size * 3 / 4, geo->cluster_size)) /
 			       SECTOR_SIZE;
 	geo->first_version = VERSION_FIRST;
 	geo->verb = w->verb;
 	geo->sector = w->sector ? w->sector : SECTOR_SIZE;
 	geo->unreadable = w->unreadable;
+	/* In the middle of a cluster. */
+	if (w->resizes)
+		geo->least_size = round_down(geo->size * 3 / 4, w->cluster_size) + BLOCK;
 }
 
 /* Record the initial content of a new image, since a base has data of its own. */
@@ -398,6 +401,8 @@ static const char *missing(const struct workload *w, const struct tally *tally)
 		return "no server was killed";
 	if (w->must_evict && !tally->evicted)
 		return "no L2 slice was evicted";
+	if (w->resizes && !tally->resized)
+		return "the disk never changed its size";
 	if (w->must_stream && !tally->streamed)
 		return "no stream came to its end";
 	if ((is_after_session(w->verb) || w->verb == CHAIN_CONVERTED) && !tally->chained)

@@ -67,10 +67,16 @@ static bool same_as_raw(const struct judge *judge)
 	bool same = fd >= 0;
 
 	CHECK(raw);
-	for (uint32_t spot = 0; same && spot < geo->spots; spot++)
-		same = pread(fd, raw, geo->spot_bytes, spot * geo->spot_stride) ==
-			       (ssize_t)geo->spot_bytes &&
+	for (uint32_t spot = 0; same && spot < geo->spots; spot++) {
+		ssize_t n = pread(fd, raw, geo->spot_bytes, spot * geo->spot_stride);
+
+		if (geo->least_size && n >= 0) {
+			memset(raw + n, 0, geo->spot_bytes - n);
+			n = (ssize_t)geo->spot_bytes;
+		}
+		same = n == (ssize_t)geo->spot_bytes &&
 		       !memcmp(raw, judge->content + spot * geo->spot_bytes, geo->spot_bytes);
+	}
 	if (fd >= 0)
 		close(fd);
 	free(raw);
@@ -143,6 +149,8 @@ static int co_scribble(struct scribble *s, const char *path)
 	s->ret = blk_co_open(&s->node, path, &opts, NULL);
 	if (s->ret)
 		return s->ret;
+	if (s->geo->least_size)
+		s->ret = blk_co_truncate(s->node, s->geo->size, NULL);
 	for (unsigned int i = 0; !s->ret && i < 30; i++) {
 		scribble_once(s);
 		if (i % 10 == 9)

@@ -147,6 +147,7 @@ static void co_work(struct guest *guest, uint64_t seed, struct tally *tally)
 	if (seed % 2)
 		populate_co_drain(guest->node);
 	count_stats(guest->node, tally);
+	tally->resized += guest->resized;
 }
 
 /*

@@ -406,6 +406,27 @@ const struct workload workloads[] = {
 	  .discards = 14,
 	  .flushes = 6,
 	  .must_reuse = true },
+	/* The disk becomes shorter and longer; its backing file is as long as it was first. */
+	{ .name = "resized",
+	  .cluster_size = 16 * KiB,
+	  .table_size = 2,
+	  .align = 512,
+	  .spots = 1,
+	  .spot_bytes = 2 * MiB - 9 * SECTOR_SIZE,
+	  .backing = 100,
+	  .copy_on_read = true,
+	  .kills = 50,
+	  .rescue = true,
+	  .loops = 2,
+	  .workers = 3,
+	  .ops = 900,
+	  .sessions = 3,
+	  .writes = 45,
+	  .fuas = 2,
+	  .zeroes = 10,
+	  .discards = 10,
+	  .flushes = 4,
+	  .resizes = 40 },
 };
 
 const unsigned int nr_workloads = ARRAY_SIZE(workloads);

@@ -69,6 +69,8 @@ COMMANDS = [
     Command("rebase to nothing", "rebase", "-b", "", "over.qed", changes=("over.qed",),
             view="over.qed"),
     Command("resize", "resize", "-q", "over.qed", "6M", changes=("over.qed",), view="over.qed"),
+    # A failure may leave the old size, and zeroes behind the new end.
+    Command("resize to less", "resize", "-q", "--shrink", "over.qed", "2M", changes=("over.qed",)),
     Command("compare", "compare", "base.raw", "base.qed", statuses=(1, 2, 3, 4)),
     Command("map", "map", "--output", "json", "over.qed"),
     Command("info for people", "info", "over.qed"),

@@ -335,10 +335,12 @@ static inline int fake_co_flush(struct blk_node *node)
 	return -fake_of(node)->fail_flush;
 }
 
-static inline int fake_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+static inline int fake_co_truncate(struct blk_node *node, uint64_t size, bool *unsure,
+				   struct error *err)
 {
 	struct fake_image *img = fake_of(node);
 
+	(void)unsure;
 	(void)err;
 	img->data = realloc(img->data, size + 1);
 	img->state = realloc(img->state, size / img->cluster_size + 2);

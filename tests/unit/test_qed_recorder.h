@@ -210,6 +210,14 @@ static inline void rec_open(struct rec_test *t, unsigned int flags, struct blk_r
 		record_file(t->node->backing->file, &t->below);
 }
 
+/* Before other threads do I/O, too: record nothing, and let nothing fail or wait. */
+static inline void stop_recording(struct rec_test *t)
+{
+	t->node->file->ops = &blk_file_kernel_ops;
+	if (t->node->backing)
+		t->node->backing->file->ops = &blk_file_kernel_ops;
+}
+
 /*
  * Create the images. @backing_blocks of the backing file have content in version 1; 0:
  * no backing file.

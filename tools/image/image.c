@@ -243,6 +243,16 @@ int image_co_open(struct blk_node **node, const char *filename, const struct blk
 	return 0;
 }
 
+int image_check_size(const struct blk_node *node, uint64_t size, struct error *err)
+{
+	/* Of several reasons to refuse QEMU's programs name another one first. */
+	if (!report_as_qemu() || size % SECTOR_SIZE || !(node->flags & BLK_O_RDWR))
+		return 0;
+	if (strcmp(node->driver->name, "qed") || size >= atomic_load(&node->size))
+		return 0;
+	return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
+}
+
 /* Refuse "host_device:PATH" and the like where there is no device to make the image on. */
 static int need_device(const char *filename, struct error *err)
 {

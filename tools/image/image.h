@@ -68,6 +68,12 @@ void image_unname(const char *filename, struct error *err);
  */
 bool image_reword_lock(struct error *err);
 
+/*
+ * Check that @node may be made @size bytes long: -ENOTSUP, in QEMU's words, where the program is
+ * called by a name of QEMU's and QEMU's would not make the image shorter.
+ */
+int image_check_size(const struct blk_node *node, uint64_t size, struct error *err);
+
 /* Append a second line, a hint as in QEMU, to @err, which is set. */
 void image_hint(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -60,7 +60,9 @@ static int co_resize(const struct resize *r, struct blk_node *node)
 
 	if (new_size(r, node->size, &size))
 		return 1;
-	ret = blk_co_resize(node, size, r->preallocation, &err);
+	ret = image_check_size(node, size, &err);
+	if (!ret)
+		ret = blk_co_resize(node, size, r->preallocation, &err);
 	if (ret < 0) {
 		image_unname(node->filename, &err);
 		return report_fail(&err);
@@ -122,13 +124,14 @@ const struct verb img_resize_verb = {
 	.synopsis = "[--object OBJECT] [--image-opts] "
 		    "[-f FMT] [--preallocation=off|falloc|full] [-q] [--shrink] FILE [+|-]SIZE",
 	.summary = "give an image another size",
-	.options = "  --object OBJECT, --image-opts\n"
-		   "            as qed-img(1) says under IMAGES BY OPTIONS\n"
-		   "  -f FMT    format of the image; probed otherwise\n"
-		   "  --preallocation=off|falloc|full\n"
-		   "            space for what a raw image gains (off)\n"
-		   "  -q        print nothing but errors\n"
-		   "  --shrink  let a raw image become smaller\n",
+	.options =
+		"  --object OBJECT, --image-opts\n"
+		"            as qed-img(1) says under IMAGES BY OPTIONS\n"
+		"  -f FMT    format of the image; probed otherwise\n"
+		"  --preallocation=off|falloc|full\n"
+		"            space for what a raw image gains (off)\n"
+		"  -q        print nothing but errors\n"
+		"  --shrink  let the image become smaller: what lies behind its new end is lost\n",
 	.example = "qed-img resize vm1.qed +1G",
 	.run = run,
 };

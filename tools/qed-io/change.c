@@ -84,7 +84,10 @@ static int co_truncate(const struct io_call *call)
 
 	if (ret < 0)
 		return ret;
-	ret = blk_co_resize(node, size, mode, &err);
+	if (mode == BLK_PREALLOC_OFF)
+		ret = image_check_size(node, size, &err);
+	if (!ret)
+		ret = blk_co_resize(node, size, mode, &err);
 	call->io->written = true;
 	if (ret < 0) {
 		error_set(&err, ret, "%s", strerror(-ret));

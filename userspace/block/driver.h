@@ -175,9 +175,12 @@ struct blk_driver {
 	/*
 	 * Optional.  The space that a longer node gains reads as zeroes, also where its
 	 * backing file is longer.  The driver ensures this before the new size takes
-	 * effect, so that a crash shows nothing else.
+	 * effect, so that a crash shows nothing else.  For a shorter node, node->size is
+	 * @size already, and no request for what it loses is in flight.  A crash before
+	 * the new size is durable may have discarded that.  *@unsure is set when it fails
+	 * and the image may have either size, durably or not.
 	 */
-	int (*co_truncate)(struct blk_node *node, uint64_t size, struct error *err);
+	int (*co_truncate)(struct blk_node *node, uint64_t size, bool *unsure, struct error *err);
 	/*
 	 * Optional: allocate space for the part that co_truncate() adds to the disk: before it if
 	 * @mode is FALLOC, after it if FULL.

@@ -210,29 +210,44 @@ static int permit_resize(struct blk_node *node, struct error *err)
 	return blk_co_permit(node, IMAGE_PERM_RESIZE, IMAGE_PERM_ALL, err);
 }
 
-static int truncate_node(struct blk_node *node, uint64_t size, struct error *err)
+static int check_truncate(struct blk_node *node, struct error *err)
 {
-	int ret;
-
 	if (!(node->flags & BLK_O_RDWR))
 		return error_set_errno(err, -EPERM, "cannot resize");
 	if (!node->driver->co_truncate)
 		return error_set(err, -ENOTSUP, "Image format driver does not support resize");
-	ret = permit_resize(node, err);
-	if (!ret)
-		ret = node->driver->co_truncate(node, size, err);
-	if (ret)
-		return error_set_errno(err, ret, "cannot resize");
-	return 0;
+	return permit_resize(node, err);
+}
+
+/*
+ * Let no request for what lies beyond @size begin, and yield until those that did are over.  A
+ * request reads the size only after it is counted in node->inflight.
+ */
+static void cut_off_requests(struct blk_node *node, uint64_t size)
+{
+	atomic_store(&node->size, size);
+	blk_co_wait_requests(node);
 }
 
 int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
 {
-	unsigned int token = inflight_begin(&node->inflight);
-	int ret = truncate_node(node, size, err);
+	uint64_t old = atomic_load(&node->size);
+	int ret = check_truncate(node, err);
+	bool shrinks = !ret && size < old, unsure = false;
+	unsigned int token;
 
-	if (ret)
+	if (shrinks)
+		cut_off_requests(node, size);
+	token = inflight_begin(&node->inflight);
+	if (!ret)
+		ret = node->driver->co_truncate(node, size, &unsure, err);
+	/* What is written behind the new end would be lost if the image has that already. */
+	if (ret && shrinks && !unsure)
+		atomic_store(&node->size, old);
+	if (ret) {
+		error_set_errno(err, ret, "cannot resize");
 		blk_error_name_file(err, node->filename);
+	}
 	return request_end(node, token, ret);
 }
 

@@ -38,7 +38,10 @@ int blk_co_flush(struct blk_node *node);
 int blk_co_sync(struct blk_node *node);
 /*
  * Change the node's size to @size bytes.  The space that a longer node gains reads
- * as zeroes, also where its backing file is longer.  The error line names the file.
+ * as zeroes, also where its backing file is longer, or where the node has been longer
+ * before.  Requests for what a shorter node loses fail from the beginning of the call;
+ * the caller must have none in flight of its own.  After a failure node->size is the old
+ * size, or, where the image may have either, the lesser one.  The error line names the file.
  */
 int blk_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
 

@@ -131,11 +131,14 @@ static void start_direct(struct blk_request *req, const struct blk_map *map)
 /* Can the request be tried without a coroutine? */
 static bool may_be_direct(const struct blk_request *req)
 {
+	return (req->op == BLK_OP_READ || req->op == BLK_OP_WRITE) && !req->flags && req->bytes;
+}
+
+static bool is_inside(const struct blk_request *req)
+{
 	uint64_t size = atomic_load_explicit(&req->node->size, memory_order_acquire);
 
-	if ((req->op != BLK_OP_READ && req->op != BLK_OP_WRITE) || req->flags)
-		return false;
-	return req->bytes && req->offset < size && req->bytes <= size - req->offset;
+	return req->offset < size && req->bytes <= size - req->offset;
 }
 
 static void map_request(const struct blk_request *req, struct blk_map *map)
@@ -175,10 +178,13 @@ void blk_request_submit(struct blk_request *req)
 	struct blk_map map;
 
 	if (may_be_direct(req)) {
+		/* Before the size is read: a caller that makes the node shorter waits for this. */
 		req->token = inflight_begin(&req->node->inflight);
-		map_request(req, &map);
-		if (serve_directly(req, &map))
-			return;
+		if (is_inside(req)) {
+			map_request(req, &map);
+			if (serve_directly(req, &map))
+				return;
+		}
 		inflight_end(&req->node->inflight, req->token);
 	}
 	serve_by_coroutine(req);

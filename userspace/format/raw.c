@@ -260,11 +260,12 @@ static int raw_co_flush(struct blk_node *node)
 	return blk_file_co_flush(node->file);
 }
 
-static int raw_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+static int raw_co_truncate(struct blk_node *node, uint64_t size, bool *unsure, struct error *err)
 {
 	const struct raw_image *img = node->opaque;
 	int ret;
 
+	(void)unsure; /* a file keeps its length when that cannot be changed */
 	if (img->fixed_size)
 		return error_set(err, -ENOTSUP, "Cannot resize fixed-size raw disks");
 	if (size > INT64_MAX - start_of(node))

@@ -99,6 +99,12 @@ void trace_seen(struct blk_node *node, uint64_t offset, uint64_t bytes);
 void trace_abandon(struct populate *p);
 
 /*
+ * Return how many of the @bytes from @offset on are inside the node, which may have become shorter.
+ * The caller is in node->inflight: it stays so while the caller populates them.
+ */
+uint64_t populate_inside(const struct blk_node *node, uint64_t offset, uint64_t bytes);
+
+/*
  * Keep whole clusters (the image's last may be short) whose bytes are in @buf.  After an
  * error it continues with the next run; returns the first one.  The caller is in
  * node->inflight and holds the range in populate->ranges.  Yields.

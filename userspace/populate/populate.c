@@ -173,6 +173,13 @@ static int keep_window(struct blk_node *node, const struct blk_node *base, uint6
 	return first_error;
 }
 
+uint64_t populate_inside(const struct blk_node *node, uint64_t offset, uint64_t bytes)
+{
+	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
+
+	return offset < size ? min_u64(bytes, size - offset) : 0;
+}
+
 int populate_co_range(struct blk_node *node, const struct blk_node *base, uint64_t offset,
 		      uint64_t bytes, struct populated *populated)
 {
@@ -180,11 +187,14 @@ int populate_co_range(struct blk_node *node, const struct blk_node *base, uint64
 	char *buf = bufpool_co_get(p->pool);
 	unsigned int token = inflight_begin(&node->inflight);
 	struct range_hold hold;
-	int ret;
+	int ret = 0;
 
-	range_lock_co_acquire(&p->ranges, &hold, offset, bytes, true);
-	ret = keep_window(node, base, offset, bytes, buf, populated);
-	range_lock_release(&p->ranges, &hold);
+	bytes = populate_inside(node, offset, bytes);
+	if (bytes) {
+		range_lock_co_acquire(&p->ranges, &hold, offset, bytes, true);
+		ret = keep_window(node, base, offset, bytes, buf, populated);
+		range_lock_release(&p->ranges, &hold);
+	}
 	inflight_end(&node->inflight, token);
 	bufpool_put(p->pool, buf);
 	return ret;

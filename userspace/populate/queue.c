@@ -144,11 +144,12 @@ static void work_on_handed(struct populate *p, struct handed *handed)
 	uint64_t clusters = div_round_up(handed->bytes, node->cluster_size);
 	unsigned int token = inflight_begin(&node->inflight);
 	struct populated populated = { 0 };
+	uint64_t bytes = populate_inside(node, handed->offset, handed->bytes);
 	struct range_hold hold;
 
 	p->busy += clusters;
 	range_lock_co_acquire(&p->ranges, &hold, handed->offset, handed->bytes, true);
-	(void)populate_clusters(node, handed->offset, handed->bytes, handed->buf, &populated);
+	(void)populate_clusters(node, handed->offset, bytes, handed->buf, &populated);
 	range_lock_release(&p->ranges, &hold);
 	inflight_end(&node->inflight, token);
 	bufpool_put(p->pool, handed->buf);
@@ -160,13 +161,11 @@ static void work_on_handed(struct populate *p, struct handed *handed)
 static void work_on_run(struct populate *p, uint64_t first, uint64_t clusters)
 {
 	struct blk_node *node = p->node;
-	uint64_t size = atomic_load_explicit(&node->size, memory_order_acquire);
-	uint64_t offset = first * node->cluster_size;
 	struct populated populated = { 0 };
 
 	p->busy += clusters;
-	(void)populate_co_range(node, NULL, offset,
-				min_u64(clusters * node->cluster_size, size - offset), &populated);
+	(void)populate_co_range(node, NULL, first * node->cluster_size,
+				clusters * node->cluster_size, &populated);
 	p->busy -= clusters;
 	count_out(p, clusters);
 }

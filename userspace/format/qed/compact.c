@@ -7,8 +7,9 @@
  *	2. Free clusters at the file's end are cut off, data clusters from the end
  *	   move into the free ones, up to a budget of bytes, and the end is cut again.
  *	3. Each cluster that is still free is lent to a guest cluster that reads as
- *	   zeroes.  The file cluster is a hole and reads as zeroes, so the contents
- *	   stay the same and no disk space is used; a later write goes to it.
+ *	   zeroes, or lies behind the end of an image that has been longer.  The file
+ *	   cluster is a hole and reads as zeroes, so the contents stay the same and no
+ *	   disk space is used; a later write goes to it.
  *
  * A move is an ordinary copy-on-write: the copy is written, the entry is changed
  * and committed, and then the old cluster is freed.  A crash leaves leaks at worst.
@@ -213,12 +214,11 @@ static int look(struct compaction *c)
 static int lend_piece(void *arg, uint64_t first, uint64_t *entries, unsigned int n, bool *changed)
 {
 	struct qed_image *img = arg;
-	uint64_t end = div_round_up(img->header.image_size, img->header.cluster_size);
 	struct l2_slice *slice;
 	uint64_t to;
 
 	(void)changed; /* entries are changed in the cache, and committed */
-	for (unsigned int i = 0; i < n && first + i < end && img->alloc.free.members; i++) {
+	for (unsigned int i = 0; i < n && img->alloc.free.members; i++) {
 		bool zero = entries[i] == QED_L2_ZERO ||
 			    (entries[i] == QED_L2_UNALLOCATED && !img->has_backing);
 		int ret;

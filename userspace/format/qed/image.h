@@ -221,6 +221,7 @@ struct qed_image {
 	bool writable;
 
 	_Atomic uint64_t *l1; /* table_entries file offsets, 0: no table */
+	_Atomic uint64_t l1_used; /* so many of @l1 the image's size needs, or has needed */
 	uint64_t *l1_disk; /* @l1 as on disk or being written; owned by the running commit */
 	struct l2_cache cache;
 

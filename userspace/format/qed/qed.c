@@ -124,14 +124,13 @@ static int open_image(struct qed_image *img, const struct blk_open_opts *opts, s
 	int ret = qed_co_read_header(img->file, opts->flags & BLK_O_INCOMPLETE, &img->header,
 				     &backing_name, err);
 
-	/* Tables are read by the size. */
-	atomic_store_explicit(&node->size, img->header.image_size, memory_order_relaxed);
 	if (!ret)
 		ret = set_backing(node, &img->header, backing_name, err);
 	if (!ret)
 		ret = init_image(img, opts, err);
 	if (ret)
 		return ret;
+	atomic_store_explicit(&node->size, img->header.image_size, memory_order_relaxed);
 	node->cluster_size = img->header.cluster_size;
 	img->scan.unfinished = img->header.autoclear_features & QED_AUTOCLEAR_LEAKS;
 	return 0;

@@ -8,6 +8,8 @@
 
 #include "block/node.h"
 
+struct qed_image;
+
 /* io.c */
 int qed_co_pread(struct blk_node *node, uint64_t offset, uint64_t bytes, void *buf);
 int qed_co_pwrite(struct blk_node *node, uint64_t offset, uint64_t bytes, const void *buf,
@@ -18,6 +20,12 @@ int qed_co_pwrite_durable(struct blk_node *node, uint64_t offset, uint64_t bytes
 int qed_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
 			 unsigned int flags);
 int qed_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes);
+/*
+ * Discard the image's data from byte @from up to @end, a multiple of the cluster size; in the
+ * cluster of @from by zeroes.  What shows the backing file stays so.  For a range that no request
+ * reaches.
+ */
+int qed_co_cut(struct qed_image *img, uint64_t from, uint64_t end);
 
 /*
  * commit.c: the guest's FLUSH.  Reports, once, the error of a commit that no FLUSH waited for.
@@ -37,7 +45,7 @@ int qed_co_set_complete(struct blk_node *node);
 int qed_check_backing(struct blk_node *node, const char *name, struct error *err);
 int qed_co_change_backing(struct blk_node *node, const char *name, const char *format,
 			  struct error *err);
-int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err);
+int qed_co_truncate(struct blk_node *node, uint64_t size, bool *unsure, struct error *err);
 int qed_co_make_empty(struct blk_node *node);
 
 /* check.c */

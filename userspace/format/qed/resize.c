@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Growing an image.
+ * Making an image longer or shorter.
  *
- * The added range must read as zeroes, although the backing file may have data there,
+ * Longer: the added range must read as zeroes, although the backing file may have data there,
  * and so may the rest of the image's last cluster, which was never visible.  The range
  * is zeroed, durably, before the header has the new size: a crash in between shows
  * none of that data.
@@ -10,6 +10,14 @@
  * A stream may replace the backing file by one further down the chain at any moment,
  * and it covers only the range that the image had when the stream began.  So the added
  * range must hide the whole chain, not only the current backing file.
+ *
+ * Shorter: what is cut off is discarded, durably, before the header has the new size.
+ * A crash in between leaves the old size, and the guest's bytes beyond the new one are
+ * there or zeroes.  So what the tables have behind the end of an image, and the rest of
+ * its last cluster, never holds the guest's bytes: whatever program makes the image
+ * longer later, they do not come back.  Where writing the header fails, the disk may have
+ * either, and the image has the new size: what would be written behind that could be lost.
+ * L2 tables that became empty stay.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +26,7 @@
 #include "format/qed/header.h"
 #include "format/qed/map.h"
 #include "format/qed/qed.h"
+#include "format/qed/tables.h"
 #include "util/units.h"
 
 /* Return the size of the longest image of the backing chain, in bytes. */
@@ -82,42 +91,63 @@ static int check_last_cluster(struct qed_image *img, uint64_t old, struct error 
 	return 0;
 }
 
-/* With header_lock held. */
-static int resize(struct qed_image *img, uint64_t size, struct error *err)
+/* Make all ready for the header's new size, which is larger. */
+static int prepare_growth(struct qed_image *img, uint64_t old, uint64_t size, struct error *err)
 {
-	struct blk_node *node = img->node;
+	int ret = check_last_cluster(img, old, err);
+
+	if (ret)
+		return ret;
+	ret = qed_co_l1_grow(img, size);
+	if (ret)
+		return error_set_errno(err, ret, "could not read the L1 table");
+	ret = hide(img, old, size);
+	return ret ? error_set_errno(err, ret, "could not hide the backing file") : 0;
+}
+
+/* The same for a smaller one. */
+static int prepare_cut(struct qed_image *img, uint64_t old, uint64_t size, struct error *err)
+{
+	int ret = qed_co_cut(img, size, round_up(old, qed_cluster_size(img)));
+
+	if (!ret)
+		ret = qed_co_commit(img);
+	return ret ? error_set_errno(err, ret, "could not discard what is cut off") : 0;
+}
+
+/* With header_lock held. */
+static int resize(struct qed_image *img, uint64_t size, bool *unsure, struct error *err)
+{
 	struct qed_header header = img->header;
-	uint64_t old = atomic_load_explicit(&node->size, memory_order_relaxed);
+	uint64_t old = header.image_size;
 	int ret;
 
 	ret = qed_image_size_validate(header.cluster_size, header.table_size, size,
 				      "Invalid image size specified", err);
-	if (!ret && size < old)
-		return error_set(err, -ENOTSUP, "Shrinking images is currently not supported");
 	if (!ret && size > old)
-		ret = check_last_cluster(img, old, err);
-	if (!ret && size > old) {
-		ret = hide(img, old, size);
-		error_set_errno(ret ? err : NULL, ret, "could not hide the backing file");
-	}
+		ret = prepare_growth(img, old, size, err);
+	else if (!ret && size < old)
+		ret = prepare_cut(img, old, size, err);
 	if (ret)
 		return ret;
 	header.image_size = size;
 	ret = qed_co_write_header(img, &header);
-	if (ret)
-		return error_set_errno(err, ret, "could not write the QED header");
-	img->header.image_size = size;
-	atomic_store_explicit(&node->size, size, memory_order_release);
-	return 0;
+	*unsure = ret;
+	/* Of two sizes that it may have now the image keeps the lesser. */
+	if (!ret || size < old) {
+		img->header.image_size = size;
+		atomic_store_explicit(&img->node->size, size, memory_order_release);
+	}
+	return ret ? error_set_errno(err, ret, "could not write the QED header") : 0;
 }
 
-int qed_co_truncate(struct blk_node *node, uint64_t size, struct error *err)
+int qed_co_truncate(struct blk_node *node, uint64_t size, bool *unsure, struct error *err)
 {
 	struct qed_image *img = node->opaque;
 	int ret;
 
 	co_mutex_lock(&img->header_lock);
-	ret = resize(img, size, err);
+	ret = resize(img, size, unsure, err);
 	co_mutex_unlock(&img->header_lock);
 	return ret;
 }

@@ -31,16 +31,19 @@ static void *map_table(uint64_t bytes)
 
 uint64_t qed_l1_entries_used(const struct qed_image *img)
 {
-	/* Not the header's: another thread may be growing the image. */
-	uint64_t size = atomic_load_explicit(&img->node->size, memory_order_acquire);
+	/* Another thread may be making the image longer. */
+	return atomic_load_explicit(&img->l1_used, memory_order_acquire);
+}
 
+static uint64_t entries_of_size(const struct qed_image *img, uint64_t size)
+{
 	return div_round_up(size, img->table_entries * img->header.cluster_size);
 }
 
-/* Return how many bytes of the table the image's size needs, in whole blocks. */
-static uint64_t needed_bytes(const struct qed_image *img)
+/* Return how many bytes of the table @entries are, in whole blocks. */
+static uint64_t table_part(uint64_t entries)
 {
-	return round_up(qed_l1_entries_used(img) * 8, L1_BLOCK_BYTES);
+	return round_up(entries * 8, L1_BLOCK_BYTES);
 }
 
 /* Read the bytes [from, to) of the table.  Holes are skipped, so that they take no memory. */
@@ -70,27 +73,47 @@ static void decode_range(struct qed_image *img, uint64_t from, uint64_t to)
 					      memory_order_relaxed);
 }
 
+static int load_and_decode(struct qed_image *img, uint64_t from, uint64_t to)
+{
+	int ret = load_range(img, from, to);
+
+	if (!ret)
+		decode_range(img, from, to);
+	return ret;
+}
+
 int qed_co_l1_load(struct qed_image *img, struct error *err)
 {
+	uint64_t used = entries_of_size(img, img->header.image_size);
 	int ret;
 
 	img->l1 = map_table(img->table_bytes);
 	img->l1_disk = map_table(img->table_bytes);
 	if (!img->l1 || !img->l1_disk)
 		return error_set_errno(err, -ENOMEM, "L1 table");
-	ret = load_range(img, 0, needed_bytes(img));
+	ret = load_and_decode(img, 0, table_part(used));
 	if (ret)
 		return error_set_errno(err, ret, "could not read the L1 table");
-	decode_range(img, 0, needed_bytes(img));
+	atomic_store_explicit(&img->l1_used, used, memory_order_release);
 	return 0;
 }
 
 int qed_co_l1_load_rest(struct qed_image *img)
 {
-	int ret = load_range(img, needed_bytes(img), img->table_bytes);
+	return load_and_decode(img, table_part(qed_l1_entries_used(img)), img->table_bytes);
+}
 
+int qed_co_l1_grow(struct qed_image *img, uint64_t size)
+{
+	uint64_t old = qed_l1_entries_used(img), used = entries_of_size(img, size);
+	int ret;
+
+	if (used <= old)
+		return 0;
+	/* Where the image has been longer before it was opened there may be tables. */
+	ret = load_and_decode(img, table_part(old), table_part(used));
 	if (!ret)
-		decode_range(img, needed_bytes(img), img->table_bytes);
+		atomic_store_explicit(&img->l1_used, used, memory_order_release);
 	return ret;
 }
 

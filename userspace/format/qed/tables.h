@@ -51,10 +51,12 @@ static inline bool qed_table_offset_valid(const struct qed_image *img, uint64_t 
 
 /* Load the entries that the image's size needs.  Yields. */
 int qed_co_l1_load(struct qed_image *img, struct error *err);
+/* Load those that an image of @size bytes needs, before it becomes so long.  Yields. */
+int qed_co_l1_grow(struct qed_image *img, uint64_t size);
 /* Load the entries behind those, which a check and the leak scan need, too.  Yields. */
 int qed_co_l1_load_rest(struct qed_image *img);
 void qed_l1_free(struct qed_image *img);
-/* Return how many L1 entries the image's size needs. */
+/* Return how many L1 entries the image's size needs, or has needed since it was opened. */
 uint64_t qed_l1_entries_used(const struct qed_image *img);
 /* Allocate the space on disk of the first @entries L1 entries.  Yields. */
 int qed_co_l1_take_space(struct qed_image *img, uint64_t entries);

@@ -202,6 +202,23 @@ int qed_co_pwrite_zeroes(struct blk_node *node, uint64_t offset, uint64_t bytes,
 	return ret;
 }
 
+int qed_co_cut(struct qed_image *img, uint64_t from, uint64_t end)
+{
+	uint64_t offset = min_u64(round_up(from, qed_cluster_size(img)), end);
+	int ret = zero_in_place(img, from, offset - from);
+
+	for (struct blk_map map; !ret && offset < end; offset += map.bytes) {
+		ret = qed_co_map_range(img->node, offset, end - offset, &map);
+		if (ret)
+			return ret;
+		if (map.kind == BLK_MAP_DATA)
+			ret = whole_clusters(img, offset >> img->cluster_bits,
+					     div_round_up(map.bytes, qed_cluster_size(img)),
+					     WHOLE_DISCARD);
+	}
+	return ret;
+}
+
 int qed_co_pdiscard(struct blk_node *node, uint64_t offset, uint64_t bytes)
 {
 	struct qed_image *img = node->opaque;

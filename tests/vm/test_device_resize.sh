@@ -35,7 +35,8 @@ if ! qedctl features | grep -q UPDATE_SIZE; then
 		"\"virtual-size\": $((64 * MiB))"
 	finish
 fi
-expect_line "smaller" "resize vm1: it has 67108864 bytes, and can only become larger" qedctl resize vm1 32M
+expect_line "smaller" "resize vm1: it has 67108864 bytes, and becomes smaller only with --shrink" \
+	qedctl resize vm1 32M
 check "the same size" qedctl resize vm1 64M
 check "nothing has changed" size_is $((64 * MiB))
 

@@ -121,7 +121,7 @@ static const struct command commands[] = {
 	{ "set", command_co_set, "speed:s copy-on-read:s pending:s on-full:s", true, SLOT_STREAM },
 	/* Takes the slot itself, while the client waits. */
 	{ "check", command_co_check, "repair:s", false, SLOT_NONE },
-	{ "resize", command_co_resize, "size:i", true, SLOT_STREAM },
+	{ "resize", command_co_resize, "size:i shrink:b check:b", true, SLOT_STREAM },
 	{ "quit", command_co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },
 	{ "detect-zeroes", co_detect_zeroes, "mode:s", true, SLOT_NONE },

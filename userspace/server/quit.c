@@ -32,8 +32,7 @@ static int check_unused(void *arg)
 	return device_check_unused(call->dev_id, call->err);
 }
 
-/* Retry for a while, since udev's programs open a new device for a moment. */
-static int co_try_unused(struct server *server, struct error *err)
+int server_co_check_unused(struct server *server, struct error *err)
 {
 	struct unused_call call = { ublk_device_info(server->device)->dev_id, err };
 	int ret;
@@ -58,7 +57,7 @@ static int co_check_unused(struct server *server, struct error *err)
 	if (server_co_enter(server, SLOT_NONE, NULL))
 		return 0;
 	server->quits++;
-	ret = co_try_unused(server, err);
+	ret = server_co_check_unused(server, err);
 	server->quits--;
 	server_leave(server, SLOT_NONE);
 	return ret < 0 ? error_set_errno(err, ret, "looking for users of the device") : 0;

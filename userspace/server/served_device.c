@@ -25,6 +25,7 @@
 struct device_call {
 	struct server *server;
 	struct ublk_device_opts opts;
+	uint64_t bytes; /* a new size */
 	struct error *err;
 };
 
@@ -98,9 +99,9 @@ static int check_resize(void *arg)
 static int device_resize(void *arg)
 {
 	struct device_call *call = arg;
-	uint64_t bytes = atomic_load(&call->server->image.node->size);
 
-	return ublk_device_resize(call->server->device, round_down(bytes, SECTOR_SIZE), call->err);
+	return ublk_device_resize(call->server->device, round_down(call->bytes, SECTOR_SIZE),
+				  call->err);
 }
 
 static int device_stop(void *arg)
@@ -190,14 +191,15 @@ int served_device_co_create(struct server *server, struct error *err)
 	return aio_co_call(options->recover ? device_take_over : device_create, &call);
 }
 
-/* A dead server may have made the image larger, and not the device. */
+/* A dead server may have made the image larger, and not the device, or the device smaller only. */
 static void co_finish_resize(struct server *server)
 {
 	const struct ublk_params_v2 *params = ublk_device_params(server->device);
+	uint64_t bytes = atomic_load(&server->image.node->size);
 	struct error why = ERROR_INIT;
 
-	if (params->basic.dev_sectors < atomic_load(&server->image.node->size) / SECTOR_SIZE &&
-	    served_device_co_resize(server, &why))
+	if (params->basic.dev_sectors < bytes / SECTOR_SIZE &&
+	    served_device_co_resize(server, bytes, &why))
 		log_warning("%s: the device is smaller than its image: %s", server->options->name,
 			    error_text(&why));
 	error_free(&why);
@@ -220,9 +222,9 @@ int served_device_co_check_resize(struct server *server, struct error *err)
 	return aio_co_call(check_resize, &call);
 }
 
-int served_device_co_resize(struct server *server, struct error *err)
+int served_device_co_resize(struct server *server, uint64_t bytes, struct error *err)
 {
-	struct device_call call = { .server = server, .err = err };
+	struct device_call call = { .server = server, .bytes = bytes, .err = err };
 
 	return aio_co_call(device_resize, &call);
 }

@@ -7,6 +7,7 @@
 #define QEDBLK_SERVER_SERVED_DEVICE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/error.h"
 
@@ -29,10 +30,10 @@ int served_device_co_start(struct server *server, struct error *err);
 bool served_device_is_mapped(const struct server *server);
 
 /*
- * Make the started device as large as its image. -ENOTSUP where the kernel cannot do that, which
- * served_device_co_check_resize() finds without changing anything.
+ * Make the started device @bytes large, down to a whole sector. -ENOTSUP where the kernel cannot do
+ * that, which served_device_co_check_resize() finds without changing anything.
  */
-int served_device_co_resize(struct server *server, struct error *err);
+int served_device_co_resize(struct server *server, uint64_t bytes, struct error *err);
 int served_device_co_check_resize(struct server *server, struct error *err);
 
 /*

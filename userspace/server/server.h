@@ -144,6 +144,13 @@ int server_co_enter(struct server *server, enum server_slot slot, struct error *
 void server_leave(struct server *server, enum server_slot slot);
 
 /*
+ * quit.c: return 0 while the block device is unused, -EBUSY with a line that names its users, or
+ * another negative errno. Retries for a while, since udev's programs open a device for a moment.
+ * Coroutine of the main loop; yields.
+ */
+int server_co_check_unused(struct server *server, struct error *err);
+
+/*
  * quit.c: a signal, @name, from process @sender asks the server to stop. It is refused while the
  * device is in use, unless it is the second one or the system shuts down. Coroutine of the main
  * loop; yields.

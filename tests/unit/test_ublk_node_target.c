@@ -15,6 +15,7 @@
 
 static struct {
 	struct ublk_node_target target;
+	struct ublk_gate_queue queue;
 	struct ublk_request req;
 	struct co *waiter;
 	int result;
@@ -73,6 +74,8 @@ static bool buffer_is(unsigned char byte, size_t len)
 static void use(struct blk_node *node)
 {
 	ublk_node_target_init(&s.target, node);
+	ublk_gate_join(&s.target.gate, &s.queue);
+	s.req.gate = &s.queue;
 }
 
 /* Fill the buffer with clusters: '.' zero, 'd' data in its last byte, 'h' all data. */
@@ -298,6 +301,82 @@ static void co_full(void *arg)
 	CHECK(blk_co_close(node) == 0);
 }
 
+/* ---- Exchanging the node ---- */
+
+static struct fake_image other = { .name = "other", .size = SIZE, .cluster_size = 64 * KiB };
+
+struct exchange {
+	struct blk_node *to;
+	int ret; /* of the change */
+	bool held; /* no request reached the node meanwhile */
+};
+
+static int co_change(void *arg, struct blk_node **node)
+{
+	struct exchange *exchange = arg;
+	unsigned int tries = fake.writes;
+
+	CHECK(*node == s.target.node && !s.completed);
+	/* Longer than the pause between two tries. */
+	aio_co_sleep(300 * 1000000ULL);
+	exchange->held = !s.queue.inside && !s.completed && fake.writes == tries;
+	*node = exchange->to;
+	return exchange->ret;
+}
+
+/* Exchange the node while a request waits for room, and the next try of it comes meanwhile. */
+static void co_exchange_later(void *arg)
+{
+	struct exchange *exchange = arg;
+
+	while (!atomic_load(&s.target.full.waiting))
+		aio_co_sleep(1000000ULL);
+	CHECK(ublk_node_target_co_exchange(&s.target, UINT64_MAX / 2, co_change, exchange, NULL) ==
+	      exchange->ret);
+	if (exchange->ret)
+		fake.fail_write = 0;
+}
+
+static void co_exchange(void *arg)
+{
+	struct blk_node *a = must_open("fake", "fake", BLK_O_RDWR);
+	struct blk_node *b = must_open("other", "fake", BLK_O_RDWR);
+	struct exchange fails = { .to = b, .ret = -EIO }, works = { .to = b };
+
+	(void)arg;
+	use(a);
+	atomic_store(&s.target.full.wait_s, 60);
+	memset(request_buffer(), 'e', BYTES);
+	fake.fail_write = ENOSPC;
+	/* The change fails: the request stays with the old node, which has room by then. */
+	CHECK(co_start(co_exchange_later, &fails) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == 0);
+	CHECK(s.target.node == a && fails.held && other.writes == 0);
+	fake.fail_write = ENOSPC;
+	fake.writes = 0;
+	CHECK(co_start(co_exchange_later, &works) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_WRITE, 0, 0, BYTES) == 0);
+	CHECK(s.target.node == b && works.held && other.writes == 1);
+	CHECK(atomic_load(&s.target.full.waiting) == 0);
+	CHECK(co_serve_one(UBLK_IO_OP_READ, 0, 0, BYTES) == 0 && buffer_is('e', BYTES));
+	fake.fail_write = 0;
+	CHECK(blk_co_close(a) == 0);
+	CHECK(blk_co_close(b) == 0);
+}
+
+static void test_exchange(void **state)
+{
+	(void)state;
+	fake_add(&fake);
+	fake_add(&other);
+	for (int slow = 0; slow < 2; slow++) {
+		fake.slow = other.slow = slow;
+		other.writes = 0;
+		run_co(32, co_exchange, NULL);
+	}
+	fake_clear();
+}
+
 /* ---- Zeroes in guests' writes ---- */
 
 /* Return whether writing @text at @offset leads to these writes and zeroes. */
@@ -420,7 +499,7 @@ int main(void)
 		cmocka_unit_test(test_raw),   cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_asked), cmocka_unit_test(test_detect),
 		cmocka_unit_test(test_runs),  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full),  cmocka_unit_test(test_exchange),
 	};
 	int failed;
 

@@ -82,10 +82,12 @@ static void finish(struct ublk_request *req, int error)
 	if (ublk_full_holds(&target_of(req)->full, req, error, node_submit)) {
 		/* The block layer counted a failure; this one is none yet. */
 		blk_stats_add(&node_of(req)->stats, BLK_STAT_errors, -1);
+		ublk_gate_leave(req);
 		return;
 	}
 	if (error)
 		log_failure(req, error);
+	ublk_gate_leave(req);
 	ublk_request_complete(req, kernel_errno(error));
 }
 
@@ -209,8 +211,11 @@ static int translate(const struct ublk_request *req, struct blk_request *io)
 static void node_submit(struct ublk_request *req)
 {
 	struct blk_request *io = &req->io;
-	int ret = translate(req, io);
+	int ret;
 
+	if (!ublk_gate_enter(req))
+		return;
+	ret = translate(req, io);
 	if (ret < 0) {
 		finish(req, ret);
 		return;
@@ -227,8 +232,26 @@ static void node_submit(struct ublk_request *req)
 
 void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *node)
 {
+	ublk_gate_init(&target->gate);
 	target->target.submit = node_submit;
+	target->target.gate = &target->gate;
 	target->node = node;
 	atomic_init(&target->detect_zeroes, DETECT_ZEROES_OFF);
 	target->full = (struct ublk_full){ 0 };
+}
+
+int ublk_node_target_co_exchange(struct ublk_node_target *target, uint64_t timeout_ns,
+				 int (*co_change)(void *arg, struct blk_node **node), void *arg,
+				 struct error *err)
+{
+	struct blk_node *node = target->node;
+	int ret = ublk_gate_co_close(&target->gate, timeout_ns);
+
+	if (ret)
+		return error_set_errno(err, ret, "waiting for requests in flight");
+	ret = co_change(arg, &node);
+	if (!ret)
+		target->node = node;
+	ublk_gate_open(&target->gate);
+	return ret;
 }

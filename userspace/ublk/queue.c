@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ublk/gate.h"
 #include "ublk/queue.h"
 #include "ublk/uapi.h"
 #include "util/log.h"
@@ -33,6 +34,7 @@ struct ublk_queue {
 	 */
 	unsigned int live;
 	int fetch_error;
+	struct ublk_gate_queue gate;
 	_Atomic unsigned int in_flight;
 
 	pthread_t thread;
@@ -207,6 +209,7 @@ static void fetch_all(struct ublk_queue *queue)
 		req->command.done = on_command;
 		req->queue = queue;
 		req->target = queue->opts.target;
+		req->gate = &queue->gate;
 		req->tag = tag;
 		req->buf = queue->buffers + (size_t)tag * queue->opts.max_io_bytes;
 		queue->live++;
@@ -259,6 +262,7 @@ static void *queue_thread(void *arg)
 		tell_started(queue, ret);
 		return NULL;
 	}
+	ublk_gate_join(queue->opts.target->gate, &queue->gate);
 	fetch_all(queue);
 	ret = aio_loop_run(queue->loop);
 	if (ret < 0) {
@@ -269,6 +273,7 @@ static void *queue_thread(void *arg)
 		log_error("ublk queue %u: io_uring: %s", queue->opts.id, strerror(-ret));
 		_exit(1);
 	}
+	ublk_gate_quit(&queue->gate);
 	if (queue->opts.ended)
 		queue->opts.ended(queue->opts.ended_arg);
 	/* The ring's reference to the character device would hold up its deletion. */

@@ -10,12 +10,15 @@
 #define QEDBLK_UBLK_QUEUE_H
 
 #include <stdint.h>
+#include <urcu/list.h>
 
 #include "aio/loop.h"
 #include "aio/timer.h"
 #include "block/request.h"
 #include "util/error.h"
 
+struct ublk_gate;
+struct ublk_gate_queue;
 struct ublk_queue;
 struct ublk_target;
 
@@ -31,6 +34,9 @@ struct ublk_request {
 	uint32_t flags; /* UBLK_IO_F_* */
 	uint32_t bytes; /* below 2 GiB */
 	uint64_t offset; /* bytes */
+
+	struct ublk_gate_queue *gate; /* the queue's, of the target's gate */
+	struct cds_list_head held; /* of gate.c */
 
 	/* For the target's use, from submit() to ublk_request_complete(). */
 	struct blk_request io;
@@ -48,6 +54,7 @@ struct ublk_target {
 	 * coroutine on the queue's thread; must not block.
 	 */
 	void (*submit)(struct ublk_request *req);
+	struct ublk_gate *gate; /* that requests enter in submit() (gate.h); the queues join it */
 };
 
 /*

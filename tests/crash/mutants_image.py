@@ -137,15 +137,15 @@ CLOSING = (
     Mutant(
         "file-cut-before-leaks-are-noted",
         ("qed.c",
-         "			ret = note_leaks(img);\n		if (!ret)\n			ret = cut_file(img);\n",
-         "			ret = cut_file(img);\n		if (!ret)\n			ret = note_leaks(img);\n"),
+         "		ret = note_leaks(img);\n	if (!ret)\n		ret = cut_file(img);\n",
+         "		ret = cut_file(img);\n	if (!ret)\n		ret = note_leaks(img);\n"),
         Unit("qed_order", "leaks_are_noted_before_the_cut", "20")),
     Mutant(
         "closed-without-a-last-fdatasync",
         ("qed.c",
-         "			ret = cut_file(img);\n		if (!ret)\n"
-         "			ret = qed_co_flush_file(img);\n",
-         "			ret = cut_file(img);\n"),
+         "		ret = cut_file(img);\n	if (!ret)\n"
+         "		ret = qed_co_flush_file(img);\n",
+         "		ret = cut_file(img);\n"),
         Unit("qed_order", "leaks_are_noted_before_the_cut", "19")),
     Mutant(
         "file-cut-before-its-clusters-have-moved",
@@ -181,8 +181,8 @@ CHAINS = (
     Mutant(
         "clusters-move-under-a-reader",
         ("qed.c",
-         "			if (node->flags & BLK_O_LEAVE)\n",
-         "			if (false)\n"),
+         "		if (img->node->flags & BLK_O_LEAVE)\n",
+         "		if (false)\n"),
         Unit("job_live_commit_order", "clusters_stay", "39")),
     Mutant(
         "cut-before-l1-is-empty",

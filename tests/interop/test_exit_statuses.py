@@ -22,7 +22,7 @@ VERBS = {
     "remove": [], "recover": [], "info": [], "status": [], "stats": [], "table": [],
     "suspend": [], "resume": [], "stream": [], "reload": [], "resize": ["1G"],
     "message": ["stats", "reset"], "trace": ["start", "x"], "set": ["on-full=error"],
-    "check": [], "partitions": [], "commit": [],
+    "check": [], "partitions": [], "commit": [], "snapshot": ["new.qed"],
 }
 OTHER_VERBS = {"create", "ls", "features", "version"}
 
@@ -34,6 +34,7 @@ QEDCTL_ROWS = [
     (USAGE, ""), (USAGE, "crate"), (USAGE, "ls x"), (USAGE, "create a"), (USAGE, "create a b c"),
     (USAGE, "create a b --size 3x"), (USAGE, "create a b --depth 0"), (USAGE, "create a/b c"),
     (USAGE, "create a b --cache fast"), (USAGE, "create a b --stream-base x"),
+    (USAGE, "snapshot live"), (USAGE, "snapshot live nbd://host/x"),
     (USAGE, "resize live much"), (USAGE, "reload --target zero live"), (USAGE, "trace live go"),
     (USAGE, "stream live --pause --cancel"), (USAGE, "remove --all live"), (USAGE, "stats live dead"),
     # What is not there.
@@ -46,6 +47,7 @@ QEDCTL_ROWS = [
     # What is in use.
     (BUSY, "create live new.qed --size 1M --no-dm"), (BUSY, "create new used.qed --no-dm"),
     (BUSY, "recover live"), (BUSY, "remove live"), (BUSY, "trace live start y"),
+    (BUSY, "snapshot live new.qed"),  # since a trace is recorded
     # What fails for another reason.
     (FAILED, "create new text --no-dm"), (FAILED, "create new free.qed --backing none.raw --no-dm"),
     (FAILED, "create new new.qed --size 1M --cluster-size 5000 --no-dm"),

@@ -60,7 +60,7 @@ good "version as JSON" '^    "qedctl": "[0-9.]+",$' version --json
 
 bad "no verb" "qedctl: a verb is needed; \`qedctl help\` lists them"
 bad "unknown verb" "qedctl: no verb 'crate'; did you mean 'create'? \`qedctl help\` lists them" crate
-bad "a verb of a later version" "qedctl: no verb 'snapshot'; \`qedctl help\` lists them" snapshot a b
+bad "a verb of a later version" "qedctl: no verb 'upgrade'; \`qedctl help\` lists them" upgrade a b
 bad "help of an unknown verb" "qedctl: no verb 'crate'; did you mean 'create'? \`qedctl help\` lists them" \
 	help crate
 bad "a letter too many" "qedctl: no verb 'statuss'; did you mean 'status'? \`qedctl help\` lists them" statuss

@@ -65,6 +65,11 @@ kill_and_recover_all() {
 	within 120 qedctl recover --all
 }
 
+# is_sound IMAGE: a QED image without errors but leaks, which may stay in the image below a snapshot.
+is_sound() {
+	qemu-img check -q -f qed "$1" || [ $? = 3 ]
+}
+
 # no_errors DEVICE...: none of their requests has finally failed.
 no_errors() {
 	local device

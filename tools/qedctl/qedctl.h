@@ -24,6 +24,7 @@
 	X(check)      \
 	X(resize)     \
 	X(set)        \
+	X(snapshot)   \
 	X(partitions) \
 	X(table)      \
 	X(message)    \

@@ -352,10 +352,15 @@ static void keep_known(struct blk_backing_record *to, struct blk_backing_record 
 int blk_backing_co_renew(struct blk_backing_record *record, struct blk_node *top)
 {
 	struct blk_backing_record now = { .stale = true };
-	/* As in blk_backing_co_look(). */
-	unsigned int token = inflight_begin(&top->inflight);
-	int ret = visit(top, co_add, &now);
+	unsigned int token;
+	int ret = record->unread;
 
+	/* What is recorded is not known, and not replaced by what the files are now. */
+	if (ret)
+		return ret;
+	/* As in blk_backing_co_look(). */
+	token = inflight_begin(&top->inflight);
+	ret = visit(top, co_add, &now);
 	inflight_end(&top->inflight, token);
 	if (ret) {
 		blk_backing_free(&now);

@@ -119,6 +119,16 @@ struct blk_driver {
 	int (*co_start)(struct blk_node *node, struct error *err);
 	/* All completed writes are durable when it returns 0.  Frees in any case. */
 	int (*co_close)(struct blk_node *node);
+	/*
+	 * Optional: record changes in the rescue area that the image was opened with (@on), or no
+	 * longer, which empties the area.  No request is in flight, and nothing is dirty.
+	 */
+	void (*rescue)(struct blk_node *node, bool on);
+	/*
+	 * Optional: leave the file as co_close() does, although the image stays open: nothing is
+	 * written to it any more.  Reads may be in flight.  Returns 0 or a negative errno.
+	 */
+	int (*co_settle)(struct blk_node *node);
 
 	/*
 	 * Options of a new image beside its size and backing file, or NULL.  The last row has

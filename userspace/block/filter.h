@@ -3,7 +3,7 @@
  * A filter: a layer that the user of a node inserts between readers and the driver.
  *
  * A node has at most one, and uses it only through this interface.  The caller that opened the
- * image sets it before the first request; it stays until the node is closed.
+ * image sets it before the first request; it stays until no request is in flight any more.
  */
 #ifndef QEDBLK_BLOCK_FILTER_H
 #define QEDBLK_BLOCK_FILTER_H

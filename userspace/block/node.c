@@ -287,6 +287,12 @@ static int open_one(struct blk_node **node_out, const struct blk_node *top, cons
 	return ret;
 }
 
+int blk_node_co_open_one(struct blk_node **node, const char *filename,
+			 const struct blk_open_opts *opts, struct error *err)
+{
+	return open_one(node, NULL, filename, opts, err);
+}
+
 /*
  * Open the backing file of @node, to be added below the chain of @top (NULL: none).  @flags besides
  * those of @top_opts.

@@ -59,6 +59,8 @@ enum blk_open_flags {
 struct blk_rescue {
 	int fd; /* open for reading and writing until the image is open */
 	bool replay; /* a killed process filled it: replay that first */
+	/* Another image of this process uses it until blk_begin_rescue() (block/overlay.h). */
+	bool later;
 	/* The most dirty slices and new tables of L2 that are recorded; 0: as many as fit. */
 	unsigned int max_slices, max_tables;
 };

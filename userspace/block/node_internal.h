@@ -27,6 +27,13 @@ int blk_co_open_nested(struct blk_file **file, const char *name, const char *fil
 struct blk_node *blk_nested_node(const struct blk_file *file);
 
 /*
+ * Open one image without its chain, which is the caller's to set before blk_node_co_start().
+ * Coroutine; yields.  Returns 0 or a negative errno with an error line.
+ */
+int blk_node_co_open_one(struct blk_node **node, const char *filename,
+			 const struct blk_open_opts *opts, struct error *err);
+
+/*
  * Lock the file of @node as its flags say, and as @driver needs it.  Coroutine; yields.  Returns 0,
  * -EBUSY or another negative errno, with an error line.
  */
@@ -49,6 +56,9 @@ int blk_node_co_open_again(struct blk_node **again, const struct blk_node *above
 
 /* Make @node, whose chain is set, ready for requests.  Coroutine; yields. */
 int blk_node_co_start(struct blk_node *node, struct error *err);
+
+/* Give up the locks of an image open for writing, but for those of a backing file.  Yields. */
+void blk_node_co_lock_as_backing(struct blk_node *node);
 
 /* Like blk_driver_find(), with an error line. */
 int blk_driver_get(const char *name, const struct blk_driver **driver, struct error *err);

@@ -55,6 +55,15 @@ int blk_node_co_take_lock(struct blk_node *node, const struct blk_node *from, st
 	return lock_node(node, node->driver, from, err);
 }
 
+void blk_node_co_lock_as_backing(struct blk_node *node)
+{
+	if (node->flags & BLK_O_NO_LOCK)
+		return;
+	while (blk_nested_node(node->file))
+		node = blk_nested_node(node->file);
+	blk_file_co_keep_lock(node->file, IMAGE_PERM_CONSISTENT_READ, SHARED_BY_READERS);
+}
+
 int blk_co_permit(struct blk_node *node, unsigned int perm, unsigned int shared, struct error *err)
 {
 	return lock_file(node, node->driver, perm, shared, NULL, err);

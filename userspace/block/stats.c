@@ -80,6 +80,12 @@ uint64_t blk_stats_get(const struct blk_stats *stats, enum blk_stat stat)
 	return sum;
 }
 
+void blk_stats_add_all(struct blk_stats *to, const struct blk_stats *from)
+{
+	for (int i = 0; i < BLK_STAT_COUNT; i++)
+		blk_stats_add(to, i, blk_stats_get(from, i));
+}
+
 const char *blk_stat_name(enum blk_stat stat)
 {
 	return stat_names[stat];

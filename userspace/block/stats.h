@@ -78,6 +78,8 @@ int blk_stats_init(struct blk_stats *stats);
 void blk_stats_destroy(struct blk_stats *stats);
 /* Add @n on the current loop's slot.  Any thread. */
 void blk_stats_add(struct blk_stats *stats, enum blk_stat stat, uint64_t n);
+/* Add all counts of @from to those of @to, on the current loop's slot. */
+void blk_stats_add_all(struct blk_stats *to, const struct blk_stats *from);
 /* The sum over all loops.  Any thread. */
 uint64_t blk_stats_get(const struct blk_stats *stats, enum blk_stat stat);
 /* Return the name and the description: "read_ops" and "read requests". */

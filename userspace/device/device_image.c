@@ -392,6 +392,14 @@ static void co_tell_read_only(const struct device_image *image, const struct blk
 	error_free(&said);
 }
 
+unsigned int device_image_open_flags(const struct device_options *options)
+{
+	return (options->read_only ? 0 : BLK_O_RDWR) |
+	       (options->cache == DEVICE_CACHE_NONE ? BLK_O_DIRECT : 0) |
+	       (options->discard ? 0 : BLK_O_DISCARD_IGNORE) |
+	       (options->no_backing ? BLK_O_REFUSE_BACKING : 0);
+}
+
 static int co_open_node(struct device_image *image, const struct device_options *options,
 			int rescue_fd, struct error *err)
 {
@@ -408,14 +416,7 @@ static int co_open_node(struct device_image *image, const struct device_options 
 
 	if (image->created && !opts.format)
 		opts.format = blk_drivers[0]->name;
-	if (!options->read_only)
-		opts.flags |= BLK_O_RDWR;
-	if (options->cache == DEVICE_CACHE_NONE)
-		opts.flags |= BLK_O_DIRECT;
-	if (!options->discard)
-		opts.flags |= BLK_O_DISCARD_IGNORE;
-	if (options->no_backing)
-		opts.flags |= BLK_O_REFUSE_BACKING;
+	opts.flags = device_image_open_flags(options);
 
 	ret = co_open_unlocked(image, &opts, options->recover, err);
 	if (ret == -ENOENT && exists(image->path))

@@ -28,6 +28,9 @@ struct device_image {
 int device_image_co_open(struct device_image *image, const struct device_options *options,
 			 int rescue_fd, struct error *err);
 
+/* Return the flags, BLK_O_*, with which an image is opened that is used as @options say. */
+unsigned int device_image_open_flags(const struct device_options *options);
+
 /* Do not remove a created image on close from now on. */
 static inline void device_image_keep(struct device_image *image)
 {

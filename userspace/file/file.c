@@ -419,6 +419,22 @@ int blk_file_co_take_lock(struct blk_file *file, unsigned int perm, unsigned int
 	return file->protocol ? 0 : aio_co_call(lock_on_worker, &call);
 }
 
+static int keep_lock_on_worker(void *arg)
+{
+	struct lock_call *call = arg;
+
+	image_lock_keep(call->file->fd, &call->file->lock, call->perm, call->shared);
+	return 0;
+}
+
+void blk_file_co_keep_lock(struct blk_file *file, unsigned int perm, unsigned int shared)
+{
+	struct lock_call call = { file, perm, shared, NULL, NULL };
+
+	if (!file->protocol && aio_co_call(keep_lock_on_worker, &call))
+		keep_lock_on_worker(&call);
+}
+
 int blk_file_set_align(struct blk_file *file, uint32_t align, uint32_t mem_align)
 {
 	int ret;

@@ -115,7 +115,7 @@ struct blk_file {
 	uint32_t align; /* of offsets and lengths, bytes; 1 when buffered */
 	uint32_t mem_align; /* of buffer addresses, bytes; 1 when buffered */
 	uint64_t dev, ino; /* identity, for finding loops */
-	struct image_lock lock; /* what is held; changes by blk_file_co_lock() only */
+	struct image_lock lock; /* what is held; see blk_file_co_lock() */
 	_Atomic uint64_t size; /* bytes; follows writes and truncations made through this object */
 
 	/* Set when the kernel first refuses the operation, so that it is not tried again. */
@@ -167,6 +167,9 @@ bool blk_file_is_same(const struct blk_file *a, const struct blk_file *b);
  */
 int blk_file_co_lock(struct blk_file *file, unsigned int perm, unsigned int shared,
 		     struct error *err);
+
+/* Give up all image locks but for @perm and the denial of all but @shared. */
+void blk_file_co_keep_lock(struct blk_file *file, unsigned int perm, unsigned int shared);
 
 /*
  * The same, in place of the locks of @from, the same file opened a second time, which may be read

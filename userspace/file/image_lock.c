@@ -229,6 +229,13 @@ bool image_lock_has(const struct image_lock *held, unsigned int perm, unsigned i
 	return !(perm & ~held->perm) && !(IMAGE_PERM_ALL & ~shared & ~held->denied);
 }
 
+void image_lock_keep(int fd, struct image_lock *held, unsigned int perm, unsigned int shared)
+{
+	held->perm &= perm;
+	held->denied &= IMAGE_PERM_ALL & ~shared;
+	unlock_but(fd, held);
+}
+
 void image_lock_release(int fd)
 {
 	const struct image_lock none = { 0 };

@@ -51,6 +51,9 @@ int image_lock_take_over(int fd, struct image_lock *held, unsigned int perm, uns
 /* Would image_lock_add() have nothing to do? */
 bool image_lock_has(const struct image_lock *held, unsigned int perm, unsigned int shared);
 
+/* Release all locks on @fd but those for @perm, and against all but @shared. */
+void image_lock_keep(int fd, struct image_lock *held, unsigned int perm, unsigned int shared);
+
 /* Release all locks that image_lock_add() took on @fd. */
 void image_lock_release(int fd);
 

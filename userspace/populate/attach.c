@@ -35,6 +35,7 @@ static void co_detach(struct blk_node *node)
 
 	trace_abandon(p);
 	populate_co_stop(p);
+	populate_drop_handed(p);
 	node->filter = NULL;
 	populate_free(p);
 }
@@ -110,6 +111,32 @@ int populate_co_attach(struct blk_node *node, bool keep_reads, struct error *err
 	node->filter = &p->filter;
 	/* Started here, so that the first reader does not wait for it. */
 	return p->filter.takes_reads ? populate_co_start_background(node, err) : 0;
+}
+
+void populate_co_detach(struct blk_node *node)
+{
+	if (populate_of(node))
+		co_detach(node);
+}
+
+void populate_co_pause(struct blk_node *node)
+{
+	struct populate *p = populate_of(node);
+
+	/* Barred first: a reader would start a thread whose worker ends at once. */
+	background_co_bar(&p->bg, true);
+	populate_co_stop(p);
+}
+
+void populate_co_resume(struct blk_node *node)
+{
+	struct populate *p = populate_of(node);
+
+	atomic_store(&p->stop, false);
+	background_co_bar(&p->bg, false);
+	/* Otherwise the next reader tries it. */
+	if (p->filter.takes_reads)
+		(void)populate_co_start_background(node, NULL);
 }
 
 void populate_on_source_error(struct blk_node *node, void (*fn)(void *arg), void *arg)

@@ -99,7 +99,9 @@ int background_co_start(struct background *bg, co_fn *fn, void *arg, struct erro
 	if (background_loop(bg))
 		return 0;
 	co_mutex_lock(&bg->starting);
-	if (!background_loop(bg)) {
+	if (bg->barred) {
+		ret = error_set_errno(err, -ESHUTDOWN, "background thread");
+	} else if (!background_loop(bg)) {
 		pthread_mutex_init(&start.mutex, NULL);
 		pthread_cond_init(&start.cond, NULL);
 		ret = aio_co_call(start_thread, &start);
@@ -110,6 +112,13 @@ int background_co_start(struct background *bg, co_fn *fn, void *arg, struct erro
 	}
 	co_mutex_unlock(&bg->starting);
 	return ret;
+}
+
+void background_co_bar(struct background *bg, bool barred)
+{
+	co_mutex_lock(&bg->starting);
+	bg->barred = barred;
+	co_mutex_unlock(&bg->starting);
 }
 
 static int join_thread(void *arg)

@@ -17,6 +17,7 @@
 
 struct background {
 	struct co_mutex starting; /* one starter at a time */
+	bool barred; /* no thread may be started; protected by @starting */
 	_Atomic(struct aio_loop *) loop; /* NULL: there is no thread */
 	pthread_t thread;
 };
@@ -26,7 +27,8 @@ void background_destroy(struct background *bg);
 
 /*
  * Start the thread, with @fn(@arg) as its first coroutine, unless it runs already.  Any number
- * of callers may race; one of them starts it.  Returns 0 or a negative errno with an error line.
+ * of callers may race; one of them starts it.  Returns 0 or a negative errno with an error line;
+ * -ESHUTDOWN while that is barred.
  * Coroutine; yields.
  */
 int background_co_start(struct background *bg, co_fn *fn, void *arg, struct error *err);
@@ -36,6 +38,9 @@ static inline struct aio_loop *background_loop(struct background *bg)
 {
 	return atomic_load_explicit(&bg->loop, memory_order_acquire);
 }
+
+/* Let no thread start any more, or again.  Coroutine; yields. */
+void background_co_bar(struct background *bg, bool barred);
 
 /* End the thread, if there is one.  No coroutine may be left on its loop.  Coroutine; yields. */
 void background_co_stop(struct background *bg);

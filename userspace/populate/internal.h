@@ -91,8 +91,10 @@ void populate_later(struct populate *p, uint64_t offset, uint64_t bytes, const v
 
 /* queue.c: the main worker, the first coroutine of the background thread. */
 void populate_main_worker(void *arg);
-/* Drop what is pending, and end populating and its thread.  Coroutine; yields. */
+/* End populating and its thread.  Coroutine; yields. */
 void populate_co_stop(struct populate *p);
+/* Free the buffers that no worker will take any more. */
+void populate_drop_handed(struct populate *p);
 
 /* trace.c: blk_filter_ops::seen; and free a trace that was not stopped, if there is one. */
 void trace_seen(struct blk_node *node, uint64_t offset, uint64_t bytes);

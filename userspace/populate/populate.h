@@ -28,6 +28,17 @@ struct blk_node;
 int populate_co_attach(struct blk_node *node, bool keep_reads, struct error *err);
 
 /*
+ * End populating, and its thread, until populate_co_resume(): what was read and is not kept yet
+ * waits or is forgotten, and reads are served without being kept.  No job may use the thread.
+ * Requests may be in flight.  Coroutine; yields until the clusters that are being kept are done.
+ */
+void populate_co_pause(struct blk_node *node);
+void populate_co_resume(struct blk_node *node);
+
+/* Undo populate_co_attach().  No request may be in flight.  Coroutine; yields. */
+void populate_co_detach(struct blk_node *node);
+
+/*
  * Have @fn(@arg) called, on any thread, when a read of the backing file has failed in here.  @fn
  * must not block.  Call this before the first request.
  */

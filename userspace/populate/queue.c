@@ -283,8 +283,7 @@ void populate_co_drain(struct blk_node *node)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-/* Free the buffers that no worker will take any more. */
-static void drop_handed(struct populate *p)
+void populate_drop_handed(struct populate *p)
 {
 	struct handed *handed;
 
@@ -305,5 +304,4 @@ void populate_co_stop(struct populate *p)
 		co_queue_wait(&p->idle, &p->mutex);
 	pthread_mutex_unlock(&p->mutex);
 	background_co_stop(&p->bg);
-	drop_handed(p);
 }

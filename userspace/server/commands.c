@@ -122,6 +122,8 @@ static const struct command commands[] = {
 	/* Takes the slot itself, while the client waits. */
 	{ "check", command_co_check, "repair:s", false, SLOT_NONE },
 	{ "resize", command_co_resize, "size:i shrink:b check:b", true, SLOT_STREAM },
+	/* Takes two slots itself. */
+	{ "snapshot", command_co_snapshot, "file:s format:s", false, SLOT_NONE },
 	{ "quit", command_co_quit, "force:b finish:b pid:i", false, SLOT_NONE },
 	{ "commands", co_commands, "arguments:b", false, SLOT_NONE },
 	{ "detect-zeroes", co_detect_zeroes, "mode:s", true, SLOT_NONE },

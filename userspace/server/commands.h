@@ -29,8 +29,9 @@ char *commands_co_answer(struct server *server, const char *line, size_t len,
 			 const struct event_sink *sink);
 
 /*
- * job_commands.c, trace_commands.c, set.c, check_command.c, resize.c and quit.c. Set *@result (a
- * new reference; NULL: an empty reply) and return 0, or return a negative errno with an error line.
+ * job_commands.c, trace_commands.c, set.c, check_command.c, resize.c, snapshot.c and quit.c. Set
+ * *@result (a new reference; NULL: an empty reply) and return 0, or return a negative errno with an
+ * error line.
  */
 typedef int command_fn(struct server *server, json_t *arguments, const struct event_sink *sink,
 		       json_t **result, struct error *err);
@@ -41,7 +42,7 @@ command_fn command_co_commit, command_co_commit_pause, command_co_commit_resume,
 command_fn command_co_trace_start, command_co_trace_stop;
 command_fn command_co_set;
 command_fn command_co_check;
-command_fn command_co_resize;
+command_fn command_co_resize, command_co_snapshot;
 command_fn command_co_quit;
 /*
  * Stop a trace that is being recorded, when the server stops. Coroutine of the main

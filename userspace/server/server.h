@@ -9,8 +9,8 @@
  * thread, waits for a job) lets others run between its checks and its changes. So the state that a
  * command changes has a slot, which the command holds from its first check to its last change:
  *
- * SLOT_STREAM	@job, @wish, @backing_changes, @resized and the image's size; a check, during
- *		which the image may not be resized or replaced
+ * SLOT_STREAM	@job, @wish, @backing_changes, @resized and the image's size; @image.node, its path,
+ *		and @other_image; a check, during which the image may not be resized or replaced
  * SLOT_TRACE	the trace of the image's node, @tracing, @trace_stop
  *
  * These run without the slot: the coroutine that follows a job, which only ends the running job
@@ -66,6 +66,7 @@ struct server {
 	bool backing_changes;
 	struct stream_wish wish;
 	bool resized; /* the image may have another size than in the options */
+	bool other_image; /* it is another one than in the options */
 	bool tracing, trace_stop; /* a trace recorder runs; it is to end */
 	/* See watch.c. */
 	bool watching, watch_wake, watch_stop, watch_renew;

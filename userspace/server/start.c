@@ -128,8 +128,10 @@ static int co_start_device(struct server *server, struct error *err)
 {
 	int ret = describe(server, err);
 
-	if (!ret)
+	if (!ret) {
+		server_watch_attach(server, server->image.node);
 		server_watch_start(server);
+	}
 	if (!ret)
 		ret = served_device_co_start(server, err);
 	if (!ret)

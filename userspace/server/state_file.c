@@ -68,6 +68,29 @@ static void append_stream(json_t *options, struct server *server)
 		json_array_append_new(options, json_sprintf("--speed=%" PRIu64, speed));
 }
 
+/* Return the value of option @i, as given or as it is now; NULL: none. */
+static const char *value_of(const struct server *server, enum device_option_id i)
+{
+	const char *value = server->options->given[i];
+	bool copies = device_image_copies_on_read(&server->image);
+
+	/* The successor must find it after our directory is gone, too. */
+	if (i == DEVICE_OPTION_image)
+		return server->image.path;
+	if (i == DEVICE_OPTION_size && server->resized)
+		return NULL;
+	if (!server->other_image)
+		return value;
+	if (i == DEVICE_OPTION_format)
+		return server->image.node->driver->name;
+	/* Another image may have a backing file where the first had none. */
+	if (i == DEVICE_OPTION_copy_on_read)
+		return copies ? value : NULL;
+	if (i == DEVICE_OPTION_no_copy_on_read)
+		return copies ? NULL : "";
+	return value;
+}
+
 /* Return the options that start a successor of this server. */
 static json_t *options_json(struct server *server)
 {
@@ -75,13 +98,8 @@ static json_t *options_json(struct server *server)
 
 	for (size_t i = 0; i < DEVICE_NR_OPTIONS; i++) {
 		enum device_successor rule = device_option_table[i].successor;
-		const char *value = server->options->given[i];
+		const char *value = value_of(server, i);
 
-		/* The successor must find it after our directory is gone, too. */
-		if (i == DEVICE_OPTION_image)
-			value = server->image.path;
-		if (i == DEVICE_OPTION_size && server->resized)
-			value = NULL;
 		if (value && rule != SUCCESSOR_LIVE &&
 		    !(rule == SUCCESSOR_BACKING && server->backing_changes))
 			append_option(options, device_option_table[i].name, value);

@@ -64,7 +64,7 @@ static void watch_fn(void *arg)
 		if (server->image.backing.stale)
 			co_store(server);
 		blk_backing_co_look(&server->image.backing, server->image.node, on_change, server);
-	} while (!server->watch_stop && server->image.backing.nr);
+	} while (!server->watch_stop && (server->image.backing.nr || server->watch_renew));
 	server->watching = false;
 	server_changed(server);
 }
@@ -97,19 +97,23 @@ static void source_failed(void *arg)
 		aio_loop_post(server->loop, &server->source_failed);
 }
 
+void server_watch_attach(struct server *server, struct blk_node *node)
+{
+	server->source_failed.fn = on_source_failed;
+	populate_on_source_error(node, source_failed, server);
+}
+
 void server_watch_start(struct server *server)
 {
 	int ret;
 
-	if (!server->image.backing.nr)
+	if (server->watching || !(server->image.backing.nr || server->watch_renew))
 		return;
 	server->watching = true;
-	server->source_failed.fn = on_source_failed;
+	server->watch_stop = false;
 	ret = co_start(watch_fn, server);
-	if (!ret) {
-		populate_on_source_error(server->image.node, source_failed, server);
+	if (!ret)
 		return;
-	}
 	server->watching = false;
 	log_warning("%s: its backing files are not watched: %s", server->options->name,
 		    strerror(-ret));

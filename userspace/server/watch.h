@@ -3,12 +3,16 @@
 #ifndef QEDBLK_SERVER_WATCH_H
 #define QEDBLK_SERVER_WATCH_H
 
+struct blk_node;
 struct server;
 
 /*
- * Start watching, before the first request, if there are backing files. Logs an error. Main loop's
- * thread, like all functions here.
+ * Look, too, when a read of a backing file of @node has failed. Before the first request to it.
+ * Main loop's thread, like all functions here.
  */
+void server_watch_attach(struct server *server, struct blk_node *node);
+
+/* Start watching, if there are backing files and it has not begun. Logs an error. */
 void server_watch_start(struct server *server);
 
 /* End it, before the image is closed. Yields. */

@@ -32,10 +32,10 @@ void ublk_node_target_init(struct ublk_node_target *target, struct blk_node *nod
  * on.  A request that waits for room in a file system is held, too, and is tried again on the new
  * node.
  *
- * @co_change is a coroutine of the caller's loop, and may yield; the guest waits for it, so what can
- * be done before or after belongs there.  It may set *node to another node, which then serves all
- * requests, those held first; its owner keeps both nodes open until this returns.  After an error
- * of it the old node stays.
+ * @co_change is a coroutine of the caller's loop, and may yield; the guest waits for it, so what
+ * can be done before or after belongs there.  It may set *node to another node, which then serves
+ * all requests, those held first; its owner keeps both nodes open until this returns.  After an
+ * error of it the old node stays.
  *
  * Only requests of the device are held.  The caller keeps away the other users of the node: jobs,
  * the thread that populates (populate_co_detach()), commands.  One caller at a time.

@@ -268,7 +268,7 @@ static int fix_leaks(struct qed_check *check)
 	int ret;
 
 	check->img->scan.unfinished = kept;
-	ret = qed_co_compact(check->img);
+	ret = qed_co_compact(check->img, true);
 
 	if (ret)
 		return ret;

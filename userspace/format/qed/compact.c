@@ -14,7 +14,8 @@
  * A move is an ordinary copy-on-write: the copy is written, the entry is changed
  * and committed, and then the old cluster is freed.  A crash leaves leaks at worst.
  * All L2 tables are read, which takes as long as reading 8 bytes for each cluster
- * of the image.  No request may be in flight.
+ * of the image.  No request may be in flight.  Where no data moves, reads may be, and
+ * free clusters may be left.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct move {
 
 struct compaction {
 	struct qed_image *img;
+	bool move;
 	uint64_t tail; /* file cluster: data at or behind it moves */
 	struct move *moves;
 	size_t nr_moves, max_moves;
@@ -204,9 +206,9 @@ static int look(struct compaction *c)
 	uint64_t budget = max_u64(MOVE_BUDGET >> c->img->cluster_bits, 1);
 	int ret;
 
-	c->max_moves = min_u64(a->free.members, budget);
+	c->max_moves = c->move ? min_u64(a->free.members, budget) : 0;
 	c->tail = max_u64(used, a->frontier - min_u64(a->frontier, budget));
-	c->moves = calloc(c->max_moves, sizeof(*c->moves));
+	c->moves = calloc(c->max_moves + 1, sizeof(*c->moves));
 	ret = c->moves ? look_at_tables(c) : -ENOMEM;
 	return ret ? ret : walk_all(c->img, note_moves, c);
 }
@@ -255,9 +257,9 @@ static int move_and_lend(struct compaction *c, int *settled)
 	return ret ? ret : lent;
 }
 
-int qed_co_compact(struct qed_image *img)
+int qed_co_compact(struct qed_image *img, bool move)
 {
-	struct compaction c = { .img = img };
+	struct compaction c = { .img = img, .move = move };
 	int ret, settled = 0;
 
 	if (!img->alloc.free.members)

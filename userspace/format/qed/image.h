@@ -197,8 +197,10 @@ struct qed_leak_scan {
 
 /* The area in which a successor finds what is not committed (rescue.h). */
 struct qed_rescue {
-	struct qed_rescue_area *area; /* mapped; NULL: none */
+	struct qed_rescue_area *map; /* of the file; NULL: none */
+	struct qed_rescue_area *area; /* the same while changes are recorded there, else NULL */
 	bool replay; /* the area is a dead server's, for qed_co_rescue_replay() */
+	bool later; /* another image's, until qed_rescue_switch() */
 	bool started; /* the area holds this server's metadata */
 	unsigned int *free; /* stack of slots without a slice */
 	unsigned int nr_free;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aio/sys.h"
 #include "format/qed/alloc.h"
 #include "format/qed/commit.h"
 #include "format/qed/compact.h"
@@ -185,7 +186,8 @@ static int qed_co_start(struct blk_node *node, struct error *err)
 		ret = clear_unknown(img, err);
 	if (ret || (node->flags & BLK_O_CHECK))
 		return ret;
-	qed_rescue_start(img);
+	if (!img->rescue.later)
+		qed_rescue_start(img);
 	/*
 	 * Before requests come: the first writes, many at once, would each take it, and then
 	 * allocate in the order in which that ends.  An error goes to the one that needs a table.
@@ -209,31 +211,71 @@ static int cut_file(struct qed_image *img)
 	return blk_file_co_truncate(img->file, end);
 }
 
+/* How often to look, and how long to wait, for reads that keep freed clusters from being unused. */
+#define RECYCLE_TRIES  100
+#define RECYCLE_NAP_NS (10 * 1000000ULL)
+
+static void recycle_all(struct qed_image *img)
+{
+	bool left;
+
+	for (unsigned int i = 0; i < RECYCLE_TRIES; i++) {
+		qed_co_recycle(img, &left);
+		if (!left)
+			return;
+		aio_co_sleep(RECYCLE_NAP_NS);
+	}
+	img->scan.leaked = true;
+}
+
+/*
+ * Leave no unused cluster in the file, or a note for the next opener, and end the background
+ * flusher.  @move: see qed_co_compact().
+ */
+static int settle(struct qed_image *img, bool move)
+{
+	int ret;
+
+	qed_co_leak_scan_end(img);
+	ret = qed_co_commit(img);
+	if (!ret) {
+		recycle_all(img);
+		if (img->node->flags & BLK_O_LEAVE)
+			img->scan.unfinished |= img->alloc.free.members;
+		else
+			ret = qed_co_compact(img, move);
+	}
+	qed_co_flusher_stop(img);
+	/* Before the hole at the end is cut: until then it makes the next opener search. */
+	if (!ret)
+		ret = note_leaks(img);
+	if (!ret)
+		ret = cut_file(img);
+	if (!ret)
+		ret = qed_co_flush_file(img);
+	return ret;
+}
+
+/* No cluster moves: a read through an overlay, which may be using it, is not in flight here. */
+static int qed_co_settle(struct blk_node *node)
+{
+	struct qed_image *img = node->opaque;
+	int ret;
+
+	if (!img->flusher.running)
+		return 0;
+	ret = settle(img, false);
+	img->writable = false;
+	return ret;
+}
+
 static int qed_co_close(struct blk_node *node)
 {
 	struct qed_image *img = node->opaque;
-	bool left;
 	int ret = 0;
 
-	if (img->flusher.running) {
-		qed_co_leak_scan_end(img);
-		ret = qed_co_commit(img);
-		if (!ret) {
-			qed_co_recycle(img, &left);
-			if (node->flags & BLK_O_LEAVE)
-				img->scan.unfinished |= left || img->alloc.free.members;
-			else
-				ret = qed_co_compact(img);
-		}
-		qed_co_flusher_stop(img);
-		/* Before the hole at the end is cut: until then it makes the next opener search. */
-		if (!ret)
-			ret = note_leaks(img);
-		if (!ret)
-			ret = cut_file(img);
-		if (!ret)
-			ret = qed_co_flush_file(img);
-	}
+	if (img->flusher.running)
+		ret = settle(img, true);
 	free_image(img);
 	node->opaque = NULL;
 	return ret;
@@ -283,6 +325,8 @@ const struct blk_driver blk_driver_qed = {
 	.co_open = qed_co_open,
 	.co_start = qed_co_start,
 	.co_close = qed_co_close,
+	.rescue = qed_rescue_switch,
+	.co_settle = qed_co_settle,
 	.create_options = qed_create_options,
 	.check_create = qed_check_create,
 	.co_create = qed_co_create,

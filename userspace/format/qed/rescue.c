@@ -186,10 +186,13 @@ static int read_boot_id(char id[QED_BOOT_ID_LEN])
 	return ret;
 }
 
-/* Allocate all space now: a store to a page without space would kill the process (SIGBUS). */
-static int make_room(int fd, struct error *err)
+/*
+ * Allocate all space now: a store to a page without space would kill the process (SIGBUS).  With
+ * @keep another image may use the file, unless its format needs no area.
+ */
+static int make_room(int fd, bool keep, struct error *err)
 {
-	int ret = ftruncate(fd, 0) ? -errno : 0;
+	int ret = !keep && ftruncate(fd, 0) ? -errno : 0;
 
 	if (!ret)
 		ret = -posix_fallocate(fd, 0, sizeof(struct qed_rescue_area));
@@ -276,7 +279,9 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 	rescue->replay = opts->rescue->replay;
 	rescue->nr_slots = limit(opts->rescue->max_slices, NR_SLOTS);
 	rescue->nr_tables = limit(opts->rescue->max_tables, NR_TABLES);
-	ret = rescue->replay ? check_size(opts->rescue->fd, err) : make_room(opts->rescue->fd, err);
+	rescue->later = opts->rescue->later;
+	ret = rescue->replay ? check_size(opts->rescue->fd, err) :
+			       make_room(opts->rescue->fd, rescue->later, err);
 	if (ret)
 		return ret;
 	/* MAP_POPULATE, so that no page fault comes under meta_lock. */
@@ -284,7 +289,8 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 		   MAP_SHARED | MAP_POPULATE, opts->rescue->fd, 0);
 	if (map == MAP_FAILED)
 		return error_set_errno(err, -errno, "what survives the server");
-	rescue->area = map;
+	rescue->map = map;
+	rescue->area = rescue->later ? NULL : map;
 	rescue->free = calloc(NR_SLOTS, sizeof(*rescue->free));
 	if (!rescue->free)
 		return error_set_errno(err, -ENOMEM, "what survives the server");
@@ -296,8 +302,8 @@ int qed_rescue_open(struct qed_image *img, const struct blk_open_opts *opts, str
 
 void qed_rescue_close(struct qed_image *img)
 {
-	if (img->rescue.area)
-		munmap(img->rescue.area, sizeof(struct qed_rescue_area));
+	if (img->rescue.map)
+		munmap(img->rescue.map, sizeof(struct qed_rescue_area));
 	free(img->rescue.free);
 	memset(&img->rescue, 0, sizeof(img->rescue));
 }
@@ -412,4 +418,23 @@ void qed_rescue_start(struct qed_image *img)
 	atomic_store_explicit(&area->lost, lost, memory_order_relaxed);
 	atomic_store_explicit(&area->started, true, memory_order_release);
 	rescue->started = true;
+}
+
+/*
+ * While it is off, a successor finds an area that is not started: nothing to replay, whatever image
+ * it opens.  So the moment at which another image becomes the device's can be decided elsewhere.
+ */
+void qed_rescue_switch(struct blk_node *node, bool on)
+{
+	struct qed_image *img = node->opaque;
+	struct qed_rescue *rescue = &img->rescue;
+
+	if (on && rescue->map) {
+		rescue->area = rescue->map;
+		qed_rescue_start(img);
+	} else if (rescue->area) {
+		atomic_store_explicit(&rescue->area->started, false, memory_order_release);
+		rescue->area = NULL;
+		rescue->started = false;
+	}
 }

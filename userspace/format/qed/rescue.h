@@ -43,6 +43,12 @@ int qed_co_rescue_replay(struct qed_image *img, struct error *err);
 void qed_rescue_start(struct qed_image *img);
 
 /*
+ * blk_driver::rescue.  Off: the area has nothing to replay, of this image or any other, until it is
+ * on for one.
+ */
+void qed_rescue_switch(struct blk_node *node, bool on);
+
+/*
  * Is there room for one more dirty slice and one more L1 entry?  If not, a
  * commit makes some.
  */

@@ -19,13 +19,13 @@ is_gone() {
 	[ -z "$(ls /run/qedblk /sys/class/ublk-char | grep -v : | grep .)" ] && ! pgrep -x qedd
 }
 
-# one_line NAME LINE COMMAND...: it fails, with LINE and no other on standard error.
+# one_line NAME LINE COMMAND...: it fails with LINE and no other on standard error. exits: the status.
 one_line() {
 	local name=$1 wanted=$2 rc
 	shift 2
 	"$@" >out 2>err
 	rc=$?
-	same "$name" "$rc: $(cat out err)" "1: $wanted"
+	same "$name" "$rc: $(cat out err)" "${exits:-1}: $wanted"
 }
 
 # ---- Images that cannot be served ----
@@ -33,14 +33,14 @@ mkdir dir
 echo short >short.raw
 head -c 100 /dev/zero >trunc.qed && printf 'QED\0' | dd of=trunc.qed conv=notrunc status=none
 serve="qedd --name v --image"
-one_line "a missing image" "qedd: v: $SCRATCH/none.qed: No such file or directory" $serve none.qed
+exits=3 one_line "a missing image" "qedd: v: $SCRATCH/none.qed: No such file or directory" $serve none.qed
 one_line "a directory" "qedd: v: $SCRATCH/dir: Is a directory" $serve dir
 one_line "a device that is none" "qedd: v: /dev/null: Not a regular file or block device" \
 	$serve /dev/null
 expect_fail "a truncated image" $serve trunc.qed
 expect_fail "a format that there is not" $serve short.raw --format vmdk
 expect_fail "an image without room" $serve new.qed --size 1G --cluster-size 3000
-one_line "no --name" "qedd: --name is needed" qedd --image a
+exits=2 one_line "no --name" "qedd: --name is needed" qedd --image a
 expect_fail "a backing file that is not there" $serve new.qed --backing none.img
 same "no image was left behind" "$(ls *.qed)" trunc.qed
 check "nothing else was, either" is_gone
@@ -50,7 +50,7 @@ dev=$(qedd --name v --image v.qed --size 64M --cluster-size 64K 2>err)
 same "a new image is served" "$dev" /dev/ublkb0
 same "without a word" "$(cat err)" ""
 pid=$(server_pid v)
-one_line "its name is taken" "qedd: v: already served by process $pid" $serve other.qed --size 1M
+exits=4 one_line "its name is taken" "qedd: v: already served by process $pid" $serve other.qed --size 1M
 expect_fail "its image is taken" qedd --name w --image v.qed
 same "no files of others" "$(ls /run/qedblk | tr '\n' ' ')$(ls *.qed | tr '\n' ' ')" \
 	"v.json v.lock v.rescue v.sock trunc.qed v.qed "
@@ -123,7 +123,7 @@ dd if=data of=$dev bs=1M seek=50 conv=fsync status=none
 kill_server v
 # Another device is not affected.
 dev2=$(qedd --name w --image w.raw --format raw --size 1M)
-one_line "a killed server's name is kept for its successor" "qedd: v: ublk device 0 of a server \
+exits=4 one_line "a killed server's name is kept for its successor" "qedd: v: ublk device 0 of a server \
 that died waits: qedctl recover v, or qedctl remove --force v" $serve v.qed
 same "that changed nothing" "$(ls /run/qedblk | grep '^v' | xargs)" "v.json v.lock v.rescue v.sock"
 same "its successor gets its device" "$(qedd --name v --image v.qed --recover)" /dev/ublkb0

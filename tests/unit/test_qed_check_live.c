@@ -32,7 +32,6 @@ struct checker {
 
 /* The first read at @offset of the file waits for @release. */
 struct hold {
-	struct blk_file *file;
 	struct blk_file_ops ops;
 	uint64_t offset;
 	bool held, release;
@@ -43,7 +42,8 @@ static struct hold table_hold, backing_hold;
 static ssize_t held_preadv(struct blk_file *file, const struct iovec *iov, int iovcnt,
 			   uint64_t offset)
 {
-	struct hold *hold = file == table_hold.file ? &table_hold : &backing_hold;
+	/* Not by the file: another one may have the address of one that was closed. */
+	struct hold *hold = file->ops == &table_hold.ops ? &table_hold : &backing_hold;
 
 	if (offset == hold->offset && !hold->held) {
 		hold->held = true;
@@ -55,7 +55,7 @@ static ssize_t held_preadv(struct blk_file *file, const struct iovec *iov, int i
 
 static void hold_read(struct hold *hold, struct blk_file *file, uint64_t offset)
 {
-	*hold = (struct hold){ .file = file, .ops = blk_file_kernel_ops, .offset = offset };
+	*hold = (struct hold){ .ops = blk_file_kernel_ops, .offset = offset };
 	hold->ops.co_preadv = held_preadv;
 	file->ops = &hold->ops;
 }

@@ -31,6 +31,7 @@
 #define SECTORS	     (IMAGE_SIZE / SECTOR)
 #define ROUNDS	     20
 #define AT_ONCE	     4
+#define MANY_ERRORS  20u /* of a stream: a failure that does not end */
 
 /* Versions of a sector: zeroes, the backing file's bytes, or those of a write. */
 #define ZEROES	     0u
@@ -333,9 +334,11 @@ static void co_end_stream(struct stream *stream)
 
 	if (!stream)
 		return;
-	/* After many consecutive failures it pauses. */
+	/* After many consecutive failures it pauses; while the disk is full it waits for room. */
 	while (stream_get_status(stream, &status), !job_state_is_last(status.state)) {
-		if (status.state == JOB_PAUSED)
+		bool waits = job_full_since(&stream->job) && status.errors > MANY_ERRORS;
+
+		if (status.state == JOB_PAUSED || waits)
 			job_cancel(&stream->job);
 		aio_co_sleep(100000);
 	}

@@ -103,7 +103,7 @@ int ublk_stale_find_waiting(const char *name, struct ublk_dev_info *info, struct
 {
 	(void)name;
 	(void)err;
-	info->dev_id = 77;
+	*info = (struct ublk_dev_info){ .dev_id = 77, .state = UBLK_S_DEV_QUIESCED };
 	return !!getenv("NODEV_WAITING");
 }
 

@@ -155,7 +155,7 @@ qemu-img commit --image-opts driver=qed,file.filename=nope
 qemu-img rebase --image-opts -f qed -b small -F raw driver=qed,file.filename=top
 qemu-img rebase --image-opts -b small -F raw driver=qed,file.filename=top
 qemu-img info top
-qemu-img map --output=json top
+qemu-io -f qed -c map top
 qemu-img rebase --object secret,id=s,data=x -u -b base -F raw top
 qemu-img commit --object secret,id=s,data=x -d a
 qemu-img commit --object secret,id=s a

@@ -208,6 +208,22 @@ CHAINS = (
         Crash("committed", "22")),
 )
 
+SNAPSHOT = (
+    Mutant(
+        "rescue-area-keeps-the-old-image",
+        ("block/overlay.c",
+         "	if (node->driver->rescue)\n		node->driver->rescue(node, false);\n"
+         "	set_writable(node, false);\n",
+         "	set_writable(node, false);\n"),
+        Unit("block_overlay", "killed", "41")),
+    Mutant(
+        "requests-go-on-before-the-new-image-records",
+        ("block/overlay.c",
+         "void blk_begin_rescue(struct blk_node *node)\n{\n	node->driver->rescue(node, true);\n",
+         "void blk_begin_rescue(struct blk_node *node)\n{\n	(void)node;\n"),
+        Unit("block_overlay", "killed", "41")),
+)
+
 RESIZING = (
     Mutant(
         "shorter-before-the-cut-is-durable",
@@ -273,4 +289,4 @@ FILLING = (
         Unit("qed_opening", "old_image_is_gone_before_the_new_header", "29")),
 )
 
-MUTANTS = OPENING + LIVE_CHECK + REPAIR + CLOSING + CHAINS + RESIZING + FILLING
+MUTANTS = OPENING + LIVE_CHECK + REPAIR + CLOSING + CHAINS + SNAPSHOT + RESIZING + FILLING

@@ -288,8 +288,8 @@ static int refuse_changed(const struct device_image *image, const struct device_
 		options->recover ?
 			"to take it as it is, remove the image's record (qedctl(8), "
 			"CHANGED BACKING FILES)" :
-			"--accept-backing takes it as it is; where `qedctl recover` says so, "
-			"remove the image's record (qedctl(8), CHANGED BACKING FILES)";
+			"--accept-backing takes it as it is (before qedctl recover: remove the "
+			"image's record, qedctl(8), CHANGED BACKING FILES)";
 
 	if (image->backing.foreign)
 		return error_set(err, -ESTALE,

@@ -149,7 +149,7 @@ static void add_full(const struct server *server, json_t *json)
 	time_t since = waiting ? atomic_load(&server->target.full.since) : 0;
 	time_t job = server_job_full_since(server);
 	const char *kind = job ? server->job->kind->name : NULL;
-	char when[32], who[64], line[160];
+	char when[32], waiters[64], line[160];
 	struct tm tm;
 
 	json_object_set_new(
@@ -166,11 +166,11 @@ static void add_full(const struct server *server, json_t *json)
 			    json_pack("{s:s, s:i, s:s*}", "since", when, "waiting", (int)waiting,
 				      "job", kind));
 	if (!waiting)
-		snprintf(who, sizeof(who), "the %s waits", kind);
+		snprintf(waiters, sizeof(waiters), "the %s waits", kind);
 	else
-		snprintf(who, sizeof(who), "%u requests%s%s wait", waiting, kind ? " and the " : "",
-			 kind ? kind : "");
-	snprintf(line, sizeof(line), "the image's file system is full since %s: %s", when, who);
+		snprintf(waiters, sizeof(waiters), "%u requests%s%s wait", waiting,
+			 kind ? " and the " : "", kind ? kind : "");
+	snprintf(line, sizeof(line), "the image's file system is full since %s: %s", when, waiters);
 	json_array_append_new(json_object_get(json, "warnings"), json_string(line));
 }
 
